@@ -1,0 +1,36 @@
+# Everything runs in .venv, which is made the first time it is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test check format docs
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+install: $(STAMP) ## make .venv and install rnnsent into it, with what its tests need
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+train: install ## train configs/lstm.yaml
+	$(BIN)/rnnsent train --config configs/lstm.yaml
+
+test: install ## run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: install ## lint, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## put the code into its standard form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install ## write docs/cli.md, docs/config.md and configs/schema.json anew
+	$(BIN)/python docs/generate.py

@@ -1,0 +1,131 @@
+"""Writes docs/cli.md from the commands' --help, docs/config.md and configs/schema.json from the config's types.
+
+Run as `make docs`; a test fails when a page is not what this writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic_core import PydanticUndefined
+
+from rnnsent.cli import cli
+from rnnsent.config import Config, Section
+from rnnsent.configfile import json_schema, section_of, shipped_names
+
+ROOT = Path(__file__).parent.parent
+WIDTH = 80
+
+
+def cli_page() -> str:
+    """Return docs/cli.md."""
+    parts = ["# The commands\n\nWritten by `make docs` from `--help`; do not edit.\n"]
+    for names, command in _commands((), cli):
+        context = _context(names, command)
+        parts.append(f"## {' '.join(names)}\n\n```\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+def config_page() -> str:
+    """Return docs/config.md."""
+    parts = [
+        "# The config\n\nWritten by `make docs` from `rnnsent/config.py`; do not edit. `rnnsent config show FILE` "
+        "prints a config with every default, `--set key=value` overrides any key.\n",
+        f"Shipped: {', '.join(f'`{name}`' for name in shipped_names())}.\n",
+    ]
+    parts += [_section_page(path, section) for path, section in _sections("", Config)]
+    return "\n".join(parts)
+
+
+def schema_text() -> str:
+    """Return configs/schema.json."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+PAGES = {
+    ROOT / "docs" / "cli.md": cli_page,
+    ROOT / "docs" / "config.md": config_page,
+    ROOT / "configs" / "schema.json": schema_text,
+}
+
+
+def _commands(names: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    names = (*names, command.name or "") if names else ("rnnsent",)
+    yield names, command
+    if isinstance(command, click.Group):
+        context = _context(names, command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from _commands(names, child)
+
+
+def _context(names: tuple[str, ...], command: click.Command) -> click.Context:
+    return click.Context(command, info_name=" ".join(names), terminal_width=WIDTH, max_content_width=WIDTH)
+
+
+def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+    yield path, section
+    for name, field in section.model_fields.items():
+        inner = section_of(field.annotation)
+        if inner is not None:
+            many = "[]" if getattr(field.annotation, "__origin__", None) is list else ""
+            yield from _sections(f"{path}.{name}{many}".lstrip("."), inner)
+
+
+def _section_page(path: str, section: type[Section]) -> str:
+    title = f"`{path}`" if path else "Top level"
+    doc = (section.__doc__ or "").strip()
+    lines = [f"## {title}\n\n{doc}\n", "| key | type | default | meaning |", "|---|---|---|---|"]
+    properties = json_schema_of(section)
+    for name, field in section.model_fields.items():
+        description = (field.description or "").replace("|", "\\|")
+        lines.append(f"| `{name}` | {_type(properties[name])} | {_default(field)} | {description} |")
+    return "\n".join(lines) + "\n"
+
+
+def json_schema_of(section: type[Section]) -> dict[str, Any]:
+    """Return the JSON Schema of each key of a section."""
+    properties: dict[str, Any] = section.model_json_schema()["properties"]
+    return properties
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_type(member) for member in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "$ref" in schema:
+        return "section"
+    kind = {"integer": "whole number", "string": "text", "object": "mapping", "boolean": "true, false"}.get(
+        schema.get("type", ""), schema.get("type", "")
+    )
+    if kind == "array":
+        return "list of sections"
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = " and ".join(f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema)
+    return f"{kind} {bounds}".strip()
+
+
+def _default(field: Any) -> str:
+    if field.default_factory is not None:
+        return "see there" if field.default_factory is not list else "`[]`"
+    if field.default is PydanticUndefined:
+        return "required"
+    return f"`{json.dumps(field.default)}`"
+
+
+def main() -> None:
+    """Write all pages."""
+    for path, page in PAGES.items():
+        path.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The command line: a group of commands that are imported when they are needed, and the exit codes.
+
+0 success · 1 config, data or training failure · 2 usage · 130 interrupt · 143 terminated.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+import click
+
+from rnnsent import __version__
+from rnnsent.errors import Interrupted, RnnsentError
+
+COMMANDS = ("train", "eval", "summary", "data", "config", "reference")
+
+
+class _Group(click.Group):
+    """Loads a command's module on demand, and turns errors into one message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"rnnsent.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if not close or "mean" in error.message:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {close[0]}?", ctx) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        debug = bool(ctx.params.get("debug"))
+        try:
+            return super().invoke(ctx)
+        except RnnsentError as error:
+            if debug:
+                raise
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(1)
+        except Interrupted as error:
+            click.echo(f"Interrupted: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted", err=True)
+            ctx.exit(130)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if debug:
+                raise
+            click.echo(f"Error: unexpected {type(error).__name__}: {error}", err=True)
+            click.echo("This is a fault of rnnsent; `rnnsent --debug …` shows where.", err=True)
+            ctx.exit(1)
+
+
+class _StderrHandler(logging.Handler):
+    """Warnings of the library, as lines for people."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "WARNING: " if record.levelno >= logging.WARNING else ""
+        click.echo(prefix + record.getMessage(), err=True)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="rnnsent")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """Train, judge and ship recurrent sentiment classifiers.
+
+    Results go to stdout, everything else to stderr.
+    """
+    del debug  # read by _Group.invoke
+    logger = logging.getLogger("rnnsent")
+    logger.handlers = [_StderrHandler()]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

@@ -1,0 +1,92 @@
+"""`rnnsent data`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rnnsent.commands.options import config_options, overrides
+
+if TYPE_CHECKING:
+    from rnnsent.data.statistics import DatasetFacts, SplitFacts
+
+
+@click.group(name="data")
+def command() -> None:
+    """Look at data sets. Nothing here loads TensorFlow."""
+
+
+@command.command()
+@click.argument("source", default="imdb")
+@click.option("--config", "name", default="lstm", show_default=True, metavar="NAME", help="For num_words, maxlen, …")
+@config_options
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def info(
+    source: str,
+    name: str,
+    settings: tuple[str, ...],
+    data: str | None,
+    epochs: int | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Show facts about SOURCE: imdb, sample, or the path of an imdb.npz.
+
+    Counts, balance, lengths, padding, truncation, unknown words, duplicates.
+    """
+    import json
+
+    from rnnsent.configfile import load_config
+    from rnnsent.data.sources import load_dataset
+    from rnnsent.data.statistics import describe
+    from rnnsent.progress import download_progress
+
+    # What is shown is what was asked for: no fallback.
+    config = load_config(name, overrides(settings, data or source, epochs, seed, no_fallback=True))
+    with download_progress() as progress:
+        facts = describe(load_dataset(config.data, progress=progress), config)
+    click.echo(json.dumps(facts.to_dict()) if as_json else report(facts))
+
+
+def report(facts: DatasetFacts) -> str:
+    """Return the facts as text of at most 80 columns."""
+    lines = [f"{facts.source}: vocabulary {facts.vocabulary:,} words, embedding rows {facts.embedding_rows:,}"]
+    lines += [f"  {key}: {value}" for key, value in facts.provenance.items()]
+    rows: list[tuple[str, list[str]]] = []
+    splits = list(facts.splits.values())
+    rows.append(("reviews", [f"{split.reviews:,}" for split in splits]))
+    for label in splits[0].labels:
+        rows.append((f"  {label}", [f"{split.labels[label]:,}" for split in splits]))
+    rows.append(("tokens", [f"{split.tokens:,}" for split in splits]))
+    rows.append(("mean length", [f"{split.mean_length:.2f}" for split in splits]))
+    for quantile in splits[0].length_quantiles:
+        rows.append((f"  length at {quantile}", [f"{split.length_quantiles[quantile]:,.0f}" for split in splits]))
+    shares = {
+        "truncated reviews": "truncated_reviews_share",
+        "truncated tokens": "truncated_tokens_share",
+        "padding, as one matrix": "padding_share_unbucketed",
+        "padding, as batched": "padding_share",
+        "unknown words": "unknown_share",
+    }
+    for title, field in shares.items():
+        rows.append((title, [f"{getattr(split, field):.1%}" for split in splits]))
+    rows.append(("empty reviews", [f"{split.empty_reviews:,}" for split in splits]))
+    rows.append(("duplicates within", [f"{split.duplicates:,}" for split in splits]))
+    lines += ["", f"  {'':<24}" + "".join(f"{name:>14}" for name in facts.splits)]
+    lines += [f"  {title:<24}" + "".join(f"{cell:>14}" for cell in cells) for title, cells in rows]
+    lines += [f"  {'test reviews in train':<24}{facts.duplicates_between:>28,}"]
+    for name, split in facts.splits.items():
+        lines += ["", f"  lengths, {name}", *_histogram(split)]
+    return "\n".join(lines)
+
+
+def _histogram(split: SplitFacts) -> list[str]:
+    highest = max(count for _, _, count in split.histogram)
+    last = split.histogram[-1]
+    lines = []
+    for low, high, count in split.histogram:
+        span = f"{low}–{high - 1}" if (low, high, count) != last else f"≥ {low}"
+        bar = "█" * round(40 * count / highest) or ("▏" if count else "")
+        lines.append(f"  {span:>11} {count:>8,}  {bar}".rstrip())
+    return lines

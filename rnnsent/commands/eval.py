@@ -1,0 +1,59 @@
+"""`rnnsent eval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rnnsent.experiment import Judged
+
+
+@click.command(name="eval")
+@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
+@click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, gpu or gpu:N.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def command(run: Path | None, split: str, device: str, as_json: bool) -> None:
+    """Judge a finished RUN; without RUN, the latest one.
+
+    Every figure has a 95 % interval. The result is written into the run.
+    Choose models by validation, and look at test once.
+    """
+    import json
+
+    from rnnsent import experiment
+    from rnnsent.runs import open_run
+
+    opened = open_run(run)
+    if run is None:
+        click.echo(f"run: {opened} (the latest)", err=True)
+    judged = experiment.judge(opened, split, device=device, tell=lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(json.dumps({"run": str(opened), "split": judged.split, "n": judged.n, "metrics": judged.metrics}))
+        return
+    click.echo(report(judged))
+
+
+def report(judged: Judged) -> str:
+    """Return the judgment as a table of at most 80 columns."""
+    lines = [f"{judged.run}: {judged.split}, {judged.n:,} reviews of {judged.source}", ""]
+    lines.append(f"  {'':<10} {'value':>8}   95 % interval")
+    for name, estimate in judged.metrics.items():
+        if estimate["value"] is None:
+            lines.append(f"  {name:<10} {'-':>8}   not defined for these predictions")
+            continue
+        low, high = estimate["low"], estimate["high"]
+        lines.append(f"  {name:<10} {estimate['value']:8.4f}   {low:.4f} … {high:.4f}")
+    width = max(len(name) for name in judged.label_names)
+    lines += ["", f"  {'':<{width}}  " + "  ".join(f"predicted {name}" for name in judged.label_names)]
+    for name, row in zip(judged.label_names, judged.confusion, strict=True):
+        cells = (
+            f"{count:>{len(f'predicted {column}')},}" for column, count in zip(judged.label_names, row, strict=True)
+        )
+        lines.append(f"  {name:<{width}}  " + "  ".join(cells))
+    rate = judged.n / max(judged.seconds, 1e-9)
+    lines += ["", f"  {judged.seconds:.1f} s, {rate:,.0f} reviews/s"]
+    return "\n".join(lines)

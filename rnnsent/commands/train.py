@@ -1,0 +1,82 @@
+"""`rnnsent train`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from rnnsent.commands.options import config_options, overrides
+
+
+@click.command(name="train")
+@click.option("--config", "name", required=True, metavar="NAME", help="A YAML file, or the name of a shipped config.")
+@config_options
+@click.option("--device", metavar="DEVICE", help="auto, cpu, gpu or gpu:N.")
+@click.option("--no-fallback", is_flag=True, help="Stop where the data cannot be had, whatever the config allows.")
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where the run goes [runs/NAME-DATE-N]."
+)
+@click.option("--force", is_flag=True, help="Replace the run in --run-dir.")
+@click.option("--quiet", is_flag=True, help="No progress, only warnings and the result.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run and its metrics as one line of JSON.")
+def command(
+    name: str,
+    settings: tuple[str, ...],
+    data: str | None,
+    epochs: int | None,
+    seed: int | None,
+    device: str | None,
+    no_fallback: bool,
+    run_dir: Path | None,
+    force: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train the model that a config describes.
+
+    The run directory keeps config, vocabulary, weights, checkpoints, history,
+    metrics and plots. The best epoch by validation is what is kept as the
+    model; the test reviews are not looked at (see `rnnsent eval`).
+    """
+    import json
+
+    from rnnsent import experiment
+    from rnnsent.configfile import load_config
+    from rnnsent.progress import download_progress, training_progress
+
+    config = load_config(name, overrides(settings, data, epochs, seed, device, no_fallback))
+    signal.signal(signal.SIGTERM, _terminated)
+    with training_progress(config.training.epochs, quiet=quiet) as observer, download_progress() as progress:
+        trained = experiment.train(
+            config,
+            Path(name).stem,
+            run_dir=run_dir,
+            force=force,
+            tell=lambda line: None if quiet else click.echo(line, err=True),
+            observers=[observer],
+            progress=progress,
+        )
+    if as_json:
+        click.echo(json.dumps({"run": str(trained.run), **trained.metrics}))
+        return
+    click.echo(result_line(str(trained.run), trained.metrics))
+
+
+def result_line(run: str, metrics: dict[str, Any]) -> str:
+    """Return the last line of a training."""
+    accuracy = metrics["validation"]["accuracy"]
+    source = metrics["data"]["source"]
+    fallback = " (FALLBACK: the imdb reviews could not be had)" if metrics["data"]["fallback_used"] else ""
+    return (
+        f"{run}: validation accuracy {accuracy['value']:.2%} [{accuracy['low']:.2%}, {accuracy['high']:.2%}], "
+        f"epoch {metrics['best_epoch']} of {metrics['epochs']}; data: {source}{fallback}"
+    )
+
+
+def _terminated(signum: int, frame: Any) -> NoReturn:
+    from rnnsent.errors import Interrupted
+
+    raise Interrupted("terminated", 128 + signum)

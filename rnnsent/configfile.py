@@ -1,0 +1,247 @@
+"""YAML file + overrides → Config, or every problem at once with its line.
+
+The order of precedence is: defaults < file < `--set` and flags.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from rnnsent.config import Config, Section, conflicts
+from rnnsent.errors import ConfigError, Problem
+from rnnsent.yamldoc import Document, KeyPath, apply_override, dotted, dump, read_document
+
+MAX_BYTES = 1 << 20  # a config is a page; anything near this is not one
+
+# What stands in for a faulty value without a default, so that the rest can still be checked for conflicts.
+_STAND_INS: dict[str, Any] = {
+    "model": {"recurrent": [{"cell": "gru"}]},
+    "recurrent": [{"cell": "gru"}],
+    "recurrent[]": {"cell": "gru"},
+    "dense[]": {"units": 1},
+    "cell": "gru",
+    "units": 1,
+}
+
+
+def shipped_configs() -> Path:
+    """Return the folder of the configs that come with rnnsent: in the package, or in the source tree."""
+    package = Path(__file__).parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def shipped_names() -> list[str]:
+    """Return the names under which the shipped configs can be asked for, such as `lstm` or `notebook/lstm`."""
+    root = shipped_configs()
+    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+
+
+def find_config(name: str) -> Path:
+    """Return the file that `--config NAME` means: a path, or a shipped config with or without `.yaml`."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    # A config written as in the source tree, configs/lstm.yaml, should work from any folder as well.
+    plain = name.removeprefix("configs/").removesuffix(".yaml")
+    if plain in shipped_names():
+        return shipped_configs() / f"{plain}.yaml"
+    if path.is_dir():
+        raise ConfigError([Problem(name, "", "is a folder, not a config file")])
+    close = difflib.get_close_matches(plain, shipped_names(), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(shipped_names())}"
+    raise ConfigError([Problem(name, "", "no such file, and no shipped config of that name", hint=hint)])
+
+
+def load_config(name: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
+    """Read the config file that `name` means, apply `overrides` and validate.
+
+    Args:
+        name: a path, or the name of a shipped config.
+        overrides: pairs of (origin, "a.b=value"), as `("--set", "training.epochs=3")`; the last one wins.
+
+    Raises:
+        ConfigError: with every problem of the file and of the overrides.
+    """
+    path = find_config(name)
+    try:
+        size = path.stat().st_size
+        text = path.read_text(encoding="utf-8") if size <= MAX_BYTES else ""
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(name, "", f"is not UTF-8 text (byte {error.start})")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(name, "", f"cannot be read: {error.strerror}")]) from None
+    if size > MAX_BYTES:
+        raise ConfigError([Problem(name, "", f"is larger than a config may be, {MAX_BYTES:,} bytes", f"{size:,}")])
+    return parse_config(text, name, overrides)
+
+
+def parse_config(text: str, name: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
+    """Validate the YAML `text`, called `name` in messages; see `load_config`."""
+    document = read_document(text, name)
+    problems = [problem for origin, override in overrides for problem in apply_override(document, origin, override)]
+    config, found = _validate(document)
+    problems += found
+    if problems or config is None:
+        raise ConfigError(problems)
+    return config
+
+
+def dump_config(config: Config) -> str:
+    """Return the config as YAML with every default written out; reading it again gives the same config."""
+    return dump(config.model_dump())
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a config, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "rnnsent config"} | {
+        key: value for key, value in Config.model_json_schema().items() if key != "title"
+    }
+
+
+def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
+    """Validate; what is wrong in itself is taken out and the rest is still checked for conflicts."""
+    problems: list[Problem] = []
+    values = document.values
+    faulty: set[KeyPath] = set()
+    config = None
+    while config is None:
+        try:
+            config = Config.model_validate(values)
+        except ValidationError as error:
+            details = [detail for detail in _merge_unions(error.errors()) if _key_path(detail["loc"]) not in faulty]
+            if not details:
+                return None, problems
+            problems += [_problem(document, detail) for detail in details]
+            faulty |= {_key_path(detail["loc"]) for detail in details}
+            for detail in details:
+                values = _mended(values, _key_path(detail["loc"]))
+    problems += [
+        Problem(document.place(path), dotted(path), rule, _shown(given))
+        for path, rule, given in conflicts(config)
+        if path not in faulty
+    ]
+    return config, problems
+
+
+def _merge_unions(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Keep one error for a value that fits no member of a union; pydantic reports one for each member."""
+    merged: dict[KeyPath, ErrorDetails] = {}
+    for detail in details:
+        path = _key_path(detail["loc"])
+        shorter = next((known for known in merged if known == path[: len(known)]), None)
+        if shorter is None:
+            merged[path] = detail
+    return list(merged.values())
+
+
+def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
+    """Strip the names of union members, which pydantic mixes into the location, and of dictionary keys' marks."""
+    known: list[str | int] = []
+    section: Any = Config
+    for part in loc:
+        known.append(part)
+        if isinstance(part, int):
+            continue
+        fields = getattr(section, "model_fields", {})
+        if part not in fields:
+            break
+        section = section_of(fields[part].annotation)
+        if section is None:
+            break
+    return tuple(known)
+
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """Return the section class inside an annotation such as `list[X]` or `X | None`, if there is one."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = section_of(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _mended(values: Any, path: KeyPath, parent: str = "") -> Any:
+    """Return `values` with what stands at `path` left to its default, or to a stand-in."""
+    head, rest = path[0], path[1:]
+    name = head if isinstance(head, str) else f"{parent}[]"
+    items = dict(values) if isinstance(values, Mapping) else dict(enumerate(values))
+    if rest:
+        items[head] = _mended(items[head], rest, name)
+    elif name in _STAND_INS:
+        items[head] = _STAND_INS[name]
+    else:
+        items.pop(head, None)
+    return items if isinstance(values, Mapping) else list(items.values())
+
+
+def _problem(document: Document, detail: ErrorDetails) -> Problem:
+    path = _key_path(detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        section = _section_at(path[:-1])
+        names = list(section.model_fields) if section else []
+        close = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else f"valid keys: {', '.join(names)}"
+        return Problem(document.place(path), dotted(path), "unknown key", hint=hint)
+    if detail["type"] == "missing":
+        return Problem(document.place(path), dotted(path), "is missing and has no default")
+    given = _lookup(document.values, path)
+    return Problem(document.place(path), dotted(path), _rule(path, detail), _shown(given))
+
+
+def _section_at(path: KeyPath) -> type[Section] | None:
+    section: type[Section] | None = Config
+    for part in path:
+        if section is None or isinstance(part, int):
+            continue
+        known = section.model_fields.get(part)
+        section = section_of(known.annotation) if known else None
+    return section
+
+
+def _lookup(values: Any, path: KeyPath) -> Any:
+    for part in path:
+        values = values[part]
+    return values
+
+
+def _rule(path: KeyPath, detail: ErrorDetails) -> str:
+    """Say the rule that was broken in words of our own, from pydantic's typed error."""
+    context = detail.get("ctx", {})
+    kind = detail["type"]
+    if path == ("training", "class_weights"):
+        return "must be balanced, null, or a positive weight for each label"
+    if path == ("training", "device"):
+        return "must be auto, cpu, gpu or gpu:N"
+    words = {
+        "literal_error": f"must be one of {context.get('expected', '')}".replace(" or ", ", ").replace("'", ""),
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_type": "must be a number",
+        "finite_number": "must be a finite number",
+        "bool_type": "must be true or false",
+        "string_type": "must be text",
+        "list_type": "must be a list",
+        "dict_type": "must be a mapping",
+        "model_type": "must be a section with keys of its own",
+        "too_short": "must have at least one item",
+        "greater_than": f"must be greater than {context.get('gt')}",
+        "greater_than_equal": f"must be at least {context.get('ge')}",
+        "less_than": f"must be less than {context.get('lt')}",
+        "less_than_equal": f"must be at most {context.get('le')}",
+    }
+    return words.get(kind, detail["msg"][:1].lower() + detail["msg"][1:])
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,129 @@
+"""The IMDB reviews as Keras distributes them: `imdb.npz` and its word index.
+
+Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011; the arrays are those of
+`keras.datasets.imdb`, in the order in which its `load_data` returns them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+
+from rnnsent.data.cache import Arrays, cached_arrays
+from rnnsent.data.dataset import Dataset
+from rnnsent.data.download import Progress, download
+from rnnsent.data.npz import flatten, read_arrays
+from rnnsent.data.split import Split
+from rnnsent.errors import DataError, DataUnavailable
+from rnnsent.files import sha256
+from rnnsent.vocabulary import FIRST_WORD, START, Vocabulary
+
+logger = logging.getLogger(__name__)
+
+BASE_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+DIGESTS = {
+    "imdb.npz": "sha256:69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
+    "imdb_word_index.json": "md5:bfafd718b763782e994055a2d397834f",
+}
+KERAS_SHUFFLE_SEED = 113  # the default of load_data; with it, "the last fifth" means the same reviews as there
+LABELS = ("negative", "positive")
+
+
+def load(path: str | None = None, *, allow_download: bool = True, progress: Progress | None = None) -> Dataset:
+    """Return the 25,000 + 25,000 reviews.
+
+    Args:
+        path: `imdb.npz` or the folder that holds it; None looks in $RNNSENT_DATA and the Keras cache, then downloads.
+        allow_download: False makes a missing file an error at once.
+        progress: told of the bytes of a download.
+
+    Raises:
+        DataUnavailable: if the file is nowhere and cannot be downloaded.
+        DataError: if `path` is wrong, or the file is damaged or another one.
+    """
+    file = _find("imdb.npz", path, allow_download, progress)
+    digest = sha256(file)
+    official = f"sha256:{digest}" == DIGESTS["imdb.npz"]
+    if not official:
+        logger.info("%s is not Keras' own file (its SHA-256 differs): taken as a rebuilt one", file)
+    arrays = cached_arrays(f"imdb-2-{digest[:32]}", lambda: _parse(file))
+    try:
+        vocabulary = Vocabulary.from_word_index(_find("imdb_word_index.json", path, allow_download, progress), None)
+    except DataUnavailable:
+        logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
+        vocabulary = Vocabulary((), None, "drop", "imdb.npz without a word index")
+    return Dataset(
+        source="imdb",
+        train=_split(arrays, "train"),
+        test=_split(arrays, "test"),
+        vocabulary=vocabulary,
+        label_names=LABELS,
+        provenance={"file": str(file), "sha256": digest, "official_file": official},
+    )
+
+
+def find_word_index(path: str | Path | None) -> Path:
+    """Return the word index at `path` (file or folder), or where `imdb.npz` would be looked for."""
+    return _find("imdb_word_index.json", None if path is None else str(path), True, None)
+
+
+def places(name: str) -> list[Path]:
+    """Return where `name` is looked for when no path is given, first place first."""
+    chosen = os.environ.get("RNNSENT_DATA")
+    return [*([Path(chosen) / name] if chosen else []), _keras_folder() / name]
+
+
+def _keras_folder() -> Path:
+    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+
+
+def _find(name: str, path: str | None, allow_download: bool, progress: Progress | None) -> Path:
+    if path is not None:
+        given = Path(path)
+        # A path names imdb.npz or its folder; the word index lies beside it or in the usual places.
+        beside = given / name if given.is_dir() else given if given.suffix == Path(name).suffix else given.parent / name
+        if beside.is_file():
+            return beside
+        if name == "imdb.npz":
+            raise DataError(f"{beside}: no such file; data.path names imdb.npz or the folder that holds it")
+    for place in places(name):
+        if place.is_file():
+            return place
+    looked = ", ".join(str(place) for place in places(name))
+    if not allow_download:
+        raise DataUnavailable(f"{name} is not in {looked}")
+    try:
+        return download(BASE_URL + name, _keras_folder() / name, digest=DIGESTS[name], progress=progress)
+    except DataUnavailable as error:
+        raise DataUnavailable(f"{name} is not in {looked}, and the download failed: {error}") from None
+
+
+def _parse(file: Path) -> Arrays:
+    """Read the .npz into flat arrays of Keras' ids: rank + 3, with the start token before each review."""
+    arrays = {}
+    for part in ("train", "test"):
+        raw = read_arrays(file, (f"x_{part}", f"y_{part}"))
+        ranks, offsets = flatten(raw.pop(f"x_{part}"), f"{file}: x_{part}")
+        labels = raw[f"y_{part}"]
+        count = len(offsets) - 1
+        if count == 0:
+            raise DataError(f"{file}: x_{part} holds no reviews")
+        if labels.shape != (count,) or labels.dtype.kind not in "iub" or not np.isin(labels, (0, 1)).all():
+            raise DataError(f"{file}: y_{part} must hold one 0 or 1 for each of {count} reviews")
+        empty = int((np.diff(offsets) == 0).sum())
+        if empty:
+            logger.warning("%s: %d empty reviews in x_%s; each is read as its start token alone", file, empty, part)
+        arrays[f"{part}_tokens"] = np.insert(ranks + np.int32(FIRST_WORD - 1), offsets[:-1], START)
+        arrays[f"{part}_offsets"] = offsets + np.arange(count + 1)
+        arrays[f"{part}_labels"] = labels.astype(np.int64)
+    return arrays
+
+
+def _split(arrays: Arrays, part: str) -> Split:
+    split = Split.from_offsets(*(arrays[f"{part}_{name}"] for name in ("tokens", "offsets", "labels")))
+    order = np.arange(len(split))
+    np.random.RandomState(KERAS_SHUFFLE_SEED).shuffle(order)
+    return split.take(order)

@@ -1,0 +1,86 @@
+"""A split of a data set: ragged sequences of word ids, and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.vocabulary import PAD, UNKNOWN
+
+Ids = NDArray[np.int32]
+Offsets = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Reviews as views into one flat array of ids; selecting and truncating move the views and copy nothing.
+
+    Attributes:
+        tokens: int32 (total,), ids of all reviews one after the other, often memory-mapped.
+        starts: int64 (reviews,), where each review begins in `tokens`.
+        lengths: int64 (reviews,), how many tokens each has, start token included.
+        labels: int64 (reviews,), index into the data set's label names.
+        limit: ids from here on read as the unknown id; None keeps all.
+    """
+
+    tokens: Ids
+    starts: Offsets
+    lengths: Offsets
+    labels: Offsets
+    limit: int | None = None
+
+    @classmethod
+    def from_offsets(cls, tokens: Ids, offsets: Offsets, labels: Offsets) -> Split:
+        """Make a split of flat `tokens`, `offsets` (reviews + 1,) and `labels` (reviews,)."""
+        return cls(tokens, offsets[:-1], np.diff(offsets), labels)
+
+    @classmethod
+    def from_sequences(cls, sequences: Sequence[Sequence[int] | Ids], labels: Sequence[int] | Offsets) -> Split:
+        """Make a split of one sequence of ids per review."""
+        lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        tokens = np.empty(offsets[-1], np.int32)
+        for start, sequence in zip(offsets, sequences, strict=False):
+            tokens[start : start + len(sequence)] = sequence
+        return cls.from_offsets(tokens, offsets, np.asarray(labels, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def take(self, index: NDArray[np.int64] | slice) -> Split:
+        """Return the reviews at `index`, in its order."""
+        return replace(self, starts=self.starts[index], lengths=self.lengths[index], labels=self.labels[index])
+
+    def cut(self, num_words: int | None, maxlen: int | None, truncating: Literal["pre", "post"] = "pre") -> Split:
+        """Return the split with rare words unknown and long reviews cut, as Keras' load_data and pad_sequences do."""
+        if maxlen is None:
+            return replace(self, limit=num_words)
+        surplus = np.maximum(self.lengths - maxlen, 0)
+        starts = self.starts + surplus if truncating == "pre" else self.starts
+        return replace(self, starts=starts, lengths=self.lengths - surplus, limit=num_words)
+
+    def sequence(self, index: int) -> Ids:
+        """Return the ids of one review, int32 (length,)."""
+        start, length = self.starts[index], self.lengths[index]
+        return self._limited(np.asarray(self.tokens[start : start + length]))
+
+    def flat(self) -> Ids:
+        """Return the ids of all reviews one after the other, int32 (sum of lengths,)."""
+        if len(self) == 0:
+            return np.empty(0, np.int32)
+        return np.concatenate([self.sequence(index) for index in range(len(self))])
+
+    def padded(self, index: NDArray[np.int64], length: int, side: Literal["pre", "post"]) -> Ids:
+        """Return the reviews at `index` padded on one side, int32 (len(index), length)."""
+        batch = np.full((len(index), length), PAD, np.int32)
+        for row, start, size in zip(batch, self.starts[index].tolist(), self.lengths[index].tolist(), strict=True):
+            words = slice(length - size, length) if side == "pre" else slice(0, size)
+            row[words] = self.tokens[start : start + size]
+        return self._limited(batch)
+
+    def _limited(self, ids: Ids) -> Ids:
+        return ids if self.limit is None else np.where(ids < self.limit, ids, np.int32(UNKNOWN))

@@ -1,0 +1,118 @@
+"""Facts about a data set: what `rnnsent data info` shows. Pure functions of splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.batches import Batches
+from rnnsent.config import Config
+from rnnsent.data.dataset import Dataset
+from rnnsent.data.split import Split
+from rnnsent.vocabulary import PAD, START, UNKNOWN
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFacts:
+    """Facts about one split; shares are between 0 and 1."""
+
+    reviews: int
+    labels: dict[str, int]
+    tokens: int  # before truncation, start tokens included
+    mean_length: float
+    length_quantiles: dict[str, float]
+    empty_reviews: int
+    truncated_reviews_share: float
+    truncated_tokens_share: float
+    padding_share: float  # of the cells of all batches, as trained
+    padding_share_unbucketed: float  # of the same reviews as one matrix
+    unknown_share: float  # of the words that are left after truncation
+    duplicates: int  # reviews whose very sequence stood before in the same split
+    histogram: list[tuple[int, int, int]]  # from length, below length, reviews
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """Facts about all splits."""
+
+    source: str
+    provenance: dict[str, Any]
+    vocabulary: int
+    embedding_rows: int
+    splits: dict[str, SplitFacts]
+    duplicates_between: int  # test reviews whose very sequence stands in train too
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as plain values for JSON."""
+        return asdict(self)
+
+
+def describe(dataset: Dataset, config: Config) -> DatasetFacts:
+    """Return the facts about `dataset` under the `data` and batch settings of `config`."""
+    whole = {"train": dataset.train, "test": dataset.test}
+    prints = {name: _fingerprints(split) for name, split in whole.items()}
+    known = set(prints["train"])
+    return DatasetFacts(
+        source=dataset.source,
+        provenance=dataset.provenance,
+        vocabulary=len(dataset.vocabulary.words),
+        embedding_rows=embedding_rows(dataset, config.data.num_words),
+        splits={name: _facts(split, prints[name], dataset, config) for name, split in whole.items()},
+        duplicates_between=sum(print_ in known for print_ in prints["test"]),
+    )
+
+
+def embedding_rows(dataset: Dataset, num_words: int | None) -> int:
+    """Return how many rows an embedding table for this data needs.
+
+    The notebook's 10,000 rows are kept for `num_words: 10000` even where a small corpus has fewer words.
+    """
+    if num_words is not None:
+        return num_words
+    highest = max(int(split.tokens.max(initial=UNKNOWN)) for split in (dataset.train, dataset.test))
+    return max(highest + 1, dataset.vocabulary.size)
+
+
+def _facts(split: Split, prints: list[bytes], dataset: Dataset, config: Config) -> SplitFacts:
+    data = config.data
+    cut = split.cut(data.num_words, data.maxlen, data.truncating)
+    batches = Batches.from_config(cut, config, shuffle=True)
+    cells = sum(len(index) * batches.padded_length(index) for index in batches.order(0))
+    kept, total = int(cut.lengths.sum()), int(split.lengths.sum())
+    longest = data.maxlen if data.padding == "notebook" and data.maxlen else int(cut.lengths.max(initial=1))
+    ids = cut.flat()
+    words = ids[(ids != START) & (ids != PAD)]
+    counts = np.bincount(split.labels, minlength=len(dataset.label_names))
+    return SplitFacts(
+        reviews=len(split),
+        labels={name: int(count) for name, count in zip(dataset.label_names, counts, strict=True)},
+        tokens=total,
+        mean_length=total / max(len(split), 1),
+        length_quantiles={f"{q:.0%}": float(np.quantile(split.lengths, q)) for q in QUANTILES},
+        empty_reviews=int((split.lengths <= 1).sum()),
+        truncated_reviews_share=float((cut.lengths < split.lengths).mean()),
+        truncated_tokens_share=1 - kept / max(total, 1),
+        padding_share=1 - kept / max(cells, 1),
+        padding_share_unbucketed=1 - kept / max(len(cut) * longest, 1),
+        unknown_share=float((words == UNKNOWN).mean()) if len(words) else 0.0,
+        duplicates=sum(count - 1 for count in Counter(prints).values()),
+        histogram=_histogram(split.lengths),
+    )
+
+
+def _fingerprints(split: Split) -> list[bytes]:
+    return [split.sequence(index).tobytes() for index in range(len(split))]
+
+
+def _histogram(lengths: NDArray[np.int64], bins: int = 16) -> list[tuple[int, int, int]]:
+    """Count lengths in equal bins up to the 98th percentile, with one more for the tail."""
+    width = max(int(np.ceil(np.quantile(lengths, 0.98) / bins / 5)) * 5, 1)
+    edges = [*range(0, width * bins + 1, width), int(max(lengths.max(initial=0), width * bins)) + 1]
+    counts, _ = np.histogram(lengths, edges)
+    return [(low, high, int(count)) for low, high, count in zip(edges, edges[1:], counts, strict=False)]

@@ -1,0 +1,1 @@
+"""What knows the machine: devices, and the paths on which recurrent layers run."""

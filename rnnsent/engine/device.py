@@ -1,0 +1,124 @@
+"""Starting Keras: without noise, on the device that was asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rnnsent.errors import DeviceError
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where the model runs, and why there."""
+
+    name: str  # "cpu" or "gpu:0"
+    because: str
+    backend: str  # "tensorflow" or "jax"
+    threads: int
+
+    def __str__(self) -> str:
+        threads = f", {self.threads} threads" if self.name == "cpu" else ""
+        return f"{self.name} ({self.because}; Keras on {self.backend}{threads})"
+
+
+def start(asked: str = "auto") -> Device:
+    """Import Keras with its backend and settle on a device, once per process.
+
+    Args:
+        asked: "auto" (a GPU where there is one), "cpu", "gpu" or "gpu:N".
+
+    Raises:
+        DeviceError: if a GPU was asked for that is not there.
+    """
+    # Silences what TensorFlow's C++ code logs later on; its own start-up lines are caught below.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _caught_stderr():
+        import keras
+
+        backend = keras.backend.backend()
+        if backend == "tensorflow":
+            gpus = _tensorflow_gpus()
+        elif backend == "jax":
+            gpus = _jax_gpus(asked)
+        else:
+            raise DeviceError(f"KERAS_BACKEND={backend}: rnnsent runs on tensorflow or jax")
+        index, because = _choose(asked, gpus)
+        if backend == "tensorflow":
+            _tensorflow_use(index)
+        else:
+            _jax_use(index)
+    name = "cpu" if index is None else f"gpu:{index}"
+    return Device(name, because, backend, threads=len(os.sched_getaffinity(0)))
+
+
+def _choose(asked: str, gpus: list[str]) -> tuple[int | None, str]:
+    """Return the number of the GPU to use, None for the CPU, and the reason."""
+    if asked == "cpu":
+        return None, "asked for"
+    if asked == "auto":
+        return (0, f"found {gpus[0]}") if gpus else (None, "no GPU was found")
+    index = int(asked.partition(":")[2] or 0)
+    if index < len(gpus):
+        return index, f"asked for, {gpus[index]}"
+    found = f"GPUs found: {', '.join(gpus)}" if gpus else "no GPU was found"
+    raise DeviceError(f"device {asked} is not there: {found}; use --device auto or --device cpu")
+
+
+def _tensorflow_gpus() -> list[str]:
+    import tensorflow as tf
+
+    return [device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices("GPU")]
+
+
+def _tensorflow_use(index: int | None) -> None:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    chosen = [] if index is None else [gpus[index]]
+    try:
+        tf.config.set_visible_devices(chosen, "GPU")
+        for gpu in chosen:
+            # Otherwise the whole card is taken at once, from everybody else on it.
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError as error:
+        raise DeviceError(f"TensorFlow is already running in this process, on other devices: {error}") from None
+
+
+def _jax_gpus(asked: str) -> list[str]:
+    import jax
+
+    if asked == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+    return [str(device) for device in jax.devices() if device.platform == "gpu"]
+
+
+def _jax_use(index: int | None) -> None:
+    import jax
+
+    if index is not None:
+        jax.config.update("jax_default_device", jax.devices("gpu")[index])
+
+
+@contextmanager
+def _caught_stderr() -> Iterator[None]:
+    """Hold back what native code writes to stderr; show it only if the block fails for an unknown reason."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as caught:
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        except DeviceError:
+            raise
+        except BaseException:
+            caught.seek(0)
+            os.write(saved, caught.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,56 @@
+"""What a run ran on: versions, machine, memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rnnsent.engine.device import Device
+
+PACKAGES = ("rnnsent", "keras", "tensorflow", "numpy")
+
+
+def describe(device: Device, seed: int) -> dict[str, Any]:
+    """Return versions, processor, threads, seed and the git commit of the code, for environment.json."""
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "device": {"name": device.name, "because": device.because},
+        "backend": device.backend,
+        "threads": device.threads,
+        "seed": seed,
+        "git_commit": _git_commit(),
+        "command": sys.argv,
+    }
+
+
+def peak_memory_mb() -> float:
+    """Return the largest resident size of this process so far, in MB (10⁶ bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source tree that is running, if it is one."""
+    source = Path(__file__).parent
+    if not (source.parent / ".git").exists():
+        return None
+    found = subprocess.run(["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None

@@ -1,0 +1,266 @@
+"""The story of one experiment: config → data → model → training → run directory; and, later, its judgment."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnsent import environment, metrics, runs
+from rnnsent.config import Config
+from rnnsent.configfile import dump_config, load_config
+from rnnsent.data.dataset import Dataset, Partition, partition
+from rnnsent.data.download import Progress
+from rnnsent.data.sources import load_dataset
+from rnnsent.data.statistics import embedding_rows
+from rnnsent.engine.device import Device, start
+from rnnsent.errors import ConfigError, Interrupted, Problem, RunError
+from rnnsent.runs import RunDirectory
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: where it is, and what metrics.json says."""
+
+    run: RunDirectory
+    metrics: dict[str, Any]
+
+
+def train(
+    config: Config,
+    name: str,
+    *,
+    run_dir: Path | None = None,
+    force: bool = False,
+    tell: Tell = lambda line: None,
+    observers: Sequence[Any] = (),
+    progress: Progress | None = None,
+) -> Trained:
+    """Train what `config` describes and leave a complete run directory.
+
+    Args:
+        config: the experiment.
+        name: names the run directory where `run_dir` does not.
+        run_dir: where the run goes; None chooses `runs/NAME-DATE-N`.
+        force: replace the run in `run_dir`.
+        tell: told, in lines for people, what is being used and why.
+        observers: `training.Observer`s that follow along.
+        progress: follows a download.
+
+    Raises:
+        RnnsentError: whatever is wrong with config, data, device or disk.
+        Interrupted: after Ctrl-C; the best epoch so far has been kept.
+    """
+    _require_head(config)
+    run = runs.create_run(name, run_dir, force=force)
+    try:
+        return _train_into(run, config, name, tell, observers, progress)
+    except BaseException:
+        # A folder without a single finished epoch is of no use to anybody.
+        if not run.file(runs.WEIGHTS).exists():
+            run.discard()
+        raise
+
+
+def _train_into(
+    run: RunDirectory, config: Config, name: str, tell: Tell, observers: Sequence[Any], progress: Progress | None
+) -> Trained:
+    started = time.perf_counter()
+    dataset = load_dataset(config.data, progress=progress)
+    resolved = _resolved(config, dataset)
+    parts = partition(dataset, resolved.data)
+    rows = embedding_rows(dataset, config.data.num_words)
+    tell(describe_data(dataset, parts))
+    device = start(config.training.device)
+    tell(f"device: {device}")
+
+    # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
+    from rnnsent.keeper import Keeper
+    from rnnsent.models import summary_text
+    from rnnsent.prediction import model_for, predict
+    from rnnsent.training import fit
+
+    model = model_for(resolved, num_words=rows, precision=config.training.precision, seed=config.training.seed)
+    run.write(runs.CONFIG, dump_config(resolved))
+    run.write(runs.VOCABULARY, parts.vocabulary.to_json())
+    run.write(runs.ENVIRONMENT, _json(environment.describe(device, config.training.seed)))
+    run.write(runs.SUMMARY, summary_text(model))
+    tell(f"run: {run}")
+
+    keeper = Keeper(run, model_for(resolved, num_words=rows), title=name)
+    stopped: Interrupted | None = None
+    try:
+        fit(
+            model,
+            _batches(parts.train, resolved, device, shuffle=True),
+            _batches(parts.validation, resolved, device, shuffle=False),
+            config.training,
+            label_names=parts.label_names,
+            observers=[keeper, *observers],
+        )
+    except (KeyboardInterrupt, Interrupted) as interruption:
+        stopped = keeper.close_early(interruption)
+
+    probabilities = predict(keeper.best_model, parts.validation, resolved)
+    facts = {
+        "data": _data_facts(dataset, config),
+        "engine": _engine_facts(config, device),
+        "epochs": len(keeper.history),
+        "best_epoch": keeper.best_epoch,
+        "interrupted": stopped is not None,
+        "validation": metrics.evaluate(parts.validation.labels, probabilities).to_dict(),
+        "test": None,
+        "baseline": None,
+        "seconds": round(time.perf_counter() - started, 3),
+        "peak_memory_mb": round(environment.peak_memory_mb(), 1),
+        "parameters": int(model.count_params()),
+    }
+    run.write(runs.METRICS, _json(facts))
+    run.finish()
+    runs.mark_latest(run)
+    if stopped is not None:
+        raise stopped
+    return Trained(run, facts)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judgment of a run on one split."""
+
+    run: RunDirectory
+    split: str
+    n: int
+    metrics: dict[str, Any]
+    confusion: list[list[int]]
+    label_names: tuple[str, ...]
+    seconds: float
+    source: str
+
+
+def judge(run: RunDirectory, split: str, *, device: str = "auto", tell: Tell = lambda line: None) -> Judged:
+    """Judge a finished run on "test" or "validation", and write the result into the run.
+
+    Raises:
+        RunError: if the run is unfinished or one of the files needed was changed.
+        DataError: if its data cannot be had any more.
+    """
+    run.verify(runs.CONFIG, runs.WEIGHTS, runs.METRICS)
+    config = load_config(str(run.file(runs.CONFIG)))
+    weights = load_weights(run)
+    recorded = run.read_json(runs.METRICS)
+    dataset = load_dataset(config.data)
+    parts = partition(dataset, config.data)
+    _warn_of_other_data(recorded, dataset, tell)
+    tell(f"device: {start(device)}")
+
+    from rnnsent.prediction import predict, rebuild_model
+
+    reviews = parts.test if split == "test" else parts.validation
+    model = rebuild_model(config, weights)
+    started = time.perf_counter()
+    probabilities = predict(model, reviews, config)
+    seconds = time.perf_counter() - started
+    evaluation = metrics.evaluate(reviews.labels, probabilities)
+    values = evaluation.to_dict()
+    judged = Judged(run, split, len(reviews), values, evaluation.confusion, parts.label_names, seconds, dataset.source)
+    details = {"reviews": judged.n, "seconds": round(seconds, 3), "confusion": judged.confusion}
+    recorded[split] = values
+    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: details}
+    rows = _prediction_rows(reviews.labels, probabilities, parts.label_names)
+    run.update({runs.METRICS: _json(recorded), runs.predictions(split): rows})
+    return judged
+
+
+def summarize(name: str, overrides: Sequence[tuple[str, str]] = ()) -> str:
+    """Return Keras' table of the model that the config `name` describes.
+
+    The data are only loaded where the number of words decides the size of the embedding.
+    """
+    config = load_config(name, overrides)
+    rows = config.data.num_words or embedding_rows(load_dataset(config.data), None)
+    start("cpu")
+
+    from rnnsent.models import summary_text
+    from rnnsent.prediction import model_for
+
+    return summary_text(model_for(config, num_words=rows))
+
+
+def load_weights(run: RunDirectory) -> dict[str, Any]:
+    """Return the arrays of weights.npz.
+
+    Raises:
+        RunError: if the file is not an archive of plain arrays.
+    """
+    try:
+        with np.load(io.BytesIO(run.file(runs.WEIGHTS).read_bytes()), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise RunError(f"{run.file(runs.WEIGHTS)}: cannot be read: {error}") from None
+
+
+def describe_data(dataset: Dataset, parts: Partition) -> str:
+    """Return one line about the reviews in use."""
+    counts = f"{len(parts.train):,} to train on, {len(parts.validation):,} to validate, {len(parts.test):,} to test"
+    return f"data: {dataset.source}, {counts}"
+
+
+def _batches(split: Any, config: Config, device: Device, *, shuffle: bool) -> Any:
+    from rnnsent.batches import Batches
+
+    # XLA, which JAX always goes through, compiles anew for every shape it sees.
+    return Batches.from_config(split, config, shuffle=shuffle, multiple=1 if device.backend == "tensorflow" else 50)
+
+
+def _require_head(config: Config) -> None:
+    if not config.model.head:
+        raise ConfigError([Problem("", "model.head", "must be true to train: without it there is no loss", "false")])
+
+
+def _resolved(config: Config, dataset: Dataset) -> Config:
+    """Return the config with what was really used: the fallback instead of what could not be had."""
+    if dataset.source == config.data.source:
+        return config
+    data = config.data.model_copy(update={"source": dataset.source, "path": None, "fallback": None})
+    return config.model_copy(update={"data": data})
+
+
+def _data_facts(dataset: Dataset, config: Config) -> dict[str, Any]:
+    fallback = dataset.source != config.data.source
+    return {"source": dataset.source, "fallback_used": fallback, "sha256": None} | dataset.provenance
+
+
+def _engine_facts(config: Config, device: Device) -> dict[str, Any]:
+    """Say on which path each recurrent layer ran."""
+    path = f"keras on {device.backend}, {device.name}"
+    return {
+        f"{index}:{layer.cell}": {"path": path, "because": device.because}
+        for index, layer in enumerate(config.model.recurrent)
+    }
+
+
+def _warn_of_other_data(recorded: dict[str, Any], dataset: Dataset, tell: Tell) -> None:
+    trained_on = recorded.get("data", {})
+    if any(trained_on.get(key) != value for key, value in dataset.provenance.items() if key in ("sha256", "version")):
+        tell("WARNING: the reviews found now are not the file this run was trained on; see data.sha256 in metrics.json")
+
+
+def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str]) -> str:
+    lines = ["review,label,predicted,probability"]
+    lines += [
+        f"{index},{names[label]},{names[int(p > 0.5)]},{p:.6f}"
+        for index, (label, p) in enumerate(zip(labels.tolist(), probabilities.tolist(), strict=True))
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

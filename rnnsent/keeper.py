@@ -1,0 +1,86 @@
+"""Keeps a run on disk while it is trained: history, checkpoints, the best model, the curves."""
+
+from __future__ import annotations
+
+import io
+
+import keras
+import numpy as np
+from keras import ops
+
+from rnnsent import plots, runs
+from rnnsent.errors import Interrupted
+from rnnsent.models import set_weights, weights_of
+from rnnsent.runs import RunDirectory
+from rnnsent.training import EpochFacts, StepFacts
+
+KEPT_CHECKPOINTS = 2
+
+
+class Keeper:
+    """An observer of training that writes what it sees into the run directory, after each epoch.
+
+    Args:
+        run: where to write.
+        plain: the same network as the one in training, uncompiled and in float32; it becomes `model.keras`.
+        title: above the curves.
+    """
+
+    def __init__(self, run: RunDirectory, plain: keras.Model, title: str) -> None:
+        self.run, self.title = run, title
+        self.best_model = plain
+        self.history: list[EpochFacts] = []
+        self.best_epoch: int | None = None
+
+    def on_step(self, facts: StepFacts) -> None:
+        """Nothing is written between epochs."""
+
+    def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
+        """Write checkpoint, best model, history and curves; each file all or nothing."""
+        self.history.append(facts)
+        self._write_checkpoint(facts.epoch, model)
+        if best:
+            self._write_best(model)
+            self.best_epoch = facts.epoch
+        rows = [",".join(facts.to_dict()), *(_row(epoch) for epoch in self.history)]
+        self.run.write(runs.HISTORY, "\n".join(rows) + "\n")
+        self.run.write(runs.CURVES, plots.curves(self.history, self.title))
+
+    def close_early(self, interruption: BaseException) -> Interrupted:
+        """Return the message for a training that was stopped from outside.
+
+        Raises:
+            Interrupted: at once, if there is not one epoch to be kept.
+        """
+        code = interruption.exit_code if isinstance(interruption, Interrupted) else 130
+        if self.best_epoch is None:
+            raise Interrupted(f"stopped before the first epoch was over; {self.run} holds no model", code)
+        return Interrupted(
+            f"stopped after {len(self.history)} whole epochs; {self.run} holds the best, epoch {self.best_epoch}",
+            code,
+        )
+
+    def _write_checkpoint(self, epoch: int, model: keras.Model) -> None:
+        arrays = {f"model/{name}": value for name, value in weights_of(model).items()}
+        for variable in model.optimizer.variables:
+            arrays[f"optimizer/{variable.path}"] = ops.convert_to_numpy(variable)
+        self.run.write(runs.checkpoint(epoch), _npz(arrays))
+        if epoch > KEPT_CHECKPOINTS:
+            self.run.file(runs.checkpoint(epoch - KEPT_CHECKPOINTS)).unlink(missing_ok=True)
+
+    def _write_best(self, model: keras.Model) -> None:
+        weights = weights_of(model)
+        set_weights(self.best_model, weights)
+        self.run.write(runs.WEIGHTS, _npz(weights))
+        with self.run.writing(runs.MODEL) as temporary:
+            self.best_model.save(temporary)
+
+
+def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _row(facts: EpochFacts) -> str:
+    return ",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in facts.to_dict().values())

@@ -1,0 +1,156 @@
+"""Config → Keras model, made of stock Keras layers and operations only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from rnnsent.config import ModelConfig, RecurrentConfig
+from rnnsent.errors import RunError
+from rnnsent.vocabulary import PAD
+
+CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
+
+_LOW = -6e4  # below any state or score, and still a number in float16
+
+
+def build_model(
+    config: ModelConfig,
+    *,
+    num_words: int,
+    masked: bool = True,
+    right_padded: bool = True,
+    precision: str = "float32",
+    seed: int | None = None,
+) -> keras.Model:
+    """Build the network: ids, int32 (batch, time) → probability of label 1, float32 (batch, 1).
+
+    Without `config.head` the output is what stands before it: (batch, features), or (batch, time, features) where the
+    stack ends in a sequence.
+
+    Args:
+        config: the `model` section.
+        num_words: rows of the embedding table.
+        masked: whether id 0 is padding, to be passed over.
+        right_padded: whether padding comes after the words; cuDNN can only take that.
+        precision: Keras dtype policy of all layers but the output.
+        seed: makes the initial weights and the dropout a function of this number.
+    """
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    pooled = config.pooling != "last"
+    trunk: list[Any] = [
+        layers.Embedding(num_words, config.embedding_dim, mask_zero=masked, dtype=precision, name="embedding")
+    ]
+    names = _layer_names(config)
+    last = len(config.recurrent) - 1
+    for index, (name, layer) in enumerate(zip(names, config.recurrent, strict=True)):
+        sequences = index < last or pooled or bool(layer.return_sequences)
+        trunk.append(_recurrent(layer, name, sequences, precision, cudnn=right_padded or not masked))
+    if config.pooling in ("max", "mean_max", "attention"):
+        return _functional(trunk, config, masked, precision)
+    if config.pooling == "mean":
+        trunk.append(layers.GlobalAveragePooling1D(dtype=precision, name="mean"))
+    return keras.Sequential([_tokens(), *trunk, *_top(config, precision)], name="rnnsent")
+
+
+def _tokens() -> Any:
+    return keras.Input((None,), dtype="int32", name="tokens")
+
+
+def _layer_names(config: ModelConfig) -> list[str]:
+    """Name the layers as Keras would: lstm, lstm_1, …, independent of what was built before in this process."""
+    stems = [f"bidirectional_{layer.cell}" if layer.bidirectional else layer.cell for layer in config.recurrent]
+    repeats = [stems[:index].count(stem) for index, stem in enumerate(stems)]
+    return [f"{stem}_{repeat}" if repeat else stem for stem, repeat in zip(stems, repeats, strict=True)]
+
+
+def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: str, cudnn: bool) -> Any:
+    arguments: dict[str, Any] = {
+        "units": config.units,
+        "activation": config.activation,
+        "dropout": config.dropout,
+        "recurrent_dropout": config.recurrent_dropout,
+        "return_sequences": sequences,
+        "dtype": precision,
+        "name": config.cell if config.bidirectional else name,
+    }
+    if config.cell == "gru":
+        arguments["reset_after"] = config.reset_after is not False
+    if config.cell != "simple_rnn" and not cudnn:
+        arguments["use_cudnn"] = False
+    layer = CELLS[config.cell](**arguments)
+    return layers.Bidirectional(layer, name=name) if config.bidirectional else layer
+
+
+def _functional(trunk: list[Any], config: ModelConfig, masked: bool, precision: str) -> keras.Model:
+    """Build the poolings for which Keras has no layer that heeds the mask, out of its operations."""
+    tokens = _tokens()
+    states = tokens
+    for layer in trunk:
+        states = layer(states)
+    words = ops.expand_dims(ops.not_equal(tokens, PAD), -1) if masked else None  # (batch, time, 1)
+    if config.pooling == "attention":
+        scores = layers.Dense(1, dtype=precision, name="attention")(states)
+        scores = scores if words is None else ops.where(words, scores, _LOW)
+        vector = ops.sum(states * ops.softmax(scores, axis=1), axis=1)
+    else:
+        vector = ops.max(states if words is None else ops.where(words, states, _LOW), axis=1)
+        if config.pooling == "mean_max":
+            mean = layers.GlobalAveragePooling1D(dtype=precision, name="mean")(states)
+            vector = ops.concatenate([mean, vector], axis=-1)
+    for layer in _top(config, precision):
+        vector = layer(vector)
+    return keras.Model(tokens, vector, name="rnnsent")
+
+
+def _top(config: ModelConfig, precision: str) -> list[Any]:
+    top: list[Any] = [layers.Dropout(config.dropout, dtype=precision, name="dropout")] if config.dropout else []
+    for index, dense in enumerate(config.dense):
+        top.append(layers.Dense(dense.units, dense.activation, dtype=precision, name=f"dense_{index}"))
+        if dense.dropout:
+            top.append(layers.Dropout(dense.dropout, dtype=precision, name=f"dense_{index}_dropout"))
+    if config.head:
+        # float32 whatever the precision: a probability near 1 has no digits to spare.
+        top.append(layers.Dense(1, "sigmoid", dtype="float32", name="output"))
+    return top
+
+
+def weights_of(model: keras.Model) -> dict[str, NDArray[np.float32]]:
+    """Return the weights as float32 arrays by name, `layer/…/weight`."""
+    prefix = f"{model.name}/"
+    return {
+        weight.path.removeprefix(prefix): np.asarray(ops.convert_to_numpy(weight), np.float32)
+        for weight in model.weights
+    }
+
+
+def set_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Put `weights`, as `weights_of` names them, into `model`.
+
+    Raises:
+        RunError: if names or shapes are not those of the model; the model is then unchanged.
+    """
+    prefix = f"{model.name}/"
+    wanted = {weight.path.removeprefix(prefix): weight for weight in model.weights}
+    if set(wanted) != set(weights):
+        odd = ", ".join(sorted(set(wanted) ^ set(weights)))
+        raise RunError(f"the weights do not belong to this config: they differ in {odd}")
+    for name, weight in wanted.items():
+        if tuple(weight.shape) != weights[name].shape:
+            shapes = f"{weights[name].shape}, the config needs {tuple(weight.shape)}"
+            raise RunError(f"the weights do not belong to this config: {name} has the shape {shapes}")
+    for name, weight in wanted.items():
+        weight.assign(weights[name])
+
+
+def summary_text(model: keras.Model, width: int = 80) -> str:
+    """Return Keras' own table of layers, shapes and parameters."""
+    lines: list[str] = []
+    model.summary(line_length=width, print_fn=lambda line, **_: lines.append(line))
+    return "\n".join(line.rstrip() for line in "\n".join(lines).splitlines()) + "\n"

@@ -1,0 +1,274 @@
+"""The run directory: the names of its files, its manifest, and who may write where.
+
+A run is complete when `manifest.json` is there; it is written last and holds the SHA-256 of every other file. While a
+run is judged later on, the manifest first learns the new hash of a file beside the old one, so that a crash between
+two writes leaves a run that still agrees with its manifest.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnsent.errors import RunError
+from rnnsent.files import atomic_path, sha256, write_atomic
+
+CONFIG = "config.yaml"
+SUMMARY = "summary.txt"
+VOCABULARY = "vocabulary.json"
+MODEL = "model.keras"
+WEIGHTS = "weights.npz"
+CHECKPOINTS = "checkpoints"
+HISTORY = "history.csv"
+METRICS = "metrics.json"
+ENVIRONMENT = "environment.json"
+CURVES = "plots/curves.png"
+MANIFEST = "manifest.json"
+
+ROOT = Path("runs")
+LATEST = ROOT / "latest"
+_OWN_NAMES = {
+    CONFIG,
+    SUMMARY,
+    VOCABULARY,
+    MODEL,
+    WEIGHTS,
+    CHECKPOINTS,
+    HISTORY,
+    METRICS,
+    ENVIRONMENT,
+    "plots",
+    MANIFEST,
+}
+
+
+def predictions(split: str) -> str:
+    """Return the name of the file with the predictions for a split."""
+    return f"predictions-{split}.csv"
+
+
+def checkpoint(epoch: int) -> str:
+    """Return the name of the checkpoint after an epoch, from 1."""
+    return f"{CHECKPOINTS}/epoch-{epoch:04d}.npz"
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A run on disk; `replaced` is where the run that it replaces waits until this one is finished."""
+
+    path: Path
+    replaced: Path | None = None
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of the run's files."""
+        return self.path / name
+
+    def write(self, name: str, content: bytes | str) -> None:
+        """Write one file of an unfinished run, all or nothing."""
+        with _disk_errors(self.path):
+            write_atomic(self.file(name), content)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield a temporary path for a library to write to; it becomes the file `name` when the block succeeds."""
+        with _disk_errors(self.path), atomic_path(self.file(name)) as temporary:
+            yield temporary
+
+    def names(self) -> list[str]:
+        """Return the names of all files but the manifest."""
+        files = (path for path in self.path.rglob("*") if path.is_file())
+        return sorted(name for name in (path.relative_to(self.path).as_posix() for path in files) if name != MANIFEST)
+
+    def finish(self) -> None:
+        """Write the manifest: from now on the run is complete."""
+        self._write_manifest({name: [sha256(self.file(name))] for name in self.names() if not _temporary(name)})
+        if self.replaced is not None:
+            shutil.rmtree(self.replaced)
+
+    def discard(self) -> None:
+        """Remove a run that came to nothing, and put back the one it was to replace."""
+        with _disk_errors(self.path):
+            shutil.rmtree(self.path)
+            if self.replaced is not None:
+                self.replaced.rename(self.path)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a manifest."""
+        return self.file(MANIFEST).is_file()
+
+    def manifest(self) -> dict[str, list[str]]:
+        """Return the accepted SHA-256 of every file.
+
+        Raises:
+            RunError: if the run is unfinished or its manifest damaged.
+        """
+        if not self.finished:
+            raise RunError(
+                f"{self.path}: not a finished run, it has no {MANIFEST}: training was killed or is still going on"
+            )
+        try:
+            files = json.loads(self.file(MANIFEST).read_text())["files"]
+            return {str(name): [str(digest) for digest in digests] for name, digests in files.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunError(f"{self.file(MANIFEST)}: damaged: {error}") from None
+
+    def verify(self, *names: str) -> None:
+        """Check that the files `names`, or all, are those the run was finished with.
+
+        Raises:
+            RunError: naming every file that is missing or changed.
+        """
+        manifest = self.manifest()
+        faults = []
+        for name in names or tuple(manifest):
+            if name not in manifest:
+                faults.append(f"{name} is not in the manifest")
+            elif not self.file(name).is_file():
+                faults.append(f"{name} is missing")
+            elif sha256(self.file(name)) not in manifest[name]:
+                faults.append(f"{name} was changed after training")
+        if faults:
+            raise RunError(f"{self.path}: {'; '.join(faults)}. Restore it from a copy, or train again")
+
+    def update(self, contents: Mapping[str, str]) -> None:
+        """Replace or add files of a finished run; whatever happens meanwhile, it agrees with its manifest."""
+        manifest = self.manifest()
+        digests = {name: hashlib.sha256(content.encode()).hexdigest() for name, content in contents.items()}
+        self._write_manifest(manifest | {name: [*manifest.get(name, []), new] for name, new in digests.items()})
+        for name, content in contents.items():
+            self.write(name, content)
+        self._write_manifest(manifest | {name: [new] for name, new in digests.items()})
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Return one of the run's JSON files."""
+        try:
+            values = json.loads(self.file(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.file(name)}: cannot be read: {error}") from None
+        if not isinstance(values, dict):
+            raise RunError(f"{self.file(name)}: is not a JSON object")
+        return values
+
+    def _write_manifest(self, files: Mapping[str, list[str]]) -> None:
+        self.write(MANIFEST, json.dumps({"format": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n")
+
+
+def create_run(name: str, path: Path | None = None, *, force: bool = False) -> RunDirectory:
+    """Make the folder of a new run: `path`, or `runs/NAME-DATE-N` with the next free N.
+
+    Args:
+        name: of the config; only used without `path`.
+        path: where the run is to be.
+        force: replace the run that is there. A folder with anything but a run in it is never touched.
+
+    Raises:
+        RunError: if the folder is in use or cannot be written to.
+    """
+    with _disk_errors(path or ROOT):
+        if path is None:
+            return RunDirectory(_next_free(name))
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path}: is a file; --run-dir names a folder")
+        replaced = None
+        if path.is_dir() and any(path.iterdir()):
+            _require_replaceable(path, force)
+            replaced = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
+        path.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path / "probe"):
+            pass
+        (path / "probe").unlink()
+        return RunDirectory(path, replaced)
+
+
+def open_run(path: Path | None) -> RunDirectory:
+    """Return the run at `path`, or the latest one.
+
+    Raises:
+        RunError: if there is no such run.
+    """
+    if path is None:
+        target = _latest_target()
+        if target is None:
+            raise RunError(f"no run given and there is no {LATEST}; train one, or name a run directory")
+        return open_run(target)
+    if not path.is_dir():
+        raise RunError(f"{path}: no such run directory")
+    if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
+        raise RunError(f"{path}: not a run directory, it has no {CONFIG}")
+    return RunDirectory(path)
+
+
+def mark_latest(run: RunDirectory) -> None:
+    """Let `runs/latest` name this run; where links cannot be made, a file of that name holds the path."""
+    LATEST.parent.mkdir(parents=True, exist_ok=True)
+    target = os.path.relpath(run.path.resolve(), LATEST.parent.resolve())
+    temporary = LATEST.with_name(f".latest-{os.getpid()}")
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    try:
+        temporary.symlink_to(target, target_is_directory=True)
+    except OSError:
+        temporary.write_text(target, encoding="utf-8")
+    temporary.replace(LATEST)
+
+
+def _latest_target() -> Path | None:
+    if LATEST.is_symlink():
+        target = str(LATEST.readlink())
+    elif LATEST.is_file():
+        target = LATEST.read_text(encoding="utf-8").strip()
+    else:
+        return None
+    return Path(os.path.normpath(LATEST.parent / target))
+
+
+def _next_free(name: str) -> Path:
+    ROOT.mkdir(parents=True, exist_ok=True)
+    day = datetime.date.today().isoformat()
+    number = 1
+    while True:
+        path = ROOT / f"{name}-{day}-{number}"
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            number += 1
+
+
+def _require_replaceable(path: Path, force: bool) -> None:
+    """Allow only a run to be replaced, and only if that was asked for."""
+    if not force:
+        raise RunError(f"{path}: is not empty; choose another --run-dir, or --force to replace the run in it")
+    known = _OWN_NAMES | {predictions("test"), predictions("validation")}
+    foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in known and not _temporary(entry.name))
+    if foreign or not (path / CONFIG).is_file():
+        held = f"it holds {', '.join(foreign[:3])}" if foreign else f"it has no {CONFIG}"
+        raise RunError(f"{path}: --force replaces runs only, and this is not just a run: {held}")
+
+
+def _temporary(name: str) -> bool:
+    return name.rpartition("/")[2].startswith(".")
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about a disk into a RunError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(f"{path}: the disk is full; what was written before is intact") from None
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None
