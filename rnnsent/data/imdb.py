@@ -57,8 +57,7 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
         vocabulary = Vocabulary((), None, "drop", "imdb.npz without a word index")
     return Dataset(
         source="imdb",
-        train=_split(arrays, "train"),
-        test=_split(arrays, "test"),
+        **_splits(arrays),
         vocabulary=vocabulary,
         label_names=LABELS,
         provenance={"file": str(file), "sha256": digest, "official_file": official},
@@ -122,8 +121,13 @@ def _parse(file: Path) -> Arrays:
     return arrays
 
 
-def _split(arrays: Arrays, part: str) -> Split:
-    split = Split.from_offsets(*(arrays[f"{part}_{name}"] for name in ("tokens", "offsets", "labels")))
-    order = np.arange(len(split))
-    np.random.RandomState(KERAS_SHUFFLE_SEED).shuffle(order)
-    return split.take(order)
+def _splits(arrays: Arrays) -> dict[str, Split]:
+    """Return train and test in the order of load_data, which draws both permutations from one generator."""
+    generator = np.random.RandomState(KERAS_SHUFFLE_SEED)
+    splits = {}
+    for part in ("train", "test"):
+        split = Split.from_offsets(*(arrays[f"{part}_{name}"] for name in ("tokens", "offsets", "labels")))
+        order = np.arange(len(split))
+        generator.shuffle(order)
+        splits[part] = split.take(order)
+    return splits

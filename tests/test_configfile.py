@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rnnsent.config import Config
+from rnnsent.configfile import dump_config, find_config, json_schema, load_config, parse_config, shipped_names
+from rnnsent.errors import ConfigError
+from tests.conftest import REPOSITORY
+
+MINIMAL = "model: {recurrent: [{cell: lstm}]}\n"
+
+
+def problems(text: str, *settings: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "x.yaml", [("--set", setting) for setting in settings])
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_shipped_configs_are_valid_and_survive_a_round_trip(name: str) -> None:
+    config = load_config(name)
+    assert parse_config(dump_config(config), "dumped") == config
+
+
+def test_the_shipped_schema_is_that_of_the_code() -> None:
+    assert json.loads((REPOSITORY / "configs" / "schema.json").read_text()) == json_schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "model: {recurrent: [{cell: lstm, unit: 3}]}",
+            "x.yaml:1: model.recurrent.0.unit: unknown key (did you mean units?)",
+        ),
+        (f"{MINIMAL}data:\n  num_words: many", 'x.yaml:3: data.num_words: must be a whole number, not "many"'),
+        (f"{MINIMAL}data: {{source: imbd}}", 'x.yaml:2: data.source: must be one of imdb, sample, not "imbd"'),
+        (f"{MINIMAL}training: {{epochs: 0}}", "x.yaml:2: training.epochs: must be at least 1, not 0"),
+        (f"{MINIMAL}training: {{epochs: 2.5}}", "x.yaml:2: training.epochs: must be a whole number, not 2.5"),
+        (f"{MINIMAL}training: {{ema: 1.0}}", "x.yaml:2: training.ema: must be less than 1.0, not 1.0"),
+        (f"{MINIMAL}training: {{bucketing: on}}", 'x.yaml:2: training.bucketing: must be true or false, not "on"'),
+        (f"{MINIMAL}training: 3", "x.yaml:2: training: must be a section with keys of its own, not 3"),
+        (
+            f"{MINIMAL}training: {{device: tpu}}",
+            'x.yaml:2: training.device: must be auto, cpu, gpu or gpu:N, not "tpu"',
+        ),
+        ("model: {}", "x.yaml:1: model.recurrent: is missing and has no default"),
+        ("data: {}", "x.yaml: model: is missing and has no default"),
+        ("", "x.yaml: is empty; a config has at least a `model:` section"),
+        ("- 1", "x.yaml:1: must be a mapping of keys to values"),
+        ("model: {a: 1\nb", "x.yaml:2: broken YAML: expected ',' or '}', but got '<stream end>'"),
+        (MINIMAL + MINIMAL, "x.yaml:2: broken YAML: found duplicate key"),
+        ("model: !!python/object:os.system {}", "x.yaml:1: model: YAML tags are not allowed"),
+        ("model: &a [*a]", "x.yaml:1: model"),
+    ],
+)
+def test_a_problem_names_place_key_rule_and_value(text: str, expected: str) -> None:
+    assert problems(text)[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (
+            "model: {recurrent: [{cell: lstm, return_sequences: false}, {cell: gru}]}",
+            "model.recurrent.0.return_sequences",
+        ),
+        ("model: {recurrent: [{cell: lstm, reset_after: true}]}", "model.recurrent.0.reset_after"),
+        (
+            "model: {recurrent: [{cell: lstm, return_sequences: false}], pooling: max}",
+            "model.recurrent.0.return_sequences",
+        ),
+        ("model: {recurrent: [{cell: lstm, return_sequences: true}]}", "model.recurrent.0.return_sequences"),
+        (f"{MINIMAL}data: {{padding: notebook, maxlen: null}}", "data.maxlen"),
+        (f"{MINIMAL}data: {{source: sample, path: here}}", "data.path"),
+        (f"{MINIMAL}training: {{schedule: {{kind: plateau, warmup_steps: 3}}}}", "training.schedule.warmup_steps"),
+    ],
+)
+def test_values_that_cannot_go_together(text: str, key: str) -> None:
+    (problem,) = problems(text)
+    assert f": {key}: " in problem
+
+
+def test_everything_is_reported_at_once_with_conflicts_and_overrides() -> None:
+    text = "model:\n  recurrent:\n    - {cell: lstm, unit: 3}\n    - {cell: lstn, reset_after: true}\n  poling: max\n"
+    text += "data: {padding: notebook, maxlen: null}\ntraining:\n  epochs: none\n"
+    found = problems(text, "training.seed=-1", "model.recurrent.7.units=2", "oops")
+    keys = ["--set oops", "model.recurrent.7.units", "data.maxlen", "recurrent.0.unit:", "recurrent.1.cell"]
+    for key in [*keys, "model.poling", "training.epochs:", "training.seed:"]:
+        assert sum(key in problem for problem in found) == 1, key
+    assert len(found) == 8
+
+
+def test_overrides_come_after_the_file_and_the_last_wins() -> None:
+    text = f"{MINIMAL}training: {{epochs: 3, learning_rate: 1e-3}}"
+    settings = [
+        "training.epochs=4",
+        "training.epochs=5",
+        "model.recurrent.0.units=7",
+        "training.early_stopping.patience=2",
+    ]
+    config = parse_config(text, "x", [("--set", setting) for setting in settings])
+    assert (config.training.epochs, config.training.learning_rate) == (5, 1e-3)
+    assert config.model.recurrent[0].units == 7
+    assert config.training.early_stopping is not None and config.training.early_stopping.patience == 2
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm.yaml", "configs/lstm.yaml", "notebook/lstm", "notebook/lstm.yaml"])
+def test_shipped_configs_are_found_by_name(name: str) -> None:
+    assert isinstance(load_config(name), Config)
+
+
+def test_a_file_comes_before_a_shipped_config() -> None:
+    Path("lstm").write_text(MINIMAL)
+    assert find_config("lstm") == Path("lstm")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file, and no shipped config of that name (did you mean lstm?)"),
+        (b"model: \xff", "is not UTF-8 text"),
+        (b" " * (2 << 20), "is larger than a config may be"),
+    ],
+)
+def test_files_that_are_no_config(content: bytes | None, message: str) -> None:
+    if content is not None:
+        Path("lstmm").write_bytes(content)
+    with pytest.raises(ConfigError, match="lstmm: ") as caught:
+        load_config("lstmm")
+    assert message in str(caught.value)
+
+
+def test_a_folder_is_no_config() -> None:
+    Path("somewhere").mkdir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        load_config("somewhere")
