@@ -248,9 +248,8 @@ def _engine_facts(config: Config, device: Device) -> dict[str, Any]:
 
 
 def _warn_of_other_data(recorded: dict[str, Any], dataset: Dataset, tell: Tell) -> None:
-    trained_on = recorded.get("data", {})
-    if any(trained_on.get(key) != value for key, value in dataset.provenance.items() if key in ("sha256", "version")):
-        tell("WARNING: the reviews found now are not the file this run was trained on; see data.sha256 in metrics.json")
+    if recorded.get("data", {}).get("sha256") != dataset.provenance["sha256"]:
+        tell("WARNING: the reviews found now are not those this run was trained on; see data.sha256 in metrics.json")
 
 
 def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str]) -> str:

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from rnnsent import reference
+from rnnsent.config import Config, ModelConfig
+from rnnsent.configfile import load_config, parse_config
+from rnnsent.errors import RunError
+from rnnsent.models import build_model, set_weights, weights_of
+from rnnsent.prediction import model_for
+
+RNG = np.random.default_rng(0)
+CELLS = ("simple_rnn", "lstm", "gru")
+
+
+def model_config(text: str) -> ModelConfig:
+    config: Config = parse_config(f"model: {{embedding_dim: 6, {text}}}", "test")
+    return config.model
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "total"),
+    [
+        ("embedding_simple_rnn", [((None, None, 32), 320_000), ((None, 32), 2_080)], 322_080),
+        ("embedding_simple_rnn_sequences", [((None, None, 32), 320_000), ((None, None, 32), 2_080)], 322_080),
+        (
+            "embedding_stacked_simple_rnn",
+            [((None, None, 32), 320_000), *[((None, None, 32), 2_080)] * 3, ((None, 32), 2_080)],
+            328_320,
+        ),
+        ("simple_rnn", [((None, None, 32), 320_000), ((None, 32), 2_080), ((None, 1), 33)], 322_113),
+        ("lstm", [((None, None, 32), 320_000), ((None, 32), 8_320), ((None, 1), 33)], 328_353),
+        ("gru", [((None, None, 32), 320_000), ((None, 32), 6_336), ((None, 1), 33)], 326_369),
+    ],
+)
+def test_the_models_of_the_notebook(name: str, layers: list[Any], total: int) -> None:
+    model = model_for(load_config(f"notebook/{name}"), num_words=10_000)
+    assert [(layer.output.shape, layer.count_params()) for layer in model.layers] == layers
+    assert model.count_params() == total
+
+
+def tokens(padding: str = "post", extra: int = 0) -> Any:
+    reviews = [RNG.integers(1, 20, length) for length in (1, 3, 7)]
+    return keras.utils.pad_sequences(reviews, 7 + extra, padding=padding)
+
+
+def forward_by_reference(model: keras.Model, config: ModelConfig, ids: Any) -> Any:
+    """Compute the same network with the NumPy reference."""
+    mask = ids != 0
+    states = reference.embedding(ids, model.get_layer("embedding").get_weights()[0])
+    recurrent = [layer for layer in model.layers if isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional))]
+    for index, (layer, settings) in enumerate(zip(recurrent, config.recurrent, strict=True)):
+        sequences = index < len(recurrent) - 1 or config.pooling != "last"
+        weights = layer.get_weights()
+        half = len(weights) // 2
+        if settings.bidirectional:
+            pair = reference.BidirectionalWeights(
+                reference.RecurrentWeights(*weights[:half]), reference.RecurrentWeights(*weights[half:])
+            )
+            states = reference.bidirectional(settings.cell, states, pair, mask=mask, return_sequences=sequences)
+        else:
+            one = reference.RecurrentWeights(*weights)
+            states = reference.recurrent(settings.cell, states, one, mask=mask, return_sequences=sequences).output
+    if config.pooling == "attention":
+        kernel, bias = model.get_layer("attention").get_weights()
+        states = reference.attention(states, kernel, bias, mask=mask)
+    elif config.pooling != "last":
+        states = reference.pool(config.pooling, states, mask)
+    return reference.dense(states, *model.get_layer("output").get_weights(), activation="sigmoid")
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max", "attention"])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("bidirectional", ["false", "true"])
+def test_every_network_agrees_with_the_reference_and_heeds_its_mask(
+    cell: str, pooling: str, bidirectional: str
+) -> None:
+    layer = f"{{cell: {cell}, units: 5, bidirectional: {bidirectional}}}"
+    config = model_config(f"recurrent: [{layer}], pooling: {pooling}")
+    model = build_model(config, num_words=20, seed=1)
+    ids = tokens()
+    expected = forward_by_reference(model, config, ids)
+    np.testing.assert_allclose(model.predict_on_batch(ids), expected, rtol=1e-5, atol=1e-6)
+    longer = np.pad(ids, ((0, 0), (0, 9)))
+    np.testing.assert_allclose(model.predict_on_batch(longer), expected, rtol=1e-5, atol=1e-6)
+    alone = np.concatenate([model.predict_on_batch(row[None, row > 0]) for row in ids])
+    np.testing.assert_allclose(alone, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_padding_before_the_words_changes_nothing(cell: str) -> None:
+    config = model_config(f"recurrent: [{{cell: {cell}, units: 5}}]")
+    after, before = (build_model(config, num_words=20, right_padded=right, seed=1) for right in (True, False))
+    ids = tokens()
+    shifted = np.stack([np.roll(row, 9 - np.count_nonzero(row)) for row in np.pad(ids, ((0, 0), (0, 2)))])
+    np.testing.assert_allclose(after.predict_on_batch(ids), before.predict_on_batch(shifted), rtol=1e-5, atol=1e-6)
+
+
+def test_mixed_stacks_return_sequences_inside_and_have_stable_names() -> None:
+    stack = "recurrent: [{cell: lstm, units: 4}, {cell: gru, units: 3, bidirectional: true}, {cell: lstm, units: 2}]"
+    for _ in range(2):
+        model = build_model(model_config(f"{stack}, dense: [{{units: 3, dropout: 0.5}}], dropout: 0.1"), num_words=20)
+        shapes = {layer.name: layer.output.shape for layer in model.layers}
+        assert shapes == {
+            "embedding": (None, None, 6),
+            "lstm": (None, None, 4),
+            "bidirectional_gru": (None, None, 6),
+            "lstm_1": (None, 2),
+            "dropout": (None, 2),
+            "dense_0": (None, 3),
+            "dense_0_dropout": (None, 3),
+            "output": (None, 1),
+        }
+    assert "bidirectional_gru/forward_gru/gru_cell/kernel" in weights_of(model)
+
+
+def test_weights_that_do_not_belong_change_nothing() -> None:
+    model = build_model(model_config("recurrent: [{cell: gru, units: 4}]"), num_words=20, seed=1)
+    before = weights_of(model)
+    wrong = {name: value + 1 for name, value in before.items()}
+    with pytest.raises(RunError, match="differ in output/bias"):
+        set_weights(model, {name: value for name, value in wrong.items() if name != "output/bias"})
+    with pytest.raises(RunError, match="output/bias has the shape"):
+        set_weights(model, wrong | {"output/bias": np.zeros(2, np.float32)})
+    for name, value in weights_of(model).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+PLAIN = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "rnnsent":
+            raise ImportError("rnnsent is not here")
+sys.meta_path.insert(0, Block())
+try:
+    import rnnsent
+    sys.exit("rnnsent could be imported")
+except ImportError:
+    pass
+import keras, numpy as np
+ids = np.load("ids.npy")
+for name in sys.argv[1:]:
+    np.save(name + ".npy", keras.models.load_model(name + ".keras").predict(ids, verbose=0))
+"""
+
+
+def test_saved_models_load_in_plain_keras(tmp_path: Path) -> None:
+    ids = tokens()
+    np.save("ids.npy", ids)
+    expected = {}
+    for pooling in ("last", "mean", "max", "mean_max", "attention"):
+        layer = "{cell: lstm, units: 5, bidirectional: true}"
+        model = build_model(model_config(f"recurrent: [{layer}], pooling: {pooling}"), num_words=20, seed=1)
+        model.save(f"{pooling}.keras")
+        expected[pooling] = model.predict_on_batch(ids)
+    subprocess.run([sys.executable, "-c", PLAIN, *expected], check=True, capture_output=True)
+    for pooling, value in expected.items():
+        np.testing.assert_allclose(np.load(f"{pooling}.npy"), value, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnnsent import runs
+from rnnsent.errors import RunError
+from rnnsent.runs import RunDirectory, create_run, open_run
+
+
+def finished(path: Path) -> RunDirectory:
+    run = create_run("x", path)
+    run.write(runs.CONFIG, "model: {}\n")
+    run.write(runs.METRICS, "{}\n")
+    run.finish()
+    return run
+
+
+def test_runs_are_named_after_config_and_day_and_numbered() -> None:
+    first, second = create_run("lstm"), create_run("lstm")
+    assert first.path.parent == Path("runs") and first.path.name.startswith("lstm-20")
+    assert first.path.name.endswith("-1") and second.path.name.endswith("-2")
+
+
+def test_the_manifest_covers_every_file_and_notices_every_change(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    assert set(run.manifest()) == {runs.CONFIG, runs.METRICS}
+    run.verify()
+    run.file(runs.CONFIG).write_text("model: {a: 1}\n")
+    run.file(runs.METRICS).unlink()
+    with pytest.raises(RunError, match=r"config.yaml was changed after training; metrics.json is missing"):
+        run.verify()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"files": 3}', '{"format": 1}'])
+def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
+    run = finished(tmp_path / "run")
+    run.file(runs.MANIFEST).write_text(content)
+    with pytest.raises(RunError, match=r"manifest.json: damaged"):
+        run.verify()
+
+
+def test_a_folder_in_use_is_not_touched_without_force(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    with pytest.raises(RunError, match="is not empty; choose another --run-dir, or --force"):
+        create_run("x", run.path)
+    run.verify()
+
+
+@pytest.mark.parametrize("foreign", ["thesis.tex", "src/code.py"])
+def test_force_replaces_nothing_but_runs(tmp_path: Path, foreign: str) -> None:
+    run = finished(tmp_path / "run")
+    run.file(foreign).parent.mkdir(exist_ok=True)
+    run.file(foreign).write_text("mine")
+    with pytest.raises(RunError, match=r"--force replaces runs only.*it holds (thesis.tex|src)"):
+        create_run("x", run.path, force=True)
+    assert run.file(foreign).read_text() == "mine"
+
+
+def test_a_replaced_run_goes_when_the_new_one_is_finished_and_comes_back_when_it_fails(tmp_path: Path) -> None:
+    old = finished(tmp_path / "run")
+    create_run("x", old.path, force=True).discard()
+    old.verify()
+    new = create_run("x", old.path, force=True)
+    new.write(runs.CONFIG, "model: {new: 1}\n")
+    new.finish()
+    assert set(new.manifest()) == {runs.CONFIG}
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_crash_in_an_update_leaves_a_run_that_agrees_with_its_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished(tmp_path / "run")
+    real: Callable[[RunDirectory, str, bytes | str], None] = RunDirectory.write
+    contents = {runs.METRICS: '{"test": 1}\n', "predictions-test.csv": "new\n"}
+    for crash_at in range(4):  # manifest, metrics, predictions, manifest
+        left = crash_at
+
+        def write(self: RunDirectory, name: str, content: bytes | str) -> None:
+            nonlocal left
+            if left == 0:
+                raise RunError("power cut")
+            left -= 1
+            real(self, name, content)
+
+        monkeypatch.setattr(RunDirectory, "write", write)
+        with pytest.raises(RunError, match="power cut"):
+            run.update(contents)
+        monkeypatch.setattr(RunDirectory, "write", real)
+        run.verify(runs.CONFIG, runs.METRICS)
+    run.update(contents)
+    run.verify()
+    assert json.loads(run.file(runs.METRICS).read_text()) == {"test": 1}
+
+
+def test_the_latest_run() -> None:
+    with pytest.raises(RunError, match="no run given and there is no runs/latest"):
+        open_run(None)
+    run = finished(Path("elsewhere") / "run")
+    runs.mark_latest(run)
+    assert open_run(None).path == run.path
+    runs.LATEST.unlink()
+    runs.LATEST.write_text("../elsewhere/run")
+    assert open_run(None).path == run.path
+
+
+@pytest.mark.parametrize("path", ["missing", "."])
+def test_what_is_no_run(path: str) -> None:
+    with pytest.raises(RunError, match=r"no such run directory|not a run directory"):
+        open_run(Path(path))
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/run")):
+        with pytest.raises(RunError, match=r"is a file|cannot be written"):
+            create_run("x", path)
+    assert (tmp_path / "file").read_text() == "mine"
