@@ -54,7 +54,7 @@ class Keeper:
         """
         code = interruption.exit_code if isinstance(interruption, Interrupted) else 130
         if self.best_epoch is None:
-            raise Interrupted(f"stopped before the first epoch was over; {self.run} holds no model", code)
+            raise Interrupted("stopped before the first epoch was over; there was nothing to keep", code)
         return Interrupted(
             f"stopped after {len(self.history)} whole epochs; {self.run} holds the best, epoch {self.best_epoch}",
             code,

@@ -208,6 +208,24 @@ def test_a_stopped_training_keeps_its_best_epoch(tmp_path: Path, tiny_config: Pa
     assert rnnsent("eval", "run", "--json", env=environment).returncode == 0
 
 
+def test_a_training_stopped_in_its_first_epoch_leaves_nothing(tmp_path: Path, tiny_config: Path) -> None:
+    data = write_imdb(tmp_path / "big", reviews=20_000).parent
+    command = [sys.executable, "-m", "rnnsent", "train", "--config", "tiny.yaml", "--run-dir", "run"]
+    command += ["--set", "training.batch_size=1"]
+    environment = os.environ | {"RNNSENT_DATA": str(data)}
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 90
+        while not Path("run/summary.txt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1].startswith("Interrupted") and "Traceback" not in errors
+    assert not Path("run").exists()
+
+
 def test_training_says_nothing_but_its_own_lines(tiny_imdb: Path, tiny_config: Path) -> None:
     done = rnnsent("train", "--config", "tiny.yaml", "--epochs", "2", env=os.environ | {"RNNSENT_DATA": str(tiny_imdb)})
     starts = [line.split()[0] for line in done.stderr.splitlines()]
