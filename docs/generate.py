@@ -65,7 +65,13 @@ def _commands(names: tuple[str, ...], command: click.Command) -> Iterator[tuple[
 
 
 def _context(names: tuple[str, ...], command: click.Command) -> click.Context:
-    return click.Context(command, info_name=" ".join(names), terminal_width=WIDTH, max_content_width=WIDTH)
+    return click.Context(
+        command,
+        info_name=" ".join(names),
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        help_option_names=cli.context_settings["help_option_names"],  # a child of cli would inherit them
+    )
 
 
 def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from rnnsent.data.statistics import embedding_rows
 from rnnsent.engine.device import Device, start
 from rnnsent.errors import ConfigError, Interrupted, Problem, RunError
 from rnnsent.runs import RunDirectory
+
+logger = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
 
@@ -67,6 +71,8 @@ def train(
         # A folder without a single finished epoch is of no use to anybody.
         if not run.file(runs.WEIGHTS).exists():
             run.discard()
+        elif run.replaced is not None and not run.finished:
+            logger.warning("%s: not finished; the run that it was to replace is in %s", run, run.replaced)
         raise
 
 
@@ -203,7 +209,7 @@ def load_weights(run: RunDirectory) -> dict[str, Any]:
     try:
         with np.load(io.BytesIO(run.file(runs.WEIGHTS).read_bytes()), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(f"{run.file(runs.WEIGHTS)}: cannot be read: {error}") from None
 
 

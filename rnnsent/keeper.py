@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -36,15 +40,16 @@ class Keeper:
         """Nothing is written between epochs."""
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-        """Write checkpoint, best model, history and curves; each file all or nothing."""
-        self.history.append(facts)
-        self._write_checkpoint(facts.epoch, model)
-        if best:
-            self._write_best(model)
-            self.best_epoch = facts.epoch
-        rows = [",".join(facts.to_dict()), *(_row(epoch) for epoch in self.history)]
-        self.run.write(runs.HISTORY, "\n".join(rows) + "\n")
-        self.run.write(runs.CURVES, plots.curves(self.history, self.title))
+        """Write checkpoint, best model, history and curves; each file all or nothing, and all of one epoch."""
+        with _uninterrupted():
+            self.history.append(facts)
+            self._write_checkpoint(facts.epoch, model)
+            if best:
+                self._write_best(model)
+                self.best_epoch = facts.epoch
+            rows = [",".join(facts.to_dict()), *(_row(epoch) for epoch in self.history)]
+            self.run.write(runs.HISTORY, "\n".join(rows) + "\n")
+            self.run.write(runs.CURVES, plots.curves(self.history, self.title))
 
     def close_early(self, interruption: BaseException) -> Interrupted:
         """Return the message for a training that was stopped from outside.
@@ -74,6 +79,26 @@ class Keeper:
         self.run.write(runs.WEIGHTS, _npz(weights))
         with self.run.writing(runs.MODEL) as temporary:
             self.best_model.save(temporary)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until the block is over; only the main thread is ever interrupted by them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda caught, frame: held.append(caught))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for caught in held[:1]:
+            signal.raise_signal(caught)
 
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:

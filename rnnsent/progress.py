@@ -61,10 +61,15 @@ def download_progress() -> Iterator[Progress | None]:
 def epoch_line(facts: EpochFacts, epochs: int, best: bool) -> str:
     """Return one epoch in at most 80 columns."""
     return (
-        f"epoch {facts.epoch:>{len(str(epochs))}}/{epochs}  {facts.seconds:6.1f} s  "
-        f"loss {facts.loss:.4f} acc {facts.accuracy:.4f}  "
-        f"val_loss {facts.val_loss:.4f} val_acc {facts.val_accuracy:.4f}{' *' if best else ''}"
+        f"epoch {facts.epoch:>{len(str(epochs))}}/{epochs} {facts.seconds:6.1f} s  "
+        f"loss {_six(facts.loss)} acc {facts.accuracy:.4f}  "
+        f"val_loss {_six(facts.val_loss)} val_acc {facts.val_accuracy:.4f}{' *' if best else ''}"
     )
+
+
+def _six(loss: float) -> str:
+    """Write a loss in six characters."""
+    return f"{loss:.4f}" if loss < 9.99995 else f"{loss:#.5g}"
 
 
 class _Silent:

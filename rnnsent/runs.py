@@ -11,6 +11,7 @@ import datetime
 import errno
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from typing import Any
 
 from rnnsent.errors import RunError
 from rnnsent.files import atomic_path, sha256, write_atomic
+
+logger = logging.getLogger(__name__)
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.txt"
@@ -147,9 +150,13 @@ class RunDirectory:
         """Replace or add files of a finished run; whatever happens meanwhile, it agrees with its manifest."""
         manifest = self.manifest()
         digests = {name: hashlib.sha256(content.encode()).hexdigest() for name, content in contents.items()}
-        self._write_manifest(manifest | {name: [*manifest.get(name, []), new] for name, new in digests.items()})
-        for name, content in contents.items():
-            self.write(name, content)
+        replaced = [name for name in contents if name in manifest]
+        # New files come before the manifest that names them: one too many does no harm, a missing one would.
+        for name in [name for name in contents if name not in manifest]:
+            self.write(name, contents[name])
+        self._write_manifest(manifest | {name: [*manifest[name], digests[name]] for name in replaced})
+        for name in replaced:
+            self.write(name, contents[name])
         self._write_manifest(manifest | {name: [new] for name, new in digests.items()})
 
     def read_json(self, name: str) -> dict[str, Any]:
@@ -182,14 +189,19 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
             return RunDirectory(_next_free(name))
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is a file; --run-dir names a folder")
-        replaced = None
-        if path.is_dir() and any(path.iterdir()):
+        if path.is_symlink():  # such as runs/latest: the run is meant, not the link
+            path = path.resolve()
+        occupied = path.is_dir() and any(path.iterdir())
+        if occupied:
             _require_replaceable(path, force)
-            replaced = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
         path.mkdir(parents=True, exist_ok=True)
         with atomic_path(path / "probe"):
             pass
         (path / "probe").unlink()
+        if not occupied:
+            return RunDirectory(path)
+        replaced = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
+        path.mkdir()
         return RunDirectory(path, replaced)
 
 
@@ -212,17 +224,23 @@ def open_run(path: Path | None) -> RunDirectory:
 
 
 def mark_latest(run: RunDirectory) -> None:
-    """Let `runs/latest` name this run; where links cannot be made, a file of that name holds the path."""
-    LATEST.parent.mkdir(parents=True, exist_ok=True)
+    """Let `runs/latest` name this run; where links cannot be made, a file of that name holds the path.
+
+    A run that is complete stays so where neither can be written, and the log says it.
+    """
     target = os.path.relpath(run.path.resolve(), LATEST.parent.resolve())
     temporary = LATEST.with_name(f".latest-{os.getpid()}")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
     try:
-        temporary.symlink_to(target, target_is_directory=True)
-    except OSError:
-        temporary.write_text(target, encoding="utf-8")
-    temporary.replace(LATEST)
+        LATEST.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        try:
+            temporary.symlink_to(target, target_is_directory=True)
+        except OSError:
+            temporary.write_text(target, encoding="utf-8")
+        temporary.replace(LATEST)
+    except OSError as error:
+        logger.warning("%s cannot be written (%s): name this run, %s, yourself", LATEST, error.strerror, run)
 
 
 def _latest_target() -> Path | None:

@@ -161,7 +161,7 @@ def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> Any:
     if schedule.kind not in ("constant", "plateau") or schedule.warmup_steps:
         rate = WarmupDecay(rate, schedule, steps_per_epoch * config.epochs)
     arguments: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": config.clip_norm}
-    if config.weight_decay:
+    if config.weight_decay or config.optimizer == "adamw":  # whose own default is not 0
         arguments["weight_decay"] = config.weight_decay
     if config.ema is not None:
         arguments |= {"use_ema": True, "ema_momentum": config.ema}
@@ -175,7 +175,11 @@ def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> Any:
         "adagrad": keras.optimizers.Adagrad,
         "sgd": keras.optimizers.SGD,
     }
-    return classes[config.optimizer](**arguments)
+    optimizer = classes[config.optimizer](**arguments)
+    if config.precision == "mixed_float16":
+        # Small gradients are 0 in float16. Keras does this by itself only where the whole model is of that precision.
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
 def _callbacks(config: TrainingConfig) -> list[keras.callbacks.Callback]:
@@ -256,11 +260,7 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = float(logs["loss"])
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss} in epoch {self.epoch + 1}, step {batch + 1}: lower training.learning_rate "
-                f"(now {self._config.learning_rate:g}) or set training.clip_norm (now {self._config.clip_norm})"
-            )
+        self._require_finite(loss, "loss", batch + 1)
         self._trained_in = time.perf_counter() - self._started
         facts = StepFacts(
             self.epoch + 1,
@@ -275,7 +275,13 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         for observer in self._observers:
             observer.on_step(facts)
 
+    def on_test_begin(self, logs: Any = None) -> None:
+        # At the end of the epoch a plateau may have lowered it already, for the next one.
+        self._learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        # The last step of an epoch can spoil the weights when its own loss was still a number.
+        self._require_finite(float(logs["val_loss"]), "validation loss", len(self._sizes))
         facts = EpochFacts(
             epoch=epoch + 1,
             seconds=self._trained_in,
@@ -283,7 +289,7 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             accuracy=float(logs["accuracy"]),
             val_loss=float(logs["val_loss"]),
             val_accuracy=float(logs["val_accuracy"]),
-            learning_rate=float(ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            learning_rate=self._learning_rate,
             tokens_per_second=int(self._tokens[-1]) / self._trained_in,
         )
         self.history.append(facts)
@@ -292,6 +298,13 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             self._best, self.best_weights = facts, self.model.get_weights()
         for observer in self._observers:
             observer.on_epoch(facts, best, self.model)
+
+    def _require_finite(self, loss: float, name: str, step: int) -> None:
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the {name} became {loss} in epoch {self.epoch + 1}, step {step}: lower training.learning_rate "
+                f"(now {self._config.learning_rate:g}) or set training.clip_norm (now {self._config.clip_norm})"
+            )
 
     def _score(self, facts: EpochFacts) -> float:
         return facts.val_accuracy if self._config.monitor == "val_accuracy" else -facts.val_loss

@@ -67,7 +67,7 @@ class Vocabulary:
             ranked = sorted(index.items(), key=lambda item: int(item[1]))
             if [rank for _, rank in ranked] != list(range(1, len(ranked) + 1)):
                 raise ValueError("its ranks are not 1, 2, 3 …")
-        except (OSError, ValueError, AttributeError, TypeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
             raise DataError(f"{path}: not a word index (a JSON mapping of words to ranks): {error}") from None
         return cls(tuple(word for word, _ in ranked), num_words, "drop", "imdb_word_index.json")
 
@@ -128,14 +128,14 @@ class Vocabulary:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
             if values["format"] != "rnnsent vocabulary 1":
                 raise ValueError(f"unknown format {values['format']!r}")
-            words = tuple(values["words"])
-            if not all(isinstance(word, str) for word in words):
-                raise ValueError("words must be text")
+            words = values["words"]
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise ValueError("words must be a list of text")
             if values["foreign"] not in ("drop", "unknown"):
                 raise ValueError("foreign must be drop or unknown")
             limit = values["num_words"]
             if limit is not None and (not isinstance(limit, int) or limit < FIRST_WORD):
                 raise ValueError("num_words must be a whole number or null")
-            return cls(words, limit, values["foreign"], str(values["source"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return cls(tuple(words), limit, values["foreign"], str(values["source"]))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path}: not a vocabulary: {error}") from None

@@ -11,14 +11,16 @@ from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedBase, CommentedMap, CommentedSeq, TaggedScalar
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 from rnnsent.errors import ConfigError, Problem
 
 KeyPath = tuple[str | int, ...]  # ("model", "recurrent", 0, "units")
-MAX_DEPTH = 20  # of nesting; an alias that holds itself has no end
+MAX_DEPTH = 20  # of nesting
+MAX_NODES = 10_000  # keys and items; a few aliases of aliases make billions
 
 
 @dataclass
@@ -39,9 +41,9 @@ class Document:
 
 def read_document(text: str, name: str) -> Document:
     """Parse YAML 1.2 without tags into plain values that remember their lines."""
-    yaml = YAML(typ="rt", pure=True)
     try:
-        tree = yaml.load(text)
+        _check_events(text, name)
+        tree = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}" if mark else name
@@ -58,15 +60,31 @@ def read_document(text: str, name: str) -> Document:
     return document
 
 
+def _check_events(text: str, name: str) -> None:
+    """Refuse what ruamel would obey, tags, and what it would read as null, aliases inside what they stand for."""
+    around: list[str | None] = []
+    for event in YAML(typ="rt", pure=True).parse(text):
+        place = f"{name}:{event.start_mark.line + 1}"
+        if getattr(event, "tag", None) is not None:
+            raise ConfigError([Problem(place, "", "YAML tags are not allowed", str(event.tag))])
+        if isinstance(event, AliasEvent) and event.anchor in around:
+            raise ConfigError([Problem(place, "", "an alias cannot hold itself", f"*{event.anchor}")])
+        if isinstance(event, CollectionStartEvent):
+            around.append(event.anchor)
+        elif isinstance(event, CollectionEndEvent):
+            around.pop()
+
+
 def _plain(node: Any, path: KeyPath, document: Document) -> Any:
     """Convert ruamel's nodes to plain values, noting the line of every key and item."""
     if len(path) > MAX_DEPTH:
         raise ConfigError([Problem(document.place(path[:1]), dotted(path[:2]), "is nested too deeply")])
-    if isinstance(node, TaggedScalar) or (isinstance(node, CommentedBase) and node.tag.value is not None):
-        raise ConfigError([Problem(document.place(path), dotted(path), "YAML tags are not allowed", str(node.tag))])
+    if len(document.places) > MAX_NODES:
+        raise ConfigError([Problem(document.place(path[:1]), dotted(path[:1]), "holds more than a config may")])
     if isinstance(node, CommentedMap):
-        for key in node:
-            document.places[(*path, str(key))] = f"{document.name}:{node.lc.key(key)[0] + 1}"
+        lines = node.lc.data or {}
+        for key in lines:  # keys that `<<` merges in have no line here
+            document.places[(*path, str(key))] = f"{document.name}:{lines[key][0] + 1}"
         return {str(key): _plain(value, (*path, str(key)), document) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):
@@ -88,12 +106,13 @@ def apply_override(document: Document, origin: str, override: str) -> Iterator[P
     if not equals or not name.strip():
         yield Problem(place, "", "must look like training.epochs=3")
         return
-    path: list[str | int] = [int(part) if part.isdigit() else part for part in name.strip().split(".")]
+    path: list[str | int] = [int(part) if part.isdecimal() else part for part in name.strip().split(".")]
     target: Any = document.values
-    for part in path[:-1]:
+    for depth, part in enumerate(path[:-1], start=1):
         if isinstance(target, dict) and isinstance(part, str):
             if not isinstance(target.get(part), dict | list):
                 target[part] = {}
+                document.places[tuple(path[:depth])] = place
             target = target[part]
         elif isinstance(target, list) and isinstance(part, int) and part < len(target):
             target = target[part]
@@ -101,15 +120,21 @@ def apply_override(document: Document, origin: str, override: str) -> Iterator[P
             yield Problem(place, name, f"there is no item {part} to set a value in")
             return
     last = path[-1]
+    if not isinstance(target, dict | list):
+        yield Problem(place, name, f"there is no item {last} to set a value in")
+        return
     try:
-        parsed = _plain(YAML(typ="rt", pure=True).load(f"value: {value}\n"), (), Document(place, {}))["value"]
-    except (YAMLError, ValueError, ConfigError, KeyError, TypeError):
+        (parsed,) = read_document(f"value: {value}\n", place).values.values()
+    except (ConfigError, ValueError):
         yield Problem(place, name, "the value is not YAML", value)
         return
-    if isinstance(target, list) and not (isinstance(last, int) and last < len(target)):
+    if isinstance(target, dict):
+        target[str(last)] = parsed
+    elif isinstance(last, int) and last < len(target):
+        target[last] = parsed
+    else:
         yield Problem(place, name, f"there is no item {last}; the list has {len(target)}")
         return
-    target[last if isinstance(target, list) else str(last)] = parsed
     document.places = {at: line for at, line in document.places.items() if at[: len(path)] != tuple(path)}
     document.places[tuple(path)] = place
 
@@ -124,6 +149,7 @@ def dump(values: dict[str, Any]) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # annotated as None only
+    yaml.allow_unicode = False  # \x85 and its like would come back as spaces
     stream = StringIO()
     yaml.dump(values, stream)
     return stream.getvalue()

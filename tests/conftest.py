@@ -91,3 +91,21 @@ def tiny_config(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(TINY_CONFIG.replace("CELL", "gru"))
     return path
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_imdb: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch of `tiny_config` on `tiny_imdb`; to be copied by whoever changes it."""
+    from click.testing import CliRunner
+
+    from rnnsent.cli import cli
+
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("RNNSENT_DATA", str(tiny_imdb))
+        patch.setenv("RNNSENT_CACHE", str(cache))
+        result = CliRunner().invoke(cli, ["train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "1"])
+    assert result.exit_code == 0, result.stderr
+    return folder / "run"

@@ -87,20 +87,80 @@ def test_every_network_agrees_with_the_reference_and_heeds_its_mask(
     model = build_model(config, num_words=20, seed=1)
     ids = tokens()
     expected = forward_by_reference(model, config, ids)
-    np.testing.assert_allclose(model.predict_on_batch(ids), expected, rtol=1e-5, atol=1e-6)
-    longer = np.pad(ids, ((0, 0), (0, 9)))
-    np.testing.assert_allclose(model.predict_on_batch(longer), expected, rtol=1e-5, atol=1e-6)
-    alone = np.concatenate([model.predict_on_batch(row[None, row > 0]) for row in ids])
-    np.testing.assert_allclose(alone, expected, rtol=1e-5, atol=1e-6)
+    # Called as it is: each of these shapes would be a graph of its own.
+    alone = [model(row[None, row > 0]) for row in ids]
+    for found in (model(ids), model(np.pad(ids, ((0, 0), (0, 9)))), keras.ops.concatenate(alone)):
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_padding_before_the_words_changes_nothing(cell: str) -> None:
-    config = model_config(f"recurrent: [{{cell: {cell}, units: 5}}]")
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max", "attention"])
+@pytest.mark.parametrize("layer", ["cell: simple_rnn", "cell: lstm", "cell: gru", "cell: gru, bidirectional: true"])
+def test_padding_before_the_words_changes_nothing(layer: str, pooling: str) -> None:
+    config = model_config(f"recurrent: [{{{layer}, units: 5}}], pooling: {pooling}")
     after, before = (build_model(config, num_words=20, right_padded=right, seed=1) for right in (True, False))
     ids = tokens()
     shifted = np.stack([np.roll(row, 9 - np.count_nonzero(row)) for row in np.pad(ids, ((0, 0), (0, 2)))])
-    np.testing.assert_allclose(after.predict_on_batch(ids), before.predict_on_batch(shifted), rtol=1e-5, atol=1e-6)
+    expected, found = (keras.ops.convert_to_numpy(model(rows)) for model, rows in ((after, ids), (before, shifted)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_mixed_stack_agrees_with_the_reference() -> None:
+    layers = "{cell: lstm, units: 4}, {cell: gru, units: 3, reset_after: false}, {cell: simple_rnn, units: 5}"
+    config = model_config(f"recurrent: [{layers}], dense: [{{units: 7, activation: tanh}}]")
+    model = build_model(config, num_words=20, seed=1)
+    ids = tokens()
+    states = reference.embedding(ids, model.get_layer("embedding").get_weights()[0])
+    for name, cell in (("lstm", "lstm"), ("gru", "gru_reset_before"), ("simple_rnn", "simple_rnn")):
+        weights = reference.RecurrentWeights(*model.get_layer(name).get_weights())
+        inside = cell != "simple_rnn"
+        states = reference.recurrent(cell, states, weights, mask=ids != 0, return_sequences=inside).output
+    for name, activation in (("dense_0", "tanh"), ("output", "sigmoid")):
+        states = reference.dense(states, *model.get_layer(name).get_weights(), activation=activation)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(ids)), states, rtol=1e-5, atol=1e-6)
+
+
+def test_without_a_mask_padding_is_a_word() -> None:
+    config = model_config("recurrent: [{cell: gru, units: 5}]")
+    model = build_model(config, num_words=20, masked=False, right_padded=False, seed=1)
+    ids = tokens(padding="pre")
+    states = reference.embedding(ids, model.get_layer("embedding").get_weights()[0])
+    weights = reference.RecurrentWeights(*model.get_layer("gru").get_weights())
+    states = reference.recurrent("gru", states, weights).output
+    expected = reference.dense(states, *model.get_layer("output").get_weights(), activation="sigmoid")
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(ids)), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_seed_decides_the_initial_weights() -> None:
+    config = model_config("recurrent: [{cell: gru, units: 5}]")
+    first, again, other = (weights_of(build_model(config, num_words=20, seed=seed)) for seed in (1, 1, 2))
+    for name, value in first.items():
+        np.testing.assert_array_equal(again[name], value)
+    assert not np.array_equal(other["embedding/embeddings"], first["embedding/embeddings"])
+
+
+def test_dropout_works_in_training_only() -> None:
+    dropping = "{cell: gru, units: 5, dropout: 0.5, recurrent_dropout: 0.5}"
+    model = build_model(model_config(f"recurrent: [{dropping}], dropout: 0.5"), num_words=20, seed=1)
+    plain = build_model(model_config("recurrent: [{cell: gru, units: 5}]"), num_words=20)
+    set_weights(plain, weights_of(model))
+    ids = tokens()
+    still, moving, expected = (
+        keras.ops.convert_to_numpy(each)
+        for each in (model(ids, training=False), model(ids, training=True), plain(ids, training=False))
+    )
+    np.testing.assert_array_equal(still, expected)
+    assert not np.array_equal(moving, expected)
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max", "attention"])
+def test_mixed_precision_is_near_float32_and_gives_float32(pooling: str, precision: str) -> None:
+    config = model_config(f"recurrent: [{{cell: lstm, units: 5, bidirectional: true}}], pooling: {pooling}")
+    plain, mixed = (build_model(config, num_words=20, precision=each, seed=1) for each in ("float32", precision))
+    ids = tokens()
+    found = keras.ops.convert_to_numpy(mixed(ids))
+    assert found.dtype == np.float32 and {weight.dtype for weight in mixed.weights} == {"float32"}
+    np.testing.assert_allclose(found, keras.ops.convert_to_numpy(plain(ids)), atol=1e-2)
 
 
 def test_mixed_stacks_return_sequences_inside_and_have_stable_names() -> None:

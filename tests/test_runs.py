@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_a_crash_in_an_update_leaves_a_run_that_agrees_with_its_manifest(
     run = finished(tmp_path / "run")
     real: Callable[[RunDirectory, str, bytes | str], None] = RunDirectory.write
     contents = {runs.METRICS: '{"test": 1}\n', "predictions-test.csv": "new\n"}
-    for crash_at in range(4):  # manifest, metrics, predictions, manifest
+    for crash_at in range(4):  # predictions, manifest, metrics, manifest
         left = crash_at
 
         def write(self: RunDirectory, name: str, content: bytes | str) -> None:
@@ -91,7 +92,7 @@ def test_a_crash_in_an_update_leaves_a_run_that_agrees_with_its_manifest(
         with pytest.raises(RunError, match="power cut"):
             run.update(contents)
         monkeypatch.setattr(RunDirectory, "write", real)
-        run.verify(runs.CONFIG, runs.METRICS)
+        run.verify()
     run.update(contents)
     run.verify()
     assert json.loads(run.file(runs.METRICS).read_text()) == {"test": 1}
@@ -120,3 +121,33 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(RunError, match=r"is a file|cannot be written"):
             create_run("x", path)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_run_that_cannot_make_room_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = finished(tmp_path / "run")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("rnnsent.files.os.fsync", full)
+    with pytest.raises(RunError, match="the disk is full; what was written before is intact"):
+        create_run("x", old.path, force=True)
+    with pytest.raises(RunError, match="the disk is full"):
+        old.update({runs.METRICS: "{}"})
+    monkeypatch.undo()
+    old.verify()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["config.yaml", "manifest.json", "metrics.json", "run"]
+
+
+def test_a_file_that_the_manifest_does_not_know_is_named(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+    with pytest.raises(RunError, match=r"weights.npz is not in the manifest"):
+        run.verify(runs.WEIGHTS)
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), ("[1]", "is not a JSON object")])
+def test_a_json_file_that_is_none_is_named(tmp_path: Path, content: str, message: str) -> None:
+    run = finished(tmp_path / "run")
+    run.file(runs.METRICS).write_text(content)
+    with pytest.raises(RunError, match=f"metrics.json: {message}"):
+        run.read_json(runs.METRICS)

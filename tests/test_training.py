@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.data import imdb
 from rnnsent.data.dataset import Partition, partition
-from rnnsent.errors import ConfigError, TrainingError
+from rnnsent.data.split import Split
+from rnnsent.errors import ConfigError, DataError, TrainingError
 from rnnsent.models import weights_of
 from rnnsent.prediction import model_for, predict
 from rnnsent.training import EpochFacts, StepFacts, TrainingResult, WarmupDecay, class_weights, fit
@@ -35,6 +37,28 @@ def train(parts: Partition, chosen: Config, observers: Any = ()) -> tuple[keras.
     return model, fit(model, train_batches, validation, chosen.training, observers=observers)
 
 
+def small(seed: int = 0, precision: str = "float32") -> keras.Model:
+    """A network that takes a second to train: what is tested with it happens in every network."""
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            keras.layers.Embedding(60, 4, mask_zero=True, dtype=precision),
+            keras.layers.GlobalAveragePooling1D(dtype=precision),
+            keras.layers.Dense(1, "sigmoid", dtype="float32"),
+        ],
+        name="rnnsent",
+    )
+
+
+def train_small(parts: Partition, *settings: str, observers: Any = ()) -> tuple[keras.Model, TrainingResult]:
+    chosen = config(*settings)
+    model = small(precision=chosen.training.precision)
+    train_batches = Batches.from_config(parts.train, chosen, shuffle=True)
+    validation = Batches.from_config(parts.validation, chosen, shuffle=False)
+    return model, fit(model, train_batches, validation, chosen.training, observers=observers)
+
+
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_each_cell_learns_and_every_weight_moves(parts: Partition, cell: str) -> None:
     chosen = config("training.epochs=10", cell=cell)
@@ -47,7 +71,8 @@ def test_each_cell_learns_and_every_weight_moves(parts: Partition, cell: str) ->
 
 
 def test_a_seed_decides_every_bit(parts: Partition) -> None:
-    runs = [train(parts, config(f"training.seed={seed}", "model.dropout=0.3"))[0] for seed in (1, 1, 2)]
+    dropping = ("model.dropout=0.3", "training.epochs=2")
+    runs = [train(parts, config(f"training.seed={seed}", *dropping, cell="simple_rnn"))[0] for seed in (1, 1, 2)]
     first, again, other = (weights_of(model) for model in runs)
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])
@@ -74,7 +99,7 @@ def test_schedules(kind: str, expected: list[float]) -> None:
 def test_a_plateau_lowers_the_rate_and_early_stopping_stops(parts: Partition) -> None:
     # At so small a rate nothing improves: the rate halves after one epoch without gain, training stops after three.
     settings = ["training.learning_rate=1e-12", "training.epochs=9", "training.early_stopping={patience: 3}"]
-    _, result = train(parts, config(*settings, "training.schedule={kind: plateau, patience: 1}"))
+    _, result = train_small(parts, *settings, "training.schedule={kind: plateau, patience: 1}")
     assert [facts.epoch for facts in result.history] == [1, 2, 3, 4]
     assert result.history[-1].learning_rate < 0.6e-12
     assert result.best.epoch == 1
@@ -84,7 +109,7 @@ def test_a_plateau_lowers_the_rate_and_early_stopping_stops(parts: Partition) ->
 def test_every_optimizer_lowers_the_loss(parts: Partition, optimizer: str) -> None:
     rate = {"sgd": 0.5, "adagrad": 0.2}.get(optimizer, 0.02)
     settings = [f"training.optimizer={optimizer}", f"training.learning_rate={rate}", "training.weight_decay=1e-4"]
-    _, result = train(parts, config(*settings))
+    _, result = train_small(parts, *settings)
     assert result.history[-1].loss < result.history[0].loss
 
 
@@ -106,7 +131,7 @@ def test_what_is_validated_is_the_moving_average(parts: Partition) -> None:
 
     checked: list[int] = []
     chosen = config("training.ema=0.9")
-    model = model_for(chosen, num_words=60, seed=0)
+    model = small()
     batches = Batches.from_config(parts.train, chosen, shuffle=True)
     fit(
         model,
@@ -133,8 +158,9 @@ def test_class_weights() -> None:
 def test_class_weights_move_the_predictions(parts: Partition) -> None:
     means = []
     for weight in (0.05, 20.0):
-        chosen = config(f"training.class_weights={{negative: 1.0, positive: {weight}}}", "training.epochs=1")
-        means.append(predict(train(parts, chosen)[0], parts.test, chosen).mean())
+        weights = f"training.class_weights={{negative: 1.0, positive: {weight}}}"
+        model, _ = train_small(parts, weights, "training.epochs=6")
+        means.append(predict(model, parts.test, config()).mean())
     assert means[0] < 0.4 < 0.6 < means[1]
 
 
@@ -158,3 +184,132 @@ def test_notebook_padding_trains_on_full_rows(parts: Partition) -> None:
     assert {ids.shape[1] for ids, _ in batches.epoch(0)} == {30}
     model, _ = train(parts, chosen)
     assert not model.get_layer("embedding").mask_zero
+
+
+def moved(model: keras.Model) -> list[Any]:
+    return [new - old for new, old in zip(model.get_weights(), small().get_weights(), strict=True)]
+
+
+ONE_STEP = ("training.epochs=1", "training.batch_size=1000", "training.optimizer=sgd", "training.learning_rate=0.1")
+
+
+def test_gradients_are_clipped_to_their_global_norm(parts: Partition) -> None:
+    # Every word stands once in the batch: TensorFlow takes the norm of an embedding's gradient word by word, before
+    # those of equal words are summed.
+    words = np.random.default_rng(0).permutation(np.arange(4, 60)).reshape(8, 7)
+    train_split = Split.from_sequences(list(words), [0, 1] * 4)
+    free, clipped = (
+        moved(train_small(replace(parts, train=train_split), *ONE_STEP, f"training.clip_norm={norm}")[0])
+        for norm in ("null", "1e-3")
+    )
+    norms = [np.sqrt(sum(np.square(step).sum() for step in steps)) for steps in (free, clipped)]
+    # The first step of Nesterov momentum 0.9 is 1.9 times the rate times the gradient.
+    assert norms[1] == pytest.approx(1.9 * 0.1 * 1e-3, rel=1e-3) and norms[0] > 10 * norms[1]
+    for step, whole in zip(clipped, free, strict=True):
+        np.testing.assert_allclose(step, whole * (norms[1] / norms[0]), rtol=0, atol=1e-6)
+
+
+def test_weight_decay_takes_its_share_of_every_weight(parts: Partition) -> None:
+    plain, _ = train_small(parts, *ONE_STEP)
+    decayed, _ = train_small(parts, *ONE_STEP, "training.weight_decay=0.5")
+    for without, with_, start in zip(plain.get_weights(), decayed.get_weights(), small().get_weights(), strict=True):
+        np.testing.assert_allclose(without - with_, 0.1 * 0.5 * start, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+def test_adamw_decays_as_the_config_says(parts: Partition, decay: float) -> None:
+    settings = ("training.epochs=1", "training.optimizer=adamw", f"training.weight_decay={decay}")
+    model, _ = train_small(parts, *settings)
+    assert model.optimizer.weight_decay == decay
+
+
+def test_float16_scales_the_loss(parts: Partition) -> None:
+    model, result = train_small(parts, "training.precision=mixed_float16", "training.ema=0.5")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert result.history[-1].loss < result.history[0].loss
+
+
+def test_history_tells_the_rate_that_an_epoch_was_trained_with(parts: Partition) -> None:
+    settings = ("training.learning_rate=1e-12", "training.epochs=4")
+    _, result = train_small(parts, *settings, "training.schedule={kind: plateau, patience: 1, factor: 0.5}")
+    # The second epoch brings nothing and is still trained at the old rate.
+    rates = [facts.learning_rate for facts in result.history]
+    assert rates == pytest.approx([1e-12, 1e-12, 0.5e-12, 0.25e-12], rel=1e-5, abs=0)
+
+
+def test_a_schedule_runs_over_all_epochs(parts: Partition) -> None:
+    settings = ("training.learning_rate=0.01", "training.epochs=3", "training.batch_size=16")
+    schedule = "training.schedule={kind: linear, final_fraction: 0.1, warmup_steps: 3}"
+    _, result = train_small(parts, *settings, schedule)
+    # 96 reviews make 6 steps an epoch; after the warm-up the decay goes from step 3 to step 18.
+    expected = [0.01 * (1 - 0.9 * (step - 3) / 15) for step in (6, 12, 18)]
+    assert [facts.learning_rate for facts in result.history] == pytest.approx(expected)
+
+
+def test_observers_are_told_of_every_step_and_epoch_in_order(parts: Partition) -> None:
+    told: list[Any] = []
+
+    class Watch:
+        def on_step(self, facts: StepFacts) -> None:
+            told.append(facts)
+
+        def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
+            told.append(facts)
+
+    settings = ("training.epochs=2", "training.batch_size=40")
+    batches = Batches.from_config(parts.train, config(*settings), shuffle=True)
+    _, result = train_small(parts, *settings, observers=[Watch()])
+    sizes = [np.cumsum([len(batch) for batch in batches.order(epoch)]) for epoch in (0, 1)]
+    steps = [(facts.epoch, facts.step, facts.steps, facts.reviews) for facts in told if isinstance(facts, StepFacts)]
+    assert steps == [(epoch, step, 3, sizes[epoch - 1][step - 1]) for epoch in (1, 2) for step in (1, 2, 3)]
+    assert [told[3], told[7]] == list(result.history)
+    assert [facts.tokens for facts in (told[2], told[6])] == [int(parts.train.lengths.sum())] * 2
+    assert told[2].seconds == result.history[0].seconds
+    assert result.history[0].loss == pytest.approx(told[2].loss)
+    assert list(result.history[0].to_dict()) == [
+        "epoch", "seconds", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "tokens_per_second",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss"])
+def test_the_model_ends_with_the_weights_of_its_best_epoch(parts: Partition, monitor: str) -> None:
+    seen: dict[int, Any] = {}
+
+    class Watch:
+        def on_step(self, facts: StepFacts) -> None:
+            pass
+
+        def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
+            seen[facts.epoch] = model.get_weights()
+
+    # At this rate accuracy and loss go up and down.
+    settings = ("training.learning_rate=3", "training.epochs=6", f"training.monitor={monitor}")
+    model, result = train_small(parts, *settings, observers=[Watch()])
+    if monitor == "val_accuracy":
+        best = max(result.history, key=lambda facts: facts.val_accuracy)
+    else:
+        best = min(result.history, key=lambda facts: facts.val_loss)
+    assert result.best == best and best.epoch < 6
+    for found, expected in zip(model.get_weights(), seen[best.epoch], strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_gains_below_min_delta_do_not_count(parts: Partition) -> None:
+    settings = ("training.epochs=6", "training.monitor=val_loss")
+    _, all_count = train_small(parts, *settings, "training.early_stopping={patience: 1}")
+    _, none_counts = train_small(parts, *settings, "training.early_stopping={patience: 1, min_delta: 9}")
+    assert (len(all_count.history), len(none_counts.history)) == (6, 2)
+
+
+def test_weights_that_the_last_step_spoiled_are_not_kept(parts: Partition) -> None:
+    # One step an epoch: its loss is that of the weights before it.
+    settings = ("training.epochs=1", "training.batch_size=1000", "training.optimizer=sgd")
+    with pytest.raises(TrainingError, match=r"the validation loss became nan in epoch 1, step 1: lower training.learn"):
+        train_small(parts, *settings, "training.learning_rate=3e38", "training.clip_norm=null")
+
+
+def test_balanced_weights_need_every_label() -> None:
+    with pytest.raises(DataError, match="no training review is labeled positive"):
+        class_weights(
+            config("training.class_weights=balanced").training, np.zeros(3, np.int64), ("negative", "positive")
+        )

@@ -52,9 +52,10 @@ def _read(entry: Path) -> Arrays | None:
     try:
         shapes = json.loads((entry / "shapes.json").read_text())
         arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in shapes}
-    except (OSError, ValueError, EOFError):
+        whole = bool(arrays) and all(list(array.shape) == shapes[name] for name, array in arrays.items())
+    except (OSError, ValueError, EOFError, TypeError):
         return None
-    return arrays if all(list(array.shape) == shapes[name] for name, array in arrays.items()) else None
+    return arrays if whole else None
 
 
 def _write(entry: Path, arrays: Arrays) -> None:

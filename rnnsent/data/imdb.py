@@ -66,7 +66,12 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
 
 def find_word_index(path: str | Path | None) -> Path:
     """Return the word index at `path` (file or folder), or where `imdb.npz` would be looked for."""
-    return _find("imdb_word_index.json", None if path is None else str(path), True, None)
+    if path is None:
+        return _find("imdb_word_index.json", None, True, None)
+    file = _at(Path(path), "imdb_word_index.json")
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; path names imdb_word_index.json or the folder that holds it")
+    return file
 
 
 def places(name: str) -> list[Path]:
@@ -81,13 +86,11 @@ def _keras_folder() -> Path:
 
 def _find(name: str, path: str | None, allow_download: bool, progress: Progress | None) -> Path:
     if path is not None:
-        given = Path(path)
-        # A path names imdb.npz or its folder; the word index lies beside it or in the usual places.
-        beside = given / name if given.is_dir() else given if given.suffix == Path(name).suffix else given.parent / name
-        if beside.is_file():
-            return beside
+        file = _at(Path(path), name)
+        if file.is_file():
+            return file
         if name == "imdb.npz":
-            raise DataError(f"{beside}: no such file; data.path names imdb.npz or the folder that holds it")
+            raise DataError(f"{file}: no such file; data.path names imdb.npz or the folder that holds it")
     for place in places(name):
         if place.is_file():
             return place
@@ -98,6 +101,14 @@ def _find(name: str, path: str | None, allow_download: bool, progress: Progress 
         return download(BASE_URL + name, _keras_folder() / name, digest=DIGESTS[name], progress=progress)
     except DataUnavailable as error:
         raise DataUnavailable(f"{name} is not in {looked}, and the download failed: {error}") from None
+
+
+def _at(path: Path, name: str) -> Path:
+    """Return where `name` is if `path` names it, its folder, or, for the word index, the .npz file beside it."""
+    if path.is_dir():
+        return path / name
+    beside = name.endswith(".json") and path.suffix != ".json" and path.is_file()
+    return path.with_name(name) if beside else path
 
 
 def _parse(file: Path) -> Arrays:

@@ -115,7 +115,7 @@ def _caught_stderr() -> Iterator[None]:
             yield
         except DeviceError:
             raise
-        except BaseException:
+        except Exception:
             caught.seek(0)
             os.write(saved, caught.read())
             raise

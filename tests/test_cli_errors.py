@@ -1,0 +1,191 @@
+"""Bad input at the command line: one clear message, an exit code, and nothing lost of what was there before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from rnnsent.cli import cli
+from rnnsent.runs import RunDirectory
+
+
+def rnnsent(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments), prog_name="rnnsent")
+
+
+def snapshot(folder: Path = Path()) -> dict[str, str]:
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(*arguments: str, code: int = 1) -> str:
+    """Run a command that must fail with one message and change nothing; return the message."""
+    before = snapshot()
+    result = rnnsent(*arguments)
+    assert result.exit_code == code, result.stderr
+    assert result.stdout == ""
+    assert result.stderr.count("Error:") == 1
+    assert "Traceback" not in result.stderr and "unexpected" not in result.stderr
+    assert snapshot() == before
+    assert not Path("runs").exists() or not list(Path("runs").iterdir())
+    return result.stderr
+
+
+@pytest.fixture
+def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    shutil.copytree(finished_run, "run")
+    return Path("run")
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.write_text, (Path("owned"), "by a pickle"))
+
+
+@pytest.mark.parametrize("command", ["data info", "train --config lstm --data"])
+def test_a_pickle_that_wants_to_run_something(command: str) -> None:
+    column = np.empty(1, dtype=object)
+    column[0] = Evil()
+    np.savez("evil.npz", x_train=column, y_train=[1], x_test=column, y_test=[1])
+    message = refused(*command.split(), "evil.npz")
+    assert "evil.npz: refused, its pickle is not a plain array" in message
+    assert not Path("owned").exists()
+
+
+@pytest.mark.parametrize("command", ["train --config", "config check", "config show", "summary --config"])
+def test_everything_wrong_with_a_config_is_told_at_once(command: str) -> None:
+    Path("bad.yaml").write_text(
+        "data: {source: imdb, num_wrds: 100}\nmodel:\n  recurrent:\n    - {cell: lstm, units: many}\n"
+        "training:\n  epochs: 0\n"
+    )
+    lines = refused(*command.split(), "bad.yaml").removeprefix("Error: ").splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("bad.yaml:1: data.num_wrds: unknown key") and "did you mean num_words?" in lines[0]
+    assert lines[1].startswith('bad.yaml:4: model.recurrent.0.units: must be a whole number, not "many"')
+    assert lines[2].startswith("bad.yaml:6: training.epochs: must be at least 1, not 0")
+
+
+@pytest.mark.parametrize("place", ["/proc/run", "file/run", "file"])
+def test_output_that_cannot_be_written(place: str) -> None:
+    Path("file").write_text("mine")
+    message = refused("train", "--config", "lstm", "--data", "sample", "--run-dir", place)
+    assert message.startswith(f"Error: {place}: ")
+
+
+def test_a_folder_with_something_else_in_it_is_never_replaced() -> None:
+    Path("thesis").mkdir()
+    Path("thesis/chapter.tex").write_text("mine")
+    arguments = ["train", "--config", "lstm", "--data", "sample", "--run-dir", "thesis"]
+    assert "is not empty" in refused(*arguments)
+    assert "it holds chapter.tex" in refused(*arguments, "--force")
+
+
+def test_empty_reviews_are_told_of_and_read_as_a_start(tiny_config: Path) -> None:
+    column = np.empty(12, dtype=object)
+    column[:] = [[], *([word] for word in range(5, 16))]
+    np.savez("imdb.npz", x_train=column, y_train=[0, 1] * 6, x_test=column, y_test=[0, 1] * 6)
+    Path("imdb_word_index.json").write_text('{"a": 1}')
+    result = rnnsent("train", "--config", str(tiny_config), "--data", "imdb.npz", "--epochs", "1", "--run-dir", "new")
+    assert result.exit_code == 0, result.stderr
+    assert "WARNING: imdb.npz: 1 empty reviews in x_train; each is read as its start token alone" in result.stderr
+    judged = rnnsent("eval", "new", "--json")
+    assert judged.exit_code == 0 and json.loads(judged.stdout)["n"] == 12
+
+
+@pytest.mark.parametrize("command", ["eval", "summary"])
+def test_an_unfinished_run(run: Path, command: str) -> None:
+    (run / "manifest.json").unlink()
+    assert "run: not a finished run, it has no manifest.json" in refused(command, "run")
+
+
+def test_a_changed_summary_is_not_shown(run: Path) -> None:
+    (run / "summary.txt").write_text("lies")
+    assert "summary.txt was changed after training" in refused("summary", "run")
+
+
+def test_a_run_whose_data_are_gone_stays_as_it_is(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RNNSENT_DATA")
+    assert "Ways to get the reviews" in refused("eval", "run")
+    RunDirectory(run).verify()
+
+
+@pytest.mark.parametrize("name", ["predictions-test.csv", "metrics.json", "manifest.json"])
+def test_an_evaluation_that_cannot_be_written_leaves_the_run_whole(
+    run: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if target.name == name:
+            raise OSError(28, "No space left on device")
+        return real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", replace)
+        result = rnnsent("eval", "run")
+    assert result.exit_code == 1 and "Error: run: the disk is full" in result.stderr
+    RunDirectory(run).verify()
+    assert rnnsent("eval", "run").exit_code == 0
+
+
+@pytest.mark.parametrize("device", ["gpu", "gpu:7"])
+def test_a_gpu_that_is_not_there(run: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnsent.engine.device._tensorflow_gpus", lambda: [])
+    assert f"device {device} is not there: no GPU was found" in refused("eval", "run", "--device", device)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evla"], "Did you mean eval?"),
+        (["config", "chek", "lstm"], "No such command 'chek'"),
+        (["eval", "--jsn"], "--json"),
+        (["eval", "--split", "train"], "'train' is not one of 'test', 'validation'"),
+        (["train", "--config", "lstm", "--epochs", "many"], "'many' is not a valid integer"),
+        (["summary", "somewhere", "--epochs", "3"], "need --config"),
+    ],
+)
+def test_a_wrong_use_of_the_command_line(arguments: list[str], message: str) -> None:
+    assert message in refused(*arguments, code=2)
+
+
+def broken(error: BaseException) -> Any:
+    def load_config(*arguments: Any) -> None:
+        raise error
+
+    return load_config
+
+
+def test_a_fault_of_the_program_is_said_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnsent.configfile.load_config", broken(ZeroDivisionError("a fault")))
+    result = rnnsent("config", "check", "lstm")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: unexpected ZeroDivisionError: a fault\n") and "--debug" in result.stderr
+    assert isinstance(rnnsent("--debug", "config", "check", "lstm").exception, ZeroDivisionError)
+
+
+def test_ctrl_c_in_any_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnsent.configfile.load_config", broken(KeyboardInterrupt()))
+    result = rnnsent("config", "check", "lstm")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "Interrupted\n")
+
+
+@pytest.mark.parametrize("command", ["config schema", "config list", "reference"])
+def test_a_reader_that_goes_away_is_no_fault(command: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` does, only sooner
+    arguments = [sys.executable, "-m", "rnnsent", *command.split()]
+    done = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 1

@@ -1,0 +1,110 @@
+"""Which device is taken and why, on machines with and without GPUs, and that start-up noise is held back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import keras
+import pytest
+
+from rnnsent.engine import device
+from rnnsent.engine.device import Device, start
+from rnnsent.errors import DeviceError
+
+Machine = Callable[..., list[int | None]]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Return a function that pretends some GPUs; it returns the list of what will have been chosen."""
+
+    def pretend(*gpus: str, backend: str = "tensorflow") -> list[int | None]:
+        used: list[int | None] = []
+        monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+        monkeypatch.setattr(device, "_tensorflow_gpus", lambda: list(gpus))
+        monkeypatch.setattr(device, "_tensorflow_use", used.append)
+        monkeypatch.setattr(device, "_jax_gpus", lambda asked: list(gpus))
+        monkeypatch.setattr(device, "_jax_use", used.append)
+        return used
+
+    return pretend
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize(
+    ("asked", "gpus", "name", "because", "index"),
+    [
+        ("auto", [], "cpu", "no GPU was found", None),
+        ("auto", ["GPU:0", "GPU:1"], "gpu:0", "found GPU:0", 0),
+        ("cpu", [], "cpu", "asked for", None),
+        ("cpu", ["GPU:0"], "cpu", "asked for", None),
+        ("gpu", ["GPU:0", "GPU:1"], "gpu:0", "asked for, GPU:0", 0),
+        ("gpu:1", ["GPU:0", "GPU:1"], "gpu:1", "asked for, GPU:1", 1),
+    ],
+)
+def test_the_device_and_its_reason(
+    machine: Machine, backend: str, asked: str, gpus: list[str], name: str, because: str, index: int | None
+) -> None:
+    used = machine(*gpus, backend=backend)
+    found = start(asked)
+    assert (found.name, found.because, found.backend) == (name, because, backend)
+    assert used == [index]
+    assert str(found).startswith(f"{name} ({because}; Keras on {backend}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpus", "message"),
+    [
+        ("gpu", [], "device gpu is not there: no GPU was found"),
+        ("gpu:2", ["GPU:0", "GPU:1"], "device gpu:2 is not there: GPUs found: GPU:0, GPU:1"),
+    ],
+)
+def test_a_gpu_that_is_not_there(machine: Machine, asked: str, gpus: list[str], message: str) -> None:
+    used = machine(*gpus)
+    with pytest.raises(DeviceError, match=message):
+        start(asked)
+    assert used == []
+
+
+def test_other_backends_are_refused(machine: Machine) -> None:
+    machine(backend="torch")
+    with pytest.raises(DeviceError, match="KERAS_BACKEND=torch: rnnsent runs on tensorflow or jax"):
+        start()
+
+
+def test_threads_are_those_that_this_process_may_use() -> None:
+    found = start("cpu")
+    assert found == Device("cpu", "asked for", "tensorflow", len(os.sched_getaffinity(0)))
+    assert str(found).endswith(f"{found.threads} threads)")
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(None, ""), (DeviceError("no"), ""), (KeyboardInterrupt(), ""), (RuntimeError("?"), "cudart_stub.cc:31\n")],
+    ids=["success", "device error", "Ctrl-C", "unknown"],
+)
+def test_native_noise_is_only_shown_when_it_may_explain_a_failure(
+    error: BaseException | None,
+    shown: str,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    machine()
+
+    def noisy() -> list[str]:
+        os.write(2, b"cudart_stub.cc:31\n")
+        if error is not None:
+            raise error
+        return []
+
+    monkeypatch.setattr(device, "_tensorflow_gpus", noisy)
+    if error is None:
+        start()
+    else:
+        with pytest.raises(type(error)):
+            start()
+    assert capfd.readouterr().err == shown
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "later\n"

@@ -1,0 +1,189 @@
+"""The story as a whole, where things go wrong half-way; what it leaves when all goes well is in test_cli.py."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from rnnsent import runs
+from rnnsent.config import Config
+from rnnsent.configfile import parse_config
+from rnnsent.data import imdb
+from rnnsent.errors import ConfigError, DataError, DeviceError, Interrupted, RnnsentError, RunError, TrainingError
+from rnnsent.experiment import judge, load_weights, summarize, train
+from rnnsent.runs import RunDirectory, open_run
+from rnnsent.training import EpochFacts, StepFacts
+from tests.conftest import TINY_CONFIG, write_imdb
+
+
+def config(*settings: str) -> Config:
+    text = TINY_CONFIG.replace("CELL", "simple_rnn")
+    return parse_config(text, "tiny", [("--set", setting) for setting in settings])
+
+
+@pytest.fixture
+def data(tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+
+
+@pytest.fixture
+def run(finished_run: Path, data: None) -> RunDirectory:
+    """A copy of a finished run, with the data that it was trained on at hand."""
+    shutil.copytree(finished_run, "run")
+    return open_run(Path("run"))
+
+
+class StopAt:
+    """Raises in the middle of an epoch."""
+
+    def __init__(self, epoch: int, error: BaseException) -> None:
+        self.epoch, self.error = epoch, error
+
+    def on_step(self, facts: StepFacts) -> None:
+        if (facts.epoch, facts.step) == (self.epoch, 2):
+            raise self.error
+
+    def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Interrupted("terminated", 143), 143)])
+def test_an_interruption_leaves_a_complete_run_of_the_whole_epochs(data: None, error: BaseException, code: int) -> None:
+    with pytest.raises(Interrupted) as caught:
+        train(config(), "tiny", run_dir=Path("run"), observers=[StopAt(3, error)])
+    assert caught.value.exit_code == code
+    run = open_run(None)
+    run.verify()
+    recorded = run.read_json(runs.METRICS)
+    assert (recorded["interrupted"], recorded["epochs"]) == (True, 2)
+    rows = run.file(runs.HISTORY).read_text().splitlines()[1:]
+    accuracies = [float(row.split(",")[5]) for row in rows]
+    assert len(rows) == 2 and recorded["best_epoch"] == 1 + int(np.argmax(accuracies))
+    assert recorded["validation"]["accuracy"]["value"] == pytest.approx(max(accuracies), abs=1e-5)
+    assert judge(run, "validation").metrics == recorded["validation"]
+
+
+FAILURES: list[tuple[list[str], dict[str, Any], type[BaseException]]] = [
+    (["model.head=false"], {}, ConfigError),
+    (["data.path=nowhere"], {}, DataError),
+    (["training.device=gpu:99"], {}, DeviceError),
+    (["training.class_weights={good: 1.0}"], {}, ConfigError),
+    ([], {"observers": [StopAt(1, KeyboardInterrupt())]}, Interrupted),
+]
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "error"), FAILURES, ids=[failure[2].__name__ for failure in FAILURES]
+)
+def test_a_training_that_fails_early_puts_back_what_it_was_to_replace(
+    run: RunDirectory, settings: list[str], arguments: dict[str, Any], error: type[BaseException]
+) -> None:
+    before = {name: run.file(name).read_bytes() for name in [*run.names(), runs.MANIFEST]}
+    with pytest.raises(error):
+        train(config(*settings), "tiny", run_dir=run.path, force=True, **arguments)
+    assert {name: run.file(name).read_bytes() for name in [*run.names(), runs.MANIFEST]} == before
+    assert [path.name for path in run.path.parent.glob("run*")] == ["run"]
+
+
+def test_a_training_that_fails_later_says_where_the_replaced_run_is(
+    run: RunDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), pytest.raises(TrainingError, match="spoiled"):
+        train(config(), "tiny", run_dir=run.path, force=True, observers=[StopAt(2, TrainingError("spoiled"))])
+    (kept,) = Path().glob("run.replaced-*")
+    assert str(kept) in caplog.text
+    open_run(kept).verify()
+    with pytest.raises(RunError, match=r"not a finished run, it has no manifest.json"):
+        judge(open_run(run.path), "test")
+
+
+def test_a_finished_training_replaces_a_run_through_a_link(run: RunDirectory) -> None:
+    runs.mark_latest(run)
+    trained = train(config("training.epochs=1"), "tiny", run_dir=runs.LATEST, force=True)
+    assert sorted(path.name for path in Path().iterdir()) == ["run", "runs"]
+    assert open_run(None).path == Path("run")
+    assert open_run(None).read_json(runs.METRICS) == trained.metrics
+
+
+def test_a_run_is_complete_where_the_latest_one_cannot_be_noted(data: None, caplog: pytest.LogCaptureFixture) -> None:
+    Path("runs").write_text("mine")
+    with caplog.at_level(logging.WARNING):
+        train(config("training.epochs=1"), "tiny", run_dir=Path("run"))
+    open_run(Path("run")).verify()
+    assert "runs/latest cannot be written" in caplog.text
+    assert Path("runs").read_text() == "mine"
+
+
+def test_metrics_say_what_was_trained_on_and_how(run: RunDirectory, tiny_imdb: Path) -> None:
+    recorded = run.read_json(runs.METRICS)
+    assert set(recorded) == {
+        "data", "engine", "epochs", "best_epoch", "interrupted", "validation", "test", "baseline", "seconds",
+        "peak_memory_mb", "parameters",
+    }  # fmt: skip
+    assert recorded["data"] == {
+        "source": "imdb",
+        "fallback_used": False,
+        "sha256": imdb.load(str(tiny_imdb)).provenance["sha256"],
+        "file": str(tiny_imdb / "imdb.npz"),
+        "official_file": False,
+    }
+    assert set(recorded["engine"]) == {"0:gru"} and recorded["engine"]["0:gru"].keys() == {"path", "because"}
+    assert recorded["seconds"] > 0 and recorded["peak_memory_mb"] > 100
+    for estimate in recorded["validation"].values():
+        assert estimate["low"] <= estimate["value"] <= estimate["high"]
+
+
+def test_judging_writes_the_result_next_to_that_of_training(run: RunDirectory) -> None:
+    before = run.read_json(runs.METRICS)
+    judged = judge(run, "test")
+    after = run.read_json(runs.METRICS)
+    assert after["test"] == judged.metrics
+    assert after["evaluations"]["test"]["reviews"] == judged.n == 120
+    assert after["evaluations"]["test"]["confusion"] == judged.confusion
+    assert np.sum(judged.confusion) == 120
+    assert {key: after[key] for key in before if key != "test"} == {key: before[key] for key in before if key != "test"}
+    run.verify()
+    assert runs.predictions("test") in run.manifest()
+
+
+def test_judging_on_other_reviews_is_said(run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    judge(run, "test", tell=lines.append)
+    assert not any("WARNING" in line for line in lines)
+    monkeypatch.setenv("RNNSENT_DATA", str(write_imdb(tmp_path / "other", seed=9).parent))
+    judge(run, "test", tell=lines.append)
+    assert any("WARNING: the reviews found now are not those this run was trained on" in line for line in lines)
+
+
+def evil() -> bytes:
+    array = np.empty(1, dtype=object)
+    array[0] = {"a": 1}
+    np.savez("evil.npz", array)
+    return Path("evil.npz").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:300], lambda content: b"x", lambda content: evil()])
+def test_weights_that_are_no_plain_arrays(run: RunDirectory, damage: Any) -> None:
+    path = run.file(runs.WEIGHTS)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(RunError, match=r"weights.npz: cannot be read"):
+        load_weights(run)
+
+
+def test_a_summary_counts_the_words_where_the_config_does_not(data: None, tiny_config: Path) -> None:
+    # 49 words and the 4 special ids make 53 rows of 8.
+    text = summarize(str(tiny_config), [("--set", "data.num_words=null")])
+    assert "424" in text and "(None, None, 8)" in text
+
+
+def test_too_few_reviews_to_split(tmp_path: Path) -> None:
+    path = write_imdb(tmp_path / "few", reviews=1)
+    with pytest.raises(RnnsentError, match="both need at least 1"):
+        train(config(f"data.path={path}", "data.validation_split=0.1"), "tiny", run_dir=Path("run"))
+    assert not Path("run").exists()

@@ -1,0 +1,46 @@
+"""The command line on the 25,000 + 25,000 real reviews, where they are at hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rnnsent.cli import cli
+
+
+@pytest.fixture(autouse=True)
+def data(real_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(real_imdb))
+
+
+def test_data_info_agrees_with_what_is_known_of_the_reviews() -> None:
+    result = CliRunner().invoke(cli, ["data", "info", "--json"])
+    assert result.exit_code == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert (facts["source"], facts["vocabulary"], facts["embedding_rows"]) == ("imdb", 88_584, 10_000)
+    for name, mean in (("train", 238.71), ("test", 230.80)):
+        split = facts["splits"][name]
+        assert split["reviews"] == 25_000
+        assert split["labels"] == {"negative": 12_500, "positive": 12_500}
+        assert split["mean_length"] == pytest.approx(mean, abs=0.005)
+        assert sum(count for _, _, count in split["histogram"]) == 25_000
+        # As one matrix of 500 columns more than half is padding; batches of similar length hold next to none.
+        assert 0.5 < split["padding_share_unbucketed"] < 0.6
+        assert split["padding_share"] < 0.03
+
+
+def test_the_last_thirty_words_beat_chance() -> None:
+    arguments = ["train", "--config", "simple_rnn", "--run-dir", "run", "--epochs", "1", "--json"]
+    settings = ["data.maxlen=30", "training.learning_rate=5e-3", "training.batch_size=256"]
+    result = CliRunner().invoke(cli, [*arguments, *(part for setting in settings for part in ("--set", setting))])
+    assert result.exit_code == 0, result.stderr
+    metrics = json.loads(result.stdout)
+    assert metrics["data"]["source"] == "imdb"
+    assert metrics["validation"]["accuracy"]["low"] > 0.65
+    judged = CliRunner().invoke(cli, ["eval", "--json"])
+    assert judged.exit_code == 0, judged.stderr
+    assert json.loads(judged.stdout)["n"] == 25_000
+    assert json.loads(judged.stdout)["metrics"]["accuracy"]["low"] > 0.65
