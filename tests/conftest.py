@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
 from rnnsent.data import imdb
 
@@ -75,6 +76,20 @@ def real_imdb() -> Iterator[Path]:
     pytest.skip("the real reviews are neither in $RNNSENT_DATA nor in ../shared/data")
 
 
+class Evil:
+    """An object whose pickle writes a file called `owned` when it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.write_text, (Path("owned"), "by a pickle"))
+
+
+def rnnsent(*arguments: str) -> Result:
+    """Run the command line in this process."""
+    from rnnsent.cli import cli
+
+    return CliRunner().invoke(cli, list(arguments), prog_name="rnnsent")
+
+
 TINY_CONFIG = """\
 data: {source: imdb, num_words: 60, maxlen: 30}
 model:
@@ -96,16 +111,12 @@ def tiny_config(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def finished_run(tiny_imdb: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch of `tiny_config` on `tiny_imdb`; to be copied by whoever changes it."""
-    from click.testing import CliRunner
-
-    from rnnsent.cli import cli
-
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("RNNSENT_DATA", str(tiny_imdb))
         patch.setenv("RNNSENT_CACHE", str(cache))
-        result = CliRunner().invoke(cli, ["train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "1"])
+        result = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "1")
     assert result.exit_code == 0, result.stderr
     return folder / "run"

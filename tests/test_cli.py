@@ -13,24 +13,31 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from rnnsent.cli import cli
 from rnnsent.runs import RunDirectory, mark_latest
-from tests.conftest import REPOSITORY, write_imdb
+from tests.conftest import REPOSITORY, rnnsent, write_imdb
 
 COMMANDS = ["", "train", "eval", "summary", "data", "data info", "reference", "config", "config check", "config show"]
 COMMANDS += ["config schema", "config list"]
 HEAVY = ("tensorflow", "keras", "pydantic", "matplotlib", "numpy")
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, list(arguments), prog_name="rnnsent")
-
-
-def rnnsent(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rnnsent", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def stopped(number: int, awaited: str, data: Path, *settings: str) -> tuple[int, str]:
+    """Train in a process of its own, send it a signal once the file `awaited` is there; return exit code and stderr."""
+    command = [sys.executable, "-m", "rnnsent", "train", "--config", "tiny.yaml", "--run-dir", "run", *settings]
+    pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=os.environ | {"RNNSENT_DATA": str(data)}, **pipes) as training:
+        deadline = time.monotonic() + 90
+        while not Path(awaited).exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        training.send_signal(number)
+        _, errors = training.communicate(timeout=60)
+    return training.returncode, errors
 
 
 @pytest.fixture
@@ -43,7 +50,7 @@ def trained(finished_run: Path, tiny_imdb: Path, tiny_config: Path, monkeypatch:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_narrow_and_in_the_docs(command: str) -> None:
-    result = run(*command.split(), "--help")
+    result = rnnsent(*command.split(), "--help")
     assert result.exit_code == 0
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert f"```\n{result.stdout}```" in (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -90,7 +97,7 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
     with np.load(trained / "weights.npz", allow_pickle=False) as weights:
         assert "embedding/embeddings" in weights.files
 
-    result = run("eval", "--json")
+    result = rnnsent("eval", "--json")
     assert result.exit_code == 0, result.stderr
     (line,) = result.stdout.splitlines()
     judged = json.loads(line)
@@ -101,12 +108,12 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
     share = sum(row["label"] == row["predicted"] for row in rows) / 120
     assert judged["metrics"]["accuracy"]["value"] == pytest.approx(share)
     assert json.loads((trained / "metrics.json").read_text())["test"] == judged["metrics"]
-    assert run("eval", "run", "--split", "validation").exit_code == 0
-    assert run("eval", "run").exit_code == 0  # judging again leaves the run in agreement with its manifest
+    assert rnnsent("eval", "run", "--split", "validation").exit_code == 0
+    assert rnnsent("eval", "run").exit_code == 0  # judging again leaves the run in agreement with its manifest
 
 
 def test_training_twice_gives_the_same_bytes(trained: Path, tiny_config: Path) -> None:
-    assert run("train", "--config", str(tiny_config), "--run-dir", "again", "--epochs", "1").exit_code == 0
+    assert rnnsent("train", "--config", str(tiny_config), "--run-dir", "again", "--epochs", "1").exit_code == 0
     with np.load(trained / "weights.npz") as first, np.load("again/weights.npz") as second:
         for name in first.files:
             np.testing.assert_array_equal(first[name], second[name])
@@ -117,7 +124,7 @@ def test_training_twice_gives_the_same_bytes(trained: Path, tiny_config: Path) -
 
 
 def test_summary_of_run_latest_and_config(trained: Path) -> None:
-    texts = [run("summary", "run"), run("summary"), run("summary", "--config", "tiny.yaml")]
+    texts = [rnnsent("summary", "run"), rnnsent("summary"), rnnsent("summary", "--config", "tiny.yaml")]
     assert len({result.stdout for result in texts}) == 1
     assert "Total params: 921" in texts[0].stdout
     assert max(map(len, texts[0].stdout.splitlines())) <= 80
@@ -125,20 +132,20 @@ def test_summary_of_run_latest_and_config(trained: Path) -> None:
 
 def test_the_fallback_is_recorded_and_said_last(tiny_config: Path) -> None:
     settings = ["--set", "data.fallback=sample", "--epochs", "1", "--run-dir", "run", "--set", "data.maxlen=5"]
-    result = run("train", "--config", str(tiny_config), *settings)
+    result = rnnsent("train", "--config", str(tiny_config), *settings)
     assert result.exit_code == 0, result.stderr
     assert "SAMPLE" in result.stderr
     assert "FALLBACK" in result.stdout.splitlines()[-1]
     assert json.loads(Path("run/metrics.json").read_text())["data"]["fallback_used"] is True
-    assert "sample" in run("eval", "run").stdout
-    refused = run("train", "--config", str(tiny_config), *settings[:-4], "--no-fallback", "--run-dir", "other")
+    assert "sample" in rnnsent("eval", "run").stdout
+    refused = rnnsent("train", "--config", str(tiny_config), *settings[:-4], "--no-fallback", "--run-dir", "other")
     assert refused.exit_code == 1 and "RNNSENT_DATA" in refused.stderr
     assert not Path("other").exists()
 
 
 def test_the_shipped_lstm_reads_the_sample_corpus() -> None:
-    assert run("train", "--config", "lstm", "--data", "sample", "--run-dir", "run", "--quiet").exit_code == 0
-    accuracy = json.loads(run("eval", "run", "--json").stdout)["metrics"]["accuracy"]["value"]
+    assert rnnsent("train", "--config", "lstm", "--data", "sample", "--run-dir", "run", "--quiet").exit_code == 0
+    accuracy = json.loads(rnnsent("eval", "run", "--json").stdout)["metrics"]["accuracy"]["value"]
     assert accuracy >= 0.95
 
 
@@ -174,7 +181,7 @@ def test_a_mistake_gives_one_clear_message(arguments: list[str], code: int, mess
     labels = np.ones(20, np.int64)
     np.savez("one_class.npz", x_train=column, y_train=labels, x_test=column, y_test=labels)
     before = sorted(path.name for path in Path().iterdir())
-    result = run(*arguments)
+    result = rnnsent(*arguments)
     assert result.exit_code == code, result.stderr
     assert message in result.stderr and "Traceback" not in result.stderr
     assert result.stderr.count("Error:") == 1 and "unexpected" not in result.stderr
@@ -188,54 +195,35 @@ def test_eval_refuses_a_run_with_missing_or_changed_files(trained: Path, name: s
     path = trained / name
     content = path.read_bytes()
     path.write_bytes(content[:-5])
-    changed = run("eval", "run")
+    changed = rnnsent("eval", "run")
     assert changed.exit_code == 1 and name in changed.stderr and changed.stderr.count("Error:") == 1
     path.unlink()
-    missing = run("eval", "run")
+    missing = rnnsent("eval", "run")
     assert missing.exit_code == 1 and name in missing.stderr
     path.write_bytes(content)
-    assert run("eval", "run").exit_code == 0
+    assert rnnsent("eval", "run").exit_code == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_keeps_its_best_epoch(tmp_path: Path, tiny_config: Path, number: int, code: int) -> None:
     data = write_imdb(tmp_path / "big", reviews=2000).parent
-    command = [sys.executable, "-m", "rnnsent", "train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "500"]
-    environment = os.environ | {"RNNSENT_DATA": str(data)}
-    with subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        deadline = time.monotonic() + 90
-        while not Path("run/plots/curves.png").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == code, errors
+    found, errors = stopped(number, "run/plots/curves.png", data, "--epochs", "500")
+    assert found == code, errors
     assert "run holds the best, epoch" in errors and "Traceback" not in errors
     assert json.loads(Path("run/metrics.json").read_text())["interrupted"] is True
-    assert rnnsent("eval", "run", "--json", env=environment).returncode == 0
+    assert process("eval", "run", "--json", env=os.environ | {"RNNSENT_DATA": str(data)}).returncode == 0
 
 
 def test_a_training_stopped_in_its_first_epoch_leaves_nothing(tmp_path: Path, tiny_config: Path) -> None:
     data = write_imdb(tmp_path / "big", reviews=20_000).parent
-    command = [sys.executable, "-m", "rnnsent", "train", "--config", "tiny.yaml", "--run-dir", "run"]
-    command += ["--set", "training.batch_size=1"]
-    environment = os.environ | {"RNNSENT_DATA": str(data)}
-    with subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        deadline = time.monotonic() + 90
-        while not Path("run/summary.txt").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    found, errors = stopped(signal.SIGINT, "run/summary.txt", data, "--set", "training.batch_size=1")
+    assert found == 130, errors
     assert errors.splitlines()[-1].startswith("Interrupted") and "Traceback" not in errors
     assert not Path("run").exists()
 
 
 def test_training_says_nothing_but_its_own_lines(tiny_imdb: Path, tiny_config: Path) -> None:
-    done = rnnsent("train", "--config", "tiny.yaml", "--epochs", "2", env=os.environ | {"RNNSENT_DATA": str(tiny_imdb)})
+    done = process("train", "--config", "tiny.yaml", "--epochs", "2", env=os.environ | {"RNNSENT_DATA": str(tiny_imdb)})
     starts = [line.split()[0] for line in done.stderr.splitlines()]
     assert starts[0].endswith("imdb.npz")  # not Keras' own file
     assert starts[1:] == ["data:", "device:", "run:", "epoch", "epoch"]
@@ -249,7 +237,7 @@ def test_the_bar_shows_pace_in_80_columns(tiny_imdb: Path, tiny_config: Path) ->
     leader, follower = pty.openpty()
     environment = os.environ | {"RNNSENT_DATA": str(tiny_imdb), "COLUMNS": "80", "TERM": "xterm"}
     command = [sys.executable, "-c", code, "train", "--config", "tiny.yaml", "--epochs", "2"]
-    process = subprocess.Popen(command, env=environment, stderr=follower, stdout=subprocess.DEVNULL)
+    training = subprocess.Popen(command, env=environment, stderr=follower, stdout=subprocess.DEVNULL)
     os.close(follower)
     shown = b""
     while True:
@@ -260,17 +248,17 @@ def test_the_bar_shows_pace_in_80_columns(tiny_imdb: Path, tiny_config: Path) ->
         if not chunk:
             break
         shown += chunk
-    assert process.wait() == 0
+    assert training.wait() == 0
     text = shown.decode()
     for part in ("loss", "acc", "rev/s", "tok/s", "left", "epoch 2/2"):
         assert part in text, part
 
 
 def test_reference_prints_the_shapes() -> None:
-    assert "(100, 64)" in run("reference").stdout and "(6400,)" in run("reference").stdout
+    assert "(100, 64)" in rnnsent("reference").stdout and "(6400,)" in rnnsent("reference").stdout
 
 
 def test_data_info_of_the_sample() -> None:
-    facts = json.loads(run("data", "info", "sample", "--json").stdout)
+    facts = json.loads(rnnsent("data", "info", "sample", "--json").stdout)
     assert facts["source"] == "sample" and facts["duplicates_between"] == 0
-    assert max(map(len, run("data", "info", "sample").stdout.splitlines())) <= 80
+    assert max(map(len, rnnsent("data", "info", "sample").stdout.splitlines())) <= 80

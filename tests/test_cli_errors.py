@@ -13,14 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from rnnsent.cli import cli
 from rnnsent.runs import RunDirectory
-
-
-def rnnsent(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, list(arguments), prog_name="rnnsent")
+from tests.conftest import Evil, rnnsent
 
 
 def snapshot(folder: Path = Path()) -> dict[str, str]:
@@ -45,11 +40,6 @@ def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     shutil.copytree(finished_run, "run")
     return Path("run")
-
-
-class Evil:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.write_text, (Path("owned"), "by a pickle"))
 
 
 @pytest.mark.parametrize("command", ["data info", "train --config lstm --data"])

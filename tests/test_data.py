@@ -26,7 +26,7 @@ from rnnsent.data.split import Split
 from rnnsent.data.statistics import describe
 from rnnsent.errors import DataError, DataUnavailable
 from rnnsent.vocabulary import Vocabulary
-from tests.conftest import write_imdb
+from tests.conftest import Evil, write_imdb
 
 SEQUENCES = st.lists(st.lists(st.integers(1, 99), max_size=12), min_size=1, max_size=8)
 
@@ -109,11 +109,6 @@ def test_the_fallback_is_loud(caplog: pytest.LogCaptureFixture) -> None:
         dataset = load_dataset(DataConfig(fallback="sample"))
     assert dataset.source == "sample"
     assert "SAMPLE" in caplog.text and "--no-fallback" in caplog.text
-
-
-class Evil:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.write_text, (Path("owned"), "by a pickle"))
 
 
 def save(path: Path, **arrays: Any) -> Path:

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from rnnsent.cli import cli
+from tests.conftest import rnnsent
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +16,7 @@ def data(real_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_data_info_agrees_with_what_is_known_of_the_reviews() -> None:
-    result = CliRunner().invoke(cli, ["data", "info", "--json"])
+    result = rnnsent("data", "info", "--json")
     assert result.exit_code == 0, result.stderr
     facts = json.loads(result.stdout)
     assert (facts["source"], facts["vocabulary"], facts["embedding_rows"]) == ("imdb", 88_584, 10_000)
@@ -35,12 +34,12 @@ def test_data_info_agrees_with_what_is_known_of_the_reviews() -> None:
 def test_the_last_thirty_words_beat_chance() -> None:
     arguments = ["train", "--config", "simple_rnn", "--run-dir", "run", "--epochs", "1", "--json"]
     settings = ["data.maxlen=30", "training.learning_rate=5e-3", "training.batch_size=256"]
-    result = CliRunner().invoke(cli, [*arguments, *(part for setting in settings for part in ("--set", setting))])
+    result = rnnsent(*arguments, *(part for setting in settings for part in ("--set", setting)))
     assert result.exit_code == 0, result.stderr
     metrics = json.loads(result.stdout)
     assert metrics["data"]["source"] == "imdb"
     assert metrics["validation"]["accuracy"]["low"] > 0.65
-    judged = CliRunner().invoke(cli, ["eval", "--json"])
+    judged = rnnsent("eval", "--json")
     assert judged.exit_code == 0, judged.stderr
     assert json.loads(judged.stdout)["n"] == 25_000
     assert json.loads(judged.stdout)["metrics"]["accuracy"]["low"] > 0.65

@@ -8,13 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnsent import reference
-from rnnsent.cli import cli
 from rnnsent.reference import Array, BidirectionalWeights, Mask, RecurrentWeights
+from tests.conftest import rnnsent
 
 FEATURES, UNITS = 5, 4
 CELLS = list(reference.CELLS)
@@ -302,7 +301,7 @@ def test_notebook_pass_has_the_promised_shape_and_equals_simple_rnn() -> None:
 
 
 def test_command_shows_the_notebooks_shapes() -> None:
-    result = CliRunner().invoke(cli, ["reference"])
+    result = rnnsent("reference")
     assert result.exit_code == 0
     assert max(map(len, result.output.splitlines())) <= 80
     for line in ("input_sequence         (100, 32)", "final_output_sequence  (100, 64)", "(6400,)", "U   "):
@@ -311,9 +310,7 @@ def test_command_shows_the_notebooks_shapes() -> None:
 
 def test_command_prints_one_json_object_and_obeys_the_seed() -> None:
     def invoke(*arguments: str) -> dict[str, Any]:
-        result = CliRunner().invoke(
-            cli, ["reference", "--json", "--timesteps", "3", "--output-features", "2", *arguments]
-        )
+        result = rnnsent("reference", "--json", "--timesteps", "3", "--output-features", "2", *arguments)
         assert result.exit_code == 0
         found: dict[str, Any] = json.loads(result.output)
         return found
@@ -327,4 +324,4 @@ def test_command_prints_one_json_object_and_obeys_the_seed() -> None:
 
 @pytest.mark.parametrize("option", ["--timesteps", "--input-features", "--output-features"])
 def test_command_refuses_empty_arrays(option: str) -> None:
-    assert CliRunner().invoke(cli, ["reference", option, "0"]).exit_code == 2
+    assert rnnsent("reference", option, "0").exit_code == 2

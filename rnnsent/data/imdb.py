@@ -137,7 +137,7 @@ def _splits(arrays: Arrays) -> dict[str, Split]:
     generator = np.random.RandomState(KERAS_SHUFFLE_SEED)
     splits = {}
     for part in ("train", "test"):
-        split = Split.from_offsets(*(arrays[f"{part}_{name}"] for name in ("tokens", "offsets", "labels")))
+        split = Split.from_arrays(arrays, part)
         order = np.arange(len(split))
         generator.shuffle(order)
         splits[part] = split.take(order)

@@ -61,15 +61,11 @@ def load_sample() -> Dataset:
 
     digest = sha256(Path(sample.__file__))  # of the grammar: another grammar is another corpus
     arrays = cached_arrays(f"sample-1-{digest[:32]}", _write_sample)
-    splits = {
-        part: Split.from_offsets(*(arrays[f"{part}_{name}"] for name in ("tokens", "offsets", "labels")))
-        for part in ("train", "test")
-    }
     words = bytes(arrays["words"]).decode().split(" ")
     return Dataset(
         source="sample",
-        train=splits["train"],
-        test=splits["test"],
+        train=Split.from_arrays(arrays, "train"),
+        test=Split.from_arrays(arrays, "test"),
         vocabulary=Vocabulary(tuple(words), None, "unknown", "the training split of the sample reviews"),
         label_names=sample.LABELS,
         provenance={"sha256": digest},

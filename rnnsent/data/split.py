@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,11 @@ class Split:
     def from_offsets(cls, tokens: Ids, offsets: Offsets, labels: Offsets) -> Split:
         """Make a split of flat `tokens`, `offsets` (reviews + 1,) and `labels` (reviews,)."""
         return cls(tokens, offsets[:-1], np.diff(offsets), labels)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], part: str) -> Split:
+        """Make the split called `part` of cached arrays, named `train_tokens`, `train_offsets`, `train_labels`."""
+        return cls.from_offsets(*(arrays[f"{part}_{name}"] for name in ("tokens", "offsets", "labels")))
 
     @classmethod
     def from_sequences(cls, sequences: Sequence[Sequence[int] | Ids], labels: Sequence[int] | Offsets) -> Split:
