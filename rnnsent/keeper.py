@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -14,6 +10,7 @@ from keras import ops
 
 from rnnsent import plots, runs
 from rnnsent.errors import Interrupted
+from rnnsent.interruption import HeldSignals
 from rnnsent.models import set_weights, weights_of
 from rnnsent.runs import RunDirectory
 from rnnsent.training import EpochFacts, StepFacts
@@ -41,7 +38,7 @@ class Keeper:
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
         """Write checkpoint, best model, history and curves; each file all or nothing, and all of one epoch."""
-        with _uninterrupted():
+        with HeldSignals():
             self.history.append(facts)
             self._write_checkpoint(facts.epoch, model)
             if best:
@@ -79,26 +76,6 @@ class Keeper:
         self.run.write(runs.WEIGHTS, _npz(weights))
         with self.run.writing(runs.MODEL) as temporary:
             self.best_model.save(temporary)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until the block is over; only the main thread is ever interrupted by them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda caught, frame: held.append(caught))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for caught in held[:1]:
-            signal.raise_signal(caught)
 
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:

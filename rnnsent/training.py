@@ -17,6 +17,7 @@ from rnnsent.batches import Batches
 from rnnsent.config import ScheduleConfig, TrainingConfig
 from rnnsent.engine.feed import keras_batches
 from rnnsent.errors import ConfigError, DataError, Problem, TrainingError
+from rnnsent.interruption import HeldSignals
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def fit(
     Raises:
         TrainingError: if the loss is no longer a number.
         ConfigError: if class weights name labels that do not exist.
+        KeyboardInterrupt, Interrupted: after Ctrl-C or SIGTERM, when the step in progress is over.
     """
     steps = len(train)
     model.compile(
@@ -100,15 +102,16 @@ def fit(
         jit_compile="auto",
     )
     recorder = _Recorder(train, config, observers)
-    model.fit(
-        keras_batches(train, lambda: recorder.epoch),
-        validation_data=keras_batches(validation),
-        epochs=config.epochs,
-        class_weight=class_weights(config, train.split.labels, label_names),
-        callbacks=[*_callbacks(config), recorder],
-        verbose=0,
-        shuffle=False,  # the batches come in their own order
-    )
+    with HeldSignals() as signals:
+        model.fit(
+            keras_batches(train, lambda: recorder.epoch),
+            validation_data=keras_batches(validation),
+            epochs=config.epochs,
+            class_weight=class_weights(config, train.split.labels, label_names),
+            callbacks=[*_callbacks(config), recorder, _BetweenSteps(signals)],
+            verbose=0,
+            shuffle=False,  # the batches come in their own order
+        )
     model.set_weights(recorder.best_weights)
     return TrainingResult(tuple(recorder.history), recorder.best, recorder.best_weights)
 
@@ -231,6 +234,20 @@ class _AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
             for weight, trained in zip(self.model.trainable_variables, self._trained, strict=True):
                 weight.assign(trained)
             self._trained = None
+
+
+class _BetweenSteps(keras.callbacks.Callback):  # type: ignore[misc]
+    """Lets Ctrl-C and SIGTERM take effect when a step is over."""
+
+    def __init__(self, signals: HeldSignals) -> None:
+        super().__init__()
+        self._signals = signals
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._signals.deliver()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._signals.deliver()
 
 
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]

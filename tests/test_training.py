@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -313,3 +314,20 @@ def test_balanced_weights_need_every_label() -> None:
         class_weights(
             config("training.class_weights=balanced").training, np.zeros(3, np.int64), ("negative", "positive")
         )
+
+
+def test_a_signal_takes_effect_when_its_step_is_over(parts: Partition) -> None:
+    told: list[int] = []
+
+    class Watch:
+        def on_step(self, facts: StepFacts) -> None:
+            if facts.step == 2:
+                signal.raise_signal(signal.SIGINT)
+            told.append(facts.step)
+
+        def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
+            pass
+
+    with pytest.raises(KeyboardInterrupt):
+        train_small(parts, observers=[Watch()])
+    assert told == [1, 2]

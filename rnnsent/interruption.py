@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM that wait for a moment at which nothing can be torn."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class HeldSignals:
+    """Holds Ctrl-C and SIGTERM back while its block runs; what was held takes effect at `deliver` or at the end.
+
+    An exception raised by a signal handler inside TensorFlow's native code, while it calls back into Python, can take
+    the whole process down. A second signal does not wait: whoever sends it wants out. Blocks may be nested; the inner
+    one hands on to the outer one. Only the main thread receives signals, so elsewhere nothing is held.
+    """
+
+    def __init__(self) -> None:
+        self._held: int | None = None
+        self._handlers: dict[int, Any] = {}
+
+    def __enter__(self) -> HeldSignals:
+        self._install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.deliver()
+        self._restore()
+
+    def deliver(self) -> None:
+        """Let a signal that came in meanwhile take effect now, as it would have without this block."""
+        if self._held is not None:
+            number, self._held = self._held, None
+            self._restore()
+            signal.raise_signal(number)
+            self._install()  # reached where the signal is ignored, or its handler only took note
+
+    def _install(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._handlers = {number: signal.signal(number, self._hold) for number in SIGNALS}
+
+    def _hold(self, number: int, frame: FrameType | None) -> None:
+        if self._held is not None:
+            self.deliver()
+        self._held = number
+
+    def _restore(self) -> None:
+        handlers, self._handlers = self._handlers, {}
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

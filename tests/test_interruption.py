@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from rnnsent.interruption import HeldSignals
+
+
+class Terminated(BaseException):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def terminating() -> Iterator[None]:
+    def raise_it(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, raise_it)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+CASES = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+
+
+@pytest.mark.parametrize(("number", "raised"), CASES)
+def test_a_signal_waits_for_the_end_of_the_block(number: signal.Signals, raised: type[BaseException]) -> None:
+    reached = []
+    with pytest.raises(raised), HeldSignals():
+        signal.raise_signal(number)
+        reached.append("end")
+    assert reached == ["end"]
+    with pytest.raises(raised):  # from here on at once again
+        signal.raise_signal(number)
+
+
+@pytest.mark.parametrize(("number", "raised"), CASES)
+def test_a_signal_takes_effect_when_it_is_delivered(number: signal.Signals, raised: type[BaseException]) -> None:
+    with HeldSignals() as signals:
+        signals.deliver()  # nothing came in
+        signal.raise_signal(number)
+        with pytest.raises(raised):
+            signals.deliver()
+
+
+@pytest.mark.parametrize(("number", "raised"), CASES)
+def test_a_second_signal_does_not_wait(number: signal.Signals, raised: type[BaseException]) -> None:
+    with HeldSignals():
+        signal.raise_signal(number)
+        with pytest.raises(raised):
+            signal.raise_signal(number)
+
+
+def test_an_inner_block_hands_on_to_the_outer_one() -> None:
+    reached = []
+    with pytest.raises(KeyboardInterrupt), HeldSignals() as outer:
+        with HeldSignals():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("inner")
+        reached.append("outer")
+        outer.deliver()
+        reached.append("too far")
+    assert reached == ["inner", "outer"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored_and_the_next_is_held() -> None:
+    reached = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(Terminated), HeldSignals() as signals:
+            signal.raise_signal(signal.SIGINT)
+            signals.deliver()
+            signal.raise_signal(signal.SIGTERM)
+            reached.append("end")
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert reached == ["end"]
+
+
+def test_other_threads_hold_nothing() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[object] = []
+
+    def work() -> None:
+        with HeldSignals():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
