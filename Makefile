@@ -12,7 +12,7 @@ help: ## show this list
 
 install: $(STAMP) ## make .venv and install rnnsent into it, with what its tests need
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(wildcard rnnsent/engine/native/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@

@@ -166,6 +166,11 @@ class TrainingConfig(Section):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu|gpu:\d+)$")] = Field(
         "auto", description="auto: a GPU where there is one. Or cpu, gpu, gpu:N."
     )
+    engine: Literal["auto", "native", "stock"] = Field(
+        "auto",
+        description="How recurrent layers run. auto: the fastest way that does the same: cuDNN on a GPU, the native "
+        "kernel on a CPU, stock Keras for what these cannot do. native, stock: that one.",
+    )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         0, description="Of weights, dropout and batch order. Same seed, same CPU machine: same run."
     )

@@ -22,6 +22,7 @@ from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.statistics import embedding_rows
 from rnnsent.engine.device import Device, start
+from rnnsent.engine.paths import NATIVE, LayerPath, choose
 from rnnsent.errors import ConfigError, Interrupted, Problem, RunError
 from rnnsent.runs import RunDirectory
 
@@ -87,21 +88,30 @@ def _train_into(
     tell(describe_data(dataset, parts))
     device = start(config.training.device)
     tell(f"device: {device}")
+    paths = choose(resolved, device)
+    tell(describe_paths(paths))
 
     # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
     from rnnsent.keeper import Keeper
-    from rnnsent.models import summary_text
+    from rnnsent.models import set_weights, summary_text, weights_of
     from rnnsent.prediction import model_for, predict
     from rnnsent.training import fit
 
-    model = model_for(resolved, num_words=rows, precision=config.training.precision, seed=config.training.seed)
+    model = model_for(
+        resolved,
+        num_words=rows,
+        precision=config.training.precision,
+        seed=config.training.seed,
+        native=[layer.path == NATIVE for layer in paths],
+    )
+    plain = model_for(resolved, num_words=rows)
     run.write(runs.CONFIG, dump_config(resolved))
     run.write(runs.VOCABULARY, parts.vocabulary.to_json())
     run.write(runs.ENVIRONMENT, _json(environment.describe(device, config.training.seed)))
-    run.write(runs.SUMMARY, summary_text(model))
+    run.write(runs.SUMMARY, summary_text(plain))
     tell(f"run: {run}")
 
-    keeper = Keeper(run, model_for(resolved, num_words=rows), title=name)
+    keeper = Keeper(run, plain, title=name)
     stopped: Interrupted | None = None
     try:
         fit(
@@ -115,10 +125,11 @@ def _train_into(
     except (KeyboardInterrupt, Interrupted) as interruption:
         stopped = keeper.close_early(interruption)
 
-    probabilities = predict(keeper.best_model, parts.validation, resolved)
+    set_weights(model, weights_of(plain))
+    probabilities = predict(model, parts.validation, resolved)
     facts = {
         "data": _data_facts(dataset, config),
-        "engine": _engine_facts(config, device),
+        "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in paths},
         "epochs": len(keeper.history),
         "best_epoch": keeper.best_epoch,
         "interrupted": stopped is not None,
@@ -165,12 +176,15 @@ def judge(run: RunDirectory, split: str, *, device: str = "auto", tell: Tell = l
     dataset = load_dataset(config.data)
     parts = partition(dataset, config.data)
     _warn_of_other_data(recorded, dataset, tell)
-    tell(f"device: {start(device)}")
+    chosen = start(device)
+    tell(f"device: {chosen}")
+    paths = choose(config, chosen)
+    tell(describe_paths(paths))
 
     from rnnsent.prediction import predict, rebuild_model
 
     reviews = parts.test if split == "test" else parts.validation
-    model = rebuild_model(config, weights)
+    model = rebuild_model(config, weights, native=[layer.path == NATIVE for layer in paths])
     started = time.perf_counter()
     probabilities = predict(model, reviews, config)
     seconds = time.perf_counter() - started
@@ -219,6 +233,11 @@ def describe_data(dataset: Dataset, parts: Partition) -> str:
     return f"data: {dataset.source}, {counts}"
 
 
+def describe_paths(paths: Sequence[LayerPath]) -> str:
+    """Return one line about how the recurrent layers run."""
+    return "engine: " + ", ".join(str(layer) for layer in paths)
+
+
 def _batches(split: Any, config: Config, device: Device, *, shuffle: bool) -> Any:
     from rnnsent.batches import Batches
 
@@ -242,15 +261,6 @@ def _resolved(config: Config, dataset: Dataset) -> Config:
 def _data_facts(dataset: Dataset, config: Config) -> dict[str, Any]:
     fallback = dataset.source != config.data.source
     return {"source": dataset.source, "fallback_used": fallback, "sha256": None} | dataset.provenance
-
-
-def _engine_facts(config: Config, device: Device) -> dict[str, Any]:
-    """Say on which path each recurrent layer ran."""
-    path = f"keras on {device.backend}, {device.name}"
-    return {
-        f"{index}:{layer.cell}": {"path": path, "because": device.because}
-        for index, layer in enumerate(config.model.recurrent)
-    }
 
 
 def _warn_of_other_data(recorded: dict[str, Any], dataset: Dataset, tell: Tell) -> None:

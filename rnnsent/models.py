@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -27,6 +27,7 @@ def build_model(
     right_padded: bool = True,
     precision: str = "float32",
     seed: int | None = None,
+    native: Sequence[bool] = (),
 ) -> keras.Model:
     """Build the network: ids, int32 (batch, time) → probability of label 1, float32 (batch, 1).
 
@@ -40,6 +41,8 @@ def build_model(
         right_padded: whether padding comes after the words; cuDNN can only take that.
         precision: Keras dtype policy of all layers but the output.
         seed: makes the initial weights and the dropout a function of this number.
+        native: for each recurrent layer, whether the native kernel runs it; none by default. Weights and their names
+            stay those of the stock layers, but only a network without native layers can be saved.
     """
     if seed is not None:
         keras.utils.set_random_seed(seed)
@@ -52,6 +55,10 @@ def build_model(
     for index, (name, layer) in enumerate(zip(names, config.recurrent, strict=True)):
         sequences = index < last or pooled or bool(layer.return_sequences)
         trunk.append(_recurrent(layer, name, sequences, precision, cudnn=right_padded or not masked))
+    if any(native):
+        from rnnsent.engine.native_layer import accelerated  # needs TensorFlow
+
+        trunk = accelerated(trunk[0], trunk[1:], native)
     if config.pooling in ("max", "mean_max", "attention"):
         return _functional(trunk, config, masked, precision)
     if config.pooling == "mean":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import keras
@@ -17,19 +18,28 @@ from rnnsent.models import build_model, set_weights
 Weights = dict[str, NDArray[np.float32]]
 
 
-def rebuild_model(config: Config, weights: Weights, *, precision: str = "float32") -> keras.Model:
+def rebuild_model(
+    config: Config, weights: Weights, *, precision: str = "float32", native: Sequence[bool] = ()
+) -> keras.Model:
     """Return the network of a run: built from its config, filled with its weights.
 
     Raises:
         RunError: if the weights are not those of the config.
     """
     rows = weights["embedding/embeddings"].shape[0] if "embedding/embeddings" in weights else 1
-    model = model_for(config, num_words=rows, precision=precision)
+    model = model_for(config, num_words=rows, precision=precision, native=native)
     set_weights(model, weights)
     return model
 
 
-def model_for(config: Config, *, num_words: int, precision: str = "float32", seed: int | None = None) -> keras.Model:
+def model_for(
+    config: Config,
+    *,
+    num_words: int,
+    precision: str = "float32",
+    seed: int | None = None,
+    native: Sequence[bool] = (),
+) -> keras.Model:
     """Build the network that `config` describes, with the masking that its padding asks for."""
     return build_model(
         config.model,
@@ -38,6 +48,7 @@ def model_for(config: Config, *, num_words: int, precision: str = "float32", see
         right_padded=config.data.padding == "post",
         precision=precision,
         seed=seed,
+        native=native,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rnnsent.batches import Batches
 from rnnsent.config import ScheduleConfig, TrainingConfig
 from rnnsent.engine.feed import keras_batches
+from rnnsent.engine.gradients import summed_by_word
 from rnnsent.errors import ConfigError, DataError, Problem, TrainingError
 from rnnsent.interruption import HeldSignals
 
@@ -170,7 +171,7 @@ def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> Any:
         arguments |= {"use_ema": True, "ema_momentum": config.ema}
     if config.optimizer == "sgd":
         arguments |= {"momentum": 0.9, "nesterov": True}
-    classes: dict[str, Callable[..., Any]] = {
+    classes: dict[str, type] = {
         "rmsprop": keras.optimizers.RMSprop,
         "adam": keras.optimizers.Adam,
         "adamw": keras.optimizers.AdamW,
@@ -178,7 +179,10 @@ def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> Any:
         "adagrad": keras.optimizers.Adagrad,
         "sgd": keras.optimizers.SGD,
     }
-    optimizer = classes[config.optimizer](**arguments)
+    base = classes[config.optimizer]
+    if config.clip_norm is not None:
+        base = summed_by_word(base)
+    optimizer = base(**arguments)
     if config.precision == "mixed_float16":
         # Small gradients are 0 in float16. Keras does this by itself only where the whole model is of that precision.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

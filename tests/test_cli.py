@@ -226,7 +226,7 @@ def test_training_says_nothing_but_its_own_lines(tiny_imdb: Path, tiny_config: P
     done = process("train", "--config", "tiny.yaml", "--epochs", "2", env=os.environ | {"RNNSENT_DATA": str(tiny_imdb)})
     starts = [line.split()[0] for line in done.stderr.splitlines()]
     assert starts[0].endswith("imdb.npz")  # not Keras' own file
-    assert starts[1:] == ["data:", "device:", "run:", "epoch", "epoch"]
+    assert starts[1:] == ["data:", "device:", "engine:", "run:", "epoch", "epoch"]
     assert len(done.stdout.splitlines()) == 1 and "data: imdb" in done.stdout
 
 

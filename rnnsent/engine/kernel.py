@@ -1,0 +1,299 @@
+"""The native kernel behind plain NumPy arrays: one recurrent layer in one direction, forward and backward.
+
+The C code is in `native/`; the package's build compiles it where there is a compiler, and `available` says why not
+where it is missing. Everything here works on float32 and int32 arrays that lie contiguously.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+CELLS = {"simple_rnn": 0, "lstm": 1, "gru": 2}
+GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
+LEVELS = ("plain", "avx2", "avx512")
+MAX_THREADS = 64
+
+_INTEGERS = (
+    "cell", "units", "features", "reverse", "reviews", "steps", "words", "keep", "threads", "unused",
+)  # fmt: skip
+_ARRAYS = (
+    "lengths", "tokens", "inputs", "kernel", "recurrent", "bias", "scale", "initial", "initial_carry",
+    "last", "states", "carries", "d_last", "d_states", "d_carries",
+    "d_inputs", "d_kernel", "d_recurrent", "d_bias", "d_initial", "d_initial_carry", "workspace",
+)  # fmt: skip
+
+
+class _Layer(ctypes.Structure):
+    """`Layer` of native/layer.h."""
+
+    _fields_ = [(name, ctypes.c_int32) for name in _INTEGERS] + [(name, ctypes.c_void_p) for name in _ARRAYS]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights of one layer as Keras keeps them, and the embedding before it where that is folded in.
+
+    Attributes:
+        cell: "simple_rnn", "lstm" or "gru" (with `reset_after`).
+        kernel: (features, gates · units).
+        recurrent: (units, gates · units).
+        bias: (gates · units,); GRU (2, 3 · units).
+        embedding: (words, features), or None where the inputs are vectors.
+    """
+
+    cell: str
+    kernel: Floats
+    recurrent: Floats
+    bias: Floats
+    embedding: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A padded batch.
+
+    Attributes:
+        values: token ids, int32 (batch, time), where an embedding is folded in; else float32 (batch, time, features).
+        lengths: int32 (batch,), 1 … time: how many steps of each row are real.
+        scale: (batch, features) or None: what each input vector of a row is multiplied by; this is dropout.
+        initial: (batch, units) or None for zeros.
+        initial_carry: the same for the LSTM's cell state.
+        reverse: read every row from its last real step to its first.
+    """
+
+    values: NDArray[Any]
+    lengths: Ints
+    scale: Floats | None = None
+    initial: Floats | None = None
+    initial_carry: Floats | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class States:
+    """What a layer gives.
+
+    Attributes:
+        last: (batch, units), the state after the last step that was read.
+        sequence: (batch, time, units), zero where there is padding; None if it was not asked for.
+        carries: the LSTM's cell states, the same; None if they were not asked for.
+    """
+
+    last: Floats
+    sequence: Floats | None = None
+    carries: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Of a loss with respect to what a layer was given; shapes are those of what they belong to."""
+
+    inputs: Floats  # of the embedding where that is folded in
+    kernel: Floats
+    recurrent: Floats
+    bias: Floats
+    initial: Floats
+    initial_carry: Floats
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    spec = importlib.util.find_spec("rnnsent.engine._native")
+    if spec is None or spec.origin is None or not Path(spec.origin).exists():
+        return None
+    try:
+        library = ctypes.CDLL(spec.origin)
+        library.rnnsent_workspace.restype = ctypes.c_int64
+    except (OSError, AttributeError):
+        return None
+    return library
+
+
+def available() -> bool:
+    """Return whether the kernel was built and can be loaded."""
+    return _library() is not None
+
+
+def level() -> str:
+    """Return the instruction set that the kernel uses here: "avx512", "avx2" or "plain"."""
+    library = _library()
+    return LEVELS[library.rnnsent_best()] if library else "none"
+
+
+def default_threads() -> int:
+    """Return the number of cores that this process may use."""
+    return min(len(os.sched_getaffinity(0)), MAX_THREADS)
+
+
+class Pass:
+    """One forward pass, and what its backward pass needs.
+
+    Args:
+        weights: of the layer.
+        inputs: a batch.
+        keep: whether `backward` will be called.
+        sequence, carries: whether the states of all steps are wanted.
+        workspace: bytes to work in; a new array is made where it is missing or too small.
+        threads: on which the reviews are spread; the bits of the gradients depend on it.
+        instructions: one of LEVELS, None for the best.
+
+    Raises:
+        ValueError: if shapes, types or values do not fit each other.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        inputs: Inputs,
+        *,
+        keep: bool = True,
+        sequence: bool = False,
+        carries: bool = False,
+        workspace: NDArray[np.uint8] | None = None,
+        threads: int | None = None,
+        instructions: str | None = None,
+    ) -> None:
+        library = _library()
+        if library is None:
+            raise ValueError("the native kernel was not built")
+        self._library, self._weights, self._inputs, self._keep = library, weights, inputs, keep
+        self._level = library.rnnsent_best() if instructions is None else LEVELS.index(instructions)
+        if not 0 <= self._level <= library.rnnsent_best():
+            raise ValueError(f"this machine has no {instructions}")
+        _check(weights, inputs)
+        batch, steps = inputs.values.shape[:2]
+        units = weights.recurrent.shape[0]
+        self.states = States(
+            np.empty((batch, units), np.float32),
+            np.zeros((batch, steps, units), np.float32) if sequence else None,
+            np.zeros((batch, steps, units), np.float32) if carries else None,
+        )
+        self._layer = _Layer(
+            cell=CELLS[weights.cell],
+            units=units,
+            features=weights.kernel.shape[0],
+            reverse=inputs.reverse,
+            reviews=batch,
+            steps=steps,
+            words=0 if weights.embedding is None else len(weights.embedding),
+            keep=keep,
+            threads=max(1, min(threads or default_threads(), MAX_THREADS)),
+            lengths=_address(inputs.lengths),
+            tokens=None if weights.embedding is None else _address(inputs.values),
+            inputs=_address(inputs.values if weights.embedding is None else weights.embedding),
+            kernel=_address(weights.kernel),
+            recurrent=_address(weights.recurrent),
+            bias=_address(weights.bias),
+            scale=_address(inputs.scale),
+            initial=_address(inputs.initial),
+            initial_carry=_address(inputs.initial_carry),
+            last=_address(self.states.last),
+            states=_address(self.states.sequence),
+            carries=_address(self.states.carries),
+        )
+        size = library.rnnsent_workspace(self._level, ctypes.byref(self._layer))
+        if workspace is None or workspace.nbytes < size:
+            workspace = np.empty(size, np.uint8)
+        self.workspace = workspace
+        self._layer.workspace = _address(workspace)
+        library.rnnsent_forward(self._level, ctypes.byref(self._layer))
+
+    def backward(
+        self, d_last: Floats | None = None, d_sequence: Floats | None = None, d_carries: Floats | None = None
+    ) -> Gradients:
+        """Return the gradients of everything that was given, from those of what came out. Once per pass.
+
+        Args:
+            d_last, d_sequence, d_carries: of `states`; None is zero. What they say of padding is not read.
+
+        Raises:
+            ValueError: if nothing was kept, this was done before, or a shape is wrong.
+        """
+        if not self._keep:
+            raise ValueError("this pass kept nothing for backward, or has been backward already")
+        self._keep = False
+        weights, batch = self._weights, self._inputs.values.shape[0]
+        units = weights.recurrent.shape[0]
+        whole = (*self._inputs.values.shape[:2], units)
+        for name, array, shape in (
+            ("d_last", d_last, (batch, units)),
+            ("d_sequence", d_sequence, whole),
+            ("d_carries", d_carries, whole),
+        ):
+            if array is not None:
+                _require(name, array, np.float32, shape)
+        source = self._inputs.values if weights.embedding is None else weights.embedding
+        gradients = Gradients(
+            inputs=np.zeros(source.shape, np.float32),
+            kernel=np.empty_like(weights.kernel),
+            recurrent=np.empty_like(weights.recurrent),
+            bias=np.empty_like(weights.bias),
+            initial=np.empty((batch, units), np.float32),
+            initial_carry=np.empty((batch, units), np.float32),
+        )
+        layer = self._layer
+        layer.d_last, layer.d_states, layer.d_carries = _address(d_last), _address(d_sequence), _address(d_carries)
+        layer.d_inputs, layer.d_kernel = _address(gradients.inputs), _address(gradients.kernel)
+        layer.d_recurrent, layer.d_bias = _address(gradients.recurrent), _address(gradients.bias)
+        layer.d_initial, layer.d_initial_carry = _address(gradients.initial), _address(gradients.initial_carry)
+        self._library.rnnsent_backward(self._level, ctypes.byref(layer))
+        return gradients
+
+
+def _address(array: NDArray[Any] | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+def _check(weights: Weights, inputs: Inputs) -> None:
+    """Everything that the C code relies on."""
+    gates = GATES[weights.cell]
+    units = weights.recurrent.shape[0]
+    features = weights.kernel.shape[0]
+    _require("recurrent", weights.recurrent, np.float32, (units, gates * units))
+    _require("kernel", weights.kernel, np.float32, (features, gates * units))
+    bias = (2, gates * units) if weights.cell == "gru" else (gates * units,)
+    _require("bias", weights.bias, np.float32, bias)
+    batch, steps = inputs.values.shape[:2]
+    if not (batch and steps and units and features):
+        raise ValueError("a layer needs at least one review, step, unit and feature")
+    if batch * steps > np.iinfo(np.int32).max:
+        raise ValueError(f"a batch of {batch} x {steps} steps is too large")
+    if weights.embedding is None:
+        _require("values", inputs.values, np.float32, (batch, steps, features))
+    else:
+        _require("embedding", weights.embedding, np.float32, (len(weights.embedding), features))
+        _require("values", inputs.values, np.int32, (batch, steps))
+        _require_within("values", inputs.values, 0, len(weights.embedding) - 1)
+    _require("lengths", inputs.lengths, np.int32, (batch,))
+    _require_within("lengths", inputs.lengths, 1, steps)
+    for name, array, shape in (
+        ("scale", inputs.scale, (batch, features)),
+        ("initial", inputs.initial, (batch, units)),
+        ("initial_carry", inputs.initial_carry, (batch, units)),
+    ):
+        if array is not None:
+            _require(name, array, np.float32, shape)
+
+
+def _require(name: str, array: NDArray[Any], dtype: type, shape: tuple[int, ...]) -> None:
+    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
+        raise ValueError(
+            f"{name} must be a contiguous {np.dtype(dtype)} array of shape {shape}, not {array.dtype} {array.shape}"
+        )
+
+
+def _require_within(name: str, array: NDArray[Any], low: int, high: int) -> None:
+    if array.min() < low or array.max() > high:
+        raise ValueError(f"{name} must lie within {low} … {high}, not {array.min()} … {array.max()}")

@@ -1,0 +1,197 @@
+"""The native kernel as a Keras layer around a stock one, whose weights it uses. TensorFlow on a CPU only."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from rnnsent.engine.kernel import Gradients, Inputs, Pass, Weights
+
+CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
+
+
+def accelerated(embedding: Any, recurrent: Sequence[Any], native: Sequence[bool]) -> list[Any]:
+    """Return the layers to call one after the other instead of `embedding` and the `recurrent` ones.
+
+    The stock layers keep the weights, under the names that they would have without this.
+
+    Args:
+        embedding: a stock Embedding.
+        recurrent: stock recurrent layers, Bidirectional or not.
+        native: for each of `recurrent`, whether the kernel takes it over.
+    """
+    chain: list[Any] = []
+    shape: tuple[int | None, ...] = (None, None, embedding.output_dim)
+    embedding.build((None, None))
+    if not native[0]:
+        chain.append(embedding)
+    for index, (layer, taken) in enumerate(zip(recurrent, native, strict=True)):
+        if taken:
+            layer.build(shape)
+            layer = NativeRecurrent(layer, None if index else embedding)
+            shape = (None, None, layer.features)
+        else:
+            shape = layer.compute_output_shape(shape)
+        chain.append(layer)
+    return chain
+
+
+class NativeRecurrent(layers.Layer):  # type: ignore[misc]
+    """A SimpleRNN, LSTM or GRU, in one direction or both, with an Embedding folded in where there is one.
+
+    Input: int32 (batch, time) with an embedding, else float32 (batch, time, features); right-padded where masked.
+    Output: (batch, units) or (batch, time, units) as the stock layer's; zero, not repeated, where there is padding.
+    """
+
+    def __init__(self, stock: Any, embedding: Any | None = None) -> None:
+        super().__init__(name=f"native_{stock.name}", dtype=stock.dtype_policy)
+        self.stock = stock
+        self.embedding = embedding
+        self.supports_masking = True
+        both = isinstance(stock, layers.Bidirectional)
+        self._directions = [stock.forward_layer, stock.backward_layer] if both else [stock]
+        self.features = sum(direction.units for direction in self._directions)
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
+        """Run every direction over the batch."""
+        if self.embedding is not None:
+            mask = self._mask_of(inputs)
+        # The shape at run time: the kernel goes by lengths, so nothing is traced anew for another one.
+        shape = tf.shape(inputs)
+        lengths = tf.fill([shape[0]], shape[1]) if mask is None else tf.math.count_nonzero(mask, axis=1, dtype=tf.int32)
+        outputs = [self._run(direction, inputs, lengths, training) for direction in self._directions]
+        return outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the mask of what comes out, None where it is one vector a review."""
+        if not self._directions[0].return_sequences:
+            return None
+        return previous_mask if self.embedding is None else self._mask_of(inputs)
+
+    def compute_output_spec(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
+        """Return the symbolic output."""
+        shape = inputs.shape[:2] if self._directions[0].return_sequences else inputs.shape[:1]
+        return keras.KerasTensor((*shape, self.features), dtype="float32")
+
+    def _mask_of(self, tokens: Any) -> Any:
+        assert self.embedding is not None
+        return ops.not_equal(tokens, 0) if self.embedding.mask_zero else None
+
+    def _run(self, layer: Any, inputs: Any, lengths: Any, training: bool) -> Any:
+        cell = layer.cell
+        source = inputs if self.embedding is None else tf.convert_to_tensor(self.embedding.embeddings.value)
+        tokens = tf.zeros((0, 0), tf.int32) if self.embedding is None else inputs
+        runner = _Runner(CELLS[type(layer)], layer.return_sequences, layer.go_backwards, bool(training))
+        scale = _dropout_scale(cell, tf.shape(inputs)[0], int(cell.kernel.shape[0])) if training else None
+        scale = tf.zeros((0, 0)) if scale is None else scale
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def run(*arrays: Any) -> tuple[Any, Any]:
+            out, handle = tf.numpy_function(runner.forward, [tokens, lengths, scale, *arrays], (tf.float32, tf.int64))
+
+            def gradient(d_out: Any) -> list[Any]:
+                gradients = tf.numpy_function(runner.backward, [handle, d_out], (tf.float32,) * len(arrays))
+                return [tf.ensure_shape(value, array.shape) for value, array in zip(gradients, arrays, strict=True)]
+
+            return out, gradient
+
+        weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
+        out = run(source, *(tf.convert_to_tensor(weight.value) for weight in weights))
+        rank = 3 if layer.return_sequences else 2
+        return tf.ensure_shape(out, (*inputs.shape[: rank - 1], layer.units))
+
+
+def _dropout_scale(cell: Any, batch: Any, features: int) -> Any | None:
+    """Return the mask that the stock cell would draw: (batch, features), the same for every step."""
+    if not cell.dropout:
+        return None
+    cell.reset_dropout_mask()
+    mask = cell.get_dropout_mask(tf.ones((batch, features)))
+    cell.reset_dropout_mask()
+    return mask[0] if isinstance(mask, list) else mask
+
+
+class _Runner:
+    """Calls the kernel from TensorFlow's graph; passes wait here for their gradient."""
+
+    def __init__(self, cell: str, sequence: bool, reverse: bool, keep: bool) -> None:
+        self._cell, self._sequence, self._reverse, self._keep = cell, sequence, reverse, keep
+
+    def forward(
+        self,
+        tokens: NDArray[np.int32],
+        lengths: NDArray[np.int32],
+        scale: NDArray[np.float32],
+        source: NDArray[np.float32],
+        kernel: NDArray[np.float32],
+        recurrent: NDArray[np.float32],
+        bias: NDArray[np.float32],
+    ) -> tuple[NDArray[np.float32], np.int64]:
+        folded = tokens.size > 0
+        weights = Weights(self._cell, kernel, recurrent, bias, source if folded else None)
+        inputs = Inputs(
+            tokens if folded else source, lengths, scale=scale if scale.size else None, reverse=self._reverse
+        )
+        running = Pass(weights, inputs, keep=self._keep, sequence=self._sequence, workspace=_waiting.workspace())
+        out = running.states.sequence if self._sequence else running.states.last
+        assert out is not None
+        if self._keep:
+            return out, _waiting.keep(running)
+        _waiting.reuse(running.workspace)
+        return out, np.int64(-1)
+
+    def backward(self, handle: np.int64, d_out: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        running = _waiting.take(int(handle))
+        d_out = np.ascontiguousarray(d_out)
+        gradients: Gradients = running.backward(**{"d_sequence" if self._sequence else "d_last": d_out})
+        _waiting.reuse(running.workspace)
+        return gradients.inputs, gradients.kernel, gradients.recurrent, gradients.bias
+
+
+class _Waiting:
+    """Passes between forward and backward, and workspaces in between passes: fresh memory costs more than the work."""
+
+    MOST = 64  # a pass whose gradient nobody asked for is dropped some day
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._passes: OrderedDict[int, Pass] = OrderedDict()
+        self._free: list[NDArray[np.uint8]] = []
+        self._next = 0
+
+    def workspace(self) -> NDArray[np.uint8] | None:
+        with self._lock:
+            return self._free.pop() if self._free else None
+
+    def reuse(self, workspace: NDArray[np.uint8]) -> None:
+        with self._lock:
+            self._free.append(workspace)
+            self._free.sort(key=len)
+            del self._free[:-8]  # the largest stay
+
+    def keep(self, running: Pass) -> np.int64:
+        with self._lock:
+            self._next += 1
+            self._passes[self._next] = running
+            while len(self._passes) > self.MOST:
+                self._passes.popitem(last=False)
+            return np.int64(self._next)
+
+    def take(self, handle: int) -> Pass:
+        with self._lock:
+            running = self._passes.pop(handle, None)
+        if running is None:
+            raise RuntimeError("no gradient: this layer was called with training=False, or too long ago")
+        return running
+
+
+_waiting = _Waiting()

@@ -1,0 +1,92 @@
+"""Which way each recurrent layer runs, and why: cuDNN, the native kernel, or stock Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rnnsent.config import Config, RecurrentConfig
+from rnnsent.engine import kernel
+from rnnsent.engine.device import Device
+from rnnsent.errors import ConfigError, Problem
+
+NATIVE, CUDNN, STOCK = "native", "cudnn", "keras"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPath:
+    """How one recurrent layer runs.
+
+    Attributes:
+        layer: its place in the stack and its cell, "0:lstm".
+        path: "native", "cudnn" or "keras".
+        because: the reason, for people.
+    """
+
+    layer: str
+    path: str
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.layer} on {self.path} ({self.because})"
+
+
+def choose(config: Config, device: Device) -> tuple[LayerPath, ...]:
+    """Return the path of every recurrent layer of `config` on `device`.
+
+    Raises:
+        ConfigError: if `training.engine: native` asks for what the kernel cannot do here.
+    """
+    return tuple(
+        LayerPath(f"{index}:{layer.cell}", *_path(config, layer, device, f"model.recurrent.{index}"))
+        for index, layer in enumerate(config.model.recurrent)
+    )
+
+
+def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> tuple[str, str]:
+    asked = config.training.engine
+    if device.name != "cpu" and asked != "native":
+        hindrance = _no_cudnn(config, layer)
+        return (STOCK, hindrance) if hindrance else (CUDNN, "the fastest on a GPU")
+    hindrance = _no_native(config, layer, device)
+    if asked == "native" and hindrance:
+        rule = f"must be auto or stock here: the native kernel does not run {key}: {hindrance}"
+        raise ConfigError([Problem("", "training.engine", rule, "native")])
+    if asked == "stock":
+        return STOCK, "asked for"
+    if hindrance:
+        return STOCK, hindrance
+    return NATIVE, f"{'asked for' if asked == 'native' else 'the fastest on a CPU'}, {kernel.level()}"
+
+
+def _no_cudnn(config: Config, layer: RecurrentConfig) -> str:
+    """Return what keeps the layer from cuDNN, empty if nothing does."""
+    if layer.cell == "simple_rnn":
+        return "cuDNN has no SimpleRNN"
+    if config.data.padding == "pre":
+        return "padding: pre, and cuDNN masks right-padded reviews only"
+    return _unusual(layer)
+
+
+def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
+    """Return what keeps the layer from the native kernel, empty if nothing does."""
+    if device.name != "cpu":
+        return f"it runs on a CPU, not on {device.name}"
+    if device.backend != "tensorflow":
+        return f"it is reached from TensorFlow, not from {device.backend}"
+    if not kernel.available():
+        return "it was not built; see docs/architecture.md"
+    if config.training.precision != "float32":
+        return f"precision: {config.training.precision}"
+    if config.data.padding == "pre":
+        return "padding: pre; post reads the same words"
+    return _unusual(layer)
+
+
+def _unusual(layer: RecurrentConfig) -> str:
+    if layer.activation != "tanh":
+        return f"activation: {layer.activation}"
+    if layer.recurrent_dropout:
+        return f"recurrent_dropout: {layer.recurrent_dropout}"
+    if layer.reset_after is False:
+        return "reset_after: false"
+    return ""
