@@ -75,6 +75,17 @@ def test_outputs_and_gradients_are_those_of_stock_keras(name: str, masked: bool)
         np.testing.assert_allclose(value, expected[key], rtol=0, atol=1e-5 * max(1.0, np.abs(expected[key]).max()))
 
 
+@pytest.mark.parametrize("name", ["simple_rnn", "lstm", "gru", "bidirectional lstm", "mixed stack", "mean"])
+def test_left_padding_that_is_read_as_words(name: str) -> None:
+    native, stock = pair(STACKS[name], masked=False, right_padded=False)
+    ids = np.stack([np.roll(row, len(row) - length) for row, length in zip(tokens(), LENGTHS, strict=True)])
+    ids[1] = 0  # nothing but padding
+    np.testing.assert_allclose(native.predict(ids, verbose=0), stock.predict(ids, verbose=0), rtol=0, atol=1e-6)
+    expected = gradients(stock, ids)
+    for key, value in gradients(native, ids).items():
+        np.testing.assert_allclose(value, expected[key], rtol=0, atol=1e-5 * max(1.0, np.abs(expected[key]).max()))
+
+
 @pytest.mark.parametrize("native", [[True, False], [False, True]])
 def test_native_and_stock_layers_stack(native: list[bool]) -> None:
     stack = "recurrent: [{cell: lstm, units: 3, bidirectional: true}, {cell: gru, units: 4}]"

@@ -14,6 +14,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from rnnsent.engine.kernel import Gradients, Inputs, Pass, Weights
+from rnnsent.engine.left_padding import LeftPaddedPass, shares_padding
 
 CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
 
@@ -68,7 +69,8 @@ class NativeRecurrent(layers.Layer):  # type: ignore[misc]
         # The shape at run time: the kernel goes by lengths, so nothing is traced anew for another one.
         shape = tf.shape(inputs)
         lengths = tf.fill([shape[0]], shape[1]) if mask is None else tf.math.count_nonzero(mask, axis=1, dtype=tf.int32)
-        outputs = [self._run(direction, inputs, lengths, training) for direction in self._directions]
+        masked = mask is not None
+        outputs = [self._run(direction, inputs, lengths, masked, training) for direction in self._directions]
         return outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
@@ -86,11 +88,17 @@ class NativeRecurrent(layers.Layer):  # type: ignore[misc]
         assert self.embedding is not None
         return ops.not_equal(tokens, 0) if self.embedding.mask_zero else None
 
-    def _run(self, layer: Any, inputs: Any, lengths: Any, training: bool) -> Any:
+    def _run(self, layer: Any, inputs: Any, lengths: Any, masked: bool, training: bool) -> Any:
         cell = layer.cell
         source = inputs if self.embedding is None else tf.convert_to_tensor(self.embedding.embeddings.value)
         tokens = tf.zeros((0, 0), tf.int32) if self.embedding is None else inputs
-        runner = _Runner(CELLS[type(layer)], layer.return_sequences, layer.go_backwards, bool(training))
+        runner = _Runner(
+            CELLS[type(layer)],
+            sequence=layer.return_sequences,
+            reverse=layer.go_backwards,
+            masked=masked,
+            keep=bool(training),
+        )
         scale = _dropout_scale(cell, tf.shape(inputs)[0], int(cell.kernel.shape[0])) if training else None
         scale = tf.zeros((0, 0)) if scale is None else scale
 
@@ -123,8 +131,8 @@ def _dropout_scale(cell: Any, batch: Any, features: int) -> Any | None:
 class _Runner:
     """Calls the kernel from TensorFlow's graph; passes wait here for their gradient."""
 
-    def __init__(self, cell: str, sequence: bool, reverse: bool, keep: bool) -> None:
-        self._cell, self._sequence, self._reverse, self._keep = cell, sequence, reverse, keep
+    def __init__(self, cell: str, *, sequence: bool, reverse: bool, masked: bool, keep: bool) -> None:
+        self._cell, self._sequence, self._reverse, self._masked, self._keep = cell, sequence, reverse, masked, keep
 
     def forward(
         self,
@@ -141,7 +149,11 @@ class _Runner:
         inputs = Inputs(
             tokens if folded else source, lengths, scale=scale if scale.size else None, reverse=self._reverse
         )
-        running = Pass(weights, inputs, keep=self._keep, sequence=self._sequence, workspace=_waiting.workspace())
+        running: Pass | LeftPaddedPass
+        if not self._masked and shares_padding(weights, inputs, self._sequence):
+            running = LeftPaddedPass(weights, inputs, keep=self._keep, workspace=_waiting.workspace())
+        else:
+            running = Pass(weights, inputs, keep=self._keep, sequence=self._sequence, workspace=_waiting.workspace())
         out = running.states.sequence if self._sequence else running.states.last
         assert out is not None
         if self._keep:
@@ -152,7 +164,11 @@ class _Runner:
     def backward(self, handle: np.int64, d_out: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         running = _waiting.take(int(handle))
         d_out = np.ascontiguousarray(d_out)
-        gradients: Gradients = running.backward(**{"d_sequence" if self._sequence else "d_last": d_out})
+        gradients: Gradients
+        if self._sequence and isinstance(running, Pass):
+            gradients = running.backward(None, d_out)
+        else:
+            gradients = running.backward(d_out)
         _waiting.reuse(running.workspace)
         return gradients.inputs, gradients.kernel, gradients.recurrent, gradients.bias
 
@@ -164,7 +180,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._passes: OrderedDict[int, Pass] = OrderedDict()
+        self._passes: OrderedDict[int, Pass | LeftPaddedPass] = OrderedDict()
         self._free: list[NDArray[np.uint8]] = []
         self._next = 0
 
@@ -178,7 +194,7 @@ class _Waiting:
             self._free.sort(key=len)
             del self._free[:-8]  # the largest stay
 
-    def keep(self, running: Pass) -> np.int64:
+    def keep(self, running: Pass | LeftPaddedPass) -> np.int64:
         with self._lock:
             self._next += 1
             self._passes[self._next] = running
@@ -186,7 +202,7 @@ class _Waiting:
                 self._passes.popitem(last=False)
             return np.int64(self._next)
 
-    def take(self, handle: int) -> Pass:
+    def take(self, handle: int) -> Pass | LeftPaddedPass:
         with self._lock:
             running = self._passes.pop(handle, None)
         if running is None:
