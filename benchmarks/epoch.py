@@ -2,8 +2,8 @@
 
     RNNSENT_DATA=… python benchmarks/epoch.py [REPEATS]
 
-Prints a table in Markdown: medians of REPEATS (3) runs of each, and the ratio to stock Keras. Every network
-has been run once before it is timed, so that nothing is compiled inside. Prediction is `predict` on the 25,000 test reviews.
+Prints a table in Markdown: medians of REPEATS (3) runs of each, and the ratio to stock Keras. Every network has been
+run once before it is timed, so that nothing is compiled inside. Prediction is of the 25,000 test reviews.
 """
 
 from __future__ import annotations
