@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -31,6 +32,7 @@ class Batches:
         side: where padding goes.
         fixed_length: pad every batch to this length; None pads to the longest review of the batch.
         multiple: round the padded length up to a multiple of this, so that a compiler sees few shapes.
+        batch_tokens: most ids in a batch, padding included, unless one review alone has more; None: no limit.
     """
 
     split: Split
@@ -40,6 +42,7 @@ class Batches:
     side: Literal["pre", "post"] = "post"
     fixed_length: int | None = None
     multiple: int = 1
+    batch_tokens: int | None = None
 
     @classmethod
     def from_config(cls, split: Split, config: Config, *, shuffle: bool, multiple: int = 1) -> Batches:
@@ -54,27 +57,64 @@ class Batches:
             side="post" if data.padding == "post" else "pre",
             fixed_length=data.maxlen if notebook else None,
             multiple=multiple,
+            batch_tokens=training.batch_tokens,
         )
 
     def __len__(self) -> int:
-        """Return the number of batches in an epoch."""
-        return -(-len(self.split) // self.batch_size)
+        """Return the number of batches, which every epoch has."""
+        return len(self._cuts)
 
     def order(self, epoch: int) -> list[NDArray[np.int64]]:
         """Return the batches of `epoch` as indices into the split."""
-        count, size = len(self.split), self.batch_size
+        count = len(self.split)
         if self.seed is None:
             index = np.argsort(self.split.lengths, kind="stable") if self.bucketing else np.arange(count)
-            return [index[start : start + size] for start in range(0, count, size)]
+            return [index[cut] for cut in self._cuts]
         rng = np.random.default_rng([self.seed, epoch])
         index = rng.permutation(count)
-        if self.bucketing:
-            window = size * WINDOW_BATCHES
+        if self.bucketing and self.batch_tokens is not None:
+            index = index[np.argsort(self._counted_lengths[index], kind="stable")]
+        elif self.bucketing:
+            window = self.batch_size * WINDOW_BATCHES
             for start in range(0, count, window):
                 part = index[start : start + window]
                 part[:] = part[np.argsort(self.split.lengths[part], kind="stable")]
-        batches = [index[start : start + size] for start in range(0, count, size)]
+        batches = [index[cut] for cut in self._cuts]
         return [batches[place] for place in rng.permutation(len(batches))] if self.bucketing else batches
+
+    @cached_property
+    def _cuts(self) -> list[slice]:
+        """Where each batch begins and ends in the order of an epoch."""
+        count, size = len(self.split), self.batch_size
+        if self.batch_tokens is None:
+            return [slice(start, start + size) for start in range(0, count, size)]
+        lengths = np.sort(self._counted_lengths)
+        cuts: list[slice] = []
+        start = 0
+        while start < count:
+            tokens = lengths[start : start + size] * np.arange(1, min(size, count - start) + 1)
+            stop = start + max(int(np.count_nonzero(tokens <= self.batch_tokens)), 1)
+            cuts.append(slice(start, stop))
+            start = stop
+        return cuts
+
+    @cached_property
+    def _counted_lengths(self) -> NDArray[np.int64]:
+        """Return what each review counts in the budget: at least its padded length, whatever batch it comes into.
+
+        With bucketing, lengths are rounded up to one of at most eight for each doubling. Reviews of one rounded length
+        are shuffled among each other, and every epoch cuts the same sequence of rounded lengths: equally many batches.
+        """
+        lengths = self.split.lengths
+        if self.fixed_length is not None:
+            return np.full_like(lengths, self.fixed_length)
+        longest = max(int(lengths.max(initial=1)), 1)
+        if self.bucketing:
+            step = 2 ** np.maximum(np.frexp(lengths.astype(np.float64))[1] - 4, 0).astype(np.int64)
+            lengths = np.clip(-(-lengths // step) * step, 1, longest)
+        else:
+            lengths = np.full_like(lengths, longest)
+        return -(-lengths // self.multiple) * self.multiple
 
     def padded_length(self, index: NDArray[np.int64]) -> int:
         """Return the number of time steps of the batch of these reviews."""

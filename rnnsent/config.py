@@ -133,6 +133,11 @@ class TrainingConfig(Section):
 
     epochs: Annotated[int, Field(ge=1)] = Field(10, description="Passes over the training reviews. Notebook: 10.")
     batch_size: Annotated[int, Field(ge=1)] = Field(128, description="Reviews in a batch. Notebook: 128, once 32.")
+    batch_tokens: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Most words of a batch, padding included: batches of long reviews then hold fewer of them, and "
+        "batch_size is still the most. A review that alone has more is a batch of its own. null: no such limit.",
+    )
     optimizer: Literal["rmsprop", "adam", "adamw", "nadam", "adagrad", "sgd"] = Field(
         "adam", description="The update rule; sgd has Nesterov momentum 0.9. The notebook takes rmsprop."
     )
