@@ -17,6 +17,9 @@ from rnnsent.models import build_model, set_weights
 
 Weights = dict[str, NDArray[np.float32]]
 
+PREDICTED_TOKENS = 2**18  # in a batch, padding included: nothing is kept for gradients, and fewer calls cost less
+PREDICTED_REVIEWS = 4096
+
 
 def rebuild_model(
     config: Config, weights: Weights, *, precision: str = "float32", native: Sequence[bool] = ()
@@ -55,7 +58,9 @@ def model_for(
 def predict(model: keras.Model, split: Split, config: Config) -> NDArray[np.float32]:
     """Return the probability of label 1 for each review of `split`, float32 (reviews,), in its order."""
     batches = replace(
-        Batches.from_config(split, config, shuffle=False), batch_size=max(config.training.batch_size, 256)
+        Batches.from_config(split, config, shuffle=False),
+        batch_size=PREDICTED_REVIEWS,
+        batch_tokens=PREDICTED_TOKENS,
     )
     predicted = model.predict(keras_batches(batches), verbose=0)
     probabilities = np.empty(len(split), np.float32)

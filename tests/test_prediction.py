@@ -22,7 +22,7 @@ def config(*settings: str) -> Config:
 
 @pytest.fixture
 def split() -> Split:
-    """More reviews than one batch holds, of lengths that no sort leaves in place."""
+    """Reviews of lengths that no sort leaves in place."""
     rng = np.random.default_rng(0)
     return Split.from_sequences([rng.integers(4, 60, rng.integers(1, 30)).tolist() for _ in range(300)], [0, 1] * 150)
 

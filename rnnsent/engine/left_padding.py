@@ -73,7 +73,9 @@ class LeftPaddedPass:
         lstm = weights.cell == "lstm"
         self._prefix = Pass(weights, only_padding, keep=keep, sequence=True, carries=lstm, threads=1)
         states = self._prefix.states
-        moved = np.take_along_axis(inputs.values, np.minimum(np.arange(steps) + self._pads[:, None], steps - 1), axis=1)
+        moved = np.full_like(inputs.values, PAD)
+        for row, ids, pads in zip(moved, inputs.values, self._pads.tolist(), strict=True):
+            row[: steps - pads] = ids[pads:]
         return Inputs(
             moved,
             (steps - self._pads).astype(np.int32),
