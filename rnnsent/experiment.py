@@ -173,7 +173,8 @@ def judge(run: RunDirectory, split: str, *, device: str = "auto", tell: Tell = l
     config = load_config(str(run.file(runs.CONFIG)))
     weights = load_weights(run)
     recorded = run.read_json(runs.METRICS)
-    dataset = load_dataset(config.data)
+    # No fallback: a run is judged on the reviews that it was trained for, or not at all.
+    dataset = load_dataset(config.data.model_copy(update={"fallback": None}))
     parts = partition(dataset, config.data)
     _warn_of_other_data(recorded, dataset, tell)
     chosen = start(device)

@@ -15,7 +15,16 @@ from rnnsent import runs
 from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.data import imdb
-from rnnsent.errors import ConfigError, DataError, DeviceError, Interrupted, RnnsentError, RunError, TrainingError
+from rnnsent.errors import (
+    ConfigError,
+    DataError,
+    DataUnavailable,
+    DeviceError,
+    Interrupted,
+    RnnsentError,
+    RunError,
+    TrainingError,
+)
 from rnnsent.experiment import judge, load_weights, summarize, train
 from rnnsent.runs import RunDirectory, open_run
 from rnnsent.training import EpochFacts, StepFacts
@@ -187,3 +196,13 @@ def test_too_few_reviews_to_split(tmp_path: Path) -> None:
     with pytest.raises(RnnsentError, match="both need at least 1"):
         train(config(f"data.path={path}", "data.validation_split=0.1"), "tiny", run_dir=Path("run"))
     assert not Path("run").exists()
+
+
+def test_a_run_is_not_judged_on_the_fallback(data: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trained = train(config("data.fallback=sample", "training.epochs=1"), "tiny", run_dir=Path("run"))
+    assert trained.metrics["data"]["fallback_used"] is False
+    before = Path("run/metrics.json").read_bytes()
+    monkeypatch.setenv("RNNSENT_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(DataUnavailable):
+        judge(open_run(Path("run")), "test")
+    assert Path("run/metrics.json").read_bytes() == before
