@@ -211,9 +211,9 @@ def _stack_rules(config: Config) -> Iterator[Conflict]:
     for index, layer in enumerate(model.recurrent):
         here: KeyPath = ("model", "recurrent", index)
         if index < last and layer.return_sequences is False:
-            yield (*here, "return_sequences"), "must not be false below another recurrent layer", False
+            yield (*here, "return_sequences"), "must be null or true before another recurrent layer", False
         if layer.cell != "gru" and layer.reset_after is not None:
-            yield (*here, "reset_after"), "only cell: gru has it", layer.reset_after
+            yield (*here, "reset_after"), "only cell: gru has this key", layer.reset_after
     returns = model.recurrent[last].return_sequences
     place: KeyPath = ("model", "recurrent", last, "return_sequences")
     if returns is False and model.pooling != "last":

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def load_config(name: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
 
     Args:
         name: a path, or the name of a shipped config.
-        overrides: pairs of (origin, "a.b=value"), as `("--set", "training.epochs=3")`; the last one wins.
+        overrides: pairs of (place in messages, "a.b=value"), as `("--epochs 3", "training.epochs=3")`; the last one
+            wins.
 
     Raises:
         ConfigError: with every problem of the file and of the overrides.
@@ -86,11 +88,11 @@ def load_config(name: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
 def parse_config(text: str, name: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
     """Validate the YAML `text`, called `name` in messages; see `load_config`."""
     document = read_document(text, name)
-    problems = [problem for origin, override in overrides for problem in apply_override(document, origin, override)]
+    problems = [problem for place, override in overrides for problem in apply_override(document, place, override)]
     config, found = _validate(document)
     problems += found
     if problems or config is None:
-        raise ConfigError(problems)
+        raise ConfigError(sorted(problems, key=document.line))
     return config
 
 
@@ -108,7 +110,7 @@ def json_schema() -> dict[str, Any]:
 
 def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
     """Validate; what is wrong in itself is taken out and the rest is still checked for conflicts."""
-    problems: list[Problem] = []
+    problems = _misspelt_sections(document)
     values = document.values
     faulty: set[KeyPath] = set()
     config = None
@@ -129,6 +131,18 @@ def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
         if path not in faulty
     ]
     return config, problems
+
+
+def _misspelt_sections(document: Document) -> list[Problem]:
+    """Report sections that are all but the name of a known one, and call them that, so that they are checked too."""
+    problems = []
+    names = {name for name, field in Config.model_fields.items() if section_of(field.annotation)}
+    for key in [key for key in document.values if key not in names]:
+        close = difflib.get_close_matches(key, names - set(document.values), n=1)
+        if close and isinstance(document.values[key], dict):
+            problems.append(Problem(document.place((key,)), key, "unknown key", hint=f"did you mean {close[0]}?"))
+            document.rename((key,), close[0])
+    return problems
 
 
 def _merge_unions(details: list[ErrorDetails]) -> list[ErrorDetails]:
@@ -189,13 +203,46 @@ def _problem(document: Document, detail: ErrorDetails) -> Problem:
     if detail["type"] == "extra_forbidden":
         section = _section_at(path[:-1])
         names = list(section.model_fields) if section else []
-        close = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else f"valid keys: {', '.join(names)}"
-        return Problem(document.place(path), dotted(path), "unknown key", hint=hint)
+        return Problem(document.place(path), dotted(path), "unknown key", hint=_nearest_key(str(path[-1]), names))
     if detail["type"] == "missing":
         return Problem(document.place(path), dotted(path), "is missing and has no default")
     given = _lookup(document.values, path)
-    return Problem(document.place(path), dotted(path), _rule(path, detail), _shown(given))
+    hint = _nearest_value(detail, given)
+    return Problem(document.place(path), dotted(path), _rule(path, detail), _shown(given), hint=hint)
+
+
+def _nearest_key(name: str, names: list[str]) -> str:
+    """Return a hint at the key of this section that was meant, or at that of another one."""
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]}?"
+    elsewhere = {key.rpartition(".")[2]: key for key in _all_keys(Config)}
+    close = difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.8)
+    return f"did you mean {elsewhere[close[0]]}?" if close else f"valid keys: {', '.join(names)}"
+
+
+def _all_keys(section: type[Section], prefix: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        inner = section_of(field.annotation)
+        yield f"{prefix}{name}"
+        if inner is not None:
+            index = "0." if "list[" in str(field.annotation) else ""
+            yield from _all_keys(inner, f"{prefix}{name}.{index}")
+
+
+def _nearest_value(detail: ErrorDetails, given: Any) -> str | None:
+    """Return a hint at what was probably meant by text that is no valid value."""
+    if not isinstance(given, str):
+        return None
+    if detail["type"] in ("int_type", "float_type") and re.fullmatch(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", given.strip()):
+        return "without quotes it is a number"
+    if detail["type"] == "bool_type" and given.lower() in ("yes", "no", "on", "off"):
+        return f"write {'true' if given.lower() in ('yes', 'on') else 'false'}"
+    if detail["type"] == "literal_error":
+        valid = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
+        close = difflib.get_close_matches(given.lower(), valid, n=1)
+        return f"did you mean {close[0]}?" if close else None
+    return None
 
 
 def _section_at(path: KeyPath) -> type[Section] | None:

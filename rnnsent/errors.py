@@ -16,6 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
+def count(number: int, noun: str) -> str:
+    """Return "1 epoch" or "2 epochs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class RnnsentError(Exception):
     """Base of every error that is shown to the user as one message, without a traceback."""
 
@@ -32,7 +37,9 @@ class Problem:
 
     def __str__(self) -> str:
         where = ": ".join(part for part in (self.place, self.key) if part)
-        given = f", not {self.given}" if self.given is not None else ""
+        given = ""
+        if self.given is not None:
+            given = f", not {self.given}" if self.rule.startswith("must be ") else f" (here: {self.given})"
         hint = f" ({self.hint})" if self.hint else ""
         return f"{where}: {self.rule}{given}{hint}"
 

@@ -24,6 +24,7 @@ from rnnsent.data.statistics import embedding_rows
 from rnnsent.engine.device import Device, start
 from rnnsent.engine.paths import NATIVE, LayerPath, choose
 from rnnsent.errors import ConfigError, Interrupted, Problem, RunError
+from rnnsent.interruption import HeldSignals
 from rnnsent.runs import RunDirectory
 
 logger = logging.getLogger(__name__)
@@ -72,8 +73,8 @@ def train(
         # A folder without a single finished epoch is of no use to anybody.
         if not run.file(runs.WEIGHTS).exists():
             run.discard()
-        elif run.replaced is not None and not run.finished:
-            logger.warning("%s: not finished; the run that it was to replace is in %s", run, run.replaced)
+        elif not run.finished:
+            logger.warning("%s", run.unfinished())
         raise
 
 
@@ -125,24 +126,27 @@ def _train_into(
     except (KeyboardInterrupt, Interrupted) as interruption:
         stopped = keeper.close_early(interruption)
 
-    set_weights(model, weights_of(plain))
-    probabilities = predict(model, parts.validation, resolved)
-    facts = {
-        "data": _data_facts(dataset, config),
-        "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in paths},
-        "epochs": len(keeper.history),
-        "best_epoch": keeper.best_epoch,
-        "interrupted": stopped is not None,
-        "validation": metrics.evaluate(parts.validation.labels, probabilities).to_dict(),
-        "test": None,
-        "baseline": None,
-        "seconds": round(time.perf_counter() - started, 3),
-        "peak_memory_mb": round(environment.peak_memory_mb(), 1),
-        "parameters": int(model.count_params()),
-    }
-    run.write(runs.METRICS, _json(facts))
-    run.finish()
-    runs.mark_latest(run)
+    with HeldSignals("the run is being completed, in seconds; once more leaves it unfinished") as signals:
+        set_weights(model, weights_of(plain))
+        probabilities = predict(model, parts.validation, resolved)
+        facts = {
+            "data": _data_facts(dataset, config),
+            "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in paths},
+            "epochs": len(keeper.history),
+            "best_epoch": keeper.best_epoch,
+            "interrupted": stopped is not None,
+            "validation": metrics.evaluate(parts.validation.labels, probabilities).to_dict(),
+            "test": None,
+            "baseline": None,
+            "seconds": round(time.perf_counter() - started, 3),
+            "peak_memory_mb": round(environment.peak_memory_mb(), 1),
+            "parameters": int(model.count_params()),
+        }
+        run.write(runs.METRICS, _json(facts))
+        run.finish()
+        runs.mark_latest(run)
+        if stopped is not None:
+            signals.forget()  # it asked for what is happening anyway
     if stopped is not None:
         raise stopped
     return Trained(run, facts)
@@ -169,7 +173,7 @@ def judge(run: RunDirectory, split: str, *, device: str = "auto", tell: Tell = l
         RunError: if the run is unfinished or one of the files needed was changed.
         DataError: if its data cannot be had any more.
     """
-    run.verify(runs.CONFIG, runs.WEIGHTS, runs.METRICS)
+    run.verify()
     config = load_config(str(run.file(runs.CONFIG)))
     weights = load_weights(run)
     recorded = run.read_json(runs.METRICS)
@@ -200,19 +204,45 @@ def judge(run: RunDirectory, split: str, *, device: str = "auto", tell: Tell = l
     return judged
 
 
-def summarize(name: str, overrides: Sequence[tuple[str, str]] = ()) -> str:
-    """Return Keras' table of the model that the config `name` describes.
+@dataclass(frozen=True)
+class Summary:
+    """The layers of a model."""
+
+    text: str  # Keras' own table
+    layers: list[dict[str, Any]]  # name, type, output_shape (None: any), parameters
+    parameters: int
+
+
+def summarize(config: Config) -> Summary:
+    """Return the layers of the model that `config` describes.
 
     The data are only loaded where the number of words decides the size of the embedding.
     """
-    config = load_config(name, overrides)
     rows = config.data.num_words or embedding_rows(load_dataset(config.data), None)
     start("cpu")
 
-    from rnnsent.models import summary_text
+    from rnnsent.models import layer_facts, summary_text
     from rnnsent.prediction import model_for
 
-    return summary_text(model_for(config, num_words=rows))
+    model = model_for(config, num_words=rows)
+    return Summary(summary_text(model), layer_facts(model), int(model.count_params()))
+
+
+def summarize_run(run: RunDirectory) -> Summary:
+    """Return the layers of the model of a finished run.
+
+    Raises:
+        RunError: if the run is unfinished or one of its files was changed.
+    """
+    run.verify()
+    start("cpu")
+
+    from rnnsent.models import layer_facts
+    from rnnsent.prediction import rebuild_model
+
+    model = rebuild_model(load_config(str(run.file(runs.CONFIG))), load_weights(run))
+    text = run.file(runs.SUMMARY).read_text(encoding="utf-8")
+    return Summary(text, layer_facts(model), int(model.count_params()))
 
 
 def load_weights(run: RunDirectory) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
+
+logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -16,9 +20,13 @@ class HeldSignals:
     An exception raised by a signal handler inside TensorFlow's native code, while it calls back into Python, can take
     the whole process down. A second signal does not wait: whoever sends it wants out. Blocks may be nested; the inner
     one hands on to the outer one. Only the main thread receives signals, so elsewhere nothing is held.
+
+    Args:
+        notice: logged when a signal comes in and is held, so that whoever sent it knows that it was heard.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notice: str = "") -> None:
+        self._notice = notice
         self._held: int | None = None
         self._handlers: dict[int, Any] = {}
 
@@ -40,6 +48,10 @@ class HeldSignals:
             signal.raise_signal(number)
             self._install()  # reached where the signal is ignored, or its handler only took note
 
+    def forget(self) -> None:
+        """Drop a signal that came in meanwhile."""
+        self._held = None
+
     def _install(self) -> None:
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._hold) for number in SIGNALS}
@@ -47,6 +59,9 @@ class HeldSignals:
     def _hold(self, number: int, frame: FrameType | None) -> None:
         if self._held is not None:
             self.deliver()
+        elif self._notice:
+            with suppress(RuntimeError):  # the signal came in the middle of a write to the same stream
+                logger.warning(self._notice)
         self._held = number
 
     def _restore(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from rnnsent import plots, runs
-from rnnsent.errors import Interrupted
+from rnnsent.errors import Interrupted, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.models import set_weights, weights_of
 from rnnsent.runs import RunDirectory
@@ -58,7 +58,8 @@ class Keeper:
         if self.best_epoch is None:
             raise Interrupted("stopped before the first epoch was over; there was nothing to keep", code)
         return Interrupted(
-            f"stopped after {len(self.history)} whole epochs; {self.run} holds the best, epoch {self.best_epoch}",
+            f"stopped after {count(len(self.history), 'whole epoch')}; {self.run} holds the best, epoch "
+            f"{self.best_epoch}",
             code,
         )
 

@@ -156,6 +156,19 @@ def set_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) 
         weight.assign(weights[name])
 
 
+def layer_facts(model: keras.Model) -> list[dict[str, Any]]:
+    """Return name, type, output_shape and parameters of each layer; None in a shape stands for any size."""
+    return [
+        {
+            "name": layer.name,
+            "type": type(layer).__name__,
+            "output_shape": list(layer.output.shape),
+            "parameters": int(layer.count_params()),
+        }
+        for layer in model.layers
+    ]
+
+
 def summary_text(model: keras.Model, width: int = 80) -> str:
     """Return Keras' own table of layers, shapes and parameters."""
     lines: list[str] = []

@@ -8,6 +8,7 @@ two writes leaves a run that still agrees with its manifest.
 from __future__ import annotations
 
 import datetime
+import difflib
 import errno
 import hashlib
 import json
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnsent.errors import RunError
+from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, sha256, write_atomic
 
 logger = logging.getLogger(__name__)
@@ -119,14 +120,33 @@ class RunDirectory:
             RunError: if the run is unfinished or its manifest damaged.
         """
         if not self.finished:
-            raise RunError(
-                f"{self.path}: not a finished run, it has no {MANIFEST}: training was killed or is still going on"
-            )
+            raise RunError(self.unfinished())
         try:
             files = json.loads(self.file(MANIFEST).read_text())["files"]
             return {str(name): [str(digest) for digest in digests] for name, digests in files.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except KeyError:
+            raise RunError(f"{self.file(MANIFEST)}: damaged: it lists no files") from None
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise RunError(f"{self.file(MANIFEST)}: damaged: {error}") from None
+
+    def unfinished(self) -> str:
+        """Say what is left of a run without a manifest, and what can be done with it."""
+        try:
+            epochs = len(self.file(HISTORY).read_text(encoding="utf-8").splitlines()) - 1
+        except (OSError, UnicodeDecodeError):
+            epochs = 0
+        kept = "not one epoch was over"
+        if epochs > 0:
+            kept = (
+                f"{count(epochs, 'whole epoch')} kept: the best in {WEIGHTS} and {MODEL}, the newest in {CHECKPOINTS}/"
+            )
+        waiting = sorted(str(path) for path in self.path.parent.glob(f"{self.path.name}.replaced-*"))
+        return (
+            f"{self.path}: not a finished run, it has no {MANIFEST}: training was killed or is still going on.\n"
+            f"  {kept}.\n"
+            + "".join(f"  The run that it was to replace is in {path}.\n" for path in waiting)
+            + f"  Anew: rnnsent train --config {self.file(CONFIG)} --run-dir {self.path} --force"
+        )
 
     def verify(self, *names: str) -> None:
         """Check that the files `names`, or all, are those the run was finished with.
@@ -212,12 +232,16 @@ def open_run(path: Path | None) -> RunDirectory:
         RunError: if there is no such run.
     """
     if path is None:
-        target = _latest_target()
-        if target is None:
+        path = _latest_target()
+        if path is None:
             raise RunError(f"no run given and there is no {LATEST}; train one, or name a run directory")
-        return open_run(target)
+        if not path.is_dir():
+            raise RunError(f"{LATEST}: names {path}, which is not there any more; name another run{_other_runs(path)}")
+    if path.exists() and not path.is_dir():
+        inside = f"; did you mean {path.parent}?" if (path.parent / CONFIG).is_file() else ""
+        raise RunError(f"{path}: is a file; a run is the folder that `rnnsent train` leaves{inside}")
     if not path.is_dir():
-        raise RunError(f"{path}: no such run directory")
+        raise RunError(f"{path}: no such run directory{_other_runs(path)}")
     if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
         raise RunError(f"{path}: not a run directory, it has no {CONFIG}")
     return RunDirectory(path)
@@ -251,6 +275,16 @@ def _latest_target() -> Path | None:
     else:
         return None
     return Path(os.path.normpath(LATEST.parent / target))
+
+
+def _other_runs(path: Path) -> str:
+    """Return a hint at the run that was meant by `path`, or at the runs that there are."""
+    there = sorted(entry.name for entry in ROOT.glob("*") if entry.is_dir() and entry.name != LATEST.name)
+    meant = difflib.get_close_matches(path.name, there, n=1)
+    if meant:
+        return f"; did you mean {ROOT / meant[0]}?"
+    newest = sorted(there, key=lambda name: (ROOT / name).stat().st_mtime, reverse=True)[:3]
+    return f"; {ROOT} holds {', '.join(newest)}" if newest else ""
 
 
 def _next_free(name: str) -> Path:

@@ -103,7 +103,7 @@ def fit(
         jit_compile="auto",
     )
     recorder = _Recorder(train, config, observers)
-    with HeldSignals() as signals:
+    with HeldSignals("stopping when this step is over; once more stops at once") as signals:
         model.fit(
             keras_batches(train, lambda: recorder.epoch),
             validation_data=keras_batches(validation),

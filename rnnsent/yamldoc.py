@@ -5,6 +5,7 @@ Tags are refused, equal keys are an error, `1e-3` is a number and `on` is text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -31,6 +32,21 @@ class Document:
     values: dict[str, Any]
     places: dict[KeyPath, str] = field(default_factory=dict)
 
+    def line(self, problem: Problem) -> float:
+        """Return the line a problem stands in; what is not in the file comes after it."""
+        name, _, line = problem.place.rpartition(":")
+        return int(line) if name == self.name and line.isdecimal() else float("inf")
+
+    def rename(self, path: KeyPath, key: str) -> None:
+        """Give the last key of `path` another name, and leave its lines to it."""
+        section: Any = self.values
+        for part in path[:-1]:
+            section = section[part]
+        section[key] = section.pop(path[-1])
+        size = len(path)
+        moved = {at: line for at, line in self.places.items() if at[:size] == path}
+        self.places |= {(*path[:-1], key, *at[size:]): line for at, line in moved.items()}
+
     def place(self, path: KeyPath) -> str:
         """Return where `path` stands, or where the nearest enclosing key does."""
         for end in range(len(path), -1, -1):
@@ -48,6 +64,8 @@ def read_document(text: str, name: str) -> Document:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}" if mark else name
         rule = str(error.problem or error.context or "is not YAML").splitlines()[0]
+        if "\\t" in rule:
+            rule = "a tab; lines are indented with spaces"
         raise ConfigError([Problem(place, "", f"broken YAML: {rule}")]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise ConfigError([Problem(name, "", f"broken YAML: {str(error).splitlines()[0]}")]) from None
@@ -99,10 +117,10 @@ def _plain(node: Any, path: KeyPath, document: Document) -> Any:
     return node
 
 
-def apply_override(document: Document, origin: str, override: str) -> Iterator[Problem]:
-    """Set `a.b.0.c=value` in the document; the value is read as YAML."""
+def apply_override(document: Document, place: str, override: str) -> Iterator[Problem]:
+    """Set `a.b.0.c=value`, or `a.b[0].c=value`, in the document; the value is read as YAML."""
     name, equals, value = override.partition("=")
-    place = f"{origin} {override}"
+    name = re.sub(r"\[(\d+)\]", r".\1", name)
     if not equals or not name.strip():
         yield Problem(place, "", "must look like training.epochs=3")
         return

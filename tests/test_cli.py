@@ -262,3 +262,27 @@ def test_data_info_of_the_sample() -> None:
     facts = json.loads(rnnsent("data", "info", "sample", "--json").stdout)
     assert facts["source"] == "sample" and facts["duplicates_between"] == 0
     assert max(map(len, rnnsent("data", "info", "sample").stdout.splitlines())) <= 80
+
+
+def test_json_of_configs_and_summaries(trained: Path) -> None:
+    def printed(*arguments: str, code: int = 0) -> Any:
+        result = rnnsent(*arguments, "--json")
+        assert result.exit_code == code, result.stderr
+        assert result.stdout.count("\n") == 1
+        return json.loads(result.stdout)
+
+    assert "notebook/lstm" in printed("config", "list")
+    assert printed("config", "show", "lstm")["model"]["recurrent"][0]["cell"] == "lstm"
+    assert printed("config", "check", "lstm") == {"file": "lstm", "problems": []}
+    (problem,) = printed("config", "check", "lstm", "--epochs", "0", code=1)["problems"]
+    assert problem == {
+        "place": "--epochs 0",
+        "key": "training.epochs",
+        "rule": "must be at least 1",
+        "given": "0",
+        "hint": None,
+    }
+    of_run, of_config = printed("summary", "run"), printed("summary", "--config", "notebook/lstm")
+    assert of_run["parameters"] == sum(layer["parameters"] for layer in of_run["layers"])
+    assert [layer["output_shape"] for layer in of_config["layers"]] == [[None, None, 32], [None, 32], [None, 1]]
+    assert of_config["parameters"] == 320_000 + 4 * (32 * 32 + 32 * 32 + 32) + 33

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -80,16 +79,12 @@ def test_a_folder_with_something_else_in_it_is_never_replaced() -> None:
     assert "it holds chapter.tex" in refused(*arguments, "--force")
 
 
-def test_empty_reviews_are_told_of_and_read_as_a_start(tiny_config: Path) -> None:
+def test_an_empty_review(tiny_config: Path) -> None:
     column = np.empty(12, dtype=object)
     column[:] = [[], *([word] for word in range(5, 16))]
     np.savez("imdb.npz", x_train=column, y_train=[0, 1] * 6, x_test=column, y_test=[0, 1] * 6)
-    Path("imdb_word_index.json").write_text('{"a": 1}')
-    result = rnnsent("train", "--config", str(tiny_config), "--data", "imdb.npz", "--epochs", "1", "--run-dir", "new")
-    assert result.exit_code == 0, result.stderr
-    assert "WARNING: imdb.npz: 1 empty reviews in x_train; each is read as its start token alone" in result.stderr
-    judged = rnnsent("eval", "new", "--json")
-    assert judged.exit_code == 0 and json.loads(judged.stdout)["n"] == 12
+    message = refused("train", "--config", str(tiny_config), "--data", "imdb.npz")
+    assert "imdb.npz: x_train holds 1 empty review, the first at index 0; leave out" in message
 
 
 @pytest.mark.parametrize("command", ["eval", "summary"])
@@ -98,9 +93,33 @@ def test_an_unfinished_run(run: Path, command: str) -> None:
     assert "run: not a finished run, it has no manifest.json" in refused(command, "run")
 
 
-def test_a_changed_summary_is_not_shown(run: Path) -> None:
-    (run / "summary.txt").write_text("lies")
-    assert "summary.txt was changed after training" in refused("summary", "run")
+@pytest.mark.parametrize("command", ["eval", "summary", "summary --json"])
+@pytest.mark.parametrize("name", ["summary.txt", "vocabulary.json", "history.csv"])
+def test_a_run_with_a_changed_file(run: Path, command: str, name: str) -> None:
+    (run / name).write_text("lies")
+    verb, *flags = command.split()
+    assert f"run: {name} was changed after training" in refused(verb, "run", *flags)
+
+
+def test_an_unfinished_run_says_what_is_left_and_what_to_do(run: Path) -> None:
+    (run / "manifest.json").unlink()
+    message = refused("eval", "run")
+    assert "1 whole epoch kept: the best in weights.npz" in message
+    assert "Anew: rnnsent train --config run/config.yaml --run-dir run --force" in message
+    (run / "history.csv").unlink()
+    assert "not one epoch was over" in refused("eval", "run")
+
+
+def test_a_run_that_is_not_there_names_the_one_that_was_meant() -> None:
+    Path("runs/lstm-2026-01-01-1").mkdir(parents=True)
+    result = rnnsent("eval", "runs/lstm-2026-01-01-2")
+    assert result.exit_code == 1
+    assert "did you mean runs/lstm-2026-01-01-1?" in result.stderr
+
+
+def test_a_file_of_a_run_is_no_run(run: Path) -> None:
+    message = refused("eval", "run/metrics.json")
+    assert "is a file; a run is the folder" in message and "did you mean run?" in message
 
 
 def test_a_run_whose_data_are_gone_stays_as_it_is(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +162,10 @@ def test_a_gpu_that_is_not_there(run: Path, device: str, monkeypatch: pytest.Mon
         (["eval", "--split", "train"], "'train' is not one of 'test', 'validation'"),
         (["train", "--config", "lstm", "--epochs", "many"], "'many' is not a valid integer"),
         (["summary", "somewhere", "--epochs", "3"], "need --config"),
+        (["eval", ""], "the name of the run is empty"),
+        (["train", "--config", "lstm", "--force"], "--force replaces the run in --run-dir"),
+        (["train", "--config", "lstm", "--data", "sample", "--set", "data.path=x"], "both say which reviews"),
+        (["data", "info", "sample", "--set", "data.source=imdb"], "SOURCE and --set data.source both say"),
     ],
 )
 def test_a_wrong_use_of_the_command_line(arguments: list[str], message: str) -> None:

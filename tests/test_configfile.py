@@ -15,7 +15,7 @@ MINIMAL = "model: {recurrent: [{cell: lstm}]}\n"
 
 def problems(text: str, *settings: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        parse_config(text, "x.yaml", [("--set", setting) for setting in settings])
+        parse_config(text, "x.yaml", [(f"--set {setting}", setting) for setting in settings])
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -53,8 +53,8 @@ def test_the_shipped_schema_is_that_of_the_code() -> None:
         ("- 1", "x.yaml:1: must be a mapping of keys to values"),
         ("model: {a: 1\nb", "x.yaml:2: broken YAML: expected ',' or '}', but got '<stream end>'"),
         (MINIMAL + MINIMAL, "x.yaml:2: broken YAML: found duplicate key"),
-        ("model: !!python/object:os.system {}", "x.yaml:1: YAML tags are not allowed, not tag:yaml.org"),
-        ("model: &a [*a]", "x.yaml:1: an alias cannot hold itself, not *a"),
+        ("model: !!python/object:os.system {}", "x.yaml:1: YAML tags are not allowed (here: tag:yaml.org"),
+        ("model: &a [*a]", "x.yaml:1: an alias cannot hold itself (here: *a)"),
     ],
 )
 def test_a_problem_names_place_key_rule_and_value(text: str, expected: str) -> None:
@@ -92,6 +92,36 @@ def test_everything_is_reported_at_once_with_conflicts_and_overrides() -> None:
     for key in [*keys, "model.poling", "training.epochs:", "training.seed:"]:
         assert sum(key in problem for problem in found) == 1, key
     assert len(found) == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f"{MINIMAL}trainig: {{epochs: 3}}", "did you mean training?"),
+        (f"{MINIMAL}data: {{batch_size: 3}}", "did you mean training.batch_size?"),
+        (f"{MINIMAL}training: {{zzz: 3}}", "valid keys: epochs, batch_size"),
+        (f"{MINIMAL}training: {{learning_rate: '1e-3'}}", "without quotes it is a number"),
+        (f"{MINIMAL}training: {{bucketing: 'Off'}}", "write false"),
+        (f"{MINIMAL}training: {{optimizer: adm}}", "did you mean adam?"),
+    ],
+)
+def test_a_problem_hints_at_what_was_meant(text: str, hint: str) -> None:
+    (problem,) = problems(text)
+    assert f"({hint}" in problem
+
+
+def test_a_misspelt_section_is_checked_as_the_one_that_was_meant() -> None:
+    found = problems(f"{MINIMAL}trainig:\n  epochs: 0\n  seed: 1\n")
+    assert [problem.partition(" (")[0] for problem in found] == [
+        "x.yaml:2: trainig: unknown key",
+        "x.yaml:3: training.epochs: must be at least 1, not 0",
+    ]
+
+
+def test_problems_come_in_the_order_of_their_lines() -> None:
+    text = "data:\n  padding: notebook\n  maxlen: null\nmodel:\n  recurrent: [{cell: x}]\n"
+    found = problems(text, "training.epochs=0")
+    assert [problem.partition(": ")[0] for problem in found] == ["x.yaml:3", "x.yaml:5", "--set training.epochs=0"]
 
 
 def test_overrides_come_after_the_file_and_the_last_wins() -> None:

@@ -158,13 +158,16 @@ def test_members_are_bounded(tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -
         npz.read_arrays(tiny_imdb / "imdb.npz", ("x_train",))
 
 
-def test_an_empty_review_is_its_start_token(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = save(tmp_path / "imdb.npz", **GOOD | {"x_test": [[], [5]]})
-    (tmp_path / "imdb_word_index.json").write_text('{"a": 1}')
-    with caplog.at_level(logging.WARNING):
-        test = imdb.load(str(path)).test
-    assert sorted(test.sequence(index).tolist() for index in range(2)) == [[1], [1, 8]]
-    assert "1 empty reviews" in caplog.text
+def test_an_empty_review_is_an_error(tmp_path: Path) -> None:
+    path = save(tmp_path / "imdb.npz", **GOOD | {"x_test": [[5], []]})
+    with pytest.raises(DataError, match="x_test holds 1 empty review, the first at index 1; leave out"):
+        imdb.load(str(path))
+
+
+def test_a_file_of_another_kind_is_not_taken_for_an_npz(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("text,label\nfine,1\n")
+    with pytest.raises(DataError, match=r"mine\.csv: not an imdb\.npz"):
+        imdb.load(str(tmp_path / "mine.csv"))
 
 
 def test_labels_of_one_class_are_an_error(tmp_path: Path) -> None:

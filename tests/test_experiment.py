@@ -13,7 +13,7 @@ import pytest
 
 from rnnsent import runs
 from rnnsent.config import Config
-from rnnsent.configfile import parse_config
+from rnnsent.configfile import load_config, parse_config
 from rnnsent.data import imdb
 from rnnsent.errors import (
     ConfigError,
@@ -187,8 +187,15 @@ def test_weights_that_are_no_plain_arrays(run: RunDirectory, damage: Any) -> Non
 
 def test_a_summary_counts_the_words_where_the_config_does_not(data: None, tiny_config: Path) -> None:
     # 49 words and the 4 special ids make 53 rows of 8.
-    text = summarize(str(tiny_config), [("--set", "data.num_words=null")])
-    assert "424" in text and "(None, None, 8)" in text
+    summary = summarize(load_config(str(tiny_config), [("--set", "data.num_words=null")]))
+    assert "424" in summary.text and "(None, None, 8)" in summary.text
+    assert summary.layers[0] == {
+        "name": "embedding",
+        "type": "Embedding",
+        "output_shape": [None, None, 8],
+        "parameters": 424,
+    }
+    assert summary.parameters == sum(layer["parameters"] for layer in summary.layers)
 
 
 def test_too_few_reviews_to_split(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -93,3 +94,16 @@ def test_other_threads_hold_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_a_held_signal_is_answered_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt), HeldSignals("soon") as signals:
+        signal.raise_signal(signal.SIGINT)
+        assert [record.message for record in caplog.records] == ["soon"]
+        signals.deliver()
+
+
+def test_a_forgotten_signal_has_no_effect() -> None:
+    with HeldSignals() as signals:
+        signal.raise_signal(signal.SIGINT)
+        signals.forget()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rnnsent.commands.options import config_options, overrides
+from rnnsent.commands.options import config_options, json_option, overrides
 
 
 @click.group(name="config")
@@ -15,22 +15,39 @@ def command() -> None:
 @command.command()
 @click.argument("name", metavar="FILE")
 @config_options
-def check(name: str, settings: tuple[str, ...], data: str | None, epochs: int | None, seed: int | None) -> None:
+@json_option
+def check(
+    name: str, settings: tuple[str, ...], data: str | None, epochs: int | None, seed: int | None, as_json: bool
+) -> None:
     """Report everything that is wrong with FILE, each with its line."""
-    from rnnsent.configfile import load_config
+    import json
+    from dataclasses import asdict
 
-    load_config(name, overrides(settings, data, epochs, seed))
-    click.echo(f"{name}: fine")
+    from rnnsent.configfile import load_config
+    from rnnsent.errors import ConfigError
+
+    changes = overrides(settings, data, epochs, seed)
+    try:
+        load_config(name, changes)
+    except ConfigError as error:
+        if as_json:
+            click.echo(json.dumps({"file": name, "problems": [asdict(problem) for problem in error.problems]}))
+        raise
+    click.echo(json.dumps({"file": name, "problems": []}) if as_json else f"{name}: fine")
 
 
 @command.command()
 @click.argument("name", metavar="FILE")
 @config_options
-def show(name: str, settings: tuple[str, ...], data: str | None, epochs: int | None, seed: int | None) -> None:
+@json_option
+def show(
+    name: str, settings: tuple[str, ...], data: str | None, epochs: int | None, seed: int | None, as_json: bool
+) -> None:
     """Print FILE with every default written out."""
     from rnnsent.configfile import dump_config, load_config
 
-    click.echo(dump_config(load_config(name, overrides(settings, data, epochs, seed))), nl=False)
+    config = load_config(name, overrides(settings, data, epochs, seed))
+    click.echo(config.model_dump_json() + "\n" if as_json else dump_config(config), nl=False)
 
 
 @command.command()
@@ -44,8 +61,11 @@ def schema() -> None:
 
 
 @command.command(name="list")
-def list_() -> None:
+@json_option
+def list_(as_json: bool) -> None:
     """Print the names of the shipped configs."""
+    import json
+
     from rnnsent.configfile import shipped_names
 
-    click.echo("\n".join(shipped_names()))
+    click.echo(json.dumps(shipped_names()) if as_json else "\n".join(shipped_names()))

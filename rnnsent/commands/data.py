@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import config_options, overrides
+from rnnsent.commands.options import json_option, overrides, set_option
 
 if TYPE_CHECKING:
     from rnnsent.data.statistics import DatasetFacts, SplitFacts
@@ -18,22 +18,15 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("source", default="imdb")
+@click.argument("source", required=False)
 @click.option("--config", "name", default="lstm", show_default=True, metavar="NAME", help="For num_words, maxlen, …")
-@config_options
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
-def info(
-    source: str,
-    name: str,
-    settings: tuple[str, ...],
-    data: str | None,
-    epochs: int | None,
-    seed: int | None,
-    as_json: bool,
-) -> None:
+@set_option
+@json_option
+def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Show facts about SOURCE: imdb, sample, or the path of an imdb.npz.
 
-    Counts, balance, lengths, padding, truncation, unknown words, duplicates.
+    Without SOURCE, about the reviews that the config names. Counts, balance,
+    lengths, padding, truncation, unknown words, duplicates.
     """
     import json
 
@@ -43,7 +36,7 @@ def info(
     from rnnsent.progress import download_progress
 
     # What is shown is what was asked for: no fallback.
-    config = load_config(name, overrides(settings, data or source, epochs, seed, no_fallback=True))
+    config = load_config(name, overrides(settings, source, no_fallback=True, data_name="SOURCE"))
     with download_progress() as progress:
         facts = describe(load_dataset(config.data, progress=progress), config)
     click.echo(json.dumps(facts.to_dict()) if as_json else report(facts))

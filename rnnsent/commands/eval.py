@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rnnsent.commands.options import json_option, opened, run_argument
+
 if TYPE_CHECKING:
     from rnnsent.experiment import Judged
 
 
 @click.command(name="eval")
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@run_argument
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
 @click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, gpu or gpu:N.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+@json_option
 def command(run: Path | None, split: str, device: str, as_json: bool) -> None:
     """Judge a finished RUN; without RUN, the latest one.
 
@@ -25,14 +27,11 @@ def command(run: Path | None, split: str, device: str, as_json: bool) -> None:
     import json
 
     from rnnsent import experiment
-    from rnnsent.runs import open_run
 
-    opened = open_run(run)
-    if run is None:
-        click.echo(f"run: {opened} (the latest)", err=True)
-    judged = experiment.judge(opened, split, device=device, tell=lambda line: click.echo(line, err=True))
+    found = opened(run)
+    judged = experiment.judge(found, split, device=device, tell=lambda line: click.echo(line, err=True))
     if as_json:
-        click.echo(json.dumps({"run": str(opened), "split": judged.split, "n": judged.n, "metrics": judged.metrics}))
+        click.echo(json.dumps({"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}))
         return
     click.echo(report(judged))
 

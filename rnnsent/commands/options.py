@@ -1,24 +1,30 @@
-"""Options that several commands share, and what they mean as overrides of a config."""
+"""Options and arguments that several commands share, and what they mean as overrides of a config."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from rnnsent.runs import RunDirectory
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 Overrides = list[tuple[str, str]]
+
+set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the config.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 
 
 def config_options(command: F) -> F:
     """Add --set, --data, --epochs and --seed."""
     for option in reversed(
         [
-            click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the config."),
+            set_option,
             click.option("--data", metavar="SOURCE", help="imdb, sample, or the path of an imdb.npz."),
             click.option("--epochs", type=int, metavar="N", help="Short for --set training.epochs=N."),
             click.option("--seed", type=int, metavar="N", help="Short for --set training.seed=N."),
@@ -28,6 +34,28 @@ def config_options(command: F) -> F:
     return command
 
 
+class _RunPath(click.Path):
+    """The folder of a run; the empty name, which would mean the current folder, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name of the run is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+run_argument = click.argument("run", type=_RunPath(path_type=Path), required=False)
+
+
+def opened(run: Path | None) -> RunDirectory:
+    """Return the run that the argument names; without one the latest, and say so."""
+    from rnnsent.runs import open_run
+
+    found = open_run(run)
+    if run is None:
+        click.echo(f"run: {found} (the latest)", err=True)
+    return found
+
+
 def overrides(
     settings: tuple[str, ...] = (),
     data: str | None = None,
@@ -35,13 +63,19 @@ def overrides(
     seed: int | None = None,
     device: str | None = None,
     no_fallback: bool = False,
+    data_name: str = "--data",
 ) -> Overrides:
-    """Return pairs of (origin, "key=value") for the config reader, short forms after --set."""
-    pairs: Overrides = [("--set", setting) for setting in settings]
+    """Return pairs of (place in messages, "key=value") for the config reader, short forms after --set."""
+    pairs: Overrides = [(f"--set {setting}", setting) for setting in settings]
     if data is not None:
-        pairs += [("--data", f"data.{key}={json.dumps(value)}") for key, value in data_settings(data).items()]
+        keys = [setting.partition("=")[0].strip() for setting in settings]
+        twice = next((key for key in keys if key in ("data", "data.source", "data.path")), None)
+        if twice is not None:
+            raise click.UsageError(f"{data_name} and --set {twice} both say which reviews; give one of them")
+        place = f"{data_name} {data}"
+        pairs += [(place, f"data.{key}={json.dumps(value)}") for key, value in data_settings(data).items()]
     short = {"epochs": epochs, "seed": seed, "device": device}
-    pairs += [(f"--{key}", f"training.{key}={value}") for key, value in short.items() if value is not None]
+    pairs += [(f"--{key} {value}", f"training.{key}={value}") for key, value in short.items() if value is not None]
     if no_fallback:
         pairs.append(("--no-fallback", "data.fallback=null"))
     return pairs
@@ -50,7 +84,7 @@ def overrides(
 def data_settings(source: str) -> dict[str, str | None]:
     """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of an imdb.npz."""
     path = Path(source)
-    if source not in ("imdb", "sample") and (path.exists() or path.suffix == ".npz" or path.name != source):
+    if source not in ("imdb", "sample") and (path.exists() or path.suffix or path.name != source):
         return {"source": "imdb", "path": source}
     # The sample takes no path, and `--data imdb` means the usual places.
     return {"source": source, "path": None}

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import config_options, overrides
+from rnnsent.commands.options import config_options, json_option, opened, overrides, run_argument
+
+if TYPE_CHECKING:
+    from rnnsent.experiment import Summary
 
 
 @click.command(name="summary")
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@run_argument
 @click.option("--config", "name", metavar="NAME", help="Of the model of a config instead: a YAML file or shipped name.")
 @config_options
+@json_option
 def command(
     run: Path | None,
     name: str | None,
@@ -20,22 +25,36 @@ def command(
     data: str | None,
     epochs: int | None,
     seed: int | None,
+    as_json: bool,
 ) -> None:
     """Print the layers, shapes and parameters of RUN, of a config, or of the latest run."""
-    from rnnsent import runs
-
     changes = overrides(settings, data, epochs, seed)
     if name is not None:
         if run is not None:
             raise click.UsageError("give a RUN or --config, not both")
+        from rnnsent.configfile import load_config
         from rnnsent.experiment import summarize
 
-        click.echo(summarize(name, changes), nl=False)
+        _show(summarize(load_config(name, changes)), as_json)
         return
     if changes:
         raise click.UsageError("a run is as it is: --set and its short forms need --config")
-    opened = runs.open_run(run)
-    if run is None:
-        click.echo(f"run: {opened} (the latest)", err=True)
-    opened.verify(runs.SUMMARY)
-    click.echo(opened.file(runs.SUMMARY).read_text(encoding="utf-8"), nl=False)
+    from rnnsent.experiment import summarize_run
+
+    found = opened(run)
+    if as_json:
+        _show(summarize_run(found), as_json)
+        return
+    from rnnsent import runs
+
+    found.verify()
+    click.echo(found.file(runs.SUMMARY).read_text(encoding="utf-8"), nl=False)
+
+
+def _show(summary: Summary, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        click.echo(json.dumps({"layers": summary.layers, "parameters": summary.parameters}))
+    else:
+        click.echo(summary.text, nl=False)

@@ -42,11 +42,16 @@ def command(
     model; the test reviews are not looked at (see `rnnsent eval`).
     """
     import json
+    import logging
 
     from rnnsent import experiment
     from rnnsent.configfile import load_config
     from rnnsent.progress import download_progress, training_progress
 
+    if force and run_dir is None:
+        raise click.UsageError("--force replaces the run in --run-dir; without --run-dir every run is a new one")
+    if quiet:
+        logging.getLogger("rnnsent").setLevel(logging.WARNING)
     config = load_config(name, overrides(settings, data, epochs, seed, device, no_fallback))
     signal.signal(signal.SIGTERM, _terminated)
     with training_progress(config.training.epochs, quiet=quiet) as observer, download_progress() as progress:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from rnnsent.data.dataset import Dataset
 from rnnsent.data.download import Progress, download
 from rnnsent.data.npz import flatten, read_arrays
 from rnnsent.data.split import Split
-from rnnsent.errors import DataError, DataUnavailable
+from rnnsent.errors import DataError, DataUnavailable, count
 from rnnsent.files import sha256
 from rnnsent.vocabulary import FIRST_WORD, START, Vocabulary
 
@@ -47,9 +48,9 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
     file = _find("imdb.npz", path, allow_download, progress)
     digest = sha256(file)
     official = f"sha256:{digest}" == DIGESTS["imdb.npz"]
+    arrays = cached_arrays(f"imdb-3-{digest[:32]}", lambda: _parse(file))
     if not official:
         logger.info("%s is not Keras' own file (its SHA-256 differs): taken as a rebuilt one", file)
-    arrays = cached_arrays(f"imdb-2-{digest[:32]}", lambda: _parse(file))
     try:
         vocabulary = Vocabulary.from_word_index(_find("imdb_word_index.json", path, allow_download, progress), None)
     except DataUnavailable:
@@ -88,19 +89,27 @@ def _find(name: str, path: str | None, allow_download: bool, progress: Progress 
     if path is not None:
         file = _at(Path(path), name)
         if file.is_file():
+            _require_npz(file)
             return file
         if name == "imdb.npz":
             raise DataError(f"{file}: no such file; data.path names imdb.npz or the folder that holds it")
     for place in places(name):
         if place.is_file():
             return place
-    looked = ", ".join(str(place) for place in places(name))
+        if name == "imdb.npz" and place.parent == Path(os.environ.get("RNNSENT_DATA") or "/nowhere"):
+            logger.warning("RNNSENT_DATA=%s holds no imdb.npz", place.parent)
+    looked = " or ".join(str(place) for place in places(name))
     if not allow_download:
-        raise DataUnavailable(f"{name} is not in {looked}")
+        raise DataUnavailable(f"there is no {looked}")
     try:
         return download(BASE_URL + name, _keras_folder() / name, digest=DIGESTS[name], progress=progress)
     except DataUnavailable as error:
-        raise DataUnavailable(f"{name} is not in {looked}, and the download failed: {error}") from None
+        raise DataUnavailable(f"there is no {looked}, and the download failed: {error}") from None
+
+
+def _require_npz(file: Path) -> None:
+    if file.suffix not in (".npz", ".json") and not zipfile.is_zipfile(file):
+        raise DataError(f"{file}: not an imdb.npz, and rnnsent reads no other files of reviews yet")
 
 
 def _at(path: Path, name: str) -> Path:
@@ -118,16 +127,17 @@ def _parse(file: Path) -> Arrays:
         raw = read_arrays(file, (f"x_{part}", f"y_{part}"))
         ranks, offsets = flatten(raw.pop(f"x_{part}"), f"{file}: x_{part}")
         labels = raw[f"y_{part}"]
-        count = len(offsets) - 1
-        if count == 0:
+        reviews = len(offsets) - 1
+        if reviews == 0:
             raise DataError(f"{file}: x_{part} holds no reviews")
-        if labels.shape != (count,) or labels.dtype.kind not in "iub" or not np.isin(labels, (0, 1)).all():
-            raise DataError(f"{file}: y_{part} must hold one 0 or 1 for each of {count} reviews")
-        empty = int((np.diff(offsets) == 0).sum())
-        if empty:
-            logger.warning("%s: %d empty reviews in x_%s; each is read as its start token alone", file, empty, part)
+        if labels.shape != (reviews,) or labels.dtype.kind not in "iub" or not np.isin(labels, (0, 1)).all():
+            raise DataError(f"{file}: y_{part} must hold one 0 or 1 for each of {reviews} reviews")
+        empty = np.flatnonzero(np.diff(offsets) == 0)
+        if len(empty):
+            held = f"{count(len(empty), 'empty review')}, the first at index {empty[0]}"
+            raise DataError(f"{file}: x_{part} holds {held}; leave out what has no words, and its label")
         arrays[f"{part}_tokens"] = np.insert(ranks + np.int32(FIRST_WORD - 1), offsets[:-1], START)
-        arrays[f"{part}_offsets"] = offsets + np.arange(count + 1)
+        arrays[f"{part}_offsets"] = offsets + np.arange(reviews + 1)
         arrays[f"{part}_labels"] = labels.astype(np.int64)
     return arrays
 

@@ -47,7 +47,7 @@ def load_dataset(config: DataConfig, *, progress: Progress | None = None) -> Dat
         if config.fallback is None:
             raise DataUnavailable(f"{error}\n{WAYS_TO_IMDB}") from None
         logger.warning(
-            "THE IMDB REVIEWS ARE NOT HERE: %s\nTraining goes on with the built-in SAMPLE reviews; its figures say "
+            "THE IMDB REVIEWS ARE NOT HERE: %s\nGoing on with the built-in SAMPLE reviews; their figures say "
             "nothing about IMDB. --no-fallback makes this an error.\n%s",
             error,
             WAYS_TO_IMDB,
