@@ -231,7 +231,8 @@ class _AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
         weights = self.model.trainable_variables
         self._trained = [np.array(ops.convert_to_numpy(weight)) for weight in weights]
         for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
-            weight.assign(average)
+            # A copy: JAX gives the weights' memory away in each step, and the average must not go with it.
+            weight.assign(np.array(ops.convert_to_numpy(average)))
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if self._trained is not None:

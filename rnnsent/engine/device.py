@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rnnsent.errors import DeviceError
@@ -44,6 +44,8 @@ def start(asked: str = "auto") -> Device:
         if backend == "tensorflow":
             gpus = _tensorflow_gpus()
         elif backend == "jax":
+            with suppress(ImportError):
+                import tensorflow  # noqa: F401  # Keras does so sooner or later, where its lines would be seen
             gpus = _jax_gpus(asked)
         else:
             raise DeviceError(f"KERAS_BACKEND={backend}: rnnsent runs on tensorflow or jax")

@@ -1,0 +1,48 @@
+"""JAX instead of TensorFlow: the same commands, and one backend's run read by the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def rnnsent(backend: str, data: Path, *arguments: str) -> Any:
+    """Run a command in a process of its own, since a process has one backend; return what its JSON says."""
+    environment = os.environ | {"KERAS_BACKEND": backend, "RNNSENT_DATA": str(data)}
+    command = [sys.executable, "-m", "rnnsent", *arguments, "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "oneDNN" not in done.stderr and "absl" not in done.stderr
+    assert arguments[0] == "summary" or f"Keras on {backend}" in done.stderr
+    return json.loads(done.stdout)
+
+
+def probabilities(run: Path) -> list[float]:
+    rows = (run / "predictions-test.csv").read_text().splitlines()[1:]
+    return [float(row.rpartition(",")[2]) for row in rows]
+
+
+def test_jax_trains_a_run_that_tensorflow_judges_alike(tiny_imdb: Path, tiny_config: Path) -> None:
+    training = ["train", "--config", str(tiny_config), "--run-dir", "run", "--set", "training.ema=0.9"]
+    trained = rnnsent("jax", tiny_imdb, *training)
+    assert trained["epochs"] == 3
+    assert trained["engine"]["0:gru"]["path"] == "keras"
+    by_jax = rnnsent("jax", tiny_imdb, "eval", "run")
+    found = probabilities(Path("run"))
+    by_tensorflow = rnnsent("tensorflow", tiny_imdb, "eval", "run")
+    assert by_jax["n"] == by_tensorflow["n"] == len(found) == 120
+    np.testing.assert_allclose(found, probabilities(Path("run")), atol=1e-5)
+
+
+def test_a_backend_that_rnnsent_does_not_know(tiny_config: Path) -> None:
+    environment = os.environ | {"KERAS_BACKEND": "numpy"}
+    command = [sys.executable, "-m", "rnnsent", "summary", "--config", str(tiny_config)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "KERAS_BACKEND=numpy: rnnsent runs on tensorflow or jax" in done.stderr
