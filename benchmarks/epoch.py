@@ -28,7 +28,8 @@ from rnnsent.data.dataset import partition
 from rnnsent.data.sources import load_dataset
 from rnnsent.engine import kernel
 from rnnsent.engine.feed import keras_batches
-from rnnsent.prediction import model_for, predict
+from rnnsent.models import model_for, weights_of
+from rnnsent.prediction import load_predictor
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 FORMS = {"rnnsent, the notebook's form": "notebook", "rnnsent, masked and bucketed": "post"}
@@ -69,7 +70,7 @@ def rnnsent_runs(config: Config, parts: Any) -> tuple[Timed, Timed]:
     batches = Batches.from_config(parts.train, config, shuffle=True)
     return (
         lambda: model.fit(keras_batches(batches), verbose=0, shuffle=False),
-        lambda: predict(model, parts.test, config),
+        lambda: load_predictor(config, weights_of(model))(parts.test),
     )
 
 

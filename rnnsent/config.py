@@ -104,6 +104,18 @@ class ModelConfig(Section):
         True, description="The output layer. false: the model ends before it; it can be summarized but not trained."
     )
 
+    @property
+    def layer_names(self) -> list[str]:
+        """The names of the recurrent layers, as Keras would choose them: lstm, lstm_1, bidirectional_gru, …"""
+        stems = [f"bidirectional_{layer.cell}" if layer.bidirectional else layer.cell for layer in self.recurrent]
+        repeats = [stems[:index].count(stem) for index, stem in enumerate(stems)]
+        return [f"{stem}_{repeat}" if repeat else stem for stem, repeat in zip(stems, repeats, strict=True)]
+
+    def returns_sequence(self, index: int) -> bool:
+        """Return whether recurrent layer `index` hands on all states, which the next layer and the poolings need."""
+        inside = index < len(self.recurrent) - 1
+        return inside or self.pooling != "last" or bool(self.recurrent[index].return_sequences)
+
 
 class ScheduleConfig(Section):
     """How the learning rate moves during training."""

@@ -22,9 +22,10 @@ from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.statistics import embedding_rows
 from rnnsent.engine.device import Device, start
-from rnnsent.engine.paths import NATIVE, LayerPath, choose
+from rnnsent.engine.paths import NATIVE, choose, describe
 from rnnsent.errors import ConfigError, Interrupted, Problem, RunError
 from rnnsent.interruption import HeldSignals
+from rnnsent.prediction import load_predictor
 from rnnsent.runs import RunDirectory
 
 logger = logging.getLogger(__name__)
@@ -90,12 +91,11 @@ def _train_into(
     device = start(config.training.device)
     tell(f"device: {device}")
     paths = choose(resolved, device)
-    tell(describe_paths(paths))
+    tell(describe(paths))
 
     # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
     from rnnsent.keeper import Keeper
-    from rnnsent.models import set_weights, summary_text, weights_of
-    from rnnsent.prediction import model_for, predict
+    from rnnsent.models import model_for, summary_text, weights_of
     from rnnsent.training import fit
 
     model = model_for(
@@ -127,8 +127,7 @@ def _train_into(
         stopped = keeper.close_early(interruption)
 
     with HeldSignals("the run is being completed, in seconds; once more leaves it unfinished") as signals:
-        set_weights(model, weights_of(plain))
-        probabilities = predict(model, parts.validation, resolved)
+        probabilities = load_predictor(resolved, weights_of(plain))(parts.validation)
         facts = {
             "data": _data_facts(dataset, config),
             "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in paths},
@@ -166,8 +165,12 @@ class Judged:
     source: str
 
 
-def judge(run: RunDirectory, split: str, *, device: str = "auto", tell: Tell = lambda line: None) -> Judged:
+def judge(
+    run: RunDirectory, split: str, *, backend: str = "auto", device: str = "auto", tell: Tell = lambda line: None
+) -> Judged:
     """Judge a finished run on "test" or "validation", and write the result into the run.
+
+    `backend` and `device` are those of `prediction.load_predictor`.
 
     Raises:
         RunError: if the run is unfinished or one of the files needed was changed.
@@ -181,17 +184,12 @@ def judge(run: RunDirectory, split: str, *, device: str = "auto", tell: Tell = l
     dataset = load_dataset(config.data.model_copy(update={"fallback": None}))
     parts = partition(dataset, config.data)
     _warn_of_other_data(recorded, dataset, tell)
-    chosen = start(device)
-    tell(f"device: {chosen}")
-    paths = choose(config, chosen)
-    tell(describe_paths(paths))
-
-    from rnnsent.prediction import predict, rebuild_model
+    predictor = load_predictor(config, weights, backend=backend, device=device)
+    tell(f"backend: {predictor}")
 
     reviews = parts.test if split == "test" else parts.validation
-    model = rebuild_model(config, weights, native=[layer.path == NATIVE for layer in paths])
     started = time.perf_counter()
-    probabilities = predict(model, reviews, config)
+    probabilities = predictor(reviews)
     seconds = time.perf_counter() - started
     evaluation = metrics.evaluate(reviews.labels, probabilities)
     values = evaluation.to_dict()
@@ -221,8 +219,7 @@ def summarize(config: Config) -> Summary:
     rows = config.data.num_words or embedding_rows(load_dataset(config.data), None)
     start("cpu")
 
-    from rnnsent.models import layer_facts, summary_text
-    from rnnsent.prediction import model_for
+    from rnnsent.models import layer_facts, model_for, summary_text
 
     model = model_for(config, num_words=rows)
     return Summary(summary_text(model), layer_facts(model), int(model.count_params()))
@@ -237,8 +234,7 @@ def summarize_run(run: RunDirectory) -> Summary:
     run.verify()
     start("cpu")
 
-    from rnnsent.models import layer_facts
-    from rnnsent.prediction import rebuild_model
+    from rnnsent.models import layer_facts, rebuild_model
 
     model = rebuild_model(load_config(str(run.file(runs.CONFIG))), load_weights(run))
     text = run.file(runs.SUMMARY).read_text(encoding="utf-8")
@@ -262,11 +258,6 @@ def describe_data(dataset: Dataset, parts: Partition) -> str:
     """Return one line about the reviews in use."""
     counts = f"{len(parts.train):,} to train on, {len(parts.validation):,} to validate, {len(parts.test):,} to test"
     return f"data: {dataset.source}, {counts}"
-
-
-def describe_paths(paths: Sequence[LayerPath]) -> str:
-    """Return one line about how the recurrent layers run."""
-    return "engine: " + ", ".join(str(layer) for layer in paths)
 
 
 def _batches(split: Any, config: Config, device: Device, *, shuffle: bool) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from rnnsent.config import ModelConfig, RecurrentConfig
+from rnnsent.config import Config, ModelConfig, RecurrentConfig
 from rnnsent.errors import RunError
 from rnnsent.vocabulary import PAD
 
@@ -46,14 +46,11 @@ def build_model(
     """
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    pooled = config.pooling != "last"
     trunk: list[Any] = [
         layers.Embedding(num_words, config.embedding_dim, mask_zero=masked, dtype=precision, name="embedding")
     ]
-    names = _layer_names(config)
-    last = len(config.recurrent) - 1
-    for index, (name, layer) in enumerate(zip(names, config.recurrent, strict=True)):
-        sequences = index < last or pooled or bool(layer.return_sequences)
+    for index, (name, layer) in enumerate(zip(config.layer_names, config.recurrent, strict=True)):
+        sequences = config.returns_sequence(index)
         trunk.append(_recurrent(layer, name, sequences, precision, cudnn=right_padded or not masked))
     if any(native):
         from rnnsent.engine.native_layer import accelerated  # needs TensorFlow
@@ -66,15 +63,46 @@ def build_model(
     return keras.Sequential([_tokens(), *trunk, *_top(config, precision)], name="rnnsent")
 
 
+def model_for(
+    config: Config,
+    *,
+    num_words: int,
+    precision: str = "float32",
+    seed: int | None = None,
+    native: Sequence[bool] = (),
+) -> keras.Model:
+    """Build the network that `config` describes, with the masking that its padding asks for; see `build_model`."""
+    return build_model(
+        config.model,
+        num_words=num_words,
+        masked=config.data.padding != "notebook",
+        right_padded=config.data.padding == "post",
+        precision=precision,
+        seed=seed,
+        native=native,
+    )
+
+
+def rebuild_model(
+    config: Config,
+    weights: Mapping[str, NDArray[np.float32]],
+    *,
+    precision: str = "float32",
+    native: Sequence[bool] = (),
+) -> keras.Model:
+    """Return the network of a run: built from its config, filled with its weights.
+
+    Raises:
+        RunError: if the weights are not those of the config.
+    """
+    rows = weights["embedding/embeddings"].shape[0] if "embedding/embeddings" in weights else 1
+    model = model_for(config, num_words=rows, precision=precision, native=native)
+    set_weights(model, weights)
+    return model
+
+
 def _tokens() -> Any:
     return keras.Input((None,), dtype="int32", name="tokens")
-
-
-def _layer_names(config: ModelConfig) -> list[str]:
-    """Name the layers as Keras would: lstm, lstm_1, …, independent of what was built before in this process."""
-    stems = [f"bidirectional_{layer.cell}" if layer.bidirectional else layer.cell for layer in config.recurrent]
-    repeats = [stems[:index].count(stem) for index, stem in enumerate(stems)]
-    return [f"{stem}_{repeat}" if repeat else stem for stem, repeat in zip(stems, repeats, strict=True)]
 
 
 def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: str, cudnn: bool) -> Any:

@@ -1,68 +1,139 @@
-"""Reviews → probabilities, in the order of the reviews."""
+"""Reviews → probabilities, in the order of the reviews, by one of three backends that agree to 1e-5.
+
+native: `inference` on the C kernel, without Keras. numpy: `inference` on the NumPy reference. keras: the model in
+Keras, on a CPU or a GPU.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.data.split import Split
-from rnnsent.engine.feed import keras_batches
-from rnnsent.models import build_model, set_weights
+from rnnsent.engine import kernel
+from rnnsent.engine.paths import NATIVE, choose, describe
+from rnnsent.errors import ConfigError, Problem
+from rnnsent.inference import Network, Weights, runs_on_kernel
 
-Weights = dict[str, NDArray[np.float32]]
+Floats = NDArray[np.float32]
 
-PREDICTED_TOKENS = 2**18  # in a batch, padding included: nothing is kept for gradients, and fewer calls cost less
+BACKENDS = ("auto", "native", "numpy", "keras")
+
+# In a batch, padding included. Nothing is kept for gradients, so batches are large: fewer calls cost less.
+PREDICTED_TOKENS = 2**18
 PREDICTED_REVIEWS = 4096
 
 
-def rebuild_model(
-    config: Config, weights: Weights, *, precision: str = "float32", native: Sequence[bool] = ()
-) -> keras.Model:
-    """Return the network of a run: built from its config, filled with its weights.
+@dataclass(frozen=True)
+class Predictor:
+    """A network with its weights, ready to predict.
+
+    Attributes:
+        backend: "native", "numpy" or "keras".
+        because: for people: why that one, and on what it runs.
+        config: of the run.
+        compute: batches → probabilities of label 1, float32, in the order of the batches.
+    """
+
+    backend: str
+    because: str
+    config: Config
+    compute: Callable[[Batches], Floats]
+
+    def __str__(self) -> str:
+        return f"{self.backend} ({self.because})"
+
+    def __call__(self, split: Split) -> Floats:
+        """Return the probability of label 1 for each review of `split`, float32 (reviews,), in its order."""
+        if not len(split):
+            return np.empty(0, np.float32)
+        batches = replace(
+            Batches.from_config(split, self.config, shuffle=False),
+            batch_size=PREDICTED_REVIEWS,
+            batch_tokens=PREDICTED_TOKENS,
+        )
+        if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
+            batches = replace(batches, side="post")  # masked: on which side the padding is changes nothing
+        probabilities = np.empty(len(split), np.float32)
+        probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
+        return probabilities
+
+
+def load_predictor(config: Config, weights: Weights, *, backend: str = "auto", device: str = "auto") -> Predictor:
+    """Return what predicts with the network of a run.
+
+    Args:
+        config: of the run.
+        weights: arrays by name, as in weights.npz.
+        backend: one of BACKENDS. auto is the native kernel where it can run the whole network and no GPU was asked
+            for, else Keras.
+        device: "auto", "cpu", "gpu" or "gpu:N"; the first three are the same to native and numpy, which use the CPU.
 
     Raises:
+        ConfigError: if the backend cannot run this network here, or not on this device.
+        DeviceError: if a GPU was asked for that is not there.
         RunError: if the weights are not those of the config.
     """
-    rows = weights["embedding/embeddings"].shape[0] if "embedding/embeddings" in weights else 1
-    model = model_for(config, num_words=rows, precision=precision, native=native)
-    set_weights(model, weights)
-    return model
+    hindrance = _no_native(config, device)
+    if backend == "native" and hindrance:
+        raise ConfigError([Problem("", "backend", f"must be keras or numpy here: {hindrance}", "native")])
+    if backend == "numpy" and device.startswith("gpu"):
+        raise ConfigError([Problem("", "backend", f"must be keras on {device}", "numpy")])
+    if backend == "keras" or (backend == "auto" and hindrance):
+        return _on_keras(config, weights, device, "" if backend == "keras" else hindrance)
+    network = Network(config, weights, native=backend != "numpy")
+    if backend == "numpy":
+        return Predictor("numpy", "asked for", config, _by_network(network))
+    reason = f"{kernel.level()}, {kernel.default_threads()} threads, without Keras"
+    return Predictor("native", reason, config, _by_network(network))
 
 
-def model_for(
-    config: Config,
-    *,
-    num_words: int,
-    precision: str = "float32",
-    seed: int | None = None,
-    native: Sequence[bool] = (),
-) -> keras.Model:
-    """Build the network that `config` describes, with the masking that its padding asks for."""
-    return build_model(
-        config.model,
-        num_words=num_words,
-        masked=config.data.padding != "notebook",
-        right_padded=config.data.padding == "post",
-        precision=precision,
-        seed=seed,
-        native=native,
-    )
+def _no_native(config: Config, device: str) -> str:
+    """Return what keeps a network from the native kernel, empty if nothing does."""
+    if device.startswith("gpu"):
+        return f"device: {device}"
+    if config.training.engine == "stock":
+        return "training.engine: stock"
+    if not kernel.available():
+        return "the native kernel was not built; see docs/architecture.md"
+    for index, layer in enumerate(config.model.recurrent):
+        if not runs_on_kernel(layer):
+            what = "reset_after: false" if layer.activation == "tanh" else f"activation: {layer.activation}"
+            return f"the native kernel does not run model.recurrent.{index}, {what}"
+    return ""
 
 
-def predict(model: keras.Model, split: Split, config: Config) -> NDArray[np.float32]:
-    """Return the probability of label 1 for each review of `split`, float32 (reviews,), in its order."""
-    batches = replace(
-        Batches.from_config(split, config, shuffle=False),
-        batch_size=PREDICTED_REVIEWS,
-        batch_tokens=PREDICTED_TOKENS,
-    )
-    predicted = model.predict(keras_batches(batches), verbose=0)
-    probabilities = np.empty(len(split), np.float32)
-    probabilities[np.concatenate(batches.order(0))] = predicted[:, 0]
-    return probabilities
+def _by_network(network: Network) -> Callable[[Batches], Floats]:
+    def compute(batches: Batches) -> Floats:
+        return np.concatenate([network.probabilities(ids) for ids, _ in batches.epoch(0)])
+
+    return compute
+
+
+def _on_keras(config: Config, weights: Weights, device: str, because: str) -> Predictor:
+    from rnnsent.engine.device import start
+
+    chosen = start(device)
+    paths = choose(config, chosen)
+    from rnnsent.models import rebuild_model
+
+    model = rebuild_model(config, weights, native=[layer.path == NATIVE for layer in paths])
+    reason = ", ".join(part for part in (because, f"on {chosen}", describe(paths)) if part)
+    return Predictor("keras", reason, config, by_model(model))
+
+
+def by_model(model: Any) -> Callable[[Batches], Floats]:
+    """Return what computes the probabilities of batches with a Keras model."""
+    from rnnsent.engine.feed import keras_batches
+
+    def compute(batches: Batches) -> Floats:
+        found: Floats = model.predict(keras_batches(batches), verbose=0)[:, 0]
+        return found
+
+    return compute

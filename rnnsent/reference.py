@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Array = NDArray[np.floating[Any]]
+from rnnsent.activations import ACTIVATIONS, Activation, Array, sigmoid, softmax
+
 Mask = NDArray[np.bool_]
 Tokens = NDArray[np.integer[Any]]
 State = tuple[Array, ...]
@@ -55,48 +56,25 @@ class Pass(NamedTuple):
     states: State
 
 
-def sigmoid(x: Array) -> Array:
-    """Return the logistic function of `x`, of any shape."""
-    # Below -80 the result is held at 2e-35, so that exp cannot overflow in float32.
-    probability: Array = 1 / (1 + np.exp(np.minimum(-x, 80)))
-    return probability
-
-
-def softmax(x: Array) -> Array:
-    """Return the softmax of `x` over its last axis."""
-    exponential: Array = np.exp(x - x.max(axis=-1, keepdims=True))
-    exponential /= exponential.sum(axis=-1, keepdims=True)
-    return exponential
-
-
-ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
-    "linear": lambda x: x,
-    "sigmoid": sigmoid,
-    "softmax": softmax,
-    "tanh": np.tanh,
-    "relu": lambda x: np.maximum(x, 0),
-}
-
-
-def _simple_rnn_step(projected: Array, state: State, weights: RecurrentWeights) -> State:
+def _simple_rnn_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """tanh(x W + h U + b) (Elman 1990, "Finding Structure in Time")."""
     (hidden,) = state
-    return (np.tanh(projected + hidden @ weights.recurrent_kernel),)
+    return (activation(projected + hidden @ weights.recurrent_kernel),)
 
 
-def _lstm_step(projected: Array, state: State, weights: RecurrentWeights) -> State:
+def _lstm_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """Gates in the order i, f, c, o (Hochreiter & Schmidhuber 1997; the forget gate: Gers et al. 2000)."""
     hidden, carry = state
     units = hidden.shape[-1]
     gates = projected + hidden @ weights.recurrent_kernel
     # One sigmoid over all four blocks costs less than three calls, although the candidate has no use for it.
     opened = sigmoid(gates)
-    candidate = np.tanh(gates[:, 2 * units : 3 * units])
+    candidate = activation(gates[:, 2 * units : 3 * units])
     carry = opened[:, units : 2 * units] * carry + opened[:, :units] * candidate
-    return opened[:, 3 * units :] * np.tanh(carry), carry
+    return opened[:, 3 * units :] * activation(carry), carry
 
 
-def _gru_step(projected: Array, state: State, weights: RecurrentWeights) -> State:
+def _gru_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """Gates in the order z, r, h; the reset gate works after the product, the default of Keras and what cuDNN has."""
     (hidden,) = state
     units = hidden.shape[-1]
@@ -105,25 +83,25 @@ def _gru_step(projected: Array, state: State, weights: RecurrentWeights) -> Stat
         # The reset gate multiplies this bias, so it cannot join the input's bias outside of the loop.
         recurrent += weights.bias[1]
     opened = sigmoid(projected[:, : 2 * units] + recurrent[:, : 2 * units])
-    candidate = np.tanh(projected[:, 2 * units :] + opened[:, units:] * recurrent[:, 2 * units :])
+    candidate = activation(projected[:, 2 * units :] + opened[:, units:] * recurrent[:, 2 * units :])
     return (opened[:, :units] * hidden + (1 - opened[:, :units]) * candidate,)
 
 
-def _gru_reset_before_step(projected: Array, state: State, weights: RecurrentWeights) -> State:
+def _gru_reset_before_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """Gates in the order z, r, h; the reset gate works before the product, as published (Cho et al. 2014)."""
     (hidden,) = state
     units = hidden.shape[-1]
     opened = sigmoid(projected[:, : 2 * units] + hidden @ weights.recurrent_kernel[:, : 2 * units])
     reset = opened[:, units:] * hidden
-    candidate = np.tanh(projected[:, 2 * units :] + reset @ weights.recurrent_kernel[:, 2 * units :])
+    candidate = activation(projected[:, 2 * units :] + reset @ weights.recurrent_kernel[:, 2 * units :])
     return (opened[:, :units] * hidden + (1 - opened[:, :units]) * candidate,)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A recurrent cell: `step` maps (x W + b, states, weights) to the new states, the first of which is the output."""
+    """A recurrent cell; `step` maps (x W + b, states, weights, activation) to new states, the output first."""
 
-    step: Callable[[Array, State, RecurrentWeights], State]
+    step: Callable[[Array, State, RecurrentWeights, Activation], State]
     gates: int
     states: int = 1
     recurrent_bias: bool = False
@@ -142,6 +120,7 @@ def recurrent(
     inputs: Array,
     weights: RecurrentWeights,
     *,
+    activation: str = "tanh",
     mask: Mask | None = None,
     initial_state: Sequence[Array] | None = None,
     return_sequences: bool = False,
@@ -156,6 +135,7 @@ def recurrent(
         cell: A name in `CELLS`; "gru" is Keras' default form, "gru_reset_before" the one with `reset_after=False`.
         inputs: (batch, timesteps, features).
         weights: In Keras' layout.
+        activation: Of the candidate state (and, in an LSTM, of the carry on its way out), a name in `ACTIVATIONS`.
         mask: (batch, timesteps), True where a step counts.
         initial_state: One (batch, units) array for each state of the cell (LSTM: hidden, carry); zeros if None.
         return_sequences: Return the outputs of all steps instead of the last one.
@@ -166,7 +146,7 @@ def recurrent(
         `output`, (batch, units) or (batch, timesteps, units), and the final `states`.
 
     Raises:
-        KeyError: If `cell` is unknown.
+        KeyError: If `cell` or `activation` is unknown.
         ValueError: If a shape or the dtype of `inputs` does not fit.
     """
     kind = CELLS[cell]
@@ -182,7 +162,7 @@ def recurrent(
     # The output starts at zero even where an initial state is given: masked steps carry that one unseen.
     outputs, output = [], zeros
     for step_input, active in zip(projected, mask.T[:, :, np.newaxis], strict=True):
-        previous, state = state, kind.step(step_input, state, weights)
+        previous, state = state, kind.step(step_input, state, weights, ACTIVATIONS[activation])
         if active.all():
             output = state[0]
         else:
@@ -228,7 +208,13 @@ def _check(
 
 
 def bidirectional(
-    cell: str, inputs: Array, weights: BidirectionalWeights, *, mask: Mask | None = None, return_sequences: bool = False
+    cell: str,
+    inputs: Array,
+    weights: BidirectionalWeights,
+    *,
+    activation: str = "tanh",
+    mask: Mask | None = None,
+    return_sequences: bool = False,
 ) -> Array:
     """Run a layer in both directions and concatenate, as `keras.layers.Bidirectional` does (Schuster & Paliwal 1997).
 
@@ -237,9 +223,17 @@ def bidirectional(
     The forward half comes first: (batch, 2 * units) or (batch, timesteps, 2 * units).
     """
     # Keras forces zeros at masked steps inside of Bidirectional, whenever it returns sequences.
-    run = partial(recurrent, cell, inputs, return_sequences=return_sequences, zero_output_for_mask=return_sequences)
-    forward = run(weights.forward, mask=mask).output
-    backward = run(weights.backward, mask=mask, go_backwards=True).output
+    run = partial(
+        recurrent,
+        cell,
+        inputs,
+        activation=activation,
+        mask=mask,
+        return_sequences=return_sequences,
+        zero_output_for_mask=return_sequences,
+    )
+    forward = run(weights.forward).output
+    backward = run(weights.backward, go_backwards=True).output
     return np.concatenate([forward, backward[:, ::-1] if return_sequences else backward], axis=-1)
 
 

@@ -33,9 +33,9 @@ def test_jax_trains_a_run_that_tensorflow_judges_alike(tiny_imdb: Path, tiny_con
     trained = rnnsent("jax", tiny_imdb, *training)
     assert trained["epochs"] == 3
     assert trained["engine"]["0:gru"]["path"] == "keras"
-    by_jax = rnnsent("jax", tiny_imdb, "eval", "run")
+    by_jax = rnnsent("jax", tiny_imdb, "eval", "run", "--backend", "keras")
     found = probabilities(Path("run"))
-    by_tensorflow = rnnsent("tensorflow", tiny_imdb, "eval", "run")
+    by_tensorflow = rnnsent("tensorflow", tiny_imdb, "eval", "run", "--backend", "keras")
     assert by_jax["n"] == by_tensorflow["n"] == len(found) == 120
     np.testing.assert_allclose(found, probabilities(Path("run")), atol=1e-5)
 

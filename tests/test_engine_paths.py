@@ -103,5 +103,8 @@ def test_the_choice_is_said_and_recorded(tiny_imdb: Path, tiny_config: Path, mon
         assert metrics["engine"]["0:gru"]["path"] == path and metrics["engine"]["0:gru"]["because"]
         losses[engine] = metrics["validation"]["log_loss"]["value"]
         judged = rnnsent("eval", engine, "--device", "cpu")
-        assert judged.exit_code == 0 and f"engine: 0:gru on {path} (" in judged.stderr
+        backend = {"auto": "native (", "stock": "keras (training.engine: stock"}[engine]
+        assert judged.exit_code == 0 and f"backend: {backend}" in judged.stderr
+        by_keras = rnnsent("eval", engine, "--device", "cpu", "--backend", "keras")
+        assert by_keras.exit_code == 0 and f"engine: 0:gru on {path} (" in by_keras.stderr
     assert losses["auto"] == pytest.approx(losses["stock"], abs=1e-4)

@@ -13,8 +13,7 @@ from rnnsent import reference
 from rnnsent.config import Config, ModelConfig
 from rnnsent.configfile import load_config, parse_config
 from rnnsent.errors import RunError
-from rnnsent.models import build_model, set_weights, weights_of
-from rnnsent.prediction import model_for
+from rnnsent.models import build_model, model_for, rebuild_model, set_weights, weights_of
 
 RNG = np.random.default_rng(0)
 CELLS = ("simple_rnn", "lstm", "gru")
@@ -224,3 +223,28 @@ def test_saved_models_load_in_plain_keras(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", PLAIN, *expected], check=True, capture_output=True)
     for pooling, value in expected.items():
         np.testing.assert_allclose(np.load(f"{pooling}.npy"), value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_rebuilt_model_is_the_same_in_float32() -> None:
+    config = parse_config(
+        "model: {recurrent: [{cell: simple_rnn}], pooling: mean_max}\ntraining: {precision: mixed_bfloat16}", "test"
+    )
+    trained = model_for(config, num_words=20, seed=3)
+    rebuilt = rebuild_model(config, weights_of(trained))
+    ids = tokens()
+    np.testing.assert_array_equal(rebuilt(ids), trained(ids))
+
+
+def test_weights_of_another_config_are_refused() -> None:
+    config, other = (parse_config(f"model: {{recurrent: [{{cell: gru, units: {n}}}]}}", "test") for n in (8, 9))
+    weights = weights_of(model_for(config, num_words=60))
+    with pytest.raises(RunError, match="the weights do not belong to this config: gru"):
+        rebuild_model(other, weights)
+    with pytest.raises(RunError, match="differ in embedding/embeddings"):
+        rebuild_model(config, {name: value for name, value in weights.items() if name != "embedding/embeddings"})
+
+
+def test_the_embedding_has_as_many_rows_as_the_weights() -> None:
+    config = parse_config("model: {recurrent: [{cell: gru}]}", "test")
+    model = rebuild_model(config, weights_of(model_for(config, num_words=77)))
+    assert model.get_layer("embedding").input_dim == 77

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-
+import click
 import keras
 import numpy as np
 import pytest
@@ -9,9 +8,10 @@ import pytest
 from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.data.split import Split
-from rnnsent.errors import RunError
-from rnnsent.models import weights_of
-from rnnsent.prediction import model_for, predict, rebuild_model
+from rnnsent.engine import kernel
+from rnnsent.errors import ConfigError
+from rnnsent.models import model_for, weights_of
+from rnnsent.prediction import BACKENDS, load_predictor
 from tests.conftest import TINY_CONFIG
 
 
@@ -27,41 +27,68 @@ def split() -> Split:
     return Split.from_sequences([rng.integers(4, 60, rng.integers(1, 30)).tolist() for _ in range(300)], [0, 1] * 150)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "settings",
     [
         [],
         ["training.bucketing=false"],
         ["data.padding=pre", "model.pooling=max"],
+        ["data.padding=pre", "model.recurrent=[{cell: gru, bidirectional: true}, {cell: lstm}]"],
         ["data.padding=notebook"],
     ],
-    ids=["bucketed", "in order", "padded before", "notebook"],
+    ids=["bucketed", "in order", "padded before", "padded before, last", "notebook"],
 )
-def test_probabilities_come_in_the_order_of_the_reviews(settings: list[str], split: Split) -> None:
+def test_probabilities_come_in_the_order_of_the_reviews(settings: list[str], backend: str, split: Split) -> None:
+    if backend == "native" and not kernel.available():
+        pytest.skip("the native kernel was not built: no C compiler?")
     chosen = config(*settings)
     model = model_for(chosen, num_words=60, seed=0)
-    found = predict(model, split, chosen)
+    predictor = load_predictor(chosen, weights_of(model), backend=backend)
+    assert backend in ("auto", predictor.backend) and str(predictor).startswith(predictor.backend)
+    found = predictor(split)
     rows = split.padded(np.arange(len(split)), 30, "post" if chosen.data.padding == "post" else "pre")
     expected = keras.ops.convert_to_numpy(model(rows))[:, 0]
-    assert found.dtype == np.float32 and found.std() > 0.01
+    assert found.dtype == np.float32 and found.std() > 1e-4
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_a_rebuilt_model_predicts_the_same(split: Split) -> None:
-    chosen = config("training.precision=mixed_bfloat16", "model.pooling=mean_max")
-    trained = model_for(chosen, num_words=60, seed=3)
-    rebuilt = rebuild_model(chosen, weights_of(trained))
-    np.testing.assert_array_equal(predict(rebuilt, split, chosen), predict(trained, split, chosen))
+def test_no_reviews_have_no_probabilities(split: Split) -> None:
+    nothing = split.take(np.array([], np.int64))
+    found = load_predictor(config(), weights_of(model_for(config(), num_words=60)))(nothing)
+    assert found.shape == (0,) and found.dtype == np.float32
 
 
-def test_weights_of_another_config_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("settings", "because"),
+    [
+        (["training.engine=stock"], "training.engine: stock"),
+        (["model.recurrent=[{cell: lstm, activation: relu}]"], "does not run model.recurrent.0, activation: relu"),
+        (["model.recurrent=[{cell: gru, reset_after: false}]"], "model.recurrent.0, reset_after: false"),
+    ],
+)
+def test_what_the_kernel_does_not_run_is_left_to_keras(settings: list[str], because: str, split: Split) -> None:
+    chosen = config(*settings)
+    weights = weights_of(model_for(chosen, num_words=60, seed=0))
+    predictor = load_predictor(chosen, weights)
+    assert predictor.backend == "keras"
+    if kernel.available():
+        assert because in predictor.because
+    by_numpy = load_predictor(chosen, weights, backend="numpy")
+    np.testing.assert_allclose(by_numpy(split), predictor(split), rtol=0, atol=1e-5)
+    with pytest.raises(ConfigError, match="backend: must be keras or numpy here"):
+        load_predictor(chosen, weights, backend="native")
+
+
+def test_a_gpu_is_for_keras(split: Split) -> None:
     weights = weights_of(model_for(config(), num_words=60))
-    with pytest.raises(RunError, match="the weights do not belong to this config: simple_rnn"):
-        rebuild_model(config("model.recurrent=[{cell: simple_rnn, units: 9}]"), weights)
-    with pytest.raises(RunError, match="differ in embedding/embeddings"):
-        rebuild_model(config(), {name: value for name, value in weights.items() if name != "embedding/embeddings"})
+    for backend in ("native", "numpy"):
+        with pytest.raises(ConfigError, match="backend: must be keras"):
+            load_predictor(config(), weights, backend=backend, device="gpu")
 
 
-def test_the_embedding_has_as_many_rows_as_the_weights(tmp_path: Path) -> None:
-    model = rebuild_model(config(), weights_of(model_for(config(), num_words=77)))
-    assert model.get_layer("embedding").input_dim == 77
+def test_the_command_line_offers_all_backends() -> None:
+    from rnnsent.commands.eval import command
+
+    (option,) = (option for option in command.params if option.name == "backend")
+    assert isinstance(option.type, click.Choice) and tuple(option.type.choices) == BACKENDS

@@ -16,8 +16,8 @@ from rnnsent.data import imdb
 from rnnsent.data.dataset import Partition, partition
 from rnnsent.data.split import Split
 from rnnsent.errors import ConfigError, DataError, TrainingError
-from rnnsent.models import weights_of
-from rnnsent.prediction import model_for, predict
+from rnnsent.models import model_for, weights_of
+from rnnsent.prediction import Predictor, by_model, load_predictor
 from rnnsent.training import EpochFacts, StepFacts, TrainingResult, WarmupDecay, class_weights, fit
 from tests.conftest import TINY_CONFIG
 
@@ -66,7 +66,7 @@ def test_each_cell_learns_and_every_weight_moves(parts: Partition, cell: str) ->
     before = weights_of(model_for(chosen, num_words=60, seed=0))
     model, result = train(parts, chosen)
     assert result.history[-1].loss < 0.7 * result.history[0].loss
-    assert ((predict(model, parts.test, chosen) > 0.5) == parts.test.labels).mean() > 0.9
+    assert ((load_predictor(chosen, weights_of(model))(parts.test) > 0.5) == parts.test.labels).mean() > 0.9
     for name, value in weights_of(model).items():
         assert not np.array_equal(value, before[name]), name
 
@@ -161,7 +161,7 @@ def test_class_weights_move_the_predictions(parts: Partition) -> None:
     for weight in (0.05, 20.0):
         weights = f"training.class_weights={{negative: 1.0, positive: {weight}}}"
         model, _ = train_small(parts, weights, "training.epochs=6")
-        means.append(predict(model, parts.test, config()).mean())
+        means.append(Predictor("keras", "asked for", config(), by_model(model))(parts.test).mean())
     assert means[0] < 0.4 < 0.6 < means[1]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import json_option, opened, run_argument
+from rnnsent.commands.options import backend_option, device_option, json_option, opened, run_argument
 
 if TYPE_CHECKING:
     from rnnsent.experiment import Judged
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 @click.command(name="eval")
 @run_argument
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
-@click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, gpu or gpu:N.")
+@backend_option
+@device_option
 @json_option
-def command(run: Path | None, split: str, device: str, as_json: bool) -> None:
+def command(run: Path | None, split: str, backend: str, device: str, as_json: bool) -> None:
     """Judge a finished RUN; without RUN, the latest one.
 
     Every figure has a 95 % interval. The result is written into the run.
@@ -29,7 +31,8 @@ def command(run: Path | None, split: str, device: str, as_json: bool) -> None:
     from rnnsent import experiment
 
     found = opened(run)
-    judged = experiment.judge(found, split, device=device, tell=lambda line: click.echo(line, err=True))
+    tell = partial(click.echo, err=True)
+    judged = experiment.judge(found, split, backend=backend, device=device, tell=tell)
     if as_json:
         click.echo(json.dumps({"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}))
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,6 +44,22 @@ class _RunPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+def _device(context: click.Context, option: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|gpu|gpu:\d+", value):
+        raise click.BadParameter(f"{value!r} is not auto, cpu, gpu or gpu:N")
+    return value
+
+
+device_option = click.option(
+    "--device", default="auto", metavar="DEVICE", callback=_device, help="auto, cpu, gpu or gpu:N; a GPU needs keras."
+)
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(["auto", "native", "numpy", "keras"]),  # prediction.BACKENDS, which is slow to import
+    default="auto",
+    show_default=True,
+    help="What computes: the native kernel, NumPy or Keras.",
+)
 run_argument = click.argument("run", type=_RunPath(path_type=Path), required=False)
 
 

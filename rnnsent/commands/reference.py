@@ -35,7 +35,8 @@ def toy_pass(timesteps: int, input_features: int, output_features: int, seed: in
     """Run the pass: the shapes under the notebook's names, the shape it got by concatenating, and the final state."""
     import numpy as np
 
-    from rnnsent.reference import Array, simple_rnn_pass
+    from rnnsent.activations import Array
+    from rnnsent.reference import simple_rnn_pass
 
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {

@@ -82,9 +82,10 @@ class Split:
     def padded(self, index: NDArray[np.int64], length: int, side: Literal["pre", "post"]) -> Ids:
         """Return the reviews at `index` padded on one side, int32 (len(index), length)."""
         batch = np.full((len(index), length), PAD, np.int32)
+        tokens = np.asarray(self.tokens)  # slices of a plain array cost half of what those of a memory map do
         for row, start, size in zip(batch, self.starts[index].tolist(), self.lengths[index].tolist(), strict=True):
             words = slice(length - size, length) if side == "pre" else slice(0, size)
-            row[words] = self.tokens[start : start + size]
+            row[words] = tokens[start : start + size]
         return self._limited(batch)
 
     def _limited(self, ids: Ids) -> Ids:

@@ -14,7 +14,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from rnnsent.engine.kernel import Gradients, Inputs, Pass, Weights
-from rnnsent.engine.left_padding import LeftPaddedPass, shares_padding
+from rnnsent.engine.left_padding import LeftPaddedPass, run_pass
 
 CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
 
@@ -149,11 +149,14 @@ class _Runner:
         inputs = Inputs(
             tokens if folded else source, lengths, scale=scale if scale.size else None, reverse=self._reverse
         )
-        running: Pass | LeftPaddedPass
-        if not self._masked and shares_padding(weights, inputs, self._sequence):
-            running = LeftPaddedPass(weights, inputs, keep=self._keep, workspace=_waiting.workspace())
-        else:
-            running = Pass(weights, inputs, keep=self._keep, sequence=self._sequence, workspace=_waiting.workspace())
+        running = run_pass(
+            weights,
+            inputs,
+            masked=self._masked,
+            keep=self._keep,
+            sequence=self._sequence,
+            workspace=_waiting.workspace(),
+        )
         out = running.states.sequence if self._sequence else running.states.last
         assert out is not None
         if self._keep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rnnsent.config import Config, RecurrentConfig
@@ -40,6 +41,11 @@ def choose(config: Config, device: Device) -> tuple[LayerPath, ...]:
         LayerPath(f"{index}:{layer.cell}", *_path(config, layer, device, f"model.recurrent.{index}"))
         for index, layer in enumerate(config.model.recurrent)
     )
+
+
+def describe(paths: Sequence[LayerPath]) -> str:
+    """Return one phrase about how the recurrent layers run."""
+    return "engine: " + ", ".join(str(layer) for layer in paths)
 
 
 def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> tuple[str, str]:

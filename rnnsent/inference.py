@@ -1,0 +1,194 @@
+"""A trained network without Keras: config and weights → probabilities and states, in NumPy and on the native kernel.
+
+It computes what `models.build_model` builds, layer by layer. A recurrent layer runs on the kernel where that was built
+and can do it, else on `reference`, which can do everything and is slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent import reference
+from rnnsent.config import Config, RecurrentConfig
+from rnnsent.data.split import Ids
+from rnnsent.engine import kernel
+from rnnsent.engine.left_padding import run_pass
+from rnnsent.errors import RunError
+from rnnsent.vocabulary import PAD
+
+Floats = NDArray[np.float32]
+Weights = Mapping[str, Floats]
+Shape = tuple[int, ...]
+
+
+def runs_on_kernel(layer: RecurrentConfig) -> bool:
+    """Return whether the native kernel can run a layer; dropout does not matter to what is predicted."""
+    return kernel.available() and layer.activation == "tanh" and layer.reset_after is not False
+
+
+class Network:
+    """The forward pass of one network.
+
+    Args:
+        config: of its run.
+        weights: float32 arrays by name, as in weights.npz.
+        native: False keeps all layers off the native kernel.
+
+    Raises:
+        RunError: if names or shapes of the weights are not those of the config.
+    """
+
+    def __init__(self, config: Config, weights: Weights, *, native: bool = True) -> None:
+        _check(config, weights)
+        self._model = config.model
+        self._masked = config.data.padding != "notebook"
+        self._weights = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
+        self._native = [native and runs_on_kernel(layer) for layer in config.model.recurrent]
+
+    @property
+    def native(self) -> bool:
+        """Whether every recurrent layer runs on the kernel."""
+        return all(self._native)
+
+    def probabilities(self, ids: Ids) -> Floats:
+        """Return the probability of label 1 for each row of `ids`.
+
+        Args:
+            ids: int32 (batch, time), right-padded; for `padding: notebook` left-padded to its full length. Every row
+                has at least one id.
+
+        Returns:
+            float32 (batch,).
+
+        Raises:
+            ValueError: if an id is not in the embedding, or a row has none.
+        """
+        return self.head(self._pooled(self._states(ids), ids))[:, 0]
+
+    def head(self, vectors: Floats) -> Floats:
+        """Return what dense layers and output make of pooled vectors: (…, features) → (…, 1)."""
+        for index, dense in enumerate(self._model.dense):
+            vectors = self._dense(f"dense_{index}", vectors, dense.activation)
+        return self._dense("output", vectors, "sigmoid")
+
+    def _states(self, ids: Ids) -> Floats:
+        """Return what the recurrent stack puts out: (batch, time, features), or (batch, features), the last state."""
+        states: Any = ids
+        for index, layer in enumerate(self._model.recurrent):
+            run = self._on_kernel if self._native[index] else self._on_numpy
+            states = run(index, layer, states, ids)
+        found: Floats = states
+        return found
+
+    def _on_kernel(self, index: int, layer: RecurrentConfig, values: Floats | Ids, ids: Ids) -> Floats:
+        sequence = self._model.returns_sequence(index)
+        lengths = self._lengths(ids)
+        outputs = []
+        for prefix, reverse in _directions(self._model.layer_names[index], layer):
+            one, two, bias = self._cell(prefix)
+            table = None if index else self._weights["embedding/embeddings"]
+            running = run_pass(
+                kernel.Weights(layer.cell, one, two, bias, table),
+                kernel.Inputs(np.ascontiguousarray(values), lengths, reverse=reverse),
+                masked=self._masked,
+                keep=False,
+                sequence=sequence,
+            )
+            out = running.states.sequence if sequence else running.states.last
+            assert out is not None
+            outputs.append(out)
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+
+    def _on_numpy(self, index: int, layer: RecurrentConfig, values: Floats | Ids, ids: Ids) -> Floats:
+        cell = "gru_reset_before" if layer.reset_after is False else layer.cell
+        vectors: Any = values if index else reference.embedding(ids, self._weights["embedding/embeddings"])
+        weights = [
+            reference.RecurrentWeights(*self._cell(prefix))
+            for prefix, _ in _directions(self._model.layer_names[index], layer)
+        ]
+        run: Any = reference.recurrent
+        given: Any = weights[0]
+        if layer.bidirectional:
+            run, given = reference.bidirectional, reference.BidirectionalWeights(*weights)
+        sequence = self._model.returns_sequence(index)
+        found = run(cell, vectors, given, activation=layer.activation, mask=self._mask(ids), return_sequences=sequence)
+        states: Floats = found if layer.bidirectional else found.output
+        return states
+
+    def _pooled(self, states: Floats, ids: Ids) -> Floats:
+        pooling = self._model.pooling
+        if pooling == "last":
+            return states
+        if pooling == "attention":
+            weights = self._weights["attention/kernel"], self._weights["attention/bias"]
+            return reference.attention(states, *weights, self._mask(ids))
+        return reference.pool(pooling, states, self._mask(ids))
+
+    def _dense(self, name: str, vectors: Floats, activation: str) -> Floats:
+        weights = self._weights[f"{name}/kernel"], self._weights[f"{name}/bias"]
+        return reference.dense(vectors, *weights, activation=activation)
+
+    def _cell(self, prefix: str) -> tuple[Floats, Floats, Floats]:
+        one, two, three = (self._weights[f"{prefix}/{name}"] for name in ("kernel", "recurrent_kernel", "bias"))
+        return one, two, three
+
+    def _mask(self, ids: Ids) -> reference.Mask | None:
+        return ids != PAD if self._masked else None
+
+    def _lengths(self, ids: Ids) -> Ids:
+        if not self._masked:
+            return np.full(len(ids), ids.shape[1], np.int32)
+        lengths: Ids = np.count_nonzero(ids, axis=1).astype(np.int32)
+        return lengths
+
+
+def _directions(name: str, layer: RecurrentConfig) -> list[tuple[str, bool]]:
+    """Return where the weights of each direction are named, and whether it reads backwards."""
+    if not layer.bidirectional:
+        return [(f"{name}/{layer.cell}_cell", False)]
+    return [(f"{name}/{way}_{layer.cell}/{layer.cell}_cell", way == "backward") for way in ("forward", "backward")]
+
+
+def weight_shapes(config: Config, num_words: int) -> dict[str, Shape]:
+    """Return the name and shape of every weight of the network that `config` describes.
+
+    Args:
+        config: an experiment.
+        num_words: rows of the embedding table.
+    """
+    model = config.model
+    features = model.embedding_dim
+    shapes: dict[str, Shape] = {"embedding/embeddings": (num_words, features)}
+    for name, layer in zip(model.layer_names, model.recurrent, strict=True):
+        width = kernel.GATES[layer.cell] * layer.units
+        biases = (2, width) if layer.cell == "gru" and layer.reset_after is not False else (width,)
+        directions = _directions(name, layer)
+        for prefix, _ in directions:
+            shapes[f"{prefix}/kernel"] = (features, width)
+            shapes[f"{prefix}/recurrent_kernel"] = (layer.units, width)
+            shapes[f"{prefix}/bias"] = biases
+        features = layer.units * len(directions)
+    denses = [(f"dense_{index}", dense.units) for index, dense in enumerate(model.dense)]
+    if model.pooling == "attention":
+        shapes |= {"attention/kernel": (features, 1), "attention/bias": (1,)}
+    features *= 2 if model.pooling == "mean_max" else 1
+    for name, units in [*denses, *([("output", 1)] if model.head else [])]:
+        shapes |= {f"{name}/kernel": (features, units), f"{name}/bias": (units,)}
+        features = units
+    return shapes
+
+
+def _check(config: Config, weights: Weights) -> None:
+    table = weights.get("embedding/embeddings")
+    wanted = weight_shapes(config, 1 if table is None or table.ndim == 0 else len(table))
+    if set(wanted) != set(weights):
+        odd = ", ".join(sorted(set(wanted) ^ set(weights)))
+        raise RunError(f"the weights do not belong to this config: they differ in {odd}")
+    for name, shape in wanted.items():
+        if weights[name].shape != shape:
+            found = f"{weights[name].shape}, the config needs {shape}"
+            raise RunError(f"the weights do not belong to this config: {name} has the shape {found}")
