@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rnnsent.yamldoc import KeyPath
 
+LABELS = ("negative", "positive")  # of both sources
+
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Activation = Literal["tanh", "sigmoid", "relu", "gelu", "elu", "selu", "silu", "softplus", "softsign", "linear"]
 
@@ -31,7 +33,8 @@ class DataConfig(Section):
     )
     path: str | None = Field(
         None,
-        description="imdb.npz, or the folder that holds it. Without it: $RNNSENT_DATA, the Keras cache, a download.",
+        description="imdb.npz, or the folder that holds it, relative to the current folder. null: $RNNSENT_DATA, the "
+        "Keras cache, a download.",
     )
     fallback: Literal["sample"] | None = Field(
         None, description="What to train on, and say so, when the source cannot be had. null: stop with an error."
@@ -170,7 +173,9 @@ class TrainingConfig(Section):
     )
     early_stopping: EarlyStoppingConfig | None = Field(None, description="null: always run all epochs.")
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] | None = Field(
-        None, description="Weight of each label in the loss: balanced, or {negative: 1.0, positive: 2.0}. null: equal."
+        None,
+        description="Weight of each label in the loss: balanced, or one a label: {negative: 1.0, positive: 2.0}. "
+        "null: equal.",
     )
     bucketing: bool = Field(
         True,
@@ -204,9 +209,10 @@ class Config(Section):
 Conflict = tuple[KeyPath, str, Any]  # where, the rule, the value given
 
 
-def conflicts(config: Config) -> list[Conflict]:
-    """Return the combinations of valid values that cannot go together."""
-    return [conflict for rule in _RULES for conflict in rule(config)]
+def conflicts(config: Config, *, to_train: bool = False) -> list[Conflict]:
+    """Return the combinations of valid values that cannot go together, or, `to_train`, cannot be trained."""
+    rules = (*_RULES, training_rules) if to_train else _RULES
+    return [conflict for rule in rules for conflict in rule(config)]
 
 
 def _data_rules(config: Config) -> Iterator[Conflict]:
@@ -234,11 +240,52 @@ def _stack_rules(config: Config) -> Iterator[Conflict]:
         yield place, "dense layers and head need one vector a review: pool the states, or set head: false", returns
 
 
-def _training_rules(config: Config) -> Iterator[Conflict]:
+def _schedule_rules(config: Config) -> Iterator[Conflict]:
     schedule = config.training.schedule
-    if schedule.kind == "plateau" and schedule.warmup_steps:
-        place: KeyPath = ("training", "schedule", "warmup_steps")
-        yield place, "kind: plateau has no warm-up, set it to 0", schedule.warmup_steps
+    place: KeyPath = ("training", "schedule")
+    plateau = schedule.kind == "plateau"
+    if plateau and schedule.warmup_steps:
+        yield (*place, "warmup_steps"), "kind: plateau has no warm-up, set it to 0", schedule.warmup_steps
+    unused = [] if plateau else ["factor", "patience"]
+    for key in [*unused, *(["final_fraction"] if schedule.kind == "constant" else [])]:
+        given, default = getattr(schedule, key), ScheduleConfig.model_fields[key].default
+        if given != default:
+            yield (*place, key), f"has no effect under kind: {schedule.kind}; leave it out", given
 
 
-_RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (_data_rules, _stack_rules, _training_rules)
+def _engine_rules(config: Config) -> Iterator[Conflict]:
+    if config.training.engine != "native":
+        return
+    if config.training.precision != "float32":
+        rule = "must be float32 under engine: native"
+        yield ("training", "precision"), rule, config.training.precision
+    if config.data.padding == "pre":
+        yield ("data", "padding"), "must be post or notebook under engine: native; post reads the same words", "pre"
+    for index, layer in enumerate(config.model.recurrent):
+        for key, valid in (("activation", "tanh"), ("recurrent_dropout", 0.0), ("reset_after", None)):
+            given = getattr(layer, key)
+            if given != valid and given is not True:
+                rule = f"must be {'true' if valid is None else valid} under engine: native"
+                yield ("model", "recurrent", index, key), rule, given
+
+
+def _label_rules(config: Config) -> Iterator[Conflict]:
+    weights = config.training.class_weights
+    if isinstance(weights, dict) and set(weights) != set(LABELS):
+        rule = f"must name every label once: {', '.join(LABELS)}"
+        yield ("training", "class_weights"), rule, ", ".join(weights)
+
+
+def training_rules(config: Config) -> Iterator[Conflict]:
+    """Yield what keeps a config from being trained, though it can be summarized."""
+    if not config.model.head:
+        yield ("model", "head"), "must be true to train: without it there is no loss", False
+
+
+_RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
+    _data_rules,
+    _stack_rules,
+    _schedule_rules,
+    _engine_rules,
+    _label_rules,
+)

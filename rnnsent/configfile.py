@@ -47,6 +47,8 @@ def shipped_names() -> list[str]:
 
 def find_config(name: str) -> Path:
     """Return the file that `--config NAME` means: a path, or a shipped config with or without `.yaml`."""
+    if not name:
+        raise ConfigError([Problem("--config", "", "names no file", hint=f"shipped: {', '.join(shipped_names())}")])
     path = Path(name)
     if path.is_file():
         return path
@@ -56,18 +58,19 @@ def find_config(name: str) -> Path:
         return shipped_configs() / f"{plain}.yaml"
     if path.is_dir():
         raise ConfigError([Problem(name, "", "is a folder, not a config file")])
-    close = difflib.get_close_matches(plain, shipped_names(), n=1)
+    close = difflib.get_close_matches(plain.lower(), shipped_names(), n=1)
     hint = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(shipped_names())}"
     raise ConfigError([Problem(name, "", "no such file, and no shipped config of that name", hint=hint)])
 
 
-def load_config(name: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
+def load_config(name: str, overrides: Sequence[tuple[str, str]] = (), *, to_train: bool = False) -> Config:
     """Read the config file that `name` means, apply `overrides` and validate.
 
     Args:
         name: a path, or the name of a shipped config.
         overrides: pairs of (place in messages, "a.b=value"), as `("--epochs 3", "training.epochs=3")`; the last one
             wins.
+        to_train: also require what training needs.
 
     Raises:
         ConfigError: with every problem of the file and of the overrides.
@@ -82,14 +85,14 @@ def load_config(name: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
         raise ConfigError([Problem(name, "", f"cannot be read: {error.strerror}")]) from None
     if size > MAX_BYTES:
         raise ConfigError([Problem(name, "", f"is larger than a config may be, {MAX_BYTES:,} bytes", f"{size:,}")])
-    return parse_config(text, name, overrides)
+    return parse_config(text, name, overrides, to_train=to_train)
 
 
-def parse_config(text: str, name: str, overrides: Sequence[tuple[str, str]] = ()) -> Config:
+def parse_config(text: str, name: str, overrides: Sequence[tuple[str, str]] = (), *, to_train: bool = False) -> Config:
     """Validate the YAML `text`, called `name` in messages; see `load_config`."""
     document = read_document(text, name)
     problems = [problem for place, override in overrides for problem in apply_override(document, place, override)]
-    config, found = _validate(document)
+    config, found = _validate(document, to_train)
     problems += found
     if problems or config is None:
         raise ConfigError(sorted(problems, key=document.line))
@@ -108,7 +111,7 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
+def _validate(document: Document, to_train: bool) -> tuple[Config | None, list[Problem]]:
     """Validate; what is wrong in itself is taken out and the rest is still checked for conflicts."""
     problems = _misspelt_sections(document)
     values = document.values
@@ -127,7 +130,7 @@ def _validate(document: Document) -> tuple[Config | None, list[Problem]]:
                 values = _mended(values, _key_path(detail["loc"]))
     problems += [
         Problem(document.place(path), dotted(path), rule, _shown(given))
-        for path, rule, given in conflicts(config)
+        for path, rule, given in conflicts(config, to_train=to_train)
         if path not in faulty
     ]
     return config, problems
@@ -207,7 +210,7 @@ def _problem(document: Document, detail: ErrorDetails) -> Problem:
     if detail["type"] == "missing":
         return Problem(document.place(path), dotted(path), "is missing and has no default")
     given = _lookup(document.values, path)
-    hint = _nearest_value(detail, given)
+    hint = _nearest_value(path, detail, given)
     return Problem(document.place(path), dotted(path), _rule(path, detail), _shown(given), hint=hint)
 
 
@@ -216,7 +219,9 @@ def _nearest_key(name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]}?"
-    elsewhere = {key.rpartition(".")[2]: key for key in _all_keys(Config)}
+    elsewhere: dict[str, str] = {}
+    for key in _all_keys(Config):
+        elsewhere.setdefault(key.rpartition(".")[2], key)
     close = difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.8)
     return f"did you mean {elsewhere[close[0]]}?" if close else f"valid keys: {', '.join(names)}"
 
@@ -230,17 +235,27 @@ def _all_keys(section: type[Section], prefix: str = "") -> Iterator[str]:
             yield from _all_keys(inner, f"{prefix}{name}.{index}")
 
 
-def _nearest_value(detail: ErrorDetails, given: Any) -> str | None:
+def _nearest_value(path: KeyPath, detail: ErrorDetails, given: Any) -> str | None:
     """Return a hint at what was probably meant by text that is no valid value."""
+    if detail["type"] == "list_type":
+        return "each item begins with a dash"
+    if detail["type"] == "model_type":
+        section = _section_at(path)
+        return f"for example {{{next(iter(section.model_fields))}: …}}" if section else None
     if not isinstance(given, str):
         return None
+    if given.lower() in ("none", "nil"):
+        return "write null"
     if detail["type"] in ("int_type", "float_type") and re.fullmatch(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", given.strip()):
         return "without quotes it is a number"
+    if detail["type"] == "bool_type" and given in ("true", "false"):
+        return "without quotes it is one"
     if detail["type"] == "bool_type" and given.lower() in ("yes", "no", "on", "off"):
         return f"write {'true' if given.lower() in ('yes', 'on') else 'false'}"
     if detail["type"] == "literal_error":
         valid = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
-        close = difflib.get_close_matches(given.lower(), valid, n=1)
+        whole = [name for name in valid if given and given.lower() in name.split("_")]
+        close = whole or difflib.get_close_matches(given.lower(), valid, n=1)
         return f"did you mean {close[0]}?" if close else None
     return None
 

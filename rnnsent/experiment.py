@@ -7,8 +7,8 @@ import json
 import logging
 import time
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from rnnsent.data.sources import load_dataset
 from rnnsent.data.statistics import embedding_rows
 from rnnsent.engine.device import Device, start
 from rnnsent.engine.paths import NATIVE, choose, describe
-from rnnsent.errors import ConfigError, Interrupted, Problem, RunError
+from rnnsent.errors import ConfigError, DataError, Interrupted, Problem, RunError, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.prediction import load_predictor
 from rnnsent.runs import RunDirectory
@@ -88,28 +88,30 @@ def _train_into(
     parts = partition(dataset, resolved.data)
     rows = embedding_rows(dataset, config.data.num_words)
     tell(describe_data(dataset, parts))
-    device = start(config.training.device)
-    tell(f"device: {device}")
-    paths = choose(resolved, device)
-    tell(describe(paths))
+    # A signal inside the import of TensorFlow, or the building of a graph, could be lost or take the process down.
+    with HeldSignals("stopping as soon as Keras has started; once more stops at once"):
+        device = start(config.training.device)
+        tell(f"device: {device}")
+        paths = choose(resolved, device)
+        tell(describe(paths))
 
-    # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
-    from rnnsent.keeper import Keeper
-    from rnnsent.models import model_for, summary_text, weights_of
-    from rnnsent.training import fit
+        # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
+        from rnnsent.keeper import Keeper
+        from rnnsent.models import model_for, summary_text, weights_of
+        from rnnsent.training import fit
 
-    model = model_for(
-        resolved,
-        num_words=rows,
-        precision=config.training.precision,
-        seed=config.training.seed,
-        native=[layer.path == NATIVE for layer in paths],
-    )
-    plain = model_for(resolved, num_words=rows)
-    run.write(runs.CONFIG, dump_config(resolved))
-    run.write(runs.VOCABULARY, parts.vocabulary.to_json())
-    run.write(runs.ENVIRONMENT, _json(environment.describe(device, config.training.seed)))
-    run.write(runs.SUMMARY, summary_text(plain))
+        model = model_for(
+            resolved,
+            num_words=rows,
+            precision=config.training.precision,
+            seed=config.training.seed,
+            native=[layer.path == NATIVE for layer in paths],
+        )
+        plain = model_for(resolved, num_words=rows)
+        run.write(runs.CONFIG, dump_config(resolved))
+        run.write(runs.VOCABULARY, parts.vocabulary.to_json())
+        run.write(runs.ENVIRONMENT, _json(environment.describe(device, config.training.seed)))
+        run.write(runs.SUMMARY, summary_text(plain))
     tell(f"run: {run}")
 
     keeper = Keeper(run, plain, title=name)
@@ -163,14 +165,26 @@ class Judged:
     label_names: tuple[str, ...]
     seconds: float
     source: str
+    unsaved: RunError | None = None  # why the run does not hold this judgment
 
 
 def judge(
-    run: RunDirectory, split: str, *, backend: str = "auto", device: str = "auto", tell: Tell = lambda line: None
+    run: RunDirectory,
+    split: str,
+    *,
+    data: Mapping[str, str | None] | None = None,
+    backend: str = "auto",
+    device: str = "auto",
+    tell: Tell = lambda line: None,
 ) -> Judged:
-    """Judge a finished run on "test" or "validation", and write the result into the run.
+    """Judge a finished run on its reviews, and write the result into the run.
 
-    `backend` and `device` are those of `prediction.load_predictor`.
+    Args:
+        run: what to judge.
+        split: "test" or "validation".
+        data: `source` and `path` of the reviews, where they are no longer where the run's config says.
+        backend, device: those of `prediction.load_predictor`.
+        tell: told what computes.
 
     Raises:
         RunError: if the run is unfinished or one of the files needed was changed.
@@ -180,10 +194,12 @@ def judge(
     config = load_config(str(run.file(runs.CONFIG)))
     weights = load_weights(run)
     recorded = run.read_json(runs.METRICS)
+    if recorded.get("interrupted"):
+        tell(f"this run was stopped after {count(recorded['epochs'], 'epoch')}")
     # No fallback: a run is judged on the reviews that it was trained for, or not at all.
-    dataset = load_dataset(config.data.model_copy(update={"fallback": None}))
+    dataset = load_dataset(config.data.model_copy(update={"fallback": None, **(data or {})}))
+    _require_same_data(run, recorded, dataset)
     parts = partition(dataset, config.data)
-    _warn_of_other_data(recorded, dataset, tell)
     predictor = load_predictor(config, weights, backend=backend, device=device)
     tell(f"backend: {predictor}")
 
@@ -198,7 +214,10 @@ def judge(
     recorded[split] = values
     recorded["evaluations"] = recorded.get("evaluations", {}) | {split: details}
     rows = _prediction_rows(reviews.labels, probabilities, parts.label_names)
-    run.update({runs.METRICS: _json(recorded), runs.predictions(split): rows})
+    try:
+        run.update({runs.METRICS: _json(recorded), runs.predictions(split): rows})
+    except RunError as error:  # whoever waited for the figures should have them
+        return replace(judged, unsaved=error)
     return judged
 
 
@@ -257,7 +276,9 @@ def load_weights(run: RunDirectory) -> dict[str, Any]:
 def describe_data(dataset: Dataset, parts: Partition) -> str:
     """Return one line about the reviews in use."""
     counts = f"{len(parts.train):,} to train on, {len(parts.validation):,} to validate, {len(parts.test):,} to test"
-    return f"data: {dataset.source}, {counts}"
+    file = dataset.provenance.get("file")
+    rebuilt = "" if dataset.provenance.get("official_file", True) else ", not Keras' own file"
+    return f"data: {dataset.source}, {counts}" + (f" ({file}{rebuilt})" if file else "")
 
 
 def _batches(split: Any, config: Config, device: Device, *, shuffle: bool) -> Any:
@@ -274,10 +295,12 @@ def _require_head(config: Config) -> None:
 
 def _resolved(config: Config, dataset: Dataset) -> Config:
     """Return the config with what was really used: the fallback instead of what could not be had."""
-    if dataset.source == config.data.source:
-        return config
-    data = config.data.model_copy(update={"source": dataset.source, "path": None, "fallback": None})
-    return config.model_copy(update={"data": data})
+    changes: dict[str, Any] = {}
+    if dataset.source != config.data.source:
+        changes = {"source": dataset.source, "path": None, "fallback": None}
+    elif config.data.path is not None:
+        changes = {"path": str(Path(config.data.path).resolve())}  # the run may be read from another folder
+    return config.model_copy(update={"data": config.data.model_copy(update=changes)})
 
 
 def _data_facts(dataset: Dataset, config: Config) -> dict[str, Any]:
@@ -285,9 +308,14 @@ def _data_facts(dataset: Dataset, config: Config) -> dict[str, Any]:
     return {"source": dataset.source, "fallback_used": fallback, "sha256": None} | dataset.provenance
 
 
-def _warn_of_other_data(recorded: dict[str, Any], dataset: Dataset, tell: Tell) -> None:
-    if recorded.get("data", {}).get("sha256") != dataset.provenance["sha256"]:
-        tell("WARNING: the reviews found now are not those this run was trained on; see data.sha256 in metrics.json")
+def _require_same_data(run: RunDirectory, recorded: dict[str, Any], dataset: Dataset) -> None:
+    trained, found = recorded.get("data", {}).get("sha256"), dataset.provenance["sha256"]
+    if trained != found:
+        where = dataset.provenance.get("file", dataset.source)
+        raise DataError(
+            f"{where}: these are not the reviews that {run} was trained on and held its others back from (SHA-256 "
+            f"{str(found)[:12]}…, not {str(trained)[:12]}…); name those with --data PATH"
+        )
 
 
 def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~umask())
         temporary.replace(target)
         sync_directory(target.parent)
     finally:
@@ -37,6 +37,14 @@ def write_atomic(target: Path, content: bytes | str) -> None:
     """Write `content` to `target`, all or nothing; text is UTF-8 with line feeds as they are."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def home() -> Path:
+    """Return the user's home folder; in a container without one, a folder of this user's among the temporary files."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"rnnsent-{os.getuid()}"
 
 
 def sync_directory(directory: Path) -> None:
@@ -56,7 +64,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return the permissions that new files lack."""
     # Reading the mask means setting it; mkstemp ignores it, and a run should be as readable as any other file.
     mask = os.umask(0)
     os.umask(mask)

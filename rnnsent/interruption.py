@@ -37,8 +37,10 @@ class HeldSignals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.deliver()
-        self._restore()
+        self._restore()  # first: what comes in from here on takes effect by itself
+        number, self._held = self._held, None
+        if number is not None:
+            signal.raise_signal(number)
 
     def deliver(self) -> None:
         """Let a signal that came in meanwhile take effect now, as it would have without this block."""
@@ -54,7 +56,8 @@ class HeldSignals:
 
     def _install(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.signal(number, self._hold) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._handlers = {number: signal.signal(number, self._hold) for number in heard}
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
         if self._held is not None:

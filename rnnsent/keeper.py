@@ -12,13 +12,13 @@ from rnnsent import plots, runs
 from rnnsent.errors import Interrupted, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.models import set_weights, weights_of
+from rnnsent.observers import EpochFacts, Observer
 from rnnsent.runs import RunDirectory
-from rnnsent.training import EpochFacts, StepFacts
 
 KEPT_CHECKPOINTS = 2
 
 
-class Keeper:
+class Keeper(Observer):
     """An observer of training that writes what it sees into the run directory, after each epoch.
 
     Args:
@@ -33,20 +33,21 @@ class Keeper:
         self.history: list[EpochFacts] = []
         self.best_epoch: int | None = None
 
-    def on_step(self, facts: StepFacts) -> None:
-        """Nothing is written between epochs."""
-
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-        """Write checkpoint, best model, history and curves; each file all or nothing, and all of one epoch."""
+        """Write best model, history and curves; each file all or nothing, and all of one epoch."""
         with HeldSignals():
             self.history.append(facts)
-            self._write_checkpoint(facts.epoch, model)
             if best:
                 self._write_best(model)
                 self.best_epoch = facts.epoch
             rows = [",".join(facts.to_dict()), *(_row(epoch) for epoch in self.history)]
             self.run.write(runs.HISTORY, "\n".join(rows) + "\n")
             self.run.write(runs.CURVES, plots.curves(self.history, self.title))
+
+    def on_state(self, epoch: int, model: keras.Model) -> None:
+        """Write the checkpoint: the weights as trained, not their average, and all that the optimizer remembers."""
+        with HeldSignals():
+            self._write_checkpoint(epoch, model)
 
     def close_early(self, interruption: BaseException) -> Interrupted:
         """Return the message for a training that was stopped from outside.

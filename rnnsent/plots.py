@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 
-from rnnsent.training import EpochFacts
+from rnnsent.observers import EpochFacts
 
 TRAIN, VALIDATION = "#0072b2", "#d55e00"  # told apart by people who see fewer colors (Okabe and Ito's palette)
 

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnsent.observers import EpochFacts, Observer, StepFacts
+
 if TYPE_CHECKING:
     from rnnsent.data.download import Progress
-    from rnnsent.training import EpochFacts, Observer, StepFacts
 
 
 @contextmanager
 def training_progress(epochs: int, *, quiet: bool = False) -> Iterator[Observer]:
     """Yield an observer of training that shows how it goes."""
     if quiet:
-        yield _Silent()
+        yield Observer()
     elif sys.stderr.isatty():
         bar = _Bar(epochs)
         try:
@@ -72,29 +73,18 @@ def _six(loss: float) -> str:
     return f"{loss:.4f}" if loss < 9.99995 else f"{loss:#.5g}"
 
 
-class _Silent:
-    def on_step(self, facts: StepFacts) -> None:
-        """Show nothing."""
-
-    def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-        """Show nothing."""
-
-
-class _Lines:
+class _Lines(Observer):
     """A line an epoch."""
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
-
-    def on_step(self, facts: StepFacts) -> None:
-        """Steps are too many for lines."""
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
         """Print the epoch."""
         click.echo(epoch_line(facts, self._epochs, best), err=True)
 
 
-class _Bar:
+class _Bar(Observer):
     """A bar for the epoch in progress, above it a line for each finished one."""
 
     REFRESH_S = 0.1  # a terminal cannot show more, and drawing costs time

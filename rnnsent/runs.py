@@ -10,14 +10,16 @@ from __future__ import annotations
 import datetime
 import difflib
 import errno
+import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 CURVES = "plots/curves.png"
 MANIFEST = "manifest.json"
+
+LOCK = ".lock"  # of the training that writes the run; not part of it
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
@@ -65,12 +69,43 @@ def checkpoint(epoch: int) -> str:
     return f"{CHECKPOINTS}/epoch-{epoch:04d}.npz"
 
 
+class _Lock:
+    """Held by the one process that writes the run in `path`; it goes with `release`, with this object or the process.
+
+    Raises:
+        RunError: if another process holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        self.release = weakref.finalize(self, os.close, descriptor)
+        if not _try_lock(descriptor):
+            raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with (path / LOCK).open() as handle:
+            return not _try_lock(handle.fileno())
+    except OSError:
+        return False
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """A run on disk; `replaced` is where the run that it replaces waits until this one is finished."""
 
     path: Path
     replaced: Path | None = None
+    lock: _Lock | None = field(default=None, repr=False, compare=False)  # of the process that writes the run
 
     def __str__(self) -> str:
         return str(self.path)
@@ -98,6 +133,7 @@ class RunDirectory:
     def finish(self) -> None:
         """Write the manifest: from now on the run is complete."""
         self._write_manifest({name: [sha256(self.file(name))] for name in self.names() if not _temporary(name)})
+        self._unlock()
         if self.replaced is not None:
             shutil.rmtree(self.replaced)
 
@@ -107,6 +143,12 @@ class RunDirectory:
             shutil.rmtree(self.path)
             if self.replaced is not None:
                 self.replaced.rename(self.path)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self.lock is not None:
+            self.file(LOCK).unlink(missing_ok=True)
+            self.lock.release()
 
     @property
     def finished(self) -> bool:
@@ -140,11 +182,11 @@ class RunDirectory:
             kept = (
                 f"{count(epochs, 'whole epoch')} kept: the best in {WEIGHTS} and {MODEL}, the newest in {CHECKPOINTS}/"
             )
-        waiting = sorted(str(path) for path in self.path.parent.glob(f"{self.path.name}.replaced-*"))
+        now = "it is being trained now" if _is_locked(self.path) else "training was killed"
         return (
-            f"{self.path}: not a finished run, it has no {MANIFEST}: training was killed or is still going on.\n"
+            f"{self.path}: not a finished run, it has no {MANIFEST}: {now}.\n"
             f"  {kept}.\n"
-            + "".join(f"  The run that it was to replace is in {path}.\n" for path in waiting)
+            + "".join(f"  The run that it was to replace is in {path}.\n" for path in _waiting(self.path))
             + f"  Anew: rnnsent train --config {self.file(CONFIG)} --run-dir {self.path} --force"
         )
 
@@ -161,8 +203,11 @@ class RunDirectory:
                 faults.append(f"{name} is not in the manifest")
             elif not self.file(name).is_file():
                 faults.append(f"{name} is missing")
-            elif sha256(self.file(name)) not in manifest[name]:
-                faults.append(f"{name} was changed after training")
+            else:
+                with _read_errors(self.file(name)):
+                    digest = sha256(self.file(name))
+                if digest not in manifest[name]:
+                    faults.append(f"{name} was changed after training")
         if faults:
             raise RunError(f"{self.path}: {'; '.join(faults)}. Restore it from a copy, or train again")
 
@@ -206,23 +251,30 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
     """
     with _disk_errors(path or ROOT):
         if path is None:
-            return RunDirectory(_next_free(name))
+            path = _next_free(name)
+            return RunDirectory(path, lock=_Lock(path))
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is a file; --run-dir names a folder")
-        if path.is_symlink():  # such as runs/latest: the run is meant, not the link
+        if path.is_symlink() or path.name in ("", ".."):  # such as runs/latest: the run is meant, not the link
             path = path.resolve()
-        occupied = path.is_dir() and any(path.iterdir())
+        occupied = path.is_dir() and any(entry.name != LOCK for entry in path.iterdir())
         if occupied:
             _require_replaceable(path, force)
         path.mkdir(parents=True, exist_ok=True)
         with atomic_path(path / "probe"):
             pass
         (path / "probe").unlink()
+        lock = _Lock(path)
         if not occupied:
-            return RunDirectory(path)
+            return RunDirectory(path, lock=lock)
+        waiting = _waiting(path)
         replaced = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
+        (replaced / LOCK).unlink()
+        lock.release()
         path.mkdir()
-        return RunDirectory(path, replaced)
+        for other in waiting:
+            logger.warning("%s holds a run that %s was to replace when it was stopped", other, path)
+        return RunDirectory(path, replaced, lock=_Lock(path))
 
 
 def open_run(path: Path | None) -> RunDirectory:
@@ -243,7 +295,7 @@ def open_run(path: Path | None) -> RunDirectory:
     if not path.is_dir():
         raise RunError(f"{path}: no such run directory{_other_runs(path)}")
     if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
-        raise RunError(f"{path}: not a run directory, it has no {CONFIG}")
+        raise RunError(f"{path}: not a run directory, it has no {CONFIG}{_other_runs(path)}")
     return RunDirectory(path)
 
 
@@ -280,7 +332,7 @@ def _latest_target() -> Path | None:
 def _other_runs(path: Path) -> str:
     """Return a hint at the run that was meant by `path`, or at the runs that there are."""
     there = sorted(entry.name for entry in ROOT.glob("*") if entry.is_dir() and entry.name != LATEST.name)
-    meant = difflib.get_close_matches(path.name, there, n=1)
+    meant = difflib.get_close_matches(path.name, [*there, LATEST.name], n=1)
     if meant:
         return f"; did you mean {ROOT / meant[0]}?"
     newest = sorted(there, key=lambda name: (ROOT / name).stat().st_mtime, reverse=True)[:3]
@@ -302,6 +354,10 @@ def _next_free(name: str) -> Path:
 
 def _require_replaceable(path: Path, force: bool) -> None:
     """Allow only a run to be replaced, and only if that was asked for."""
+    if _is_locked(path):
+        raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
+    if path.resolve() in (here := Path.cwd(), *here.parents):
+        raise RunError(f"{path}: a run is not replaced from inside it; go to another folder")
     if not force:
         raise RunError(f"{path}: is not empty; choose another --run-dir, or --force to replace the run in it")
     known = _OWN_NAMES | {predictions("test"), predictions("validation")}
@@ -311,8 +367,21 @@ def _require_replaceable(path: Path, force: bool) -> None:
         raise RunError(f"{path}: --force replaces runs only, and this is not just a run: {held}")
 
 
+def _waiting(path: Path) -> list[Path]:
+    """Return the runs that trainings which were killed in `path` were to replace."""
+    return sorted(path.parent.glob(f"{path.name}.replaced-*"))
+
+
 def _temporary(name: str) -> bool:
     return name.rpartition("/")[2].startswith(".")
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,48 +19,7 @@ from rnnsent.engine.feed import keras_batches
 from rnnsent.engine.gradients import summed_by_word
 from rnnsent.errors import ConfigError, DataError, Problem, TrainingError
 from rnnsent.interruption import HeldSignals
-
-
-@dataclass(frozen=True, slots=True)
-class EpochFacts:
-    """What one epoch did; `seconds` is its training part, without validation."""
-
-    epoch: int  # from 1
-    seconds: float
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    learning_rate: float
-    tokens_per_second: float
-
-    def to_dict(self) -> dict[str, float]:
-        """Return the facts by name, in the order of history.csv."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class StepFacts:
-    """Where training is within an epoch."""
-
-    epoch: int
-    step: int
-    steps: int
-    reviews: int  # of this epoch, so far
-    tokens: int
-    seconds: float
-    loss: float
-    accuracy: float
-
-
-class Observer(Protocol):
-    """Somebody who is told how training goes, in this order: steps of an epoch, then the epoch."""
-
-    def on_step(self, facts: StepFacts) -> None:
-        """A batch was trained on."""
-
-    def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-        """An epoch was trained and validated; `model` holds the weights that were validated."""
+from rnnsent.observers import EpochFacts, Observer, StepFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +55,21 @@ def fit(
         KeyboardInterrupt, Interrupted: after Ctrl-C or SIGTERM, when the step in progress is over.
     """
     steps = len(train)
-    model.compile(
-        optimizer=_optimizer(config, steps),
-        loss="binary_crossentropy",
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy")],
-        jit_compile="auto",
-    )
-    recorder = _Recorder(train, config, observers)
+    averaged = _AveragedWeights() if config.ema is not None else None
+    recorder = _Recorder(train, config, observers, averaged)
     with HeldSignals("stopping when this step is over; once more stops at once") as signals:
+        model.compile(
+            optimizer=_optimizer(config, steps),
+            loss="binary_crossentropy",
+            metrics=[keras.metrics.BinaryAccuracy(name="accuracy")],
+            jit_compile="auto",
+        )
         model.fit(
             keras_batches(train, lambda: recorder.epoch),
             validation_data=keras_batches(validation),
             epochs=config.epochs,
             class_weight=class_weights(config, train.split.labels, label_names),
-            callbacks=[*_callbacks(config), recorder, _BetweenSteps(signals)],
+            callbacks=[*([averaged] if averaged else []), *_callbacks(config), recorder, _BetweenSteps(signals)],
             verbose=0,
             shuffle=False,  # the batches come in their own order
         )
@@ -191,7 +151,7 @@ def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> Any:
 
 def _callbacks(config: TrainingConfig) -> list[keras.callbacks.Callback]:
     mode = "max" if config.monitor == "val_accuracy" else "min"
-    callbacks: list[keras.callbacks.Callback] = [_AveragedWeights()] if config.ema is not None else []
+    callbacks: list[keras.callbacks.Callback] = []
     if config.schedule.kind == "plateau":
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
@@ -234,7 +194,8 @@ class _AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
             # A copy: JAX gives the weights' memory away in each step, and the average must not go with it.
             weight.assign(np.array(ops.convert_to_numpy(average)))
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def put_back(self) -> None:
+        """Put the trained weights back."""
         if self._trained is not None:
             for weight, trained in zip(self.model.trainable_variables, self._trained, strict=True):
                 weight.assign(trained)
@@ -258,10 +219,16 @@ class _BetweenSteps(keras.callbacks.Callback):  # type: ignore[misc]
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Measures epochs, remembers the best weights, tells the observers."""
 
-    def __init__(self, train: Batches, config: TrainingConfig, observers: Sequence[Observer]) -> None:
+    def __init__(
+        self,
+        train: Batches,
+        config: TrainingConfig,
+        observers: Sequence[Observer],
+        averaged: _AveragedWeights | None = None,
+    ) -> None:
         super().__init__()
         self.history: list[EpochFacts] = []
-        self._train, self._config, self._observers = train, config, observers
+        self._train, self._config, self._observers, self._averaged = train, config, observers, averaged
         self.epoch = 0
         self._best: EpochFacts | None = None
         self.best_weights: list[NDArray[Any]] = []
@@ -320,6 +287,10 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             self._best, self.best_weights = facts, self.model.get_weights()
         for observer in self._observers:
             observer.on_epoch(facts, best, self.model)
+        if self._averaged is not None:
+            self._averaged.put_back()
+        for observer in self._observers:
+            observer.on_state(facts.epoch, self.model)
 
     def _require_finite(self, loss: float, name: str, step: int) -> None:
         if not math.isfinite(loss):

@@ -61,12 +61,7 @@ def read_document(text: str, name: str) -> Document:
         _check_events(text, name)
         tree = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{name}:{mark.line + 1}" if mark else name
-        rule = str(error.problem or error.context or "is not YAML").splitlines()[0]
-        if "\\t" in rule:
-            rule = "a tab; lines are indented with spaces"
-        raise ConfigError([Problem(place, "", f"broken YAML: {rule}")]) from None
+        raise _broken(error, name) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise ConfigError([Problem(name, "", f"broken YAML: {str(error).splitlines()[0]}")]) from None
     document = Document(name, {})
@@ -76,6 +71,25 @@ def read_document(text: str, name: str) -> Document:
         raise ConfigError([Problem(f"{name}:1", "", "must be a mapping of keys to values")])
     document.values = _plain(tree, (), document)
     return document
+
+
+# What ruamel says of common mistakes, in words for people; True: the mistake is where ruamel saw the context begin.
+_BROKEN = (
+    ("\\t", "a tab; lines are indented with spaces", False),
+    ("unexpected end of stream", "a quote is opened here and never closed", True),
+    ("could not find expected ':'", "a key is followed by a colon and a space", True),
+    ("expected <block end>", "the indentation fits none of the lines above", False),
+)
+
+
+def _broken(error: MarkedYAMLError, name: str) -> ConfigError:
+    mark = error.problem_mark or error.context_mark
+    rule = str(error.problem or error.context or "is not YAML").splitlines()[0]
+    for part, words, at_context in _BROKEN:
+        if part in rule:
+            rule, mark = words, (error.context_mark or mark) if at_context else mark
+    place = f"{name}:{mark.line + 1}" if mark else name
+    return ConfigError([Problem(place, "", f"broken YAML: {rule}")])
 
 
 def _check_events(text: str, name: str) -> None:

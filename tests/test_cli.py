@@ -222,11 +222,29 @@ def test_a_training_stopped_in_its_first_epoch_leaves_nothing(tmp_path: Path, ti
     assert not Path("run").exists()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_training_stopped_while_keras_starts_leaves_nothing(
+    tiny_imdb: Path, tiny_config: Path, number: int, code: int
+) -> None:
+    command = [sys.executable, "-m", "rnnsent", "train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "500"]
+    environment = os.environ | {"RNNSENT_DATA": str(tiny_imdb)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as training:
+        assert training.stderr is not None
+        while not training.stderr.readline().startswith("data:"):
+            assert training.poll() is None
+        time.sleep(0.3)  # in the middle of an import that takes seconds
+        training.send_signal(number)
+        _, errors = training.communicate(timeout=60)
+    assert training.returncode == code, errors
+    assert "stopping as soon as Keras has started" in errors and "Traceback" not in errors
+    assert not Path("run").exists()
+
+
 def test_training_says_nothing_but_its_own_lines(tiny_imdb: Path, tiny_config: Path) -> None:
     done = process("train", "--config", "tiny.yaml", "--epochs", "2", env=os.environ | {"RNNSENT_DATA": str(tiny_imdb)})
     starts = [line.split()[0] for line in done.stderr.splitlines()]
-    assert starts[0].endswith("imdb.npz")  # not Keras' own file
-    assert starts[1:] == ["data:", "device:", "engine:", "run:", "epoch", "epoch"]
+    assert starts == ["data:", "device:", "engine:", "run:", "epoch", "epoch", "judge"]
+    assert f"({tiny_imdb}/imdb.npz, not Keras' own file)" in done.stderr
     assert len(done.stdout.splitlines()) == 1 and "data: imdb" in done.stdout
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent.runs import RunDirectory
+from rnnsent.runs import RunDirectory, create_run
 from tests.conftest import Evil, rnnsent
 
 
@@ -143,6 +143,7 @@ def test_an_evaluation_that_cannot_be_written_leaves_the_run_whole(
         patch.setattr(Path, "replace", replace)
         result = rnnsent("eval", "run")
     assert result.exit_code == 1 and "Error: run: the disk is full" in result.stderr
+    assert "accuracy" in result.stdout  # the figures are not lost
     RunDirectory(run).verify()
     assert rnnsent("eval", "run").exit_code == 0
 
@@ -163,6 +164,8 @@ def test_a_gpu_that_is_not_there(run: Path, device: str, monkeypatch: pytest.Mon
         (["train", "--config", "lstm", "--epochs", "many"], "'many' is not a valid integer"),
         (["summary", "somewhere", "--epochs", "3"], "need --config"),
         (["eval", ""], "the name of the run is empty"),
+        (["eval", "--device", "tpu"], "'tpu' is not auto, cpu, gpu or gpu:N"),
+        (["train", "--config", "lstm", "--run-dir", ""], "the name of the run is empty"),
         (["train", "--config", "lstm", "--force"], "--force replaces the run in --run-dir"),
         (["train", "--config", "lstm", "--data", "sample", "--set", "data.path=x"], "both say which reviews"),
         (["data", "info", "sample", "--set", "data.source=imdb"], "SOURCE and --set data.source both say"),
@@ -202,3 +205,68 @@ def test_a_reader_that_goes_away_is_no_fault(command: str) -> None:
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode == 1
+
+
+def test_one_training_at_a_time_writes_a_run(tiny_config: Path, tiny_imdb: Path) -> None:
+    first = create_run("tiny", Path("run"))
+    arguments = ["train", "--config", str(tiny_config), "--data", str(tiny_imdb), "--run-dir", "run"]
+    assert "another training is writing this run now" in refused(*arguments)
+    first.write("config.yaml", "model: {}")
+    assert "another training is writing this run now" in refused(*arguments, "--force")
+    assert "it is being trained now" in refused("eval", "run")
+    first.discard()
+    done = rnnsent(*arguments, "--epochs", "1")
+    assert done.exit_code == 0, done.stderr
+    assert not Path("run/.lock").exists()
+
+
+@pytest.mark.parametrize("place", [".", ".."])
+def test_a_run_is_not_replaced_from_inside(run: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = (run / "config.yaml").resolve()
+    monkeypatch.chdir(run if place == "." else run / "plots")
+    message = refused("train", "--config", str(config), "--epochs", "1", "--run-dir", place, "--force")
+    assert "a run is not replaced from inside it" in message
+    RunDirectory(config.parent).verify()
+
+
+def test_a_second_kill_leaves_word_of_the_run_that_waits(run: Path, tiny_config: Path) -> None:
+    (run / "manifest.json").unlink()
+    shutil.copytree(run, "run.replaced-7")
+    assert "The run that it was to replace is in run.replaced-7" in refused("eval", "run")
+    arguments = ["train", "--config", str(tiny_config), "--epochs", "1", "--run-dir", "run", "--force"]
+    result = rnnsent(*arguments)
+    assert result.exit_code == 0 and "WARNING: run.replaced-7 holds a run" in result.stderr
+    assert Path("run.replaced-7").is_dir()
+
+
+def test_a_file_of_a_run_that_cannot_be_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("rnnsent.runs.sha256", denied)  # root may read everything
+    assert ": cannot be read: Permission denied" in refused("eval", "run")
+
+
+@pytest.mark.parametrize("backend", ["torch", "bogus"])
+def test_a_backend_that_rnnsent_does_not_run_on(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    message = refused("summary", "--config", "lstm")
+    assert f"KERAS_BACKEND={backend}: rnnsent runs on tensorflow or jax" in message
+
+
+def test_a_backend_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr("rnnsent.engine.device.find_spec", lambda name: None)
+    assert "KERAS_BACKEND=jax: it is not installed" in refused("summary", "--config", "lstm")
+
+
+def test_all_that_keeps_a_config_from_being_trained() -> None:
+    Path("bad.yaml").write_text(
+        "data:\n  padding: pre\nmodel:\n  head: false\n  recurrent:\n    - {cell: lstm, activation: relu}\n"
+        "training:\n  engine: native\n  precision: mixed_float16\n  class_weights: {pos: 1.0, neg: 2.0}\n"
+    )
+    lines = refused("train", "--config", "bad.yaml").removeprefix("Error: ").splitlines()
+    keys = ["data.padding", "model.head", "model.recurrent.0.activation", "training.precision"]
+    assert [line.split(": ")[1] for line in lines] == [*keys, "training.class_weights"]
+    assert [line.split(": ")[0] for line in lines] == [f"bad.yaml:{line}" for line in (2, 4, 6, 9, 10)]
+    assert len(refused("config", "check", "bad.yaml").splitlines()) == 4  # without a head it can be summarized

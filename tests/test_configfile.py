@@ -77,6 +77,15 @@ def test_a_problem_names_place_key_rule_and_value(text: str, expected: str) -> N
         (f"{MINIMAL}data: {{padding: notebook, maxlen: null}}", "data.maxlen"),
         (f"{MINIMAL}data: {{source: sample, path: here}}", "data.path"),
         (f"{MINIMAL}training: {{schedule: {{kind: plateau, warmup_steps: 3}}}}", "training.schedule.warmup_steps"),
+        (f"{MINIMAL}training: {{schedule: {{factor: 0.1}}}}", "training.schedule.factor"),
+        (f"{MINIMAL}training: {{schedule: {{kind: cosine, patience: 9}}}}", "training.schedule.patience"),
+        (f"{MINIMAL}training: {{schedule: {{final_fraction: 0.5}}}}", "training.schedule.final_fraction"),
+        (f"{MINIMAL}training: {{engine: native, precision: mixed_float16}}", "training.precision"),
+        (
+            "training: {engine: native}\nmodel: {recurrent: [{cell: gru, reset_after: false}]}",
+            "model.recurrent.0.reset_after",
+        ),
+        (f"{MINIMAL}training: {{class_weights: {{good: 1.0}}}}", "training.class_weights"),
     ],
 )
 def test_values_that_cannot_go_together(text: str, key: str) -> None:
@@ -103,6 +112,12 @@ def test_everything_is_reported_at_once_with_conflicts_and_overrides() -> None:
         (f"{MINIMAL}training: {{learning_rate: '1e-3'}}", "without quotes it is a number"),
         (f"{MINIMAL}training: {{bucketing: 'Off'}}", "write false"),
         (f"{MINIMAL}training: {{optimizer: adm}}", "did you mean adam?"),
+        (f"{MINIMAL}training: {{precision: float16}}", "did you mean mixed_float16?"),
+        (f"{MINIMAL}training: {{clip_norm: None}}", "write null"),
+        (f"{MINIMAL}training: {{bucketing: 'true'}}", "without quotes it is one"),
+        (f"{MINIMAL}training: {{schedule: cosine}}", "for example {kind: …}"),
+        ("model: {recurrent: {cell: gru}}", "each item begins with a dash"),
+        (f"{MINIMAL}units: 3", "did you mean model.recurrent.0.units?"),
     ],
 )
 def test_a_problem_hints_at_what_was_meant(text: str, hint: str) -> None:

@@ -277,6 +277,7 @@ def test_statistics_count_what_is_there(tiny_imdb: Path) -> None:
     facts = describe(dataset, config("data: {num_words: 50, maxlen: 4}\ntraining: {batch_size: 3}"))
     first = facts.splits["train"]
     assert (first.reviews, first.tokens, first.duplicates, facts.duplicates_between) == (3, 12, 1, 1)
+    assert (facts.validation, facts.validation_duplicates) == (1, 0)
     assert first.labels == {"negative": 1, "positive": 2}
     assert first.truncated_reviews_share == pytest.approx(1 / 3)
     assert first.truncated_tokens_share == pytest.approx(2 / 12)

@@ -12,6 +12,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from rnnsent.config import LABELS
 from rnnsent.data import sample
 from rnnsent.data.sample import Review
 
@@ -56,7 +57,7 @@ def test_labels_are_balanced_and_shuffled(training: list[Review], unseen: list[R
         # A fair coin's 99.99 % range, in the part that a validation split takes.
         tail = labels[-len(labels) // 5 :]
         assert abs(sum(tail) - len(tail) / 2) < 2 * len(tail) ** 0.5
-    assert sample.LABELS[POSITIVE] == "positive"
+    assert LABELS[POSITIVE] == "positive"
 
 
 def test_no_review_occurs_twice(training: list[Review], unseen: list[Review]) -> None:

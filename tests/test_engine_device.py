@@ -69,7 +69,7 @@ def test_a_gpu_that_is_not_there(machine: Machine, asked: str, gpus: list[str], 
 
 def test_other_backends_are_refused(machine: Machine) -> None:
     machine(backend="torch")
-    with pytest.raises(DeviceError, match="KERAS_BACKEND=torch: rnnsent runs on tensorflow or jax"):
+    with pytest.raises(DeviceError, match="Keras is set to torch: KERAS_BACKEND must be tensorflow or jax"):
         start()
 
 

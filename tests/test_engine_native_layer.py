@@ -15,6 +15,7 @@ from rnnsent.config import Config
 from rnnsent.data.split import Split
 from rnnsent.engine import kernel
 from rnnsent.models import build_model, set_weights, weights_of
+from rnnsent.observers import Observer
 from rnnsent.training import fit
 from tests.test_models import model_config
 
@@ -112,7 +113,7 @@ def curve(engine: str, text: str, steps: int = 50) -> list[float]:
     model = build_model(config.model, num_words=20, seed=1, native=native)
     losses: list[float] = []
 
-    class Observer:
+    class Watch(Observer):
         def on_step(self, facts: Any) -> None:
             losses.append(facts.loss)
 
@@ -120,7 +121,7 @@ def curve(engine: str, text: str, steps: int = 50) -> list[float]:
             losses.append(facts.val_loss)
 
     batches = Batches(split, 8, seed=0)
-    fit(model, batches, Batches(split, 8), config.training, observers=[Observer()])
+    fit(model, batches, Batches(split, 8), config.training, observers=[Watch()])
     return losses
 
 

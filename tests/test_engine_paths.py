@@ -17,6 +17,7 @@ from tests.conftest import rnnsent
 
 CPU = Device("cpu", "no GPU was found", "tensorflow", 2)
 GPU = Device("gpu:0", "found GPU:0", "tensorflow", 2)
+JAX = Device("cpu", "no GPU was found", "jax", 2)
 
 
 def config(cell: str = "lstm", layer: str = "", data: str = "post", **training: object) -> Config:
@@ -81,7 +82,7 @@ def test_a_gpu_takes_cudnn() -> None:
 @pytest.mark.parametrize(
     ("chosen", "device", "message"),
     [
-        (config(layer="activation: relu", engine="native"), CPU, r"model.recurrent.0: activation: relu"),
+        (config(engine="native"), JAX, r"model.recurrent.0: it is reached from TensorFlow, not from jax"),
         (config(engine="native"), GPU, "it runs on a CPU, not on gpu:0"),
     ],
 )

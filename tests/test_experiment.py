@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 
@@ -26,8 +25,8 @@ from rnnsent.errors import (
     TrainingError,
 )
 from rnnsent.experiment import judge, load_weights, summarize, train
+from rnnsent.observers import Observer, StepFacts
 from rnnsent.runs import RunDirectory, open_run
-from rnnsent.training import EpochFacts, StepFacts
 from tests.conftest import TINY_CONFIG, write_imdb
 
 
@@ -48,7 +47,7 @@ def run(finished_run: Path, data: None) -> RunDirectory:
     return open_run(Path("run"))
 
 
-class StopAt:
+class StopAt(Observer):
     """Raises in the middle of an epoch."""
 
     def __init__(self, epoch: int, error: BaseException) -> None:
@@ -57,9 +56,6 @@ class StopAt:
     def on_step(self, facts: StepFacts) -> None:
         if (facts.epoch, facts.step) == (self.epoch, 2):
             raise self.error
-
-    def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-        pass
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Interrupted("terminated", 143), 143)])
@@ -161,13 +157,28 @@ def test_judging_writes_the_result_next_to_that_of_training(run: RunDirectory) -
     assert runs.predictions("test") in run.manifest()
 
 
-def test_judging_on_other_reviews_is_said(run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines: list[str] = []
-    judge(run, "test", tell=lines.append)
-    assert not any("WARNING" in line for line in lines)
+def test_a_run_is_not_judged_on_other_reviews(
+    run: RunDirectory, tiny_imdb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = judge(run, "test").metrics
+    before = run.file(runs.METRICS).read_bytes()
     monkeypatch.setenv("RNNSENT_DATA", str(write_imdb(tmp_path / "other", seed=9).parent))
-    judge(run, "test", tell=lines.append)
-    assert any("WARNING: the reviews found now are not those this run was trained on" in line for line in lines)
+    with pytest.raises(DataError, match=r"not the reviews that run was trained on .* name those with --data PATH"):
+        judge(run, "test")
+    assert run.file(runs.METRICS).read_bytes() == before
+    assert judge(run, "test", data={"source": "imdb", "path": str(tiny_imdb)}).metrics == expected
+
+
+def test_a_run_finds_its_data_from_another_folder(
+    tiny_imdb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_imdb, "mine")
+    monkeypatch.delenv("RNNSENT_DATA", raising=False)
+    train(config("data.path=mine", "training.epochs=1"), "tiny", run_dir=Path("run").resolve())
+    (tmp_path / "elsewhere").mkdir()
+    run = open_run(Path("run").resolve())
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert judge(run, "test").n == 120
 
 
 def evil() -> bytes:

@@ -3,10 +3,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from rnnsent.data.cache import cache_root
+from rnnsent.data.imdb import places
 from rnnsent.files import atomic_path, sha256, write_atomic
 
 
@@ -92,3 +95,15 @@ def test_sha256_of_the_standard() -> None:
     """FIPS 180-2, appendix B.1."""
     Path("file").write_bytes(b"abc")
     assert sha256(Path("file")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_without_a_home_folder_the_cache_is_among_the_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("RNNSENT_CACHE", "XDG_CACHE_HOME", "KERAS_HOME", "RNNSENT_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    temporary = Path(tempfile.gettempdir())
+    assert temporary in cache_root().parents
+    assert all(temporary in place.parents for place in places("imdb.npz"))

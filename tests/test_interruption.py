@@ -82,6 +82,16 @@ def test_a_signal_that_is_ignored_stays_ignored_and_the_next_is_held() -> None:
     assert reached == ["end"]
 
 
+def test_an_ignored_signal_is_not_announced_as_heard(caplog: pytest.LogCaptureFixture) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script's background jobs have it
+    try:
+        with caplog.at_level(logging.WARNING), HeldSignals("soon"):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not caplog.records
+
+
 def test_other_threads_hold_nothing() -> None:
     before = signal.getsignal(signal.SIGINT)
     seen: list[object] = []

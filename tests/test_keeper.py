@@ -18,8 +18,8 @@ from rnnsent.configfile import parse_config
 from rnnsent.errors import Interrupted
 from rnnsent.keeper import Keeper
 from rnnsent.models import build_model, weights_of
+from rnnsent.observers import EpochFacts
 from rnnsent.runs import RunDirectory, create_run
-from rnnsent.training import EpochFacts
 
 
 def network() -> ModelConfig:
@@ -80,6 +80,7 @@ def test_the_two_newest_checkpoints_hold_weights_and_optimizer(keeper: Keeper, m
     for epoch in (1, 2, 3):
         change(model, epoch / 10)
         keeper.on_epoch(facts(epoch), epoch == 1, model)
+        keeper.on_state(epoch, model)
     names = [path.name for path in sorted(keeper.run.file(runs.CHECKPOINTS).iterdir())]
     assert names == ["epoch-0002.npz", "epoch-0003.npz"]
     arrays = stored(keeper.run, runs.checkpoint(3))
@@ -160,7 +161,10 @@ def test_an_interruption_waits_until_the_whole_epoch_is_written(
     monkeypatch.setattr(plots, "curves", lambda *arguments: b"quickly")
     with pytest.raises(raised):
         keeper.on_epoch(facts(2), True, model)
+        keeper.on_state(2, model)
     assert keeper.best_epoch == 2
+    if name == runs.checkpoint(2):
+        assert keeper.run.file(name).is_file()
     assert keeper.run.file(runs.HISTORY).read_text().count("\n") == 3
     assert_same(stored(keeper.run), weights_of(model))
     assert_same(exported(keeper.run), weights_of(model))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rnnsent.observers import EpochFacts
 from rnnsent.plots import curves
-from rnnsent.training import EpochFacts
 
 HISTORY = [
     EpochFacts(1, 1.0, 0.7, 0.5, 0.65, 0.6, 1e-3, 1.0),

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import pytest
 
+from rnnsent.observers import EpochFacts, StepFacts
 from rnnsent.progress import download_progress, epoch_line, training_progress
-from rnnsent.training import EpochFacts, StepFacts
 
 
 def epoch(number: int = 1, loss: float = 0.6931, seconds: float = 12.3) -> EpochFacts:

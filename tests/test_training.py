@@ -17,8 +17,9 @@ from rnnsent.data.dataset import Partition, partition
 from rnnsent.data.split import Split
 from rnnsent.errors import ConfigError, DataError, TrainingError
 from rnnsent.models import model_for, weights_of
+from rnnsent.observers import EpochFacts, Observer, StepFacts
 from rnnsent.prediction import Predictor, by_model, load_predictor
-from rnnsent.training import EpochFacts, StepFacts, TrainingResult, WarmupDecay, class_weights, fit
+from rnnsent.training import TrainingResult, WarmupDecay, class_weights, fit
 from tests.conftest import TINY_CONFIG
 
 
@@ -91,7 +92,8 @@ def test_a_seed_decides_every_bit(parts: Partition) -> None:
     ],
 )
 def test_schedules(kind: str, expected: list[float]) -> None:
-    schedule = config(f"training.schedule={{kind: {kind}, warmup_steps: 2, final_fraction: 0.1}}").training.schedule
+    final = "" if kind == "constant" else ", final_fraction: 0.1"
+    schedule = config(f"training.schedule={{kind: {kind}, warmup_steps: 2{final}}}").training.schedule
     rate = WarmupDecay(1.0, schedule, steps=12)
     values = [float(keras.ops.convert_to_numpy(rate(step))) for step in (0, 1, 2, 7, 12)]
     np.testing.assert_allclose(values, expected, rtol=1e-5)
@@ -117,7 +119,7 @@ def test_every_optimizer_lowers_the_loss(parts: Partition, optimizer: str) -> No
 def test_what_is_validated_is_the_moving_average(parts: Partition) -> None:
     raw: list[Any] = []
 
-    class Watch:
+    class Watch(Observer):
         def on_step(self, facts: StepFacts) -> None:
             raw.append([np.array(weight) for weight in model.trainable_variables])
 
@@ -246,10 +248,42 @@ def test_a_schedule_runs_over_all_epochs(parts: Partition) -> None:
     assert [facts.learning_rate for facts in result.history] == pytest.approx(expected)
 
 
+def test_the_state_after_an_epoch_is_what_the_next_begins_with(parts: Partition) -> None:
+    states: list[Any] = []
+    averages: list[Any] = []
+    begun: list[Any] = []
+
+    class Watch(Observer):
+        def on_step(self, facts: StepFacts) -> None:
+            begun.append([np.array(weight) for weight in model.trainable_variables])
+
+        def on_epoch(self, facts: EpochFacts, best: bool, trained: keras.Model) -> None:
+            averages.append(trained.get_weights())
+
+        def on_state(self, epoch: int, trained: keras.Model) -> None:
+            assert epoch == len(averages)
+            states.append(trained.get_weights())
+
+    chosen = config("training.ema=0.9", "training.epochs=2")
+    model = model_for(chosen, num_words=60, seed=0)
+    steps = len(Batches.from_config(parts.train, chosen, shuffle=True))
+    fit(
+        model,
+        Batches.from_config(parts.train, chosen, shuffle=True),
+        Batches.from_config(parts.validation, chosen, shuffle=False),
+        chosen.training,
+        observers=[Watch()],
+    )
+    for epoch, state in enumerate(states):
+        for mine, theirs, average in zip(begun[steps * (epoch + 1) - 1], state, averages[epoch], strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+            assert not np.array_equal(average, theirs)
+
+
 def test_observers_are_told_of_every_step_and_epoch_in_order(parts: Partition) -> None:
     told: list[Any] = []
 
-    class Watch:
+    class Watch(Observer):
         def on_step(self, facts: StepFacts) -> None:
             told.append(facts)
 
@@ -275,10 +309,7 @@ def test_observers_are_told_of_every_step_and_epoch_in_order(parts: Partition) -
 def test_the_model_ends_with_the_weights_of_its_best_epoch(parts: Partition, monitor: str) -> None:
     seen: dict[int, Any] = {}
 
-    class Watch:
-        def on_step(self, facts: StepFacts) -> None:
-            pass
-
+    class Watch(Observer):
         def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
             seen[facts.epoch] = model.get_weights()
 
@@ -318,14 +349,11 @@ def test_balanced_weights_need_every_label() -> None:
 def test_a_signal_takes_effect_when_its_step_is_over(parts: Partition) -> None:
     told: list[int] = []
 
-    class Watch:
+    class Watch(Observer):
         def on_step(self, facts: StepFacts) -> None:
             if facts.step == 2:
                 signal.raise_signal(signal.SIGINT)
             told.append(facts.step)
-
-        def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-            pass
 
     with pytest.raises(KeyboardInterrupt):
         train_small(parts, observers=[Watch()])

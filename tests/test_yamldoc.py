@@ -86,7 +86,10 @@ def test_aliases_and_merges_are_plain_values_too() -> None:
     [
         ("a: 1\nb: [1\n", "x.yaml:3: broken YAML: expected ',' or ']'"),
         ("a: 1\n\tb: 2\n", "x.yaml:2: broken YAML: a tab; lines are indented with spaces"),
-        ("a: 1\nb: 'open\n", "x.yaml:3: broken YAML: found unexpected end of stream"),
+        ("a: 1\nb: 'open\nc: 3\n", "x.yaml:2: broken YAML: a quote is opened here and never closed"),
+        ("a: 1\nb:2\n", "x.yaml:2: broken YAML: a key is followed by a colon and a space"),
+        ("a:\n  b: 1\n   c: 2\n", "x.yaml:3: broken YAML"),
+        ("a:\n  b: 1\n c: 2\n", "x.yaml:3: broken YAML: the indentation fits none of the lines above"),
         ("a: b: c\n", "x.yaml:1: broken YAML: mapping values are not allowed here"),
         ("a: 1\nb: 2\na: 3\n", 'x.yaml:3: broken YAML: found duplicate key "a"'),
         ("a:\n  b: 1\n  b: 1\n", 'x.yaml:3: broken YAML: found duplicate key "b"'),

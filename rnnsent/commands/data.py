@@ -69,6 +69,8 @@ def report(facts: DatasetFacts) -> str:
     lines += ["", f"  {'':<24}" + "".join(f"{name:>14}" for name in facts.splits)]
     lines += [f"  {title:<24}" + "".join(f"{cell:>14}" for cell in cells) for title, cells in rows]
     lines += [f"  {'test reviews in train':<24}{facts.duplicates_between:>28,}"]
+    held = f"{facts.validation_duplicates:,} of {facts.validation:,}"
+    lines += [f"  {'validation in the rest':<24}{held:>14}"]
     for name, split in facts.splits.items():
         lines += ["", f"  lengths, {name}", *_histogram(split)]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import backend_option, device_option, json_option, opened, run_argument
+from rnnsent.commands.options import backend_option, data_settings, device_option, json_option, opened, run_argument
 
 if TYPE_CHECKING:
     from rnnsent.experiment import Judged
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 @click.command(name="eval")
 @run_argument
 @click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
+@click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")
 @backend_option
 @device_option
 @json_option
-def command(run: Path | None, split: str, backend: str, device: str, as_json: bool) -> None:
+def command(run: Path | None, split: str, data: str | None, backend: str, device: str, as_json: bool) -> None:
     """Judge a finished RUN; without RUN, the latest one.
 
     Every figure has a 95 % interval. The result is written into the run.
@@ -32,11 +33,14 @@ def command(run: Path | None, split: str, backend: str, device: str, as_json: bo
 
     found = opened(run)
     tell = partial(click.echo, err=True)
-    judged = experiment.judge(found, split, backend=backend, device=device, tell=tell)
+    moved = None if data is None else data_settings(data)
+    judged = experiment.judge(found, split, data=moved, backend=backend, device=device, tell=tell)
     if as_json:
         click.echo(json.dumps({"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}))
-        return
-    click.echo(report(judged))
+    else:
+        click.echo(report(judged))
+    if judged.unsaved is not None:
+        raise judged.unsaved
 
 
 def report(judged: Judged) -> str:

@@ -35,10 +35,14 @@ def config_options(command: F) -> F:
     return command
 
 
-class _RunPath(click.Path):
+class RunPath(click.Path):
     """The folder of a run; the empty name, which would mean the current folder, is none."""
 
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; see click."""
         if value == "":
             self.fail("the name of the run is empty", param, ctx)
         return super().convert(value, param, ctx)
@@ -60,7 +64,7 @@ backend_option = click.option(
     show_default=True,
     help="What computes: the native kernel, NumPy or Keras.",
 )
-run_argument = click.argument("run", type=_RunPath(path_type=Path), required=False)
+run_argument = click.argument("run", type=RunPath(), required=False)
 
 
 def opened(run: Path | None) -> RunDirectory:

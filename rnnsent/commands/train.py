@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from rnnsent.commands.options import config_options, overrides
+from rnnsent.commands.options import RunPath, config_options, overrides
 
 
 @click.command(name="train")
@@ -16,9 +16,7 @@ from rnnsent.commands.options import config_options, overrides
 @config_options
 @click.option("--device", metavar="DEVICE", help="auto, cpu, gpu or gpu:N.")
 @click.option("--no-fallback", is_flag=True, help="Stop where the data cannot be had, whatever the config allows.")
-@click.option(
-    "--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Where the run goes [runs/NAME-DATE-N]."
-)
+@click.option("--run-dir", type=RunPath(), metavar="DIR", help="Where the run goes [runs/NAME-DATE-N].")
 @click.option("--force", is_flag=True, help="Replace the run in --run-dir.")
 @click.option("--quiet", is_flag=True, help="No progress, only warnings and the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run and its metrics as one line of JSON.")
@@ -52,7 +50,7 @@ def command(
         raise click.UsageError("--force replaces the run in --run-dir; without --run-dir every run is a new one")
     if quiet:
         logging.getLogger("rnnsent").setLevel(logging.WARNING)
-    config = load_config(name, overrides(settings, data, epochs, seed, device, no_fallback))
+    config = load_config(name, overrides(settings, data, epochs, seed, device, no_fallback), to_train=True)
     signal.signal(signal.SIGTERM, _terminated)
     with training_progress(config.training.epochs, quiet=quiet) as observer, download_progress() as progress:
         trained = experiment.train(
@@ -67,17 +65,19 @@ def command(
     if as_json:
         click.echo(json.dumps({"run": str(trained.run), **trained.metrics}))
         return
-    click.echo(result_line(str(trained.run), trained.metrics))
+    click.echo(result_line(str(trained.run), trained.metrics, config.training.monitor))
+    if not quiet:
+        click.echo(f"judge it: rnnsent eval {trained.run}", err=True)
 
 
-def result_line(run: str, metrics: dict[str, Any]) -> str:
+def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:
     """Return the last line of a training."""
     accuracy = metrics["validation"]["accuracy"]
     source = metrics["data"]["source"]
     fallback = " (FALLBACK: the imdb reviews could not be had)" if metrics["data"]["fallback_used"] else ""
     return (
         f"{run}: validation accuracy {accuracy['value']:.2%} [{accuracy['low']:.2%}, {accuracy['high']:.2%}], "
-        f"epoch {metrics['best_epoch']} of {metrics['epochs']}; data: {source}{fallback}"
+        f"epoch {metrics['best_epoch']} of {metrics['epochs']} by {monitor}; data: {source}{fallback}"
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.files import sync_directory
+from rnnsent.files import home, sync_directory, umask
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def cache_root() -> Path:
     chosen = os.environ.get("RNNSENT_CACHE")
     if chosen:
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rnnsent"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "rnnsent"
 
 
 def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
@@ -66,6 +66,7 @@ def _write(entry: Path, arrays: Arrays) -> None:
             np.save(temporary / f"{name}.npy", array, allow_pickle=False)
         (temporary / "shapes.json").write_text(json.dumps({name: array.shape for name, array in arrays.items()}))
         shutil.rmtree(entry, ignore_errors=True)
+        temporary.chmod(0o777 & ~umask())  # mkdtemp keeps others out, who may share the cache
         temporary.rename(entry)
         sync_directory(entry.parent)
     finally:

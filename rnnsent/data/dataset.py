@@ -44,14 +44,18 @@ class Partition:
     label_names: tuple[str, ...]
 
 
+def validation_boundary(reviews: int, validation_split: float) -> int:
+    """Return where the reviews to validate on begin: Keras' own rounding, floating point and all."""
+    return int(reviews * (1.0 - validation_split))
+
+
 def partition(dataset: Dataset, config: DataConfig) -> Partition:
     """Cut the reviews to `num_words` and `maxlen`, and hold the last `validation_split` of train for validation.
 
     Raises:
         DataError: if too few reviews are left on either side, or the training labels are all the same.
     """
-    # The boundary is Keras' own: int(n * (1 - split)), floating point and all.
-    boundary = int(len(dataset.train) * (1.0 - config.validation_split))
+    boundary = validation_boundary(len(dataset.train), config.validation_split)
     if not 0 < boundary < len(dataset.train):
         raise DataError(
             f"{len(dataset.train)} training reviews with validation_split {config.validation_split} leave "

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnsent.config import LABELS
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Dataset
 from rnnsent.data.download import Progress, download
 from rnnsent.data.npz import flatten, read_arrays
 from rnnsent.data.split import Split
 from rnnsent.errors import DataError, DataUnavailable, count
-from rnnsent.files import sha256
+from rnnsent.files import home, sha256
 from rnnsent.vocabulary import FIRST_WORD, START, Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ DIGESTS = {
     "imdb_word_index.json": "md5:bfafd718b763782e994055a2d397834f",
 }
 KERAS_SHUFFLE_SEED = 113  # the default of load_data; with it, "the last fifth" means the same reviews as there
-LABELS = ("negative", "positive")
 
 
 def load(path: str | None = None, *, allow_download: bool = True, progress: Progress | None = None) -> Dataset:
@@ -49,8 +49,6 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
     digest = sha256(file)
     official = f"sha256:{digest}" == DIGESTS["imdb.npz"]
     arrays = cached_arrays(f"imdb-3-{digest[:32]}", lambda: _parse(file))
-    if not official:
-        logger.info("%s is not Keras' own file (its SHA-256 differs): taken as a rebuilt one", file)
     try:
         vocabulary = Vocabulary.from_word_index(_find("imdb_word_index.json", path, allow_download, progress), None)
     except DataUnavailable:
@@ -82,7 +80,7 @@ def places(name: str) -> list[Path]:
 
 
 def _keras_folder() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    return Path(os.environ.get("KERAS_HOME") or home() / ".keras") / "datasets"
 
 
 def _find(name: str, path: str | None, allow_download: bool, progress: Progress | None) -> Path:

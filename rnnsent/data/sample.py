@@ -32,7 +32,6 @@ from functools import cache
 from random import Random
 from typing import Final, NamedTuple, TypeVar
 
-LABELS: Final = ("negative", "positive")
 TRAIN_REVIEWS: Final = 6000
 TEST_REVIEWS: Final = 2000
 TRAIN_SEED: Final = 1

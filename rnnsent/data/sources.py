@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import DataConfig
+from rnnsent.config import LABELS, DataConfig
 from rnnsent.data import imdb
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Dataset
@@ -22,12 +22,13 @@ from rnnsent.vocabulary import Vocabulary
 logger = logging.getLogger(__name__)
 
 WAYS_TO_IMDB = f"""Ways to get the reviews:
-  - put imdb.npz (and imdb_word_index.json) into a folder and name it: --set data.path=FOLDER
+  - put imdb.npz (and imdb_word_index.json) into a folder and name it: --data FOLDER
+    (rnnsent data info FOLDER; in a config data.path)
   - or set RNNSENT_DATA=FOLDER for all runs
   - or download them once where there is a network:
       {imdb.BASE_URL}imdb.npz
       {imdb.BASE_URL}imdb_word_index.json
-  - or train on the reviews that rnnsent writes itself: --data sample"""
+  - or train on the reviews that rnnsent writes itself: rnnsent train --data sample …"""
 
 
 def load_dataset(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
@@ -67,7 +68,7 @@ def load_sample() -> Dataset:
         train=Split.from_arrays(arrays, "train"),
         test=Split.from_arrays(arrays, "test"),
         vocabulary=Vocabulary(tuple(words), None, "unknown", "the training split of the sample reviews"),
-        label_names=sample.LABELS,
+        label_names=LABELS,
         provenance={"sha256": digest},
     )
 

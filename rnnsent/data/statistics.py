@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
 from rnnsent.config import Config
-from rnnsent.data.dataset import Dataset
+from rnnsent.data.dataset import Dataset, validation_boundary
 from rnnsent.data.split import Split
 from rnnsent.vocabulary import PAD, START, UNKNOWN
 
@@ -47,6 +47,8 @@ class DatasetFacts:
     embedding_rows: int
     splits: dict[str, SplitFacts]
     duplicates_between: int  # test reviews whose very sequence stands in train too
+    validation: int  # of the train reviews, how many are held back to validate on
+    validation_duplicates: int  # of those, how many stand among the rest too
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain values for JSON."""
@@ -58,6 +60,8 @@ def describe(dataset: Dataset, config: Config) -> DatasetFacts:
     whole = {"train": dataset.train, "test": dataset.test}
     prints = {name: _fingerprints(split) for name, split in whole.items()}
     known = set(prints["train"])
+    boundary = validation_boundary(len(dataset.train), config.data.validation_split)
+    trained_on, held_back = set(prints["train"][:boundary]), prints["train"][boundary:]
     return DatasetFacts(
         source=dataset.source,
         provenance=dataset.provenance,
@@ -65,6 +69,8 @@ def describe(dataset: Dataset, config: Config) -> DatasetFacts:
         embedding_rows=embedding_rows(dataset, config.data.num_words),
         splits={name: _facts(split, prints[name], dataset, config) for name, split in whole.items()},
         duplicates_between=sum(print_ in known for print_ in prints["test"]),
+        validation=len(held_back),
+        validation_duplicates=sum(print_ in trained_on for print_ in held_back),
     )
 
 

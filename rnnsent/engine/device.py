@@ -8,8 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from rnnsent.errors import DeviceError
+from rnnsent.interruption import HeldSignals
+
+BACKENDS = ("tensorflow", "jax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,15 @@ def start(asked: str = "auto") -> Device:
     Raises:
         DeviceError: if a GPU was asked for that is not there.
     """
+    asked_backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if asked_backend not in BACKENDS:
+        raise DeviceError(f"KERAS_BACKEND={asked_backend}: rnnsent runs on {' or '.join(BACKENDS)}")
+    if find_spec(asked_backend) is None:
+        raise DeviceError(f"KERAS_BACKEND={asked_backend}: it is not installed; `pip install {asked_backend}` does it")
     # Silences what TensorFlow's C++ code logs later on; its own start-up lines are caught below.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _caught_stderr():
+    # An exception that a signal raises inside the import is lost in there, or comes out as another.
+    with HeldSignals(), _caught_stderr():
         import keras
 
         backend = keras.backend.backend()
@@ -47,8 +57,8 @@ def start(asked: str = "auto") -> Device:
             with suppress(ImportError):
                 import tensorflow  # noqa: F401  # Keras does so sooner or later, where its lines would be seen
             gpus = _jax_gpus(asked)
-        else:
-            raise DeviceError(f"KERAS_BACKEND={backend}: rnnsent runs on tensorflow or jax")
+        else:  # from Keras' own settings, ~/.keras/keras.json
+            raise DeviceError(f"Keras is set to {backend}: KERAS_BACKEND must be {' or '.join(BACKENDS)}")
         index, because = _choose(asked, gpus)
         if backend == "tensorflow":
             _tensorflow_use(index)

@@ -1,0 +1,54 @@
+"""What training tells those who follow along: the facts of its steps and epochs. Without Keras."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFacts:
+    """What one epoch did; `seconds` is its training part, without validation."""
+
+    epoch: int  # from 1
+    seconds: float
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    tokens_per_second: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the facts by name, in the order of history.csv."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """Where training is within an epoch."""
+
+    epoch: int
+    step: int
+    steps: int
+    reviews: int  # of this epoch, so far
+    tokens: int
+    seconds: float
+    loss: float
+    accuracy: float
+
+
+class Observer:
+    """Somebody who is told how training goes: the steps of an epoch, then the epoch, then the state after it."""
+
+    def on_step(self, facts: StepFacts) -> None:
+        """A batch was trained on."""
+
+    def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
+        """An epoch was trained and validated; `model` holds the weights that were validated."""
+
+    def on_state(self, epoch: int, model: keras.Model) -> None:
+        """Model and optimizer hold what the next epoch begins with: the weights as trained, not their average."""
