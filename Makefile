@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test check format docs
+.PHONY: help install train test check bench format docs
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ check: install ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: install ## race against stock Keras on the real reviews; fails where rnnsent is not 8 times as fast
+	$(BIN)/rnnsent bench race --peer keras --epochs 3 --require 8
 
 format: install ## put the code into its standard form
 	$(BIN)/ruff check --fix .

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rnnsent import reference
 from rnnsent.engine import kernel
 from rnnsent.engine.kernel import CELLS, GATES, LEVELS, Gradients, Inputs, Pass, Weights
 
@@ -122,6 +123,35 @@ def test_values_and_gradients_are_those_of_stock_keras_in_float64(
     gradients = running.backward(d_last, d_sequence)
     for name, value in expected.items():
         assert_close(getattr(gradients, name), value)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(shape=layers, level=st.sampled_from(HERE or ("plain",)))
+def test_values_are_those_of_the_reference_in_float64(shape: dict[str, Any], level: str) -> None:
+    weights, inputs = random_layer(**shape)
+    running = Pass(weights, inputs, sequence=True, carries=shape["cell"] == "lstm", instructions=level)
+    vectors = inputs.values if weights.embedding is None else weights.embedding[inputs.values]
+    if inputs.scale is not None:
+        vectors = vectors * inputs.scale[:, None]
+    zeros = np.zeros((shape["batch"], shape["units"]))
+    start = [zeros if inputs.initial is None else inputs.initial]
+    start += [zeros if inputs.initial_carry is None else inputs.initial_carry] * (shape["cell"] == "lstm")
+    expected = reference.recurrent(
+        shape["cell"],
+        vectors.astype(np.float64),
+        reference.RecurrentWeights(weights.kernel, weights.recurrent, weights.bias),
+        mask=np.arange(shape["steps"]) < inputs.lengths[:, None],
+        initial_state=start,
+        return_sequences=True,
+        go_backwards=inputs.reverse,
+        zero_output_for_mask=True,
+    )
+    assert running.states.sequence is not None
+    assert_close(running.states.last, expected.states[0])
+    sequence = expected.output[:, ::-1] if inputs.reverse else expected.output
+    assert_close(running.states.sequence, sequence)
+    if running.states.carries is not None and not inputs.reverse:
+        assert_close(running.states.carries[np.arange(shape["batch"]), inputs.lengths - 1], expected.states[1])
 
 
 @pytest.mark.parametrize("cell", sorted(CELLS))

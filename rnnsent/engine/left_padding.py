@@ -60,7 +60,8 @@ class LeftPaddedPass:
         starts = (gradients.initial, gradients.initial_carry)
         d_states, d_carries = (self._by_padding(start) for start in starts)
         padding = self._prefix.backward(None, d_states, d_carries)
-        for name in ("inputs", "kernel", "recurrent", "bias"):
+        gradients.inputs[PAD] += padding.inputs[0].sum(axis=0)
+        for name in ("kernel", "recurrent", "bias"):
             total = getattr(gradients, name)
             total += getattr(padding, name)
         return replace(gradients, initial=padding.initial, initial_carry=padding.initial_carry)
@@ -69,9 +70,14 @@ class LeftPaddedPass:
         """Run the padding; return the words alone, moved to the left, with the states in which they begin."""
         _rows, steps = inputs.values.shape
         longest = int(self._pads.max())
-        only_padding = Inputs(np.full((1, longest), PAD, np.int32), np.array([longest], np.int32))
+        # As vectors, not as ids: nothing as large as the embedding is then touched for one of its rows.
+        assert weights.embedding is not None
+        vectors = np.repeat(weights.embedding[None, PAD : PAD + 1], longest, axis=1)
+        only_padding = Inputs(vectors, np.array([longest], np.int32))
         lstm = weights.cell == "lstm"
-        self._prefix = Pass(weights, only_padding, keep=keep, sequence=True, carries=lstm, threads=1)
+        self._prefix = Pass(
+            replace(weights, embedding=None), only_padding, keep=keep, sequence=True, carries=lstm, threads=1
+        )
         states = self._prefix.states
         moved = np.full_like(inputs.values, PAD)
         for row, ids, pads in zip(moved, inputs.values, self._pads.tolist(), strict=True):

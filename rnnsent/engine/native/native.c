@@ -50,13 +50,7 @@ static void restore_denormals(unsigned int mode) { (void)mode; }
 static inline float clamp(float x, float limit) { return x > limit ? limit : x < -limit ? -limit : x; }
 #define CLAMP(x, limit) ((vec){clamp(x[0], limit), clamp(x[1], limit), clamp(x[2], limit), clamp(x[3], limit)})
 #endif
-#include "math.inc"
-#include "cells.inc"
-#include "pass.inc"
-#undef SUFFIX
-#undef WIDTH
-#undef TILE_ROWS
-#undef CLAMP
+#include "level.inc"
 
 #ifdef __x86_64__
 #pragma GCC push_options
@@ -65,13 +59,7 @@ static inline float clamp(float x, float limit) { return x > limit ? limit : x <
 #define WIDTH 8
 #define TILE_ROWS 6
 #define CLAMP(x, limit) ((vec)_mm256_max_ps(_mm256_set1_ps(-(limit)), _mm256_min_ps(_mm256_set1_ps(limit), (__m256)(x))))
-#include "math.inc"
-#include "cells.inc"
-#include "pass.inc"
-#undef SUFFIX
-#undef WIDTH
-#undef TILE_ROWS
-#undef CLAMP
+#include "level.inc"
 #pragma GCC pop_options
 
 #pragma GCC push_options
@@ -80,13 +68,7 @@ static inline float clamp(float x, float limit) { return x > limit ? limit : x <
 #define WIDTH 16
 #define TILE_ROWS 12
 #define CLAMP(x, limit) ((vec)_mm512_max_ps(_mm512_set1_ps(-(limit)), _mm512_min_ps(_mm512_set1_ps(limit), (__m512)(x))))
-#include "math.inc"
-#include "cells.inc"
-#include "pass.inc"
-#undef SUFFIX
-#undef WIDTH
-#undef TILE_ROWS
-#undef CLAMP
+#include "level.inc"
 #pragma GCC pop_options
 #endif
 

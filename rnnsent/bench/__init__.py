@@ -1,0 +1,1 @@
+"""Measurements beside other libraries, for `rnnsent bench`; nothing else imports this package."""

@@ -1,0 +1,93 @@
+"""`rnnsent bench`: rnnsent beside other libraries, on this machine."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+
+from rnnsent.errors import RnnsentError
+
+CELLS = ("simple_rnn", "lstm", "gru")
+PEERS = ("keras", "torch", "torch-packed")
+OURS = ("rnnsent-notebook", "rnnsent")
+
+cell_option = click.option(
+    "--cell", "cells", type=click.Choice(CELLS), multiple=True, default=CELLS, help="One cell; again for more [all]."
+)
+data_option = click.option(
+    "--data", type=click.Choice(["imdb", "sample"]), default="imdb", show_default=True, help="The reviews."
+)
+POSITIVE = click.IntRange(min=1)
+
+
+@click.group(name="bench")
+def command() -> None:
+    """Measure rnnsent beside other libraries on this machine.
+
+    Tables in Markdown go to stdout. Leave the machine alone meanwhile.
+    """
+
+
+@command.command()
+@cell_option
+@data_option
+@click.option("--peer", "peers", type=click.Choice(PEERS), multiple=True, default=PEERS, help="Besides keras [all].")
+@click.option("--epochs", type=POSITIVE, default=4, show_default=True, help="Of each contestant.")
+@click.option("--predictions", type=POSITIVE, default=3, show_default=True, help="Of all test reviews.")
+@click.option("--require", type=float, metavar="TIMES", help="Exit 1 where rnnsent is not so many times faster.")
+def race(
+    cells: tuple[str, ...], data: str, peers: tuple[str, ...], epochs: int, predictions: int, require: float | None
+) -> None:
+    """Train and predict in turns: stock Keras, PyTorch, rnnsent.
+
+    The notebook's models at the notebook's settings. Each contestant is a
+    process of its own; medians, without the first epoch and prediction.
+    """
+    from rnnsent.bench.race import race as run
+    from rnnsent.bench.tables import race_table
+
+    names = ["keras", *(peer for peer in PEERS if peer in peers and peer != "keras"), *OURS]
+    races = [run(cell, names, data, epochs, predictions, partial(click.echo, err=True)) for cell in cells]
+    click.echo(race_table(races))
+    if require is None:
+        return
+    short = [
+        f"{each.cell}, {lane.name}: epoch {ratios[0]:.1f}, prediction {ratios[1]:.1f} times"
+        for each in races
+        for lane in each.lanes
+        if lane.name in OURS and min(ratios := each.ratios(lane)) < require
+    ]
+    if short:
+        raise RnnsentError(f"less than {require:g} times as fast as stock Keras:\n  " + "\n  ".join(short))
+
+
+@command.command()
+@click.option("--cell", type=click.Choice(CELLS), default="lstm", show_default=True)
+def growth(cell: str) -> None:
+    """Show how a training step grows with units, batch, length, layers."""
+    from rnnsent.bench.growth import growth as run
+    from rnnsent.bench.tables import growth_table
+
+    click.echo(growth_table(run(cell, partial(click.echo, err=True))))
+
+
+@command.command()
+@cell_option
+@data_option
+def breakdown(cells: tuple[str, ...], data: str) -> None:
+    """Show where a training step goes."""
+    from rnnsent.bench.breakdown import breakdown as run
+    from rnnsent.bench.tables import breakdown_table
+
+    click.echo(breakdown_table([run(cell, data) for cell in cells]))
+
+
+@command.command()
+@click.option("--reviews", "sizes", type=click.IntRange(min=2000), multiple=True, help="[25000, 100000, 1000000]")
+def scale(sizes: tuple[int, ...]) -> None:
+    """Train on synthetic reviews from memory-mapped files; show the memory."""
+    from rnnsent.bench.scale import SIZES, over_sizes
+    from rnnsent.bench.tables import scale_table
+
+    click.echo(scale_table(over_sizes(sizes or SIZES, partial(click.echo, err=True))))

@@ -1,0 +1,100 @@
+"""The measurements, made small: that they measure what they say. How fast anything is, is no business of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rnnsent.bench.breakdown import Breakdown, breakdown
+from rnnsent.bench.growth import growth
+from rnnsent.bench.race import Lane, Race, race
+from rnnsent.bench.scale import over_sizes
+from rnnsent.bench.stepping import stepwise
+from rnnsent.bench.tables import breakdown_table, growth_table, race_table, scale_table
+from rnnsent.engine import kernel
+from rnnsent.errors import RnnsentError
+from tests.conftest import rnnsent
+
+pytestmark = pytest.mark.skipif(not kernel.available(), reason="the native kernel was not built: no C compiler?")
+
+
+def test_a_run_stands_still_until_the_next_item_is_asked_for() -> None:
+    done = []
+
+    def run(hand_over: Callable[[int], None]) -> None:
+        for number in range(3):
+            done.append(number)
+            hand_over(number)
+
+    items = stepwise(run)
+    for number in range(3):
+        assert next(items) == number
+        assert done == list(range(number + 1))
+    assert list(items) == []
+
+
+def test_what_a_run_raises_comes_out() -> None:
+    def run(hand_over: Callable[[int], None]) -> None:
+        hand_over(1)
+        raise ZeroDivisionError("in the run")
+
+    items = stepwise(run)
+    assert next(items) == 1
+    with pytest.raises(ZeroDivisionError, match="in the run"):
+        next(items)
+
+
+def test_medians_leave_out_the_first_round() -> None:
+    keras = Lane("keras", [90.0, 10.0, 30.0, 20.0], [0.6, 0.8, 0.874, 0.7], [9.0, 4.0, 2.0], 0.85, 1300.0)
+    ours = Lane("rnnsent", [5.0, 2.0, 2.0, 2.0], [0.7, 0.88, 0.875, 0.9], [9.0, 0.5, 0.5], 0.86, 800.0)
+    assert (keras.epoch_seconds, keras.prediction_seconds, keras.seconds_to_book) == (20.0, 3.0, None)
+    assert ours.seconds_to_book == 7.0
+    run = Race("lstm", [keras, ours], {"torch": "torch is not installed"})
+    assert run.ratios(ours) == (10.0, 6.0)
+    lines = race_table([run]).splitlines()
+    assert "| lstm: rnnsent, masked and bucketed | 2.00 | 10.0 | 0.50 | 6.0 | 800 | 90.00% | 86.00% | 7.0 |" in lines
+    assert any("PyTorch, padded | torch is not installed" in line for line in lines)
+
+
+def test_a_race_on_the_command_line_holds_rnnsent_to_a_ratio() -> None:
+    arguments = ["bench", "race", "--cell", "lstm", "--data", "sample", "--peer", "keras", "--epochs", "1"]
+    result = rnnsent(*arguments, "--predictions", "1", "--require", "1e9")
+    assert result.exit_code == 1
+    assert "less than 1e+09 times as fast as stock Keras" in result.stderr
+    rows = [line for line in result.stdout.splitlines() if line.startswith("| lstm")]
+    assert len(rows) == 3
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert float(cells[1]) > 0 and float(cells[3]) > 0 and float(cells[5].replace(",", "")) > 100
+        assert 30 < float(cells[6].rstrip("%")) <= 100
+
+
+def test_a_contestant_that_fails_is_named() -> None:
+    with pytest.raises(RnnsentError, match="the notebook's form failed"):
+        race("lstm", ["rnnsent-notebook"], "nowhere", 1, 1, print)
+
+
+def test_growth_measures_each_setting_once() -> None:
+    told: list[str] = []
+    found = growth("simple_rnn", told.append, {"units": (3, 5), "maxlen": (7, 500)})
+    assert [cost.setting.units for cost in found["units"]] == [3, 5]
+    assert [cost.setting.maxlen for cost in found["maxlen"]] == [7, 500]
+    assert len(told) == 4
+    assert all(cost.stock_ms > 0 and cost.rnnsent_ms > 0 for each in found.values() for cost in each)
+    assert growth_table(found).count("\n") == 5
+
+
+def test_a_breakdown_names_its_parts() -> None:
+    found = breakdown("gru", "sample")
+    assert found.step > max(found.parts.values()) > 0
+    assert min(found.parts.values()) > 0
+    table = breakdown_table([Breakdown("lstm", 10.0, {"input": 5.0, "optimizer": 4.0})])
+    assert "| rest: Keras and TensorFlow | 6.00 |" in table  # the input is made meanwhile
+
+
+def test_scale_counts_what_it_trained_on() -> None:
+    (found,) = over_sizes((2000,), print)
+    assert found.reviews == 1000 and found.tokens > 100_000
+    assert found.seconds > 0 and found.own_mb > 50
+    assert scale_table([found]).splitlines()[2].startswith("| 1,000 |")
