@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from rnnsent import environment, metrics, runs
 from rnnsent.config import Config
@@ -192,7 +188,7 @@ def judge(
     """
     run.verify()
     config = load_config(str(run.file(runs.CONFIG)))
-    weights = load_weights(run)
+    weights = runs.load_weights(run)
     recorded = run.read_json(runs.METRICS)
     if recorded.get("interrupted"):
         tell(f"this run was stopped after {count(recorded['epochs'], 'epoch')}")
@@ -255,22 +251,9 @@ def summarize_run(run: RunDirectory) -> Summary:
 
     from rnnsent.models import layer_facts, rebuild_model
 
-    model = rebuild_model(load_config(str(run.file(runs.CONFIG))), load_weights(run))
+    model = rebuild_model(load_config(str(run.file(runs.CONFIG))), runs.load_weights(run))
     text = run.file(runs.SUMMARY).read_text(encoding="utf-8")
     return Summary(text, layer_facts(model), int(model.count_params()))
-
-
-def load_weights(run: RunDirectory) -> dict[str, Any]:
-    """Return the arrays of weights.npz.
-
-    Raises:
-        RunError: if the file is not an archive of plain arrays.
-    """
-    try:
-        with np.load(io.BytesIO(run.file(runs.WEIGHTS).read_bytes()), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{run.file(runs.WEIGHTS)}: cannot be read: {error}") from None
 
 
 def describe_data(dataset: Dataset, parts: Partition) -> str:

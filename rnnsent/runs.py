@@ -12,16 +12,20 @@ import difflib
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import logging
 import os
 import shutil
 import weakref
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, sha256, write_atomic
@@ -297,6 +301,19 @@ def open_run(path: Path | None) -> RunDirectory:
     if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
         raise RunError(f"{path}: not a run directory, it has no {CONFIG}{_other_runs(path)}")
     return RunDirectory(path)
+
+
+def load_weights(run: RunDirectory) -> dict[str, Any]:
+    """Return the arrays of weights.npz.
+
+    Raises:
+        RunError: if the file is not an archive of plain arrays.
+    """
+    try:
+        with np.load(io.BytesIO(run.file(WEIGHTS).read_bytes()), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(f"{run.file(WEIGHTS)}: cannot be read: {error}") from None
 
 
 def mark_latest(run: RunDirectory) -> None:

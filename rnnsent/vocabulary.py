@@ -97,6 +97,13 @@ class Vocabulary:
         ids = [id_ if limit is None or id_ < limit else UNKNOWN for id_ in found if id_ is not None]
         return np.array([START, *ids], np.int32)
 
+    def unknown_share(self, text: str) -> float:
+        """Return which share of the words of `text` has no id of its own, dropped ones included; 0 without words."""
+        words = imdb_words(text)
+        limit = self.size
+        unknown = sum(self._ids.get(word, limit) >= limit for word in words)
+        return unknown / len(words) if words else 0.0
+
     def decode(self, ids: Sequence[int] | NDArray[np.int32]) -> str:
         """Return the words of `ids`, with ‹?› for unknown ones; padding and start leave nothing."""
         return " ".join(self.word(int(id_)) for id_ in ids if int(id_) not in (PAD, START))

@@ -17,7 +17,19 @@ import pytest
 from rnnsent.runs import RunDirectory, mark_latest
 from tests.conftest import REPOSITORY, rnnsent, write_imdb
 
-COMMANDS = ["", "train", "eval", "summary", "data", "data info", "reference", "config", "config check", "config show"]
+COMMANDS = [
+    "",
+    "train",
+    "eval",
+    "predict",
+    "summary",
+    "data",
+    "data info",
+    "reference",
+    "config",
+    "config check",
+    "config show",
+]
 COMMANDS += ["config schema", "config list", "bench", "bench race", "bench growth", "bench breakdown", "bench scale"]
 HEAVY = ("tensorflow", "keras", "pydantic", "matplotlib", "numpy")
 

@@ -24,9 +24,9 @@ from rnnsent.errors import (
     RunError,
     TrainingError,
 )
-from rnnsent.experiment import judge, load_weights, summarize, train
+from rnnsent.experiment import judge, summarize, train
 from rnnsent.observers import Observer, StepFacts
-from rnnsent.runs import RunDirectory, open_run
+from rnnsent.runs import RunDirectory, load_weights, open_run
 from tests.conftest import TINY_CONFIG, write_imdb
 
 

@@ -12,7 +12,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-#define GROUP 12        /* reviews that step together: whole tiles of either height */
+#define GROUP 12        /* the most reviews that step together: whole tiles of either height */
 #define WORD_BLOCK 48   /* words whose products are made together, in the first cache */
 #define OUTER_BLOCK 32  /* rows of an outer product that stay in the first cache */
 #define MAX_THREADS 64
