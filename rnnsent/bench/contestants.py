@@ -7,7 +7,7 @@ notebook's config for the cell.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,10 +41,10 @@ class Epoch:
 
 
 class Contestant(Protocol):
-    """A network in some library, that trains an epoch when it is told to."""
+    """A network in some library."""
 
-    def epochs(self, count: int) -> Iterator[Epoch]:
-        """Train an epoch each time the next item is asked for."""
+    def train(self, epochs: int, after: Callable[[Epoch], None]) -> None:
+        """Train so many epochs and call `after` each, which may take its time."""
 
     def predict(self) -> NDArray[Any]:
         """Return the probabilities of the test reviews."""
@@ -92,13 +92,13 @@ class _StockKeras:
         self._labels = parts.train.labels.astype(np.float32)[:, None]
         self._validation_labels = parts.validation.labels.astype(np.float32)[:, None]
 
-    def epochs(self, count: int) -> Iterator[Epoch]:
-        for _ in range(count):
+    def train(self, epochs: int, after: Callable[[Epoch], None]) -> None:
+        for _ in range(epochs):
             started = time.perf_counter()
             self._model.fit(self._train, self._labels, batch_size=self._batch, verbose=0)
             seconds = time.perf_counter() - started
             found = self._model.evaluate(self._validation, self._validation_labels, batch_size=128, verbose=0)
-            yield Epoch(seconds, float(found[1]))
+            after(Epoch(seconds, float(found[1])))
 
     def predict(self) -> NDArray[Any]:
         found: NDArray[Any] = self._model.predict(self._test, batch_size=128, verbose=0)[:, 0]
@@ -134,10 +134,10 @@ class _Torch:
         _, last = self._cell(sequence)
         return self._head((last[0] if isinstance(last, tuple) else last)[0])[:, 0]
 
-    def epochs(self, count: int) -> Iterator[Epoch]:
+    def train(self, epochs: int, after: Callable[[Epoch], None]) -> None:
         torch, train = self._torch, self._parts.train
         labels = torch.from_numpy(train.labels.astype(np.float32))
-        for _ in range(count):
+        for _ in range(epochs):
             started = time.perf_counter()
             order = self._rng.permutation(len(train))
             for start in range(0, len(order), self._batch):
@@ -148,7 +148,7 @@ class _Torch:
                 self._optimizer.step()
             seconds = time.perf_counter() - started
             validation = self._parts.validation
-            yield Epoch(seconds, float(((self._probabilities(validation) > 0.5) == validation.labels).mean()))
+            after(Epoch(seconds, float(((self._probabilities(validation) > 0.5) == validation.labels).mean())))
 
     def _probabilities(self, split: Split) -> NDArray[Any]:
         torch = self._torch
@@ -164,7 +164,7 @@ class _Torch:
 
 
 class _Rnnsent(Observer):
-    """The very `training.fit` of the train command, which waits after each epoch until the next one is asked for."""
+    """The very `training.fit` of the train command."""
 
     def __init__(self, config: Config, parts: Partition) -> None:
         from rnnsent.engine.device import start
@@ -177,29 +177,24 @@ class _Rnnsent(Observer):
         native = [layer.path == NATIVE for layer in paths]
         self._model = model_for(config, num_words=10_000, seed=0, native=native)
         self._trained: dict[str, NDArray[np.float32]] = {}
-        self._resume: Callable[[Epoch], None] = lambda epoch: None
+        self._after: Callable[[Epoch], None] = lambda epoch: None
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
         from rnnsent.models import weights_of
 
         self._trained = weights_of(model)
-        self._resume(Epoch(facts.seconds, facts.val_accuracy))
+        self._after(Epoch(facts.seconds, facts.val_accuracy))
 
-    def epochs(self, count: int) -> Iterator[Epoch]:
-        from rnnsent.bench.stepping import stepwise
+    def train(self, epochs: int, after: Callable[[Epoch], None]) -> None:
         from rnnsent.training import fit
 
-        training = self._config.training.model_copy(update={"epochs": count})
+        self._after = after
         train, validation = (
             Batches.from_config(split, self._config, shuffle=shuffle)
             for split, shuffle in ((self._parts.train, True), (self._parts.validation, False))
         )
-
-        def run(hand_over: Callable[[Epoch], None]) -> None:
-            self._resume = hand_over
-            fit(self._model, train, validation, training, observers=[self])
-
-        yield from stepwise(run)
+        training = self._config.training.model_copy(update={"epochs": epochs})
+        fit(self._model, train, validation, training, observers=[self])
 
     def predict(self) -> NDArray[Any]:
         from rnnsent.prediction import load_predictor

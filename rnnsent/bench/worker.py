@@ -23,7 +23,7 @@ def main(name: str, cell: str, source: str, epochs: int) -> None:
     def answer(**values: Any) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
-    from rnnsent.bench.contestants import contestant
+    from rnnsent.bench.contestants import Epoch, contestant
 
     try:
         runner, parts = contestant(name, cell, source)
@@ -31,13 +31,22 @@ def main(name: str, cell: str, source: str, epochs: int) -> None:
         answer(ready=False, because=f"{error.name} is not installed")
         return
     answer(ready=True)
-    training = runner.epochs(epochs)
+
+    left = epochs
+
+    def after(epoch: Epoch) -> None:
+        # All in the main thread, as in a training of its own: in another one denormal numbers may cost more.
+        answer(seconds=epoch.seconds, accuracy=epoch.accuracy)
+        nonlocal left
+        left -= 1
+        if left and not sys.stdin.readline():
+            sys.exit()
+
     probabilities: Any = None
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         started = time.perf_counter()
         if line == "epoch\n":
-            epoch = next(training)
-            answer(seconds=epoch.seconds, accuracy=epoch.accuracy)
+            runner.train(epochs, after)
         elif line == "predict\n":
             probabilities = runner.predict()
             answer(seconds=time.perf_counter() - started)
