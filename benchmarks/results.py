@@ -32,7 +32,7 @@ SECTIONS = [
         "LSTM.",
     ),
     ("race-lstm", "bench race --cell lstm --epochs 8", "", ""),
-    ("race-gru", "bench race --cell gru --epochs 3", "", ""),
+    ("race-gru", "bench race --cell gru --epochs 3 --predictions 2 --peer torch", "", ""),
     (
         "breakdown",
         "bench breakdown",
