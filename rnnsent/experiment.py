@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnsent import environment, metrics, runs
-from rnnsent.config import Config
+from rnnsent.config import Config, training_rules
 from rnnsent.configfile import dump_config, load_config
 from rnnsent.data.dataset import Dataset, Partition, partition
 from rnnsent.data.download import Progress
@@ -23,6 +23,7 @@ from rnnsent.errors import ConfigError, DataError, Interrupted, Problem, RunErro
 from rnnsent.interruption import HeldSignals
 from rnnsent.prediction import load_predictor
 from rnnsent.runs import RunDirectory
+from rnnsent.yamldoc import dotted
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def train(
         RnnsentError: whatever is wrong with config, data, device or disk.
         Interrupted: after Ctrl-C; the best epoch so far has been kept.
     """
-    _require_head(config)
+    _require_trainable(config)
     run = runs.create_run(name, run_dir, force=force)
     try:
         return _train_into(run, config, name, tell, observers, progress)
@@ -271,9 +272,10 @@ def _batches(split: Any, config: Config, device: Device, *, shuffle: bool) -> An
     return Batches.from_config(split, config, shuffle=shuffle, multiple=1 if device.backend == "tensorflow" else 50)
 
 
-def _require_head(config: Config) -> None:
-    if not config.model.head:
-        raise ConfigError([Problem("", "model.head", "must be true to train: without it there is no loss", "false")])
+def _require_trainable(config: Config) -> None:
+    problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _resolved(config: Config, dataset: Dataset) -> Config:

@@ -184,7 +184,15 @@ def weight_shapes(config: Config, num_words: int) -> dict[str, Shape]:
 
 def _check(config: Config, weights: Weights) -> None:
     table = weights.get("embedding/embeddings")
-    wanted = weight_shapes(config, 1 if table is None or table.ndim == 0 else len(table))
+    require_shapes(weight_shapes(config, 1 if table is None or table.ndim == 0 else len(table)), weights)
+
+
+def require_shapes(wanted: Mapping[str, Shape], weights: Weights) -> None:
+    """Require that `weights` have the `wanted` names and shapes.
+
+    Raises:
+        RunError: naming what differs.
+    """
     if set(wanted) != set(weights):
         odd = ", ".join(sorted(set(wanted) ^ set(weights)))
         raise RunError(f"the weights do not belong to this config: they differ in {odd}")

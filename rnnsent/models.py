@@ -11,7 +11,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from rnnsent.config import Config, ModelConfig, RecurrentConfig
-from rnnsent.errors import RunError
+from rnnsent.inference import require_shapes
 from rnnsent.vocabulary import PAD
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
@@ -173,13 +173,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) 
     """
     prefix = f"{model.name}/"
     wanted = {weight.path.removeprefix(prefix): weight for weight in model.weights}
-    if set(wanted) != set(weights):
-        odd = ", ".join(sorted(set(wanted) ^ set(weights)))
-        raise RunError(f"the weights do not belong to this config: they differ in {odd}")
-    for name, weight in wanted.items():
-        if tuple(weight.shape) != weights[name].shape:
-            shapes = f"{weights[name].shape}, the config needs {tuple(weight.shape)}"
-            raise RunError(f"the weights do not belong to this config: {name} has the shape {shapes}")
+    require_shapes({name: tuple(weight.shape) for name, weight in wanted.items()}, weights)
     for name, weight in wanted.items():
         weight.assign(weights[name])
 

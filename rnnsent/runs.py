@@ -10,14 +10,12 @@ from __future__ import annotations
 import datetime
 import difflib
 import errno
-import fcntl
 import hashlib
 import io
 import json
 import logging
 import os
 import shutil
-import weakref
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,6 +27,7 @@ import numpy as np
 
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, sha256, write_atomic
+from rnnsent.lock import LOCK, Lock, is_locked
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +42,6 @@ METRICS = "metrics.json"
 ENVIRONMENT = "environment.json"
 CURVES = "plots/curves.png"
 MANIFEST = "manifest.json"
-
-LOCK = ".lock"  # of the training that writes the run; not part of it
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
@@ -73,43 +70,13 @@ def checkpoint(epoch: int) -> str:
     return f"{CHECKPOINTS}/epoch-{epoch:04d}.npz"
 
 
-class _Lock:
-    """Held by the one process that writes the run in `path`; it goes with `release`, with this object or the process.
-
-    Raises:
-        RunError: if another process holds it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        self.release = weakref.finalize(self, os.close, descriptor)
-        if not _try_lock(descriptor):
-            raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        with (path / LOCK).open() as handle:
-            return not _try_lock(handle.fileno())
-    except OSError:
-        return False
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class RunDirectory:
     """A run on disk; `replaced` is where the run that it replaces waits until this one is finished."""
 
     path: Path
     replaced: Path | None = None
-    lock: _Lock | None = field(default=None, repr=False, compare=False)  # of the process that writes the run
+    lock: Lock | None = field(default=None, repr=False, compare=False)  # of the process that writes the run
 
     def __str__(self) -> str:
         return str(self.path)
@@ -186,7 +153,7 @@ class RunDirectory:
             kept = (
                 f"{count(epochs, 'whole epoch')} kept: the best in {WEIGHTS} and {MODEL}, the newest in {CHECKPOINTS}/"
             )
-        now = "it is being trained now" if _is_locked(self.path) else "training was killed"
+        now = "it is being trained now" if is_locked(self.path) else "training was killed"
         return (
             f"{self.path}: not a finished run, it has no {MANIFEST}: {now}.\n"
             f"  {kept}.\n"
@@ -256,7 +223,7 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
     with _disk_errors(path or ROOT):
         if path is None:
             path = _next_free(name)
-            return RunDirectory(path, lock=_Lock(path))
+            return RunDirectory(path, lock=Lock(path))
         if path.exists() and not path.is_dir():
             raise RunError(f"{path}: is a file; --run-dir names a folder")
         if path.is_symlink() or path.name in ("", ".."):  # such as runs/latest: the run is meant, not the link
@@ -268,7 +235,7 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
         with atomic_path(path / "probe"):
             pass
         (path / "probe").unlink()
-        lock = _Lock(path)
+        lock = Lock(path)
         if not occupied:
             return RunDirectory(path, lock=lock)
         waiting = _waiting(path)
@@ -278,7 +245,7 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
         path.mkdir()
         for other in waiting:
             logger.warning("%s holds a run that %s was to replace when it was stopped", other, path)
-        return RunDirectory(path, replaced, lock=_Lock(path))
+        return RunDirectory(path, replaced, lock=Lock(path))
 
 
 def open_run(path: Path | None) -> RunDirectory:
@@ -371,7 +338,7 @@ def _next_free(name: str) -> Path:
 
 def _require_replaceable(path: Path, force: bool) -> None:
     """Allow only a run to be replaced, and only if that was asked for."""
-    if _is_locked(path):
+    if is_locked(path):
         raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
     if path.resolve() in (here := Path.cwd(), *here.parents):
         raise RunError(f"{path}: a run is not replaced from inside it; go to another folder")

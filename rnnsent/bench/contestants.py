@@ -22,7 +22,6 @@ from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
 from rnnsent.observers import EpochFacts, Observer
 
-CELLS = ("simple_rnn", "lstm", "gru")
 NAMES = {
     "keras": "stock Keras, the notebook's code",
     "torch": "PyTorch, padded",
