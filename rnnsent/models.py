@@ -11,6 +11,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from rnnsent.config import Config, ModelConfig, RecurrentConfig
+from rnnsent.engine.device import leave_cores_to_kernel
 from rnnsent.inference import require_shapes
 from rnnsent.vocabulary import PAD
 
@@ -44,6 +45,8 @@ def build_model(
         native: for each recurrent layer, whether the native kernel runs it; none by default. Weights and their names
             stay those of the stock layers, but only a network without native layers can be saved.
     """
+    if native and all(native):
+        leave_cores_to_kernel()
     if seed is not None:
         keras.utils.set_random_seed(seed)
     trunk: list[Any] = [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import keras
@@ -77,6 +79,23 @@ def test_threads_are_those_that_this_process_may_use() -> None:
     found = start("cpu")
     assert found == Device("cpu", "asked for", "tensorflow", len(os.sched_getaffinity(0)))
     assert str(found).endswith(f"{found.threads} threads)")
+
+
+@pytest.mark.parametrize(("native", "threads"), [("True", "1 1"), ("False", "0 0")])
+def test_tensorflow_keeps_to_one_thread_where_the_kernel_does_the_work(native: str, threads: str) -> None:
+    # In a process of its own: TensorFlow's threads are settled once, before its first operation. 0: as many as cores.
+    program = f"""
+from rnnsent.engine.device import start
+start("cpu")
+import tensorflow as tf
+from rnnsent.configfile import load_config
+from rnnsent.models import model_for
+model_for(load_config("notebook/lstm"), num_words=9, seed=0, native=[{native}])
+found = tf.config.threading
+print(found.get_intra_op_parallelism_threads(), found.get_inter_op_parallelism_threads())
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.split("\n")[-2] == threads
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,19 @@ def _tensorflow_use(index: int | None) -> None:
         raise DeviceError(f"TensorFlow is already running in this process, on other devices: {error}") from None
 
 
+def leave_cores_to_kernel() -> None:
+    """Let TensorFlow work on one thread, for networks whose recurrent layers the native kernel runs on all cores.
+
+    What is left to TensorFlow are small operations: to hand one to another thread takes longer than the operation.
+    Where TensorFlow is at work already, everything stays as it is.
+    """
+    import tensorflow as tf
+
+    with suppress(RuntimeError):
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
 def _jax_gpus(asked: str) -> list[str]:
     import jax
 
