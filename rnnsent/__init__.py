@@ -1,6 +1,9 @@
 """Train, judge and ship recurrent sentiment classifiers from one YAML file.
 
-`rnnsent.load(run).predict(texts)` answers about texts.
+trained = rnnsent.train("lstm", {"data.source": "texts", "data.path": "reviews.csv"})
+classifier = rnnsent.load(trained.run)
+classifier.predict(["a fine film"])[0].label
+classifier.trace("slow at first, but then wonderful")
 """
 
 from __future__ import annotations
@@ -9,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnsent.classifier import load
+    from rnnsent.notebook import train
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from rnnsent.classifier import load
 
         return load
+    if name == "train":
+        from rnnsent.notebook import train
+
+        return train
     raise AttributeError(f"module 'rnnsent' has no attribute {name!r}")

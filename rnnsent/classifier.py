@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnsent import runs
-from rnnsent.config import LABELS, Config
+from rnnsent.config import Config
 from rnnsent.configfile import load_config
-from rnnsent.data.split import Split
+from rnnsent.data.split import Ids, Split
 from rnnsent.errors import RunError
-from rnnsent.prediction import Predictor, load_predictor
+from rnnsent.inference import Weights
+from rnnsent.prediction import Floats, Predictor, by_label, load_predictor, most_probable
 from rnnsent.runs import RunDirectory, open_run
-from rnnsent.vocabulary import Vocabulary
+from rnnsent.vocabulary import UNKNOWN, Vocabulary
+
+if TYPE_CHECKING:
+    from rnnsent.tracing.trace import Trace
 
 CHUNK = 1024  # texts that are held in memory at a time
 
@@ -27,11 +32,12 @@ class Answer:
     """What a network makes of one text.
 
     Attributes:
-        label: the more probable one.
-        probability: of that label, 0.5 … 1.
+        label: the most probable one.
+        probability: of that label.
         probabilities: of every label.
         unknown_share: of the text's words, how many the network has no vector for; 0 for a text without words.
         truncated: whether words were cut off by `data.maxlen`.
+        blank: whether the text has no words at all: the answer then says nothing.
     """
 
     label: str
@@ -39,20 +45,64 @@ class Answer:
     probabilities: dict[str, float]
     unknown_share: float
     truncated: bool
+    blank: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain values for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        del values["blank"]  # is what an empty text and nothing else is
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A text as the network reads it.
+
+    Attributes:
+        ids: int32 (words + 1,), start token first, cut to `data.num_words` and `data.maxlen`; where the beginning of a
+            long text is cut off, its start token is cut off as well.
+        words: the words that the ids stand for, start token left out.
+        known: whether the network has a vector for each of them.
+        truncated: how many words were cut off.
+        ignored: words that have no id at all and are passed over, each once.
+    """
+
+    ids: Ids
+    words: tuple[str, ...]
+    known: tuple[bool, ...]
+    truncated: int
+    ignored: tuple[str, ...]
 
 
 class Classifier:
-    """Texts in, answers out, with the very encoder of training; see `load`."""
+    """Texts in, answers out, with the very encoder of training; see `load`.
 
-    def __init__(self, config: Config, vocabulary: Vocabulary, predictor: Predictor) -> None:
-        self._config, self._vocabulary, self._predictor = config, vocabulary, predictor
+    Attributes:
+        config: of the run.
+        vocabulary: of the run.
+        weights: of the run, by name as in weights.npz.
+        predictor: what computes.
+    """
+
+    def __init__(
+        self, config: Config, vocabulary: Vocabulary, weights: Weights, *, backend: str = "auto", device: str = "auto"
+    ) -> None:
+        self.config, self.vocabulary, self.weights = config, vocabulary, weights
+        self.predictor: Predictor = load_predictor(config, weights, backend=backend, device=device)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels, in the order of `probabilities`."""
+        return self.config.data.label_names
 
     def predict(self, texts: Iterable[str]) -> list[Answer]:
-        """Return an answer for each text, in order. A text without words is read as its start token alone."""
+        """Return an answer for each text, in order. A text without words is read as its start token alone.
+
+        Raises:
+            TypeError: if `texts` is one text, not several.
+        """
+        if isinstance(texts, str):
+            raise TypeError("predict takes several texts; put one into a list: predict([text])")
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Answer]:
@@ -61,18 +111,52 @@ class Classifier:
         while chunk := list(islice(remaining, CHUNK)):
             yield from self._answers(chunk)
 
+    def trace(self, text: str, method: str = "occlusion") -> Trace:
+        """Return how the answer to one text comes about, word by word; see `trace.trace`."""
+        from rnnsent.tracing.trace import trace
+
+        return trace(self, text, method=method)
+
+    def encode(self, text: str) -> Encoded:
+        """Return what the network reads of a text."""
+        words = self.vocabulary.words_of(text)
+        kept, ids = self.vocabulary.kept(words)
+        pre = self.config.data.truncating == "pre"
+        found = self._cut(Split.from_sequences([ids], np.zeros(1, np.int64))).sequence(0)
+        if len(found) < len(ids):
+            kept = kept[-len(found) :] if pre else kept[: len(found) - 1]
+        known = tuple(bool(id_ != UNKNOWN) for id_ in found[len(found) - len(kept) :])
+        passed_over = {word: None for word in words if not self.vocabulary.has_id(word)}
+        return Encoded(found, tuple(kept), known, self._lost(len(ids) - len(found)), tuple(passed_over))
+
+    def probabilities(self, sequences: Sequence[Ids]) -> Floats:
+        """Return the probability of each label for each sequence of ids, float32 (sequences, labels)."""
+        return by_label(self.predictor(Split.from_sequences(sequences, np.zeros(len(sequences), np.int64))))
+
+    def _cut(self, split: Split) -> Split:
+        data = self.config.data
+        return split.cut(data.num_words, data.maxlen, data.truncating)
+
+    def _lost(self, ids: int) -> int:
+        """Return how many words were cut off with so many ids: the start token, which goes first, is none."""
+        return max(ids - 1, 0) if self.config.data.truncating == "pre" else ids
+
     def _answers(self, texts: list[str]) -> Iterator[Answer]:
-        data = self._config.data
-        encoded = [self._vocabulary.encode(text) for text in texts]
+        words = [self.vocabulary.words_of(text) for text in texts]
+        encoded = [self.vocabulary.encode_words(each) for each in words]
         whole = Split.from_sequences(encoded, np.zeros(len(texts), np.int64))
-        cut = whole.cut(data.num_words, data.maxlen, data.truncating)
-        for index, positive in enumerate(self._predictor(cut).tolist()):
+        cut = self._cut(whole)
+        found = self.predictor(cut)
+        labels: NDArray[np.int64] = most_probable(found)
+        lost = (whole.lengths - cut.lengths).tolist()
+        for index, (label, row) in enumerate(zip(labels.tolist(), by_label(found).tolist(), strict=True)):
             yield Answer(
-                label=LABELS[int(positive > 0.5)],
-                probability=max(positive, 1.0 - positive),
-                probabilities=dict(zip(LABELS, (1.0 - positive, positive), strict=True)),
-                unknown_share=self._vocabulary.unknown_share(texts[index]),
-                truncated=bool(cut.lengths[index] < whole.lengths[index]),
+                label=self.label_names[label],
+                probability=row[label],
+                probabilities=dict(zip(self.label_names, row, strict=True)),
+                unknown_share=self.vocabulary.unknown_share(words[index]),
+                truncated=self._lost(lost[index]) > 0,
+                blank=not words[index],
             )
 
 
@@ -93,4 +177,4 @@ def load(run: str | Path | RunDirectory, *, backend: str = "auto") -> Classifier
     vocabulary = Vocabulary.load(found.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{found}: was trained without imdb_word_index.json, so it cannot read texts")
-    return Classifier(config, vocabulary, load_predictor(config, runs.load_weights(found), backend=backend))
+    return Classifier(config, vocabulary, runs.load_weights(found), backend=backend)

@@ -6,15 +6,25 @@ frozen: a config is never changed after it has been read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from rnnsent.yamldoc import KeyPath
+LABELS = ("negative", "positive")  # of imdb and sample
 
-LABELS = ("negative", "positive")  # of both sources
 
+def _as_text(value: Any) -> Any:
+    """Return labels as they are called in a table: YAML reads 1 as a number and true as a truth value."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_text(each) for each in value]
+    return str(value) if isinstance(value, int | float) else value
+
+
+Column = str | Annotated[int, Field(ge=1)]  # a name, or a number from 1
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Activation = Literal["tanh", "sigmoid", "relu", "gelu", "elu", "selu", "silu", "softplus", "softsign", "linear"]
 
@@ -28,13 +38,18 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which reviews, and how they become sequences of word ids."""
 
-    source: Literal["imdb", "sample"] = Field(
-        "imdb", description="imdb: 25,000 + 25,000 film reviews. sample: reviews that rnnsent writes itself."
+    source: Literal["imdb", "sample", "texts"] = Field(
+        "imdb",
+        description="imdb: 25,000 + 25,000 film reviews as ids, imdb.npz. sample: reviews that rnnsent writes itself. "
+        "texts: your own, in a table, in folders, or the original IMDB texts.",
     )
     path: str | None = Field(
         None,
-        description="imdb.npz, or the folder that holds it, relative to the current folder. null: $RNNSENT_DATA, the "
-        "Keras cache, a download.",
+        description="imdb: imdb.npz or its folder; null: $RNNSENT_DATA, the Keras cache, a download. texts: the file "
+        "or folder. Relative to the current folder.",
+    )
+    test_path: str | None = Field(
+        None, description="texts: a second table, whose rows are the test split; those of `path` are then for training."
     )
     fallback: Literal["sample"] | None = Field(
         None, description="What to train on, and say so, when the source cannot be had. null: stop with an error."
@@ -56,8 +71,62 @@ class DataConfig(Section):
         "padding; post is what cuDNN takes. notebook: pad before, always to maxlen, and no mask.",
     )
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
-        0.2, description="The last share of the training reviews is kept for validation, as in Keras' fit."
+        0.2,
+        description="Share of the training reviews that is kept for validation. imdb, sample: the last ones, as in "
+        "Keras' fit. texts: drawn, unless a split column gives them.",
     )
+    test_split: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(
+        0.2, description="texts: share of all rows that is drawn for the test, where no test split is given."
+    )
+    split_seed: Annotated[int, Field(ge=0)] = Field(0, description="texts: of what is drawn.")
+    format: Literal["csv", "tsv", "jsonl", "parquet", "folder", "aclimdb"] | None = Field(
+        None, description="texts: null goes by the name of the file, or by what is in the folder."
+    )
+    encoding: str | None = Field(None, description="texts: null finds UTF-8, and UTF-16 by its mark. Or cp1252, …")
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        None, description="texts: of a CSV; null finds comma, tab, semicolon or bar."
+    )
+    text_column: Column | None = Field(
+        None,
+        description="texts: its name, or its number from 1 where the file has no line of names. null: text, review, "
+        "sentence, content, …",
+    )
+    label_column: Column | None = Field(
+        None,
+        description="texts: the same for the label; null: label, sentiment, class, category, rating, … aclimdb: rating "
+        "for 1 to 10 instead of negative and positive.",
+    )
+    split_column: Column | None = Field(
+        None, description="texts: says train, validation or test of each row; null: split, where there is one."
+    )
+    group_column: Column | None = Field(
+        None,
+        description="texts: rows that share it stay in one split, as the reviews of one film. aclimdb knows the films.",
+    )
+    label_map: Annotated[dict[str, str] | None, BeforeValidator(_as_text)] = Field(
+        None,
+        description="texts: what labels become: {1-4: negative, 7-10: positive}; what is not named is dropped. null: "
+        "they stay.",
+    )
+    labels: Annotated[Annotated[list[str], Field(min_length=2)] | None, BeforeValidator(_as_text)] = Field(
+        None,
+        description="texts: the names of the labels in order. null: those found, numbers by size, then by alphabet.",
+    )
+    drop_duplicates: bool = Field(
+        False, description="texts: keep a text that occurs again once only; one that is tested on is not trained on."
+    )
+    tokenizer: Literal["unicode", "imdb"] = Field(
+        "unicode",
+        description="texts: what a word is. unicode: in any script, emoji too. imdb: as the IMDB arrays were made.",
+    )
+    vocabulary: Literal["training", "imdb"] = Field(
+        "training", description="texts: the words of the training split, or those of imdb_word_index.json."
+    )
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What label 0, 1, … means."""
+        return LABELS if self.labels is None else tuple(self.labels)
 
 
 class RecurrentConfig(Section):
@@ -204,88 +273,3 @@ class Config(Section):
     data: DataConfig = Field(default_factory=DataConfig, description="Which reviews, and how they are encoded.")
     model: ModelConfig = Field(description="The network.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How it is trained.")
-
-
-Conflict = tuple[KeyPath, str, Any]  # where, the rule, the value given
-
-
-def conflicts(config: Config, *, to_train: bool = False) -> list[Conflict]:
-    """Return the combinations of valid values that cannot go together, or, `to_train`, cannot be trained."""
-    rules = (*_RULES, training_rules) if to_train else _RULES
-    return [conflict for rule in rules for conflict in rule(config)]
-
-
-def _data_rules(config: Config) -> Iterator[Conflict]:
-    data = config.data
-    if data.padding == "notebook" and data.maxlen is None:
-        yield ("data", "maxlen"), "padding: notebook pads every review to maxlen, so it needs a number", None
-    if data.source == "sample" and data.path is not None:
-        yield ("data", "path"), "source: sample is built in and takes no path", data.path
-
-
-def _stack_rules(config: Config) -> Iterator[Conflict]:
-    model = config.model
-    last = len(model.recurrent) - 1
-    for index, layer in enumerate(model.recurrent):
-        here: KeyPath = ("model", "recurrent", index)
-        if index < last and layer.return_sequences is False:
-            yield (*here, "return_sequences"), "must be null or true before another recurrent layer", False
-        if layer.cell != "gru" and layer.reset_after is not None:
-            yield (*here, "reset_after"), "only cell: gru has this key", layer.reset_after
-    returns = model.recurrent[last].return_sequences
-    place: KeyPath = ("model", "recurrent", last, "return_sequences")
-    if returns is False and model.pooling != "last":
-        yield place, f"pooling: {model.pooling} needs the whole sequence", returns
-    if returns is True and model.pooling == "last" and (model.head or model.dense):
-        yield place, "dense layers and head need one vector a review: pool the states, or set head: false", returns
-
-
-def _schedule_rules(config: Config) -> Iterator[Conflict]:
-    schedule = config.training.schedule
-    place: KeyPath = ("training", "schedule")
-    plateau = schedule.kind == "plateau"
-    if plateau and schedule.warmup_steps:
-        yield (*place, "warmup_steps"), "kind: plateau has no warm-up, set it to 0", schedule.warmup_steps
-    unused = [] if plateau else ["factor", "patience"]
-    for key in [*unused, *(["final_fraction"] if schedule.kind == "constant" else [])]:
-        given, default = getattr(schedule, key), ScheduleConfig.model_fields[key].default
-        if given != default:
-            yield (*place, key), f"has no effect under kind: {schedule.kind}; leave it out", given
-
-
-def _engine_rules(config: Config) -> Iterator[Conflict]:
-    if config.training.engine != "native":
-        return
-    if config.training.precision != "float32":
-        rule = "must be float32 under engine: native"
-        yield ("training", "precision"), rule, config.training.precision
-    if config.data.padding == "pre":
-        yield ("data", "padding"), "must be post or notebook under engine: native; post reads the same words", "pre"
-    for index, layer in enumerate(config.model.recurrent):
-        for key, valid in (("activation", "tanh"), ("recurrent_dropout", 0.0), ("reset_after", None)):
-            given = getattr(layer, key)
-            if given != valid and given is not True:
-                rule = f"must be {'true' if valid is None else valid} under engine: native"
-                yield ("model", "recurrent", index, key), rule, given
-
-
-def _label_rules(config: Config) -> Iterator[Conflict]:
-    weights = config.training.class_weights
-    if isinstance(weights, dict) and set(weights) != set(LABELS):
-        rule = f"must name every label once: {', '.join(LABELS)}"
-        yield ("training", "class_weights"), rule, ", ".join(weights)
-
-
-def training_rules(config: Config) -> Iterator[Conflict]:
-    """Yield what keeps a config from being trained, though it can be summarized."""
-    if not config.model.head:
-        yield ("model", "head"), "must be true to train: without it there is no loss", False
-
-
-_RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
-    _data_rules,
-    _stack_rules,
-    _schedule_rules,
-    _engine_rules,
-    _label_rules,
-)

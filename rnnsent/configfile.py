@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rnnsent.config import Config, Section, conflicts
+from rnnsent.config import Config, Section
+from rnnsent.conflicts import conflicts
 from rnnsent.errors import ConfigError, Problem
 from rnnsent.yamldoc import Document, KeyPath, apply_override, dotted, dump, read_document
 

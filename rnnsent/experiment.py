@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import logging
 import time
@@ -10,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rnnsent import environment, metrics, runs
-from rnnsent.config import Config, training_rules
+from rnnsent import environment, metrics, multiclass, probes, runs
+from rnnsent.config import Config
 from rnnsent.configfile import dump_config, load_config
+from rnnsent.conflicts import training_rules
 from rnnsent.data.dataset import Dataset, Partition, partition
 from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset
@@ -21,7 +24,7 @@ from rnnsent.engine.device import Device, start
 from rnnsent.engine.paths import NATIVE, choose, describe
 from rnnsent.errors import ConfigError, DataError, Interrupted, Problem, RunError, count
 from rnnsent.interruption import HeldSignals
-from rnnsent.prediction import load_predictor
+from rnnsent.prediction import load_predictor, most_probable
 from rnnsent.runs import RunDirectory
 from rnnsent.yamldoc import dotted
 
@@ -133,7 +136,7 @@ def _train_into(
             "epochs": len(keeper.history),
             "best_epoch": keeper.best_epoch,
             "interrupted": stopped is not None,
-            "validation": metrics.evaluate(parts.validation.labels, probabilities).to_dict(),
+            "validation": _evaluate(parts.validation.labels, probabilities).to_dict(),
             "test": None,
             "baseline": None,
             "seconds": round(time.perf_counter() - started, 3),
@@ -141,6 +144,7 @@ def _train_into(
             "parameters": int(model.count_params()),
         }
         run.write(runs.METRICS, _json(facts))
+        run.write(runs.PROBES, _json(probes.written(resolved, parts.vocabulary, weights_of(plain))))
         run.finish()
         runs.mark_latest(run)
         if stopped is not None:
@@ -201,10 +205,12 @@ def judge(
     tell(f"backend: {predictor}")
 
     reviews = parts.test if split == "test" else parts.validation
+    if not len(reviews):
+        raise DataError(f"{run}: there is no test split: it was trained with data.test_split {config.data.test_split}")
     started = time.perf_counter()
     probabilities = predictor(reviews)
     seconds = time.perf_counter() - started
-    evaluation = metrics.evaluate(reviews.labels, probabilities)
+    evaluation = _evaluate(reviews.labels, probabilities)
     values = evaluation.to_dict()
     judged = Judged(run, split, len(reviews), values, evaluation.confusion, parts.label_names, seconds, dataset.source)
     details = {"reviews": judged.n, "seconds": round(seconds, 3), "confusion": judged.confusion}
@@ -281,10 +287,17 @@ def _require_trainable(config: Config) -> None:
 def _resolved(config: Config, dataset: Dataset) -> Config:
     """Return the config with what was really used: the fallback instead of what could not be had."""
     changes: dict[str, Any] = {}
+    if dataset.source == "texts":
+        changes = {"labels": list(dataset.label_names)}
+        for key in ("text_column", "label_column", "split_column", "group_column"):
+            changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
     if dataset.source != config.data.source:
         changes = {"source": dataset.source, "path": None, "fallback": None}
     elif config.data.path is not None:
-        changes = {"path": str(Path(config.data.path).resolve())}  # the run may be read from another folder
+        # Absolute: the run may be read from another folder.
+        for key in ("path", "test_path"):
+            if getattr(config.data, key) is not None:
+                changes[key] = str(Path(getattr(config.data, key)).resolve())
     return config.model_copy(update={"data": config.data.model_copy(update=changes)})
 
 
@@ -303,13 +316,23 @@ def _require_same_data(run: RunDirectory, recorded: dict[str, Any], dataset: Dat
         )
 
 
+def _evaluate(labels: Any, probabilities: Any) -> metrics.Evaluation:
+    evaluate = metrics.evaluate if probabilities.ndim == 1 else multiclass.evaluate
+    return evaluate(labels, probabilities)
+
+
 def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str]) -> str:
-    lines = ["review,label,predicted,probability"]
-    lines += [
-        f"{index},{names[label]},{names[int(p > 0.5)]},{p:.6f}"
-        for index, (label, p) in enumerate(zip(labels.tolist(), probabilities.tolist(), strict=True))
-    ]
-    return "\n".join(lines) + "\n"
+    """Return a row for each review, with the probability of the second of two labels, or of each of several."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    several = probabilities.ndim == 2
+    named = [f"probability of {name}" for name in names] if several else ["probability"]
+    writer.writerow(["review", "label", "predicted", *named])
+    columns = probabilities if several else probabilities[:, None]
+    predicted = most_probable(probabilities).tolist()
+    for index, (label, guess, row) in enumerate(zip(labels.tolist(), predicted, columns.tolist(), strict=True)):
+        writer.writerow([index, names[label], names[guess], *(f"{value:.6f}" for value in row)])
+    return buffer.getvalue()
 
 
 def _json(values: dict[str, Any]) -> str:

@@ -25,6 +25,11 @@ Weights = Mapping[str, Floats]
 Shape = tuple[int, ...]
 
 
+def output_of(labels: int) -> tuple[int, str]:
+    """Return units and activation of the output layer for so many labels: one probability is enough for two."""
+    return (1, "sigmoid") if labels == 2 else (labels, "softmax")
+
+
 def runs_on_kernel(layer: RecurrentConfig) -> bool:
     """Return whether the native kernel can run a layer; dropout does not matter to what is predicted."""
     return kernel.available() and layer.activation == "tanh" and layer.reset_after is not False
@@ -45,6 +50,7 @@ class Network:
     def __init__(self, config: Config, weights: Weights, *, native: bool = True) -> None:
         _check(config, weights)
         self._model = config.model
+        self._labels = len(config.data.label_names)
         self._masked = config.data.padding != "notebook"
         self._weights = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
         self._native = [native and runs_on_kernel(layer) for layer in config.model.recurrent]
@@ -55,25 +61,26 @@ class Network:
         return all(self._native)
 
     def probabilities(self, ids: Ids) -> Floats:
-        """Return the probability of label 1 for each row of `ids`.
+        """Return the probability of label 1 for each row of `ids`; of three labels or more, that of each.
 
         Args:
             ids: int32 (batch, time), right-padded; for `padding: notebook` left-padded to its full length. Every row
                 has at least one id.
 
         Returns:
-            float32 (batch,).
+            float32 (batch,) or (batch, labels).
 
         Raises:
             ValueError: if an id is not in the embedding, or a row has none.
         """
-        return self.head(self._pooled(self._states(ids), ids))[:, 0]
+        found = self.head(self._pooled(self._states(ids), ids))
+        return found[:, 0] if self._labels == 2 else found
 
     def head(self, vectors: Floats) -> Floats:
-        """Return what dense layers and output make of pooled vectors: (…, features) → (…, 1)."""
+        """Return what dense layers and output make of pooled vectors: (…, features) → (…, 1), or (…, labels)."""
         for index, dense in enumerate(self._model.dense):
             vectors = self._dense(f"dense_{index}", vectors, dense.activation)
-        return self._dense("output", vectors, "sigmoid")
+        return self._dense("output", vectors, output_of(self._labels)[1])
 
     def _states(self, ids: Ids) -> Floats:
         """Return what the recurrent stack puts out: (batch, time, features), or (batch, features), the last state."""
@@ -160,7 +167,7 @@ def weight_shapes(config: Config, num_words: int) -> dict[str, Shape]:
         config: an experiment.
         num_words: rows of the embedding table.
     """
-    model = config.model
+    model, labels = config.model, len(config.data.label_names)
     features = model.embedding_dim
     shapes: dict[str, Shape] = {"embedding/embeddings": (num_words, features)}
     for name, layer in zip(model.layer_names, model.recurrent, strict=True):
@@ -176,7 +183,7 @@ def weight_shapes(config: Config, num_words: int) -> dict[str, Shape]:
     if model.pooling == "attention":
         shapes |= {"attention/kernel": (features, 1), "attention/bias": (1,)}
     features *= 2 if model.pooling == "mean_max" else 1
-    for name, units in [*denses, *([("output", 1)] if model.head else [])]:
+    for name, units in [*denses, *([("output", output_of(labels)[0])] if model.head else [])]:
         shapes |= {f"{name}/kernel": (features, units), f"{name}/bias": (units,)}
         features = units
     return shapes

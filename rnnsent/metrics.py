@@ -189,6 +189,11 @@ def _f1(table: _Table, counts: Floats) -> float:
 
 
 def _roc_auc(table: _Table, counts: Floats) -> float:
+    return area_under(counts)
+
+
+def area_under(counts: Floats) -> float:
+    """Return the ROC AUC of reviews counted by class and probability, (2, groups) ascending; NaN for one class."""
     negatives, positives = counts
     below = np.cumsum(negatives)
     pairs = below[-1] * positives.sum()
@@ -215,10 +220,11 @@ def _bootstrap(
         drawn = cell_of_review[rng.integers(0, n, n)]
         counts = np.bincount(drawn, minlength=table.counts.size).reshape(2, -1).astype(np.float64)
         sample[:] = [measure(table, counts) for measure in measures]
-    return [_percentiles(measure(table, table.counts), samples[:, k]) for k, measure in enumerate(measures)]
+    return [percentiles(measure(table, table.counts), samples[:, k]) for k, measure in enumerate(measures)]
 
 
-def _percentiles(value: float, samples: Floats) -> Estimate:
+def percentiles(value: float, samples: Floats) -> Estimate:
+    """Return `value` with the 95 % interval of its bootstrap `samples`; NaN is undefined."""
     defined = samples[~np.isnan(samples)]
     if np.isnan(value) or not len(defined):
         return Estimate(_defined(value))

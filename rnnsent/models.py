@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config, ModelConfig, RecurrentConfig
 from rnnsent.engine.device import leave_cores_to_kernel
-from rnnsent.inference import require_shapes
+from rnnsent.inference import output_of, require_shapes
 from rnnsent.vocabulary import PAD
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
@@ -29,8 +29,11 @@ def build_model(
     precision: str = "float32",
     seed: int | None = None,
     native: Sequence[bool] = (),
+    labels: int = 2,
 ) -> keras.Model:
     """Build the network: ids, int32 (batch, time) → probability of label 1, float32 (batch, 1).
+
+    Of three labels or more it gives the probability of each, (batch, labels).
 
     Without `config.head` the output is what stands before it: (batch, features), or (batch, time, features) where the
     stack ends in a sequence.
@@ -44,6 +47,7 @@ def build_model(
         seed: makes the initial weights and the dropout a function of this number.
         native: for each recurrent layer, whether the native kernel runs it; none by default. Weights and their names
             stay those of the stock layers, but only a network without native layers can be saved.
+        labels: how many there are to tell apart.
     """
     if native and all(native):
         leave_cores_to_kernel()
@@ -60,10 +64,10 @@ def build_model(
 
         trunk = accelerated(trunk[0], trunk[1:], native)
     if config.pooling in ("max", "mean_max", "attention"):
-        return _functional(trunk, config, masked, precision)
+        return _functional(trunk, config, masked, precision, labels)
     if config.pooling == "mean":
         trunk.append(layers.GlobalAveragePooling1D(dtype=precision, name="mean"))
-    return keras.Sequential([_tokens(), *trunk, *_top(config, precision)], name="rnnsent")
+    return keras.Sequential([_tokens(), *trunk, *_top(config, precision, labels)], name="rnnsent")
 
 
 def model_for(
@@ -83,6 +87,7 @@ def model_for(
         precision=precision,
         seed=seed,
         native=native,
+        labels=len(config.data.label_names),
     )
 
 
@@ -126,7 +131,7 @@ def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: s
     return layers.Bidirectional(layer, name=name) if config.bidirectional else layer
 
 
-def _functional(trunk: list[Any], config: ModelConfig, masked: bool, precision: str) -> keras.Model:
+def _functional(trunk: list[Any], config: ModelConfig, masked: bool, precision: str, labels: int) -> keras.Model:
     """Build the poolings for which Keras has no layer that heeds the mask, out of its operations."""
     tokens = _tokens()
     states = tokens
@@ -142,12 +147,12 @@ def _functional(trunk: list[Any], config: ModelConfig, masked: bool, precision: 
         if config.pooling == "mean_max":
             mean = layers.GlobalAveragePooling1D(dtype=precision, name="mean")(states)
             vector = ops.concatenate([mean, vector], axis=-1)
-    for layer in _top(config, precision):
+    for layer in _top(config, precision, labels):
         vector = layer(vector)
     return keras.Model(tokens, vector, name="rnnsent")
 
 
-def _top(config: ModelConfig, precision: str) -> list[Any]:
+def _top(config: ModelConfig, precision: str, labels: int) -> list[Any]:
     top: list[Any] = [layers.Dropout(config.dropout, dtype=precision, name="dropout")] if config.dropout else []
     for index, dense in enumerate(config.dense):
         top.append(layers.Dense(dense.units, dense.activation, dtype=precision, name=f"dense_{index}"))
@@ -155,7 +160,8 @@ def _top(config: ModelConfig, precision: str) -> list[Any]:
             top.append(layers.Dropout(dense.dropout, dtype=precision, name=f"dense_{index}_dropout"))
     if config.head:
         # float32 whatever the precision: a probability near 1 has no digits to spare.
-        top.append(layers.Dense(1, "sigmoid", dtype="float32", name="output"))
+        units, activation = output_of(labels)
+        top.append(layers.Dense(units, activation, dtype="float32", name="output"))
     return top
 
 

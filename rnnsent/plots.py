@@ -23,7 +23,7 @@ def curves(history: Sequence[EpochFacts], title: str) -> bytes:
         for prefix, color, series in (("", TRAIN, "training"), ("val_", VALIDATION, "validation")):
             values = [getattr(facts, prefix + name) for facts in history]
             axes.plot(epochs, values, color=color, marker="o" if prefix else "s", markersize=4, label=series)
-        axes.set(xlabel="Epoch", ylabel="Binary cross-entropy" if name == "loss" else label, title=label)
+        axes.set(xlabel="Epoch", ylabel="Cross-entropy" if name == "loss" else label, title=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(0.5, max(epochs) + 0.5)
         axes.grid(alpha=0.25)

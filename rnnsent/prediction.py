@@ -38,7 +38,7 @@ class Predictor:
         backend: "native", "numpy" or "keras".
         because: for people: why that one, and on what it runs.
         config: of the run.
-        compute: batches → probabilities of label 1, float32, in the order of the batches.
+        compute: batches → probabilities, as the call gives them, in the order of the batches.
     """
 
     backend: str
@@ -50,9 +50,14 @@ class Predictor:
         return f"{self.backend} ({self.because})"
 
     def __call__(self, split: Split) -> Floats:
-        """Return the probability of label 1 for each review of `split`, float32 (reviews,), in its order."""
+        """Return the probability of label 1 for each review of `split`, float32 (reviews,), in its order.
+
+        Of three labels or more, that of each: (reviews, labels); `by_label` makes one form of both.
+        """
+        labels = len(self.config.data.label_names)
+        probabilities = np.empty((len(split), labels) if labels > 2 else len(split), np.float32)
         if not len(split):
-            return np.empty(0, np.float32)
+            return probabilities
         batches = replace(
             Batches.from_config(split, self.config, shuffle=False),
             batch_size=PREDICTED_REVIEWS,
@@ -60,9 +65,22 @@ class Predictor:
         )
         if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
             batches = replace(batches, side="post")  # masked: on which side the padding is changes nothing
-        probabilities = np.empty(len(split), np.float32)
         probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
         return probabilities
+
+
+def by_label(probabilities: Floats) -> Floats:
+    """Return the probability of every label, (reviews, labels), for either form of what a predictor gives."""
+    if probabilities.ndim == 2:
+        return probabilities
+    return np.stack([1 - probabilities, probabilities], axis=-1)
+
+
+def most_probable(probabilities: Floats) -> NDArray[np.int64]:
+    """Return the label that is predicted, (reviews,); of two, 1 is where its probability is above one half."""
+    several = probabilities.ndim == 2
+    found: NDArray[np.int64] = probabilities.argmax(axis=1) if several else (probabilities > 0.5).astype(np.int64)
+    return found
 
 
 def load_predictor(config: Config, weights: Weights, *, backend: str = "auto", device: str = "auto") -> Predictor:
@@ -133,7 +151,7 @@ def by_model(model: Any) -> Callable[[Batches], Floats]:
     from rnnsent.engine.feed import keras_batches
 
     def compute(batches: Batches) -> Floats:
-        found: Floats = model.predict(keras_batches(batches), verbose=0)[:, 0]
-        return found
+        found: Floats = model.predict(keras_batches(batches), verbose=0)
+        return found[:, 0] if found.shape[1] == 1 else found
 
     return compute

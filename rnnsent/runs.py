@@ -39,6 +39,7 @@ WEIGHTS = "weights.npz"
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
+PROBES = "probes.json"
 ENVIRONMENT = "environment.json"
 CURVES = "plots/curves.png"
 MANIFEST = "manifest.json"
@@ -54,6 +55,7 @@ _OWN_NAMES = {
     CHECKPOINTS,
     HISTORY,
     METRICS,
+    PROBES,
     ENVIRONMENT,
     "plots",
     MANIFEST,

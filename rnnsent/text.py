@@ -1,6 +1,14 @@
-"""Text → words, by the rules that the IMDB index was built with. Pure functions."""
+"""Text → words: by the rules that the IMDB index was built with, or by Unicode's. Pure functions."""
 
 from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+from unicodedata import combining
+from unicodedata import normalize as unicode_normalize
 
 # Keras' Tokenizer filters; apostrophes are kept, so that "don't" stays one word.
 _SEPARATORS = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n', " "))
@@ -13,3 +21,220 @@ def imdb_words(text: str) -> list[str]:
     some words of the index hold characters such as U+0085.
     """
     return [word for word in text.lower().translate(_SEPARATORS).split(" ") if word]
+
+
+# Only what HTML knows is a tag: in "<sarcasm>" and "a <b and c> d" the words are the author's. Every repetition is
+# possessive (++, *+), so that a "<" costs no more than the text up to the next one.
+_TAG = re.compile(
+    r"""
+    < (?: / NAME | NAME (?: \s++ [a-z][a-z0-9:_-]*+ \s*+ = \s*+ (?: "[^"<>]*+" | '[^'<>]*+' | [^\s"'<>]++ ) )*+ )
+    \s*+ /? >
+    """.replace(
+        "NAME",
+        r"(?: a | abbr | article | aside | b | big | blockquote | body | br | center | cite | code | dd | del | "
+        r"div | dl | dt | em | figcaption | figure | font | footer | h[1-6] | head | header | hr | html | i | "
+        r"iframe | img | ins | li | main | mark | nav | ol | p | pre | q | s | section | small | span | strike | "
+        r"strong | sub | sup | table | tbody | td | tfoot | th | thead | title | tr | tt | u | ul )",
+    ),
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+
+# `html.unescape` gives these to `int`, which refuses more than some thousand digits; no character has so many.
+_ENDLESS_REFERENCE = re.compile(r"&#[0-9]{20,}+;?")
+
+_CHARACTERS: dict[int, str | None] = {
+    # Control characters, and the zero-width space, which says that a word ends where no space is wanted.
+    **dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x200B], " "),
+    # ’ ‘ ʼ ＇, the Hebrew geresh, and what is left of ‘ ’ where Windows-1252 was read as Latin-1.
+    **dict.fromkeys([0x2019, 0x2018, 0x02BC, 0xFF07, 0x05F3, 0x91, 0x92], "'"),
+    # ŉ is one letter until it is case-folded.
+    0x0149: "'n",
+    # Hints for hyphenation, line breaks, joining and direction: they say nothing about the word that they are in.
+    **dict.fromkeys([0xAD, 0x34F, 0x61C, 0x180E, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070)]),
+    0xFEFF: None,
+    # Variation selectors, but for U+FE0F: it makes emoji, and is dropped elsewhere by `_without_lone_joiners`.
+    **dict.fromkeys([*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0)]),
+}
+# Where only words matter, what is most often the only thing in English that is not ASCII is no more than a space.
+_WORD_CHARACTERS = _CHARACTERS | dict.fromkeys(map(ord, "“”„«»–—…•\xa0"), " ")
+
+# Parts of the patterns, by the names that they have there and in the parts that come before them. Sets are asked in
+# order: below U+0E00, where most text is, none of the exceptions is looked up.
+_CLASSES = {
+    # What may start a word and what may go on in it: not what makes keycaps (U+FE0F, U+20E3).
+    "START": r"[[LOW&&[\p{L}\p{N}]][HIGH&&[\p{L}\p{N}]--SPACELESS--[ℹ\u3297\u3299]]]",
+    "INSIDE": r"[[LOW&&ALNUM][HIGH&&ALNUM--SPACELESS--[ℹ\u3297\u3299]]]",
+    # Scripts that put no spaces between words. To find the words takes a dictionary of each language, and what is no
+    # word of it would be lost; a grapheme cluster (a letter with its marks) is the smallest thing that readers know.
+    "SPACELESS": (
+        r"[HIGH&&[\p{scx=Hani}\p{scx=Hira}\p{scx=Kana}\p{scx=Thai}\p{scx=Laoo}\p{scx=Khmr}\p{scx=Mymr}]"
+        r"&&[\p{L}\p{N}]--[\p{Nd}\u3297\u3299]]"
+    ),
+    "ALNUM": r"[[\p{L}\p{N}\p{M}]--[\ufe0f\u20e3]]",
+    "MARK": r"[[\p{M}\u0e33\u0eb3\uff9e\uff9f]--[\ufe0f\u20e3]]",  # and the letters that are written like marks
+    "DIGIT": r"\p{Nd}",
+    "JOINER": r"[\u200c\u200d]",
+    "PICTURE": r"[HIGH&&\p{Extended_Pictographic}&&\p{Emoji}--SIGNS--[Ⓜ]]",
+    "TEXTUAL": r"[\p{Extended_Pictographic}&&\p{Emoji}&&SIGNS]",
+    "TAIL": r"[\p{M}\p{Emoji_Modifier}\U000e0020-\U000e007f]*+",  # the last are letters of flags
+    # Symbols that are emoji only where U+FE0F says so; alone they are punctuation.
+    "SIGNS": "[©®‼⁉™ℹ↔-↪▪▫▶◀◻◼〰〽➡⤴⤵⬅-⬇]",
+    "LOW": r"[\x00-\u0dff]",
+    "HIGH": r"[\u0e00-\U0010ffff]",
+}
+
+# On case-folded text, for `re` and `regex` alike. A bracket ends an emoticon right after a letter ("great:)"), all
+# else must stand apart: "http://", "C:\dir", "10:30", "note:d" hold none. "):" is none, it ends "(this):".
+_EMOTICONS = r"""
+  (?= [:;=>(^\-<\\] ) (?:
+    (?<!DIGIT) >?[:;=]'?[-^]? (?: \) | \((?!ALNUM) )
+  | (?<!ALNUM) (?:
+        [:;=]o\)
+      | >?[:=] '?[-^]? (?: [\]\[}{|@*] | [dpo](?!ALNUM) | [/\\](?![/\\]|ALNUM) )
+      | ;-?[dp](?!ALNUM) | :-?[sx](?!ALNUM) | [:=]3(?!ALNUM)
+      | \('?-?[:;](?!\)|ALNUM)
+      | (?: \^_?\^ | -_- | -\.- | >[_.]< | \\o/ )(?!ALNUM)
+    )
+  | (?<!DIGIT) </?3 (?!ALNUM|[.,]DIGIT)
+  )
+"""
+
+_ASCII_WORDS = r"""
+    [a-z0-9]++ (?: (?: ' | (?<=[0-9])[.,](?=[0-9]) ) [a-z0-9]++ )*+
+  | EMOTICONS
+"""
+
+# In Indic scripts a joiner after a virama (class 9) is a part of the letter, also at the end of a word. U+1039 and
+# U+17D2 stack the next letter of Burmese and Khmer below the one before.
+_UNICODE_WORDS = r"""
+    [0-9#*]\ufe0f?\u20e3
+  | START INSIDE*+ (?: (?: '(?=START) | (?<=DIGIT)[.,٫٬](?=DIGIT) | JOINER++(?=INSIDE) ) INSIDE*+ )*+
+    (?: (?<=\p{ccc=9})\u200d )?
+  | SPACELESS (?: MARK | JOINER(?=MARK) | (?<=[\u1039\u17d2])SPACELESS )*+
+  | \p{Regional_Indicator}{1,2}
+  | (?: PICTURE | TEXTUAL\ufe0f ) TAIL (?: \u200d [PICTURETEXTUAL] TAIL )*+
+  | \p{Emoji_Modifier}
+  | EMOTICONS
+"""
+
+
+def _fill(pattern: str, classes: dict[str, str]) -> str:
+    for name, value in classes.items():
+        pattern = pattern.replace(name, value)
+    return pattern
+
+
+def _unicode_pattern(pattern: str) -> Any:
+    # Imported here: those who never leave ASCII need not wait for it, nor for the patterns.
+    import regex  # type: ignore[import-untyped, unused-ignore] # has no type information
+
+    return regex.compile(_fill(pattern, {"EMOTICONS": _EMOTICONS, **_CLASSES}), regex.VERBOSE | regex.VERSION1)
+
+
+@cache
+def _find_ascii() -> Callable[[str], list[str]]:
+    classes = {"EMOTICONS": _EMOTICONS, "ALNUM": "[a-z0-9]", "DIGIT": "[0-9]"}
+    return re.compile(_fill(_ASCII_WORDS, classes), re.VERBOSE).findall
+
+
+@cache
+def _find_unicode() -> Callable[[str], list[str]]:
+    find: Callable[[str], list[str]] = _unicode_pattern(_UNICODE_WORDS).findall
+    return find
+
+
+@cache
+def _substitutes() -> dict[str, Callable[[Callable[[re.Match[str]], str] | str, str], str]]:
+    patterns = {
+        # Those that move, and the three that are made of such without moving themselves.
+        "long runs of marks": r"[[\p{M}--\p{ccc=0}]\u0f73\u0f75\u0f81]{32,}+",
+        "accents for apostrophes": r"(?<=[\p{L}\p{M}])[`´](?=\p{L})",
+        # Scripts whose letters do not join, with whatever marks there are in between.
+        "joiners": r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}\p{Han}\p{Hiragana}\p{Katakana}])[\p{M}\u200c\u200d]++",
+        "lone selectors": r"(?<=\ufe0f)\ufe0f++|(?<!\p{Extended_Pictographic})(?<![0-9\#*](?=\ufe0f\u20e3))\ufe0f",
+    }
+    return {name: _unicode_pattern(pattern).sub for name, pattern in patterns.items()}
+
+
+def _in_order(match: re.Match[str]) -> str:
+    parts = {ord(mark): unicode_normalize("NFD", mark) for mark in set(match[0])}
+    marks = match[0].translate(parts)
+    order = {mark: combining(mark) for mark in set(marks)}
+    # Marks of class 0 stay where they are, and none of the others passes them.
+    blocks: list[list[str]] = [[]]
+    for mark in marks:
+        if not order[mark]:
+            blocks.append([])
+        blocks[-1].append(mark)
+    return "".join(mark for block in blocks for mark in sorted(block, key=order.__getitem__))
+
+
+def _composed(text: str) -> str:
+    """Return the NFC of `text`, in linear time.
+
+    Python puts marks in order by an insertion sort: a megabyte of them in alternate classes takes it minutes. Long
+    runs are given to it in order, which is canonically the same.
+    """
+    return unicode_normalize("NFC", _substitutes()["long runs of marks"](_in_order, text))
+
+
+def _without_lone_joiners(text: str) -> str:
+    drop = _substitutes()
+    text = drop["lone selectors"]("", text)
+    return drop["joiners"](lambda match: re.sub("[\u200c\u200d]", "", match[0]), text)
+
+
+def _without_markup(text: str) -> str:
+    # Composed first: "≮" is no "<", nor is it one when it comes in two parts.
+    text = text if text.isascii() else _composed(text)
+    if "<" in text:
+        text = _TAG.sub(" ", text)
+    if "&" in text:
+        text = html.unescape(_ENDLESS_REFERENCE.sub("\ufffd", text))
+    return text
+
+
+def _with_plain_characters(text: str, characters: dict[int, str | None]) -> str:
+    text = text.translate(characters)
+    if not text.isascii():
+        text = _composed(text)
+        if "\u200c" in text or "\u200d" in text or "\ufe0f" in text:
+            text = _composed(_without_lone_joiners(text))
+    if "`" in text or "´" in text:
+        text = _substitutes()["accents for apostrophes"]("'", text)
+    return text
+
+
+def normalize(text: str) -> str:
+    """Return `text` without markup and with one spelling for what reads the same; case stays.
+
+    HTML tags become a space and entities are decoded, once, so that `&amp;lt;` is the text `&lt;`. Apostrophes become
+    "'", also a grave or acute accent between letters. Control characters and zero-width spaces become spaces; soft
+    hyphens, byte order marks and marks of direction go. Joiners stay where letters join, and in emoji. The rest is
+    composed (NFC).
+    """
+    return _with_plain_characters(_without_markup(text), _CHARACTERS)
+
+
+def unicode_words(text: str) -> list[str]:
+    """Return the words, numbers, emoji and emoticons of `text` in any script, normalized and case-folded.
+
+    - A word is a run of letters, marks and digits, with apostrophes inside: "don't", "l'été", "film's". Hyphens and
+      underscores split.
+    - Points and commas between digits stay: "3.5", "1,000".
+    - An emoji is one token, whatever it is composed of. Emoticons are folded like the rest: ":D" is ":d".
+    - Han, kana, Thai, Lao, Khmer and Burmese, written without spaces, give one token per letter with its marks.
+
+    The words of the joined words are the same words, and canonically equivalent texts have the same. It takes linear
+    time and accepts any str. What is a letter or an emoji is as new as the `regex` package, what folds and composes
+    as Python's `unicodedata`.
+    """
+    # Folded before anything is looked at, because folding makes letters of marks (U+0345).
+    text = _with_plain_characters(_without_markup(text).casefold(), _WORD_CHARACTERS)
+    find = _find_ascii() if text.isascii() else _find_unicode()  # the same words, in less time
+    return find(text)
+
+
+TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"imdb": imdb_words, "unicode": unicode_words}
+
+TOKENIZER_VERSION = 1  # texts are encoded anew when this changes

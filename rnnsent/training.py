@@ -60,8 +60,8 @@ def fit(
     with HeldSignals("stopping when this step is over; once more stops at once") as signals:
         model.compile(
             optimizer=_optimizer(config, steps),
-            loss="binary_crossentropy",
-            metrics=[keras.metrics.BinaryAccuracy(name="accuracy")],
+            loss="binary_crossentropy" if len(label_names) == 2 else "sparse_categorical_crossentropy",
+            metrics=[_accuracy(len(label_names))],
             jit_compile="auto",
         )
         model.fit(
@@ -75,6 +75,11 @@ def fit(
         )
     model.set_weights(recorder.best_weights)
     return TrainingResult(tuple(recorder.history), recorder.best, recorder.best_weights)
+
+
+def _accuracy(labels: int) -> Any:
+    binary = labels == 2
+    return (keras.metrics.BinaryAccuracy if binary else keras.metrics.SparseCategoricalAccuracy)(name="accuracy")
 
 
 def class_weights(

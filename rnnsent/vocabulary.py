@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.errors import DataError
-from rnnsent.text import imdb_words
+from rnnsent.text import TOKENIZERS
 
 PAD, START, UNKNOWN = 0, 1, 2
 FIRST_WORD = 4  # id of the most frequent word: its rank, 1, plus Keras' index_from, 3
@@ -31,12 +31,14 @@ class Vocabulary:
         num_words: ids from here on become UNKNOWN; None keeps all.
         foreign: what a word that is not in `words` at all becomes: "drop" (as the IMDB arrays were made) or "unknown".
         source: where the words come from, for people.
+        tokenizer: which of `text.TOKENIZERS` makes words of a text.
     """
 
     words: tuple[str, ...]
     num_words: int | None = None
     foreign: Literal["drop", "unknown"] = "unknown"
     source: str = ""
+    tokenizer: str = "imdb"
     _ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +76,7 @@ class Vocabulary:
     @classmethod
     def build(cls, texts: Iterable[str], num_words: int | None = None, source: str = "") -> Vocabulary:
         """Count the words of `texts` (the training split, nothing else); ties go by alphabet, so that it is stable."""
-        counts = Counter(word for text in texts for word in imdb_words(text))
+        counts = Counter(word for text in texts for word in TOKENIZERS["imdb"](text))
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return cls(tuple(word for word, _ in ranked), num_words, "unknown", source)
 
@@ -91,15 +93,30 @@ class Vocabulary:
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the ids of one text, int32 (words + 1,), start token first, before any truncation."""
-        default = UNKNOWN if self.foreign == "unknown" else None
-        found = (self._ids.get(word, default) for word in imdb_words(text))
-        limit = self.num_words
-        ids = [id_ if limit is None or id_ < limit else UNKNOWN for id_ in found if id_ is not None]
-        return np.array([START, *ids], np.int32)
+        return self.encode_words(self.words_of(text))
 
-    def unknown_share(self, text: str) -> float:
-        """Return which share of the words of `text` has no id of its own, dropped ones included; 0 without words."""
-        words = imdb_words(text)
+    def words_of(self, text: str) -> list[str]:
+        """Return the words of a text, known or not."""
+        return TOKENIZERS[self.tokenizer](text)
+
+    def encode_words(self, words: Iterable[str]) -> NDArray[np.int32]:
+        """Return the ids of the words of one text; see `encode`."""
+        return self.kept(words)[1]
+
+    def has_id(self, word: str) -> bool:
+        """Return whether a word becomes an id, be it UNKNOWN."""
+        return self.foreign == "unknown" or word in self._ids
+
+    def kept(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
+        """Return the words that have an id, be it UNKNOWN, and their ids with the start token before them."""
+        default = UNKNOWN if self.foreign == "unknown" else None
+        pairs = [(word, id_) for word in words if (id_ := self._ids.get(word, default)) is not None]
+        limit = self.num_words
+        ids = [id_ if limit is None or id_ < limit else UNKNOWN for _, id_ in pairs]
+        return [word for word, _ in pairs], np.array([START, *ids], np.int32)
+
+    def unknown_share(self, words: Sequence[str]) -> float:
+        """Return which share of a text's words has no id of its own, dropped ones included; 0 without words."""
         limit = self.size
         unknown = sum(self._ids.get(word, limit) >= limit for word in words)
         return unknown / len(words) if words else 0.0
@@ -120,6 +137,7 @@ class Vocabulary:
             "source": self.source,
             "num_words": self.num_words,
             "foreign": self.foreign,
+            "tokenizer": self.tokenizer,
             "words": self.words,
         }
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
@@ -143,6 +161,9 @@ class Vocabulary:
             limit = values["num_words"]
             if limit is not None and (not isinstance(limit, int) or limit < FIRST_WORD):
                 raise ValueError("num_words must be a whole number or null")
-            return cls(tuple(words), limit, values["foreign"], str(values["source"]))
+            tokenizer = values.get("tokenizer", "imdb")  # older runs have no other
+            if tokenizer not in TOKENIZERS:
+                raise ValueError(f"tokenizer must be one of {', '.join(TOKENIZERS)}")
+            return cls(tuple(words), limit, values["foreign"], str(values["source"]), tokenizer)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path}: not a vocabulary: {error}") from None

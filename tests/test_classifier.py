@@ -98,9 +98,9 @@ def test_predict_prints_a_line_a_text(run: Path, texts: list[str]) -> None:
     [
         ([], 2, "give texts, or --input FILE"),
         (["text", "--input", "-"], 2, "give texts, or --input FILE"),
-        (["--input", "missing.txt"], 1, "missing.txt: cannot be read: No such file or directory"),
-        (["--input", "."], 1, ".: cannot be read: Is a directory"),
-        (["--input", "latin.txt"], 1, "latin.txt:2: is not UTF-8 text"),
+        (["--input", "missing.txt"], 1, "missing.txt: no such file"),
+        (["--input", "."], 1, ".: is a folder, not a file of texts"),
+        (["--input", "latin.txt"], 1, "latin.txt:2: is not UTF-8 text (byte 0xe9)"),
     ],
 )
 def test_wrong_uses_of_predict(run: Path, arguments: list[str], code: int, message: str) -> None:
@@ -131,7 +131,7 @@ def test_predict_from_a_pipe_without_any_framework(run: Path, texts: list[str]) 
 
 
 def test_the_package_has_what_it_offers() -> None:
-    assert set(package.__all__) == {"__version__", "load"}
+    assert set(package.__all__) == {"__version__", "load", "train"}
     with pytest.raises(AttributeError, match="no attribute 'laod'"):
         package.laod  # noqa: B018
 

@@ -37,7 +37,7 @@ def test_the_shipped_schema_is_that_of_the_code() -> None:
             "x.yaml:1: model.recurrent.0.unit: unknown key (did you mean units?)",
         ),
         (f"{MINIMAL}data:\n  num_words: many", 'x.yaml:3: data.num_words: must be a whole number, not "many"'),
-        (f"{MINIMAL}data: {{source: imbd}}", 'x.yaml:2: data.source: must be one of imdb, sample, not "imbd"'),
+        (f"{MINIMAL}data: {{source: imbd}}", 'x.yaml:2: data.source: must be one of imdb, sample, texts, not "imbd"'),
         (f"{MINIMAL}training: {{epochs: 0}}", "x.yaml:2: training.epochs: must be at least 1, not 0"),
         (f"{MINIMAL}training: {{epochs: 2.5}}", "x.yaml:2: training.epochs: must be a whole number, not 2.5"),
         (f"{MINIMAL}training: {{ema: 1.0}}", "x.yaml:2: training.ema: must be less than 1.0, not 1.0"),

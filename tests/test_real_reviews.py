@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from rnnsent.configfile import load_config
+from rnnsent.data.sources import load_dataset
+from rnnsent.data.split import Split
 from tests.conftest import rnnsent
 
 
@@ -47,3 +51,23 @@ def test_the_last_thirty_words_beat_chance() -> None:
     assert judged.exit_code == 0, judged.stderr
     assert json.loads(judged.stdout)["n"] == 25_000
     assert json.loads(judged.stdout)["metrics"]["accuracy"]["low"] > 0.65
+
+
+def test_the_original_texts_are_encoded_as_the_arrays_are(real_imdb: Path) -> None:
+    """All 50,000: by the IMDB rules and its index they are the sequences of imdb.npz, label by label."""
+    archive = real_imdb / "aclImdb_v1.tar.gz"
+    if not archive.is_file():
+        pytest.skip(f"{archive} is not there")
+    settings = ["source=texts", f"path={archive}", "fallback=null", "tokenizer=imdb", "vocabulary=imdb"]
+    texts = load_dataset(load_config("lstm", [("test", f"data.{setting}") for setting in settings]).data)
+    arrays = load_dataset(load_config("notebook/lstm", [("test", "data.fallback=null")]).data)
+    assert texts.validation is not None
+    assert _by_label(texts.train, texts.validation) == _by_label(arrays.train)
+    assert _by_label(texts.test) == _by_label(arrays.test)
+    assert texts.label_names == arrays.label_names
+
+
+def _by_label(*splits: Split) -> Counter[tuple[int, bytes]]:
+    return Counter(
+        (int(split.labels[index]), split.sequence(index).tobytes()) for split in splits for index in range(len(split))
+    )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rnnsent.batches import Batch, Batches
+from rnnsent.bench.steps import step_times
 from rnnsent.configfile import load_config
 from rnnsent.data.dataset import partition
 from rnnsent.data.sources import load_dataset
@@ -26,7 +27,7 @@ class Breakdown:
 
     Attributes:
         cell: which.
-        step: a whole step: `train_on_batch` with the batch at hand.
+        step: a whole step of `fit`.
         parts: batches made (in training they come from the background), the kernel forward with the embedding folded
             in, the kernel backward, the head with its gradient, the optimizer.
     """
@@ -64,7 +65,10 @@ def breakdown(cell: str, source: str) -> Breakdown:
         "head and loss": _median(made, _head()),
         "optimizer": _median(made, _optimizer(model)),
     }
-    return Breakdown(cell, _median(made, lambda batch: model.train_on_batch(*batch)), timed)
+    from rnnsent.engine.feed import keras_batches
+
+    steps = step_times(model, keras_batches(batches).take(len(made)))
+    return Breakdown(cell, median(steps[WARMUP:]), timed)
 
 
 def _kernel(cell: str, weights: dict[str, Any], made: Sequence[Batch]) -> tuple[float, float]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import time
+import json
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rnnsent.bench.steps import step_times
+from rnnsent.errors import RnnsentError
 
 WORDS = 10_000
 MEDIAN_LENGTH, SPREAD = 180, 0.65  # of a log-normal that is near the lengths of the IMDB reviews
-STEPS, WARMUP = 5, 2
+STEPS, WARMUP = 9, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +53,49 @@ class Cost:
 def growth(
     cell: str, tell: Callable[[str], None], varied: dict[str, tuple[int, ...]] = VARIED
 ) -> dict[str, list[Cost]]:
-    """Measure a step of each setting, one dimension varied at a time, by name of the dimension."""
-    from rnnsent.engine.device import start
+    """Measure a step of each setting, one dimension varied at a time, by name of the dimension.
 
-    start("cpu")
+    Stock Keras and rnnsent take turns, each in processes of their own: they want other numbers of threads.
+    """
     known: dict[Setting, Cost] = {}
     for name, values in varied.items():
         for value in values:
             setting = replace(Setting(), **{name: value})
             if setting not in known:
-                known[setting] = _cost(cell, setting)
+                known[setting] = Cost(setting, *(_in_process(cell, setting, native) for native in (False, True)))
                 tell(f"{cell}, {setting}: {known[setting].stock_ms:.0f} ms, {known[setting].rnnsent_ms:.1f} ms")
     return {name: [known[replace(Setting(), **{name: value})] for value in values] for name, values in varied.items()}
 
 
-def _cost(cell: str, setting: Setting) -> Cost:
+def _in_process(cell: str, setting: Setting, native: bool) -> float:
+    given = json.dumps([cell, asdict(setting), native])
+    command = [sys.executable, "-m", "rnnsent.bench.growth", given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        raise RnnsentError(f"{cell}, {setting} failed: {said[-1] if said else 'without a word'}")
+    return float(done.stdout.splitlines()[-1])
+
+
+def cost(cell: str, setting: Setting, native: bool) -> float:
+    """Return the milliseconds of a step of `fit`, the median, for stock Keras or for rnnsent."""
+    from rnnsent.engine.device import start
+
+    start("cpu")
     rng = np.random.default_rng(0)
     lengths = np.minimum(rng.lognormal(np.log(MEDIAN_LENGTH), SPREAD, setting.batch).astype(int) + 5, setting.maxlen)
     # The bucketed batches of rnnsent hold reviews of like length; on average over batches that is the same work.
     words = rng.zipf(1.3, (setting.batch, setting.maxlen)) % (WORDS - 4) + 4
-    right = np.where(np.arange(setting.maxlen) < lengths[:, None], words, 0).astype(np.int32)
-    left = np.stack([np.roll(row, setting.maxlen - length) for row, length in zip(right, lengths, strict=True)])
+    ids = np.where(np.arange(setting.maxlen) < lengths[:, None], words, 0).astype(np.int32)
+    if native:
+        ids = ids[:, : lengths.max()]
+    else:
+        ids = np.stack([np.roll(row, setting.maxlen - length) for row, length in zip(ids, lengths, strict=True)])
     labels = rng.integers(0, 2, (setting.batch, 1)).astype(np.float32)
-    stock, native = _model(cell, setting, masked=False), _model(cell, setting, masked=True)
-    trimmed = np.ascontiguousarray(right[:, : lengths.max()])
-    taken: tuple[list[float], list[float]] = ([], [])
-    for _ in range(WARMUP + STEPS):  # in turns
-        taken[0].append(_milliseconds(stock, left, labels))
-        taken[1].append(_milliseconds(native, trimmed, labels))
-    return Cost(setting, median(taken[0][WARMUP:]), median(taken[1][WARMUP:]))
+    repeats = (WARMUP + STEPS + 1, 1)
+    model = _model(cell, setting, masked=native)
+    times = step_times(model, np.tile(ids, repeats), np.tile(labels, repeats), batch_size=setting.batch)
+    return median(times[WARMUP:])
 
 
 def _model(cell: str, setting: Setting, *, masked: bool) -> Any:
@@ -92,7 +110,6 @@ def _model(cell: str, setting: Setting, *, masked: bool) -> Any:
     return model
 
 
-def _milliseconds(model: Any, ids: NDArray[np.int32], labels: NDArray[np.float32]) -> float:
-    started = time.perf_counter()
-    model.train_on_batch(ids, labels)
-    return 1000 * (time.perf_counter() - started)
+if __name__ == "__main__":
+    _cell, _setting, _native = json.loads(sys.argv[1])
+    print(cost(_cell, Setting(**_setting), _native))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.commands.options import json_option, overrides, set_option
+from rnnsent.commands.options import json_option, overrides, set_option, text_settings, texts_options
 
 if TYPE_CHECKING:
     from rnnsent.data.statistics import DatasetFacts, SplitFacts
@@ -21,9 +21,10 @@ def command() -> None:
 @click.argument("source", required=False)
 @click.option("--config", "name", default="lstm", show_default=True, metavar="NAME", help="For num_words, maxlen, …")
 @set_option
+@texts_options
 @json_option
-def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool) -> None:
-    """Show facts about SOURCE: imdb, sample, or the path of an imdb.npz.
+def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool, **texts: Any) -> None:
+    """Show facts about SOURCE: imdb, sample, or the path of imdb.npz or texts.
 
     Without SOURCE, about the reviews that the config names. Counts, balance,
     lengths, padding, truncation, unknown words, duplicates.
@@ -36,7 +37,8 @@ def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool
     from rnnsent.progress import download_progress
 
     # What is shown is what was asked for: no fallback.
-    config = load_config(name, overrides(settings, source, no_fallback=True, data_name="SOURCE"))
+    given = [*overrides(settings, source, no_fallback=True, data_name="SOURCE"), *text_settings(texts)]
+    config = load_config(name, given)
     with download_progress() as progress:
         facts = describe(load_dataset(config.data, progress=progress), config)
     click.echo(json.dumps(facts.to_dict()) if as_json else report(facts))
@@ -45,12 +47,14 @@ def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool
 def report(facts: DatasetFacts) -> str:
     """Return the facts as text of at most 80 columns."""
     lines = [f"{facts.source}: vocabulary {facts.vocabulary:,} words, embedding rows {facts.embedding_rows:,}"]
-    lines += [f"  {key}: {value}" for key, value in facts.provenance.items()]
+    for key, value in facts.provenance.items():
+        shown = ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else value
+        lines.append(f"  {key}: {'none' if value == {} else shown}")
     rows: list[tuple[str, list[str]]] = []
     splits = list(facts.splits.values())
     rows.append(("reviews", [f"{split.reviews:,}" for split in splits]))
     for label in splits[0].labels:
-        rows.append((f"  {label}", [f"{split.labels[label]:,}" for split in splits]))
+        rows.append((f"  {label}"[:24], [f"{split.labels[label]:,}" for split in splits]))
     rows.append(("tokens", [f"{split.tokens:,}" for split in splits]))
     rows.append(("mean length", [f"{split.mean_length:.2f}" for split in splits]))
     for quantile in splits[0].length_quantiles:
@@ -68,9 +72,11 @@ def report(facts: DatasetFacts) -> str:
     rows.append(("duplicates within", [f"{split.duplicates:,}" for split in splits]))
     lines += ["", f"  {'':<24}" + "".join(f"{name:>14}" for name in facts.splits)]
     lines += [f"  {title:<24}" + "".join(f"{cell:>14}" for cell in cells) for title, cells in rows]
-    lines += [f"  {'test reviews in train':<24}{facts.duplicates_between:>28,}"]
     held = f"{facts.validation_duplicates:,} of {facts.validation:,}"
-    lines += [f"  {'validation in the rest':<24}{held:>14}"]
+    lines += [f"  {'validation in train':<24}{held:>14}"]
+    if "test" in facts.splits:
+        seen = f"{facts.duplicates_between:,} of {facts.splits['test'].reviews:,}"
+        lines += [f"  {'test in the others':<24}{seen:>14}"]
     for name, split in facts.splits.items():
         lines += ["", f"  lengths, {name}", *_histogram(split)]
     return "\n".join(lines)

@@ -26,13 +26,47 @@ def config_options(command: F) -> F:
     for option in reversed(
         [
             set_option,
-            click.option("--data", metavar="SOURCE", help="imdb, sample, or the path of an imdb.npz."),
+            click.option("--data", metavar="SOURCE", help="imdb, sample, or the path of imdb.npz or of texts."),
             click.option("--epochs", type=int, metavar="N", help="Short for --set training.epochs=N."),
             click.option("--seed", type=int, metavar="N", help="Short for --set training.seed=N."),
         ]
     ):
         command = option(command)
     return command
+
+
+def texts_options(command: F) -> F:
+    """Add the options that say how a file of labeled texts is to be read; `text_settings` takes their values."""
+    for option in reversed(
+        [
+            click.option("--text-column", metavar="NAME", help="Of --data texts: a name, or a number from 1."),
+            click.option("--label-column", metavar="NAME", help="The same for the label."),
+            click.option("--split-column", metavar="NAME", help="The same for the split, where rows say theirs."),
+            click.option("--group-column", metavar="NAME", help="The same for what a split must not tear apart."),
+            click.option("--label-map", metavar="MAP", help="Such as '1-4: negative, 7-10: positive'."),
+            click.option("--encoding", metavar="NAME", help="Of the texts [UTF-8, or by its mark]."),
+            click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found]."),
+            click.option("--drop-duplicates", is_flag=True, help="Keep a text that occurs again once only."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def text_settings(given: dict[str, Any]) -> Overrides:
+    """Return what the `texts_options` set, as pairs for the config reader."""
+    pairs: Overrides = []
+    for name, value in given.items():
+        if value is None or value is False:
+            continue
+        flag = f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
+        shown = json.dumps(column_number(value) if name.endswith("_column") else value)
+        if name == "delimiter":
+            shown = json.dumps(delimiter(value))
+        if name == "label_map":
+            shown = value if value.lstrip().startswith("{") else f"{{{value}}}"
+        pairs.append((flag, f"data.{name}={shown}"))
+    return pairs
 
 
 class RunPath(click.Path):
@@ -65,6 +99,16 @@ backend_option = click.option(
     help="What computes: the native kernel, NumPy or Keras.",
 )
 run_argument = click.argument("run", type=RunPath(), required=False)
+
+
+def delimiter(given: str | None) -> str | None:
+    """Return a delimiter; a tab can be written as it is in programs, or by its name."""
+    return "\t" if given in ("\\t", "tab") else given
+
+
+def column_number(given: str | None) -> str | int | None:
+    """Return a column as the config wants it: a number where only digits were given, else a name."""
+    return int(given) if given is not None and given.isdigit() and int(given) > 0 else given
 
 
 def opened(run: Path | None) -> RunDirectory:
@@ -103,9 +147,13 @@ def overrides(
 
 
 def data_settings(source: str) -> dict[str, str | None]:
-    """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of an imdb.npz."""
+    """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of imdb.npz or texts."""
     path = Path(source)
-    if source not in ("imdb", "sample") and (path.exists() or path.suffix or path.name != source):
+    if source in ("imdb", "sample"):
+        # The sample takes no path, and `--data imdb` means the usual places.
+        return {"source": source, "path": None}
+    if path.suffix == ".npz" or (path / "imdb.npz").is_file():
         return {"source": "imdb", "path": source}
-    # The sample takes no path, and `--data imdb` means the usual places.
+    if path.exists() or path.suffix or path.name != source:
+        return {"source": "texts", "path": source, "fallback": None}
     return {"source": source, "path": None}

@@ -2,56 +2,92 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from contextlib import nullcontext
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import RunPath, backend_option
-from rnnsent.errors import DataError
+from rnnsent.commands.options import RunPath, backend_option, column_number
+from rnnsent.commands.options import delimiter as delimiter_of
 
-WARN_UNKNOWN = 0.5  # share of unknown words from which an answer says little
+if TYPE_CHECKING:
+    from rnnsent.bulk import Reading
+    from rnnsent.classifier import Classifier
 
 
 @click.command(name="predict")
 @click.argument("run", type=RunPath())
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
-@click.option("--input", "source", metavar="FILE", help="A text a line; - is stdin.")
+@click.option("--input", "source", metavar="FILE", help="Texts of a .txt, .csv, .tsv, .jsonl or .parquet; - is stdin.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write there.")
+@click.option(
+    "--format",
+    type=click.Choice(["lines", "csv", "tsv", "jsonl", "parquet"]),
+    help="Of the input [by its name; stdin: lines].",
+)
+@click.option("--text-column", metavar="NAME", help="Name, or number from 1 without a line of names [as in training].")
+@click.option("--encoding", metavar="NAME", help="Of the input [UTF-8, or by its mark].")
+@click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found].")
 @backend_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a text.")
-def command(run: Path, texts: tuple[str, ...], source: str | None, backend: str, as_json: bool) -> None:
-    """Tell the label of each TEXT, or of each line of a file.
+def command(
+    run: Path,
+    texts: tuple[str, ...],
+    source: str | None,
+    output: Path | None,
+    format: str | None,
+    text_column: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+    backend: str,
+    as_json: bool,
+) -> None:
+    """Tell the label of each TEXT, or of each row of a file.
 
-    Prints one line a text, in order: label, probability, and in brackets what
-    makes the answer doubtful. `runs/latest` is the latest run.
+    One row out for each row in, in order: label, probability, and in brackets
+    what makes the answer doubtful. --output writes CSV, TSV or JSON Lines by
+    its name, and the same command goes on where it was stopped.
+    `runs/latest` is the latest run.
     """
-    import json
-
+    from rnnsent import bulk
     from rnnsent.classifier import load
 
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE (- is stdin); not both")
+    if output is not None and source is None:
+        raise click.UsageError("--output is for the rows of --input FILE")
     classifier = load(run, backend=backend)
-    for answer in classifier.stream(texts if source is None else _lines(source)):
-        if as_json:
-            click.echo(json.dumps(answer.to_dict(), ensure_ascii=False))
-            continue
-        doubts = ["truncated"] if answer.truncated else []
-        if answer.unknown_share >= WARN_UNKNOWN:
-            doubts.insert(0, f"{answer.unknown_share:.0%} unknown words")
-        click.echo(f"{answer.label}\t{answer.probability:.4f}" + (f"\t({', '.join(doubts)})" if doubts else ""))
+    how = bulk.Reading(format, encoding, delimiter_of(delimiter), column_number(text_column))
+    if output is not None and source is not None:
+        _to_file(classifier, run, source, output, how, as_json)
+        return
+    given = texts if source is None else bulk.texts_of(*bulk.open_texts(source, classifier, how))
+    show = bulk.as_json if as_json else bulk.as_line
+    for answer in classifier.stream(given):
+        click.echo(show(answer))
 
 
-def _lines(source: str) -> Iterable[str]:
-    """Yield the lines of a UTF-8 file; a line is what ends in a line feed, whatever else Unicode calls a line's end."""
+def _to_file(classifier: Classifier, run: Path, source: str, output: Path, how: Reading, as_json: bool) -> None:
+    from rnnsent import bulk
+    from rnnsent.errors import Interrupted
+    from rnnsent.files import sha256
+    from rnnsent.runs import MANIFEST
+
+    started, first, rows = time.perf_counter(), 0, 0
+
+    def tell(done: int, resumed: bool) -> None:
+        nonlocal first, rows
+        rows = done
+        if resumed:
+            first = done
+            click.echo(f"going on after {done:,} rows of {output}", err=True)
+
+    table, column = bulk.open_texts(source, classifier, how)
     try:
-        with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                try:
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-                except UnicodeDecodeError:
-                    raise DataError(f"{source}:{number}: is not UTF-8 text") from None
-    except OSError as error:
-        raise DataError(f"{source}: cannot be read: {error.strerror}") from None
+        name = sha256(run / MANIFEST)
+        total = bulk.write_answers(classifier, table, column, output, run=name, json_rows=as_json, tell=tell)
+    except KeyboardInterrupt:
+        raise Interrupted(f"stopped after {rows:,} rows; the same command goes on from there") from None
+    seconds = time.perf_counter() - started
+    click.echo(f"{output}: {total:,} rows, {(total - first) / max(seconds, 1e-9):,.0f} rows/s", err=True)

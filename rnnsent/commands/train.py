@@ -8,12 +8,13 @@ from typing import Any, NoReturn
 
 import click
 
-from rnnsent.commands.options import RunPath, config_options, overrides
+from rnnsent.commands.options import RunPath, config_options, overrides, text_settings, texts_options
 
 
 @click.command(name="train")
 @click.option("--config", "name", required=True, metavar="NAME", help="A YAML file, or the name of a shipped config.")
 @config_options
+@texts_options
 @click.option("--device", metavar="DEVICE", help="auto, cpu, gpu or gpu:N.")
 @click.option("--no-fallback", is_flag=True, help="Stop where the data cannot be had, whatever the config allows.")
 @click.option("--run-dir", type=RunPath(), metavar="DIR", help="Where the run goes [runs/NAME-DATE-N].")
@@ -32,6 +33,7 @@ def command(
     force: bool,
     quiet: bool,
     as_json: bool,
+    **texts: Any,
 ) -> None:
     """Train the model that a config describes.
 
@@ -50,7 +52,8 @@ def command(
         raise click.UsageError("--force replaces the run in --run-dir; without --run-dir every run is a new one")
     if quiet:
         logging.getLogger("rnnsent").setLevel(logging.WARNING)
-    config = load_config(name, overrides(settings, data, epochs, seed, device, no_fallback), to_train=True)
+    given = [*overrides(settings, data, epochs, seed, device, no_fallback), *text_settings(texts)]
+    config = load_config(name, given, to_train=True)
     signal.signal(signal.SIGTERM, _terminated)
     with training_progress(config.training.epochs, quiet=quiet) as observer, download_progress() as progress:
         trained = experiment.train(

@@ -18,11 +18,12 @@ class Dataset:
     """Train and test reviews with all their words, the vocabulary, the names of the labels.
 
     Attributes:
-        source: "imdb" or "sample".
-        train, test: the reviews; ids are those of `vocabulary`.
+        source: "imdb", "sample" or "texts".
+        train, test: the reviews; ids are those of `vocabulary`. The test split of texts may be empty.
         vocabulary: built from, or made for, the training split.
         label_names: what label 0, 1, … means.
         provenance: file, hash and the like, for metrics.json.
+        validation: the reviews to validate on, where the source sets them apart; else the end of train is for that.
     """
 
     source: str
@@ -31,6 +32,14 @@ class Dataset:
     vocabulary: Vocabulary
     label_names: tuple[str, ...]
     provenance: dict[str, Any]
+    validation: Split | None = None
+
+    def held_back(self, validation_split: float) -> tuple[Split, Split]:
+        """Return the reviews to train on, and those to validate on."""
+        if self.validation is not None:
+            return self.train, self.validation
+        boundary = validation_boundary(len(self.train), validation_split)
+        return self.train.take(slice(None, boundary)), self.train.take(slice(boundary, None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +64,20 @@ def partition(dataset: Dataset, config: DataConfig) -> Partition:
     Raises:
         DataError: if too few reviews are left on either side, or the training labels are all the same.
     """
-    boundary = validation_boundary(len(dataset.train), config.validation_split)
-    if not 0 < boundary < len(dataset.train):
+    train, validation = dataset.held_back(config.validation_split)
+    if not len(train) or not len(validation):
         raise DataError(
             f"{len(dataset.train)} training reviews with validation_split {config.validation_split} leave "
-            f"{boundary} to train on and {len(dataset.train) - boundary} to validate on; both need at least 1"
+            f"{len(train)} to train on and {len(validation)} to validate on; both need at least 1"
         )
-    train = dataset.train.cut(config.num_words, config.maxlen, config.truncating)
+
+    def cut(split: Split) -> Split:
+        return split.cut(config.num_words, config.maxlen, config.truncating)
+
     parts = Partition(
-        train=train.take(slice(None, boundary)),
-        validation=train.take(slice(boundary, None)),
-        test=dataset.test.cut(config.num_words, config.maxlen, config.truncating),
+        cut(train),
+        cut(validation),
+        cut(dataset.test),
         vocabulary=replace(dataset.vocabulary, num_words=config.num_words),
         label_names=dataset.label_names,
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,21 @@ from numpy.typing import NDArray
 
 from rnnsent.config import LABELS, DataConfig
 from rnnsent.data import imdb
+from rnnsent.data.aclimdb import AclImdbSource, is_aclimdb
+from rnnsent.data.assignment import TEST, TRAIN, VALIDATION
 from rnnsent.data.cache import Arrays, cached_arrays
+from rnnsent.data.columns import Columns
 from rnnsent.data.dataset import Dataset
 from rnnsent.data.download import Progress
+from rnnsent.data.folders import FolderSource
+from rnnsent.data.labels import LabelMap
+from rnnsent.data.records import RecordSource, TableSource
 from rnnsent.data.split import Split
-from rnnsent.errors import DataUnavailable
+from rnnsent.data.tables import open_table
+from rnnsent.data.texts import Encoding, encode_records
+from rnnsent.errors import DataError, DataUnavailable
 from rnnsent.files import sha256
+from rnnsent.text import TOKENIZER_VERSION, TOKENIZERS
 from rnnsent.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
@@ -42,6 +54,8 @@ def load_dataset(config: DataConfig, *, progress: Progress | None = None) -> Dat
     """
     if config.source == "sample":
         return load_sample()
+    if config.source == "texts":
+        return load_texts(config, progress=progress)
     try:
         return imdb.load(config.path, progress=progress)
     except DataUnavailable as error:
@@ -71,6 +85,88 @@ def load_sample() -> Dataset:
         label_names=LABELS,
         provenance={"sha256": digest},
     )
+
+
+def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
+    """Return the labeled texts at `data.path`, encoded once and kept in the cache.
+
+    Raises:
+        DataError: if the files cannot be read as they are, or there is nothing to train on.
+    """
+    source = find_texts(config)
+    vocabulary = Vocabulary.imdb(None) if config.vocabulary == "imdb" else None
+    how = Encoding(
+        tokenize=TOKENIZERS[config.tokenizer],
+        vocabulary=vocabulary,
+        label_map=LabelMap(config.label_map) if config.label_map is not None else None,
+        labels=tuple(config.labels) if config.labels is not None else None,
+        test_share=config.test_split,
+        validation_share=config.validation_split,
+        seed=config.split_seed,
+        drop_duplicates=config.drop_duplicates,
+    )
+    digest = digest_of(source.paths)
+    settings = json.dumps(source.describe()) + config.model_dump_json(include=set(_CACHED_BY))
+    words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
+    key = hashlib.sha256(f"{digest} {settings} {words} {TOKENIZER_VERSION}".encode()).hexdigest()
+    arrays = cached_arrays(f"texts-1-{key[:32]}", lambda: encode_records(source, how, progress))
+    facts = json.loads(bytes(arrays["facts"]))
+    if vocabulary is None:
+        ranked = bytes(arrays["words"]).decode("utf-8", "surrogatepass").split(" ")[:-1]
+        vocabulary = Vocabulary(
+            tuple(word for word in ranked if word), None, "unknown", "the training texts", config.tokenizer
+        )
+    rows = Split.from_offsets(arrays["tokens"], arrays["offsets"], np.asarray(arrays["labels"]))
+    train, validation, test = (
+        rows.take(np.flatnonzero(arrays["splits"] == split)) for split in (TRAIN, VALIDATION, TEST)
+    )
+    return Dataset(
+        source="texts",
+        train=train,
+        test=test,
+        vocabulary=vocabulary,
+        label_names=tuple(facts.pop("labels")),
+        provenance={"file": str(config.path), "sha256": digest, **source.describe(), **facts},
+        validation=validation,
+    )
+
+
+_CACHED_BY = (
+    "label_map", "labels", "test_split", "validation_split", "split_seed", "drop_duplicates", "tokenizer", "vocabulary",
+    "encoding", "delimiter", "format",
+)  # fmt: skip
+
+
+def find_texts(config: DataConfig) -> RecordSource:
+    """Return what reads the labeled texts at `data.path`.
+
+    Raises:
+        DataError: if there is nothing there, or nothing that can be read as asked.
+    """
+    assert config.path is not None
+    path = Path(config.path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder (data.path)")
+    if config.format == "aclimdb" or (config.format is None and is_aclimdb(path)):
+        return AclImdbSource(path, by_rating=config.label_column == "rating")
+    if path.is_dir():
+        return FolderSource(path, config.encoding)
+    asked = Columns(config.text_column or "", config.label_column, config.split_column, config.group_column)
+    header = not isinstance(config.text_column, int)
+    paths = [path] if config.test_path is None else [path, Path(config.test_path)]
+    tables = tuple(open_table(each, config.format, config.encoding, config.delimiter, header=header) for each in paths)
+    return TableSource.of(tables, asked)
+
+
+def digest_of(paths: Sequence[Path]) -> str:
+    """Return the SHA-256 of one file, or of the digests and names of several."""
+    try:
+        if len(paths) == 1:
+            return sha256(paths[0])
+        lines = "".join(f"{sha256(path)} {path.parent.name}/{path.name}\n" for path in paths)
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _write_sample() -> Arrays:

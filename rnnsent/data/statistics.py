@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
 from rnnsent.config import Config
-from rnnsent.data.dataset import Dataset, validation_boundary
+from rnnsent.data.dataset import Dataset
 from rnnsent.data.split import Split
 from rnnsent.vocabulary import PAD, START, UNKNOWN
 
@@ -46,9 +47,9 @@ class DatasetFacts:
     vocabulary: int
     embedding_rows: int
     splits: dict[str, SplitFacts]
-    duplicates_between: int  # test reviews whose very sequence stands in train too
-    validation: int  # of the train reviews, how many are held back to validate on
-    validation_duplicates: int  # of those, how many stand among the rest too
+    duplicates_between: int  # test reviews whose very sequence stands in train or validation too
+    validation: int  # how many reviews are held back to validate on
+    validation_duplicates: int  # of those, how many stand among the training reviews too
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain values for JSON."""
@@ -57,18 +58,20 @@ class DatasetFacts:
 
 def describe(dataset: Dataset, config: Config) -> DatasetFacts:
     """Return the facts about `dataset` under the `data` and batch settings of `config`."""
-    whole = {"train": dataset.train, "test": dataset.test}
-    prints = {name: _fingerprints(split) for name, split in whole.items()}
-    known = set(prints["train"])
-    boundary = validation_boundary(len(dataset.train), config.data.validation_split)
-    trained_on, held_back = set(prints["train"][:boundary]), prints["train"][boundary:]
+    train, validation = dataset.held_back(config.data.validation_split)
+    # Where validation is set apart, it is not part of what is called train.
+    whole = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    splits = {name: split for name, split in whole.items() if split is not None and len(split)}
+    prints = {name: _fingerprints(split) for name, split in splits.items()}
+    trained_on, held_back = set(_fingerprints(train)), _fingerprints(validation)
+    known = trained_on | set(held_back)
     return DatasetFacts(
         source=dataset.source,
         provenance=dataset.provenance,
         vocabulary=len(dataset.vocabulary.words),
         embedding_rows=embedding_rows(dataset, config.data.num_words),
-        splits={name: _facts(split, prints[name], dataset, config) for name, split in whole.items()},
-        duplicates_between=sum(print_ in known for print_ in prints["test"]),
+        splits={name: _facts(split, prints[name], dataset, config) for name, split in splits.items()},
+        duplicates_between=sum(print_ in known for print_ in prints.get("test", [])),
         validation=len(held_back),
         validation_duplicates=sum(print_ in trained_on for print_ in held_back),
     )
@@ -77,8 +80,11 @@ def describe(dataset: Dataset, config: Config) -> DatasetFacts:
 def embedding_rows(dataset: Dataset, num_words: int | None) -> int:
     """Return how many rows an embedding table for this data needs.
 
-    The notebook's 10,000 rows are kept for `num_words: 10000` even where a small corpus has fewer words.
+    The notebook's 10,000 rows are kept for `num_words: 10000` even where a small corpus has fewer words; texts of the
+    user's have no more rows than words.
     """
+    if dataset.source == "texts":
+        return min(dataset.vocabulary.size, num_words or dataset.vocabulary.size)
     if num_words is not None:
         return num_words
     highest = max(int(split.tokens.max(initial=UNKNOWN)) for split in (dataset.train, dataset.test))
@@ -113,7 +119,7 @@ def _facts(split: Split, prints: list[bytes], dataset: Dataset, config: Config) 
 
 
 def _fingerprints(split: Split) -> list[bytes]:
-    return [split.sequence(index).tobytes() for index in range(len(split))]
+    return [hashlib.blake2b(split.sequence(index).tobytes(), digest_size=16).digest() for index in range(len(split))]
 
 
 def _histogram(lengths: NDArray[np.int64], bins: int = 16) -> list[tuple[int, int, int]]:

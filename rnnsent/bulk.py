@@ -1,0 +1,229 @@
+"""Answers for the rows of a file: one row out for each row in, in order, in constant memory, and restartable."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from rnnsent.classifier import CHUNK, Answer, Classifier
+from rnnsent.data.columns import Column, Columns, choose_columns
+from rnnsent.data.labels import cell_text
+from rnnsent.data.tables import Table, format_of, open_table
+from rnnsent.errors import RunError
+from rnnsent.files import sync_directory, write_atomic
+
+WARN_UNKNOWN = 0.5  # share of unknown words from which an answer says little
+PART, STATE = ".part", ".part.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file of texts is to be read, where it is not as its name and the run say.
+
+    Attributes:
+        format, encoding, delimiter: as for `open_table`.
+        text_column: name, or number from 1 where the file has no line of names.
+    """
+
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    text_column: Column | None = None
+
+
+def open_texts(source: str, classifier: Classifier, how: Reading) -> tuple[Table, Column]:
+    """Return the table and its column of texts, by `how`, and where that is silent as the run was trained.
+
+    Raises:
+        DataError: if the file cannot be read so.
+    """
+    data = classifier.config.data
+    column = how.text_column or data.text_column
+    plain = "lines" if source != "-" and format_of(Path(source)) is None else None  # whatever it is called
+    table = open_table(source, how.format or plain, how.encoding, how.delimiter, header=not isinstance(column, int))
+    asked = Columns(column or "") if table.format != "lines" else None
+    return table, choose_columns(table, asked, labeled=False).text
+
+
+def texts_of(table: Table, column: Column, skip: int = 0) -> Iterator[str]:
+    """Yield the text of each row but the first `skip`; an empty cell or line is an empty text."""
+    for _, cells in islice(table.rows([column], strict=False), skip, None):
+        yield cell_text(cells[0]) or ""
+
+
+def as_line(answer: Answer) -> str:
+    """Return an answer as a line for people: label, probability, and in brackets what makes it doubtful."""
+    doubts = ["no words"] if answer.blank else []
+    if answer.unknown_share >= WARN_UNKNOWN:
+        doubts.append(f"{answer.unknown_share:.0%} unknown words")
+    if answer.truncated:
+        doubts.append("truncated")
+    return f"{answer.label}\t{answer.probability:.4f}" + (f"\t({', '.join(doubts)})" if doubts else "")
+
+
+def as_json(answer: Answer) -> str:
+    """Return an answer as a JSON object on one line."""
+    return json.dumps(answer.to_dict(), ensure_ascii=False)
+
+
+def as_csv(answer: Answer, delimiter: str = ",") -> str:
+    """Return an answer as a row of CSV, in the columns of `csv_header`."""
+    shares = [f"{value:.6f}" for value in (*answer.probabilities.values(), answer.unknown_share)]
+    return _csv_row([answer.label, f"{answer.probability:.6f}", *shares, str(answer.truncated).lower()], delimiter)
+
+
+def csv_header(labels: tuple[str, ...], delimiter: str = ",") -> str:
+    """Return the line of names above the rows of `as_csv`."""
+    names = [f"probability of {label}" for label in labels]
+    return _csv_row(["label", "probability", *names, "unknown_share", "truncated"], delimiter)
+
+
+def _csv_row(cells: list[str], delimiter: str) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, delimiter=delimiter, lineterminator="").writerow(cells)
+    return buffer.getvalue()
+
+
+def write_answers(
+    classifier: Classifier,
+    table: Table,
+    column: Column,
+    output: Path,
+    *,
+    run: str,
+    json_rows: bool = False,
+    tell: Callable[[int, bool], None] = lambda rows, resumed: None,
+) -> int:
+    """Write an answer for each row of `table` to `output`, which appears when it is complete; return how many.
+
+    Until then the rows are in `output`.part, and the same call goes on where the last one was stopped.
+
+    Args:
+        classifier: of the run.
+        table, column: from `open_texts`.
+        output: .csv, .tsv and .jsonl are written as such, anything else as lines for people.
+        run: a name of the run and its contents; another run starts anew.
+        json_rows: JSON whatever the name of `output`.
+        tell: told of the rows so far, and whether that is where a stopped call went on.
+
+    Raises:
+        DataError: if a row cannot be read.
+        RunError: if `output` cannot be written.
+    """
+    header, row = _format(classifier, output, json_rows)
+    identity = _identity(run, table, column, header, output)
+    try:
+        with _Part(output, identity, header) as part:
+            done = part.rows
+            if done:
+                tell(done, True)
+            answers = classifier.stream(texts_of(table, column, done))
+            while chunk := list(islice(answers, CHUNK)):
+                part.append("".join(f"{row(answer)}\n" for answer in chunk), len(chunk))
+                tell(part.rows, False)
+            part.complete()
+            return part.rows
+    except OSError as error:
+        raise RunError(f"{output}: cannot be written: {error.strerror}; what is done is in {output}{PART}") from None
+
+
+def _format(classifier: Classifier, output: Path, json_rows: bool) -> tuple[str, Callable[[Answer], str]]:
+    suffix = output.suffix.lower()
+    if json_rows or suffix in (".jsonl", ".ndjson", ".json"):
+        return "", as_json
+    if suffix in (".csv", ".tsv"):
+        delimiter = "," if suffix == ".csv" else "\t"
+        return csv_header(classifier.label_names, delimiter) + "\n", lambda answer: as_csv(answer, delimiter)
+    return "", as_line
+
+
+def _identity(run: str, table: Table, column: Column, header: str, output: Path) -> str:
+    """Return what must be the same for a stopped call to go on."""
+    if str(table.path) == "-":
+        return os.urandom(16).hex()  # nobody knows whether it will be the same again
+    status = table.path.stat()
+    what = [
+        run,
+        str(table.path.resolve()),
+        status.st_size,
+        status.st_mtime_ns,
+        table.format,
+        table.encoding,
+        table.delimiter,
+        column,
+        header,
+    ]
+    return hashlib.sha256(json.dumps([*what, output.suffix]).encode()).hexdigest()
+
+
+class _Part:
+    """The unfinished output, and beside it how much of it counts."""
+
+    def __init__(self, output: Path, identity: str, header: str) -> None:
+        self._output, self._identity, self._header = output, identity, header
+        self._part = output.with_name(output.name + PART)
+        self._state = output.with_name(output.name + STATE)
+        self.rows = 0
+        self._stream: IO[bytes] | None = None
+
+    def __enter__(self) -> _Part:
+        state = self._kept()
+        if state is None:
+            self._stream = self._part.open("wb")
+            self._stream.write(self._header.encode())
+        else:
+            self._stream = self._part.open("r+b")
+            self._stream.truncate(state["bytes"])
+            self._stream.seek(0, os.SEEK_END)
+            self.rows = state["rows"]
+        try:
+            self._save()
+        except OSError:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        assert self._stream is not None
+        with suppress(OSError):  # a full disk was reported by the write itself
+            self._stream.close()
+
+    def append(self, text: str, rows: int) -> None:
+        assert self._stream is not None
+        self._stream.write(text.encode("utf-8", "surrogatepass"))
+        self.rows += rows
+        self._save()
+
+    def complete(self) -> None:
+        assert self._stream is not None
+        self._stream.close()
+        self._part.replace(self._output)
+        self._state.unlink(missing_ok=True)
+        sync_directory(self._output.parent)
+
+    def _save(self) -> None:
+        assert self._stream is not None
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        state: dict[str, Any] = {"identity": self._identity, "rows": self.rows, "bytes": self._stream.tell()}
+        write_atomic(self._state, json.dumps(state))
+
+    def _kept(self) -> dict[str, Any] | None:
+        try:
+            state = json.loads(self._state.read_text())
+            whole = self._part.stat().st_size >= state["bytes"] and state["identity"] == self._identity
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return dict(state) if whole else None

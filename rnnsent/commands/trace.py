@@ -1,0 +1,114 @@
+"""`rnnsent trace`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from io import TextIOWrapper
+from pathlib import Path
+
+import click
+
+from rnnsent.commands.options import RunPath, backend_option
+from rnnsent.errors import DataError, RnnsentError
+
+MOST_BYTES = 2**24  # of a text; a longer one is a mistake
+
+
+@click.command(name="trace")
+@click.argument("run", type=RunPath())
+@click.argument("text", required=False)
+@click.option("--input", "source", metavar="FILE", help="Where the text is, instead of TEXT; - is stdin.")
+@click.option(
+    "--method",
+    type=click.Choice(["occlusion", "integrated-gradients", "both"]),  # trace.METHODS, which is slow to import
+    default="occlusion",
+    show_default=True,
+    help="How a word's contribution is computed; integrated gradients need Keras.",
+)
+@backend_option
+@click.option("--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page as well.")
+@click.option("--png", "picture", type=click.Path(path_type=Path), metavar="FILE", help="Write a plot as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(
+    run: Path,
+    text: str | None,
+    source: str | None,
+    method: str,
+    backend: str,
+    page: Path | None,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Follow a run through TEXT: its answer after each word, and why.
+
+    Shows where the answer turned, which words speak for it and which against.
+    A TEXT of - is stdin. `runs/latest` is the latest run.
+    """
+    import json
+
+    from rnnsent.classifier import load
+
+    if (text is None) == (source is None):
+        raise click.UsageError("give TEXT (- is stdin), or --input FILE; not both")
+    given = _checked(text) if text not in (None, "-") else _read(source or "-")
+    traced = load(run, backend=backend).trace(given, method)
+    if as_json:
+        click.echo(json.dumps(traced.to_dict(), ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        from rnnsent.tracing.terminal import show
+
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not an error
+        show(traced, Console())
+    if page is not None:
+        from rnnsent.tracing.page import render
+
+        _write(page, render(traced))
+    if picture is not None:
+        from rnnsent.tracing.plot import draw
+
+        _write(picture, draw(traced))
+
+
+def _checked(text: str | None) -> str:
+    """Return an argument, unless it has bytes that are no UTF-8, which Python hands on as lone surrogates."""
+    assert text is not None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError("TEXT is not UTF-8 text") from None
+    return text
+
+
+def _read(source: str) -> str:
+    try:
+        with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
+            content = stream.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"{source}: cannot be read: {error.strerror}") from None
+    if len(content) > MOST_BYTES:
+        raise DataError(f"{source}: has more than {MOST_BYTES >> 20} MiB; one text is traced at a time")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source}: is not UTF-8 text, at byte {error.start + 1}") from None
+
+
+def _write(path: Path, content: bytes | str) -> None:
+    from rnnsent.files import write_atomic
+
+    with _disk_errors(path):
+        write_atomic(path, content)
+    click.echo(f"written: {path}", err=True)
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RnnsentError(f"{path}: cannot be written: {error.strerror}") from None

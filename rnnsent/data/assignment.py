@@ -1,0 +1,75 @@
+"""Which rows train, validate and test: as given, or drawn with a seed, by label or by group. Pure functions."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+TRAIN, VALIDATION, TEST, DROPPED = range(4)
+UNGIVEN = -1
+NAMES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+
+
+def assign(
+    labels: Ints, given: Ints, groups: Ints | None, *, test_share: float, validation_share: float, seed: int
+) -> Ints:
+    """Return TRAIN, VALIDATION or TEST for each row.
+
+    Splits that are given stay. A test split is drawn only where none is given, and so is a validation split, from
+    what is left to train on. Without groups each label is drawn from by itself, so that its share is the same
+    everywhere, and at least one row of it stays in training.
+
+    Args:
+        labels: (rows,), 0 and up.
+        given: (rows,), TRAIN, VALIDATION, TEST or UNGIVEN.
+        groups: (rows,), 0 and up; the rows of one group that are drawn from stay together. None: every row by itself.
+        test_share: of all rows.
+        validation_share: of the rows that are not for testing.
+        seed: of what is drawn.
+    """
+    splits = np.where(given == UNGIVEN, TRAIN, given)
+    rng = np.random.default_rng(seed)
+    for split, share in ((TEST, test_share), (VALIDATION, validation_share)):
+        if not (given == split).any() and share > 0:
+            rows = np.flatnonzero(splits == TRAIN)
+            splits[rows[_drawn(labels[rows], None if groups is None else groups[rows], share, rng)]] = split
+    return splits
+
+
+def _drawn(labels: Ints, groups: Ints | None, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    drawn = np.zeros(len(labels), np.bool_)
+    if groups is None:
+        for label in np.unique(labels):
+            rows = rng.permutation(np.flatnonzero(labels == label))
+            drawn[rows[: min(round(share * len(rows)), len(rows) - 1)]] = True
+        return drawn
+    names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(names))
+    # The groups that together come closest to the share, all but one at most.
+    ends = np.cumsum(sizes[order])
+    taken = int(np.abs(np.concatenate([[0], ends[:-1]]) - share * len(labels)).argmin()) if len(names) > 1 else 0
+    drawn[np.isin(inverse, order[: max(taken, min(1, len(names) - 1))])] = True
+    return drawn
+
+
+def repeated(prints: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
+    """Return which rows say what another one says already: in the test split, then in validation, then in training.
+
+    So a text that is tested on is never trained on, and what is tested on is what would be without this.
+    """
+    order = np.lexsort((np.arange(len(prints)), -splits, prints))
+    again = np.zeros(len(prints), np.bool_)
+    again[order[1:]] = prints[order[1:]] == prints[order[:-1]]
+    return again
+
+
+def contradictions(prints: NDArray[np.uint64], labels: Ints) -> int:
+    """Return how many rows share their text with one of another label."""
+    _, inverse = np.unique(prints, return_inverse=True)
+    lowest = np.full(int(inverse.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    highest = np.full_like(lowest, -1)
+    np.minimum.at(lowest, inverse, labels)
+    np.maximum.at(highest, inverse, labels)
+    return int((lowest != highest)[inverse].sum()) if len(labels) else 0

@@ -1,0 +1,91 @@
+"""Which column of a table is what: by the config, or by its name where that is clear."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from rnnsent.data.tables import Table
+from rnnsent.errors import DataError
+
+Column = str | int  # a name, or a number from 1 where the file has no line of names
+
+TEXT_NAMES = (
+    "text", "review", "sentence", "content", "body", "comment", "tweet", "message", "review_text", "reviewtext",
+    "document", "description",
+)  # fmt: skip
+LABEL_NAMES = (
+    "label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "star_rating", "score",
+)  # fmt: skip
+SPLIT_NAMES = ("split",)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of text, label, split and group; None where there is none."""
+
+    text: Column
+    label: Column | None = None
+    split: Column | None = None
+    group: Column | None = None
+
+    @property
+    def used(self) -> list[Column]:
+        """Those that there are, in this order."""
+        return [column for column in (self.text, self.label, self.split, self.group) if column is not None]
+
+
+def choose_columns(table: Table, asked: Columns | None = None, *, labeled: bool = True) -> Columns:
+    """Return the columns of `table` to read.
+
+    Args:
+        table: as opened.
+        asked: those that the config names; the text column is "" where it names none.
+        labeled: whether labels are needed; otherwise only the text is looked for.
+
+    Raises:
+        DataError: if a column is not there, or it is not clear which one is meant.
+    """
+    asked = asked or Columns("")
+    if table.format == "lines":
+        if labeled:
+            raise DataError(f"{table.path}: plain text has no labels; use CSV, TSV, JSONL or Parquet")
+        return Columns(1)
+    text = _column(table, "text_column", asked.text or None, TEXT_NAMES, required=True)
+    assert text is not None
+    if not labeled:
+        return Columns(text)
+    return Columns(
+        text,
+        _column(table, "label_column", asked.label, LABEL_NAMES, required=True),
+        _column(table, "split_column", asked.split, SPLIT_NAMES),
+        _column(table, "group_column", asked.group, ()),
+    )
+
+
+def _column(
+    table: Table, key: str, asked: Column | None, names: tuple[str, ...], *, required: bool = False
+) -> Column | None:
+    if isinstance(asked, int):
+        if table.columns:
+            raise DataError(f"{table.path}: data.{key}: the file names its columns: {_shown(table)}; give a name")
+        return asked
+    if asked is not None:
+        if asked in table.columns:
+            return asked
+        close = difflib.get_close_matches(asked, table.columns, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise DataError(f"{table.path}: no column {asked!r} (data.{key}); {hint}its columns: {_shown(table)}")
+    by_name = {name.strip().lower(): name for name in table.columns}
+    found = next((by_name[name] for name in names if name in by_name), None)
+    if found is None and required:
+        raise DataError(
+            f"{table.path}: which column is the {key.partition('_')[0]}? Set data.{key} to one of: {_shown(table)}; "
+            "or to a number, from 1, where the file has no line of names"
+        )
+    return found
+
+
+def _shown(table: Table) -> str:
+    names = [name if name.isprintable() and len(name) <= 30 else f"{name[:30]!r}…" for name in table.columns[:20]]
+    return ", ".join(names) + (", …" if len(table.columns) > 20 else "") if names else "(none)"

@@ -1,0 +1,108 @@
+"""A folder for each label, with a text file for each review; and the same inside `train` and `test`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnsent.data.download import Progress
+from rnnsent.data.records import Record
+from rnnsent.errors import DataError
+
+MAX_BYTES = 1 << 26  # of one review; anything larger is no review
+_SPLITS = {"train": "train", "test": "test", "validation": "validation", "valid": "validation", "val": "validation",
+           "dev": "validation"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Text files in a folder a label.
+
+    Attributes:
+        root: holds the folders of the labels, or `train`, `test` and so on that hold them.
+        encoding: of all files; None is UTF-8.
+    """
+
+    root: Path
+    encoding: str | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every text file, in order."""
+        return [path for _, _, files in self._labels() for path in files]
+
+    def describe(self) -> dict[str, str]:
+        """Return the folders that are read."""
+        folders = ", ".join(folder.relative_to(self.root).as_posix() for _, folder, _ in self._labels())
+        return {"format": "folder", "encoding": self.encoding or "utf-8", "folders": folders}
+
+    def records(self, progress: Progress | None = None) -> Iterator[Record]:
+        """Yield a record for each file; the label is the name of its folder."""
+        labels = self._labels()
+        total = sum(len(files) for _, _, files in labels)
+        done = 0
+        for split, folder, files in labels:
+            for path in files:
+                yield Record(str(path), read_text(path, self.encoding), folder.name, split)
+                done += 1
+                if progress:
+                    progress(self.root.name, done, total)
+
+    def group_name(self, group: str) -> str:
+        """Return the group itself."""
+        return group
+
+    def _labels(self) -> list[tuple[str | None, Path, list[Path]]]:
+        """Return split, folder and files of each label."""
+        inside = _folders(self.root)
+        names = [(folder.name.lower(), folder) for folder in inside]
+        splits: list[tuple[str | None, Path]] = [(_SPLITS[name], folder) for name, folder in names if name in _SPLITS]
+        places = [(split, label) for split, folder in splits for label in _folders(folder)]
+        found: list[tuple[str | None, Path, list[Path]]] = []
+        for split, folder in places or [(None, folder) for folder in inside]:
+            files = sorted(folder.glob("*.txt"), key=lambda path: path.name)
+            if files:
+                found.append((split, folder, files))
+        if not found:
+            raise DataError(
+                f"{self.root}: holds no reviews: a folder a label with .txt files in it is needed, or the same inside "
+                "train/ and test/; a single table is named itself, not its folder"
+            )
+        return found
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"{root}: cannot be read: {error.strerror}") from None
+
+
+def read_text(path: Path, encoding: str | None) -> str:
+    """Return the text of one file.
+
+    Raises:
+        DataError: if it cannot be read, is too large, or is not text of this encoding.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{path}: has more than {MAX_BYTES:,} bytes; one review a file is expected")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return decoded(content, encoding, str(path))
+
+
+def decoded(content: bytes, encoding: str | None, place: str) -> str:
+    """Return bytes as text; see `read_text`."""
+    try:
+        return content.decode(encoding or "utf-8-sig")
+    except UnicodeDecodeError as error:
+        given = content[error.start]
+        raise DataError(
+            f"{place}: is not {(encoding or 'utf-8').upper()} text (byte 0x{given:02x}); name its encoding, "
+            "data.encoding or --encoding, for example cp1252"
+        ) from None
+    except LookupError:
+        raise DataError(f"{place}: there is no encoding called {encoding}; for example utf-8, cp1252") from None

@@ -1,0 +1,281 @@
+"""Labeled texts of any source → the flat cache: read once, encoded once, in memory that does not grow with the texts.
+
+What grows with the rows are some 40 bytes each: label, split, group, length and a print of the text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.data.assignment import DROPPED, NAMES, TRAIN, UNGIVEN, VALIDATION, assign, contradictions, repeated
+from rnnsent.data.cache import Arrays, cache_root
+from rnnsent.data.download import Progress
+from rnnsent.data.labels import LabelMap, ordered
+from rnnsent.data.records import Record, RecordSource
+from rnnsent.errors import DataError, count
+from rnnsent.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary
+
+MAX_LABELS = 1000  # a label column with more is something else
+CHUNK = 1 << 22  # ids that are handled at a time
+BUFFER = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How records become arrays: words, labels and splits.
+
+    Attributes:
+        tokenize: a text → its words.
+        vocabulary: encodes the texts; None counts one on the training split.
+        label_map: what labels become; None leaves them.
+        labels: their names in order; None orders what is found.
+        test_share, validation_share, seed: of splits that are not given.
+        drop_duplicates: whether a text stays once only.
+    """
+
+    tokenize: Callable[[str], list[str]]
+    vocabulary: Vocabulary | None
+    label_map: LabelMap | None
+    labels: tuple[str, ...] | None
+    test_share: float
+    validation_share: float
+    seed: int
+    drop_duplicates: bool
+
+
+def encode_records(source: RecordSource, how: Encoding, progress: Progress | None = None) -> Arrays:
+    """Return `tokens`, `offsets`, `labels`, `splits` of all rows, `words` and `facts` (JSON), as the cache keeps them.
+
+    Raises:
+        DataError: if there is nothing to train on, a file is faulty, or one changed while it was read.
+    """
+    before = _states(source.paths)
+    rows = _Rows(how)
+    tokens = np.empty(0, np.int32)
+    try:
+        with _spool() as spool:
+            for record in source.records(progress):
+                rows.add(record, spool)
+            spool.flush()
+            if rows.tokens_written:
+                tokens = np.memmap(spool, np.int32, "r+")  # stays when the file, which has no name, is closed
+    except OSError as error:  # those of the files that are read have become DataErrors
+        raise DataError(
+            f"{_shown(source)}: its encoded texts cannot be kept: {error.strerror}; RNNSENT_CACHE=FOLDER names another "
+            f"place than {cache_root()}"
+        ) from None
+    if _states(source.paths) != before:
+        raise DataError(f"{_shown(source)}: changed while it was read; wait until it is complete, or copy it first")
+    return rows.finish(tokens, source)
+
+
+@dataclass
+class _Rows:
+    """What is remembered of the rows while they stream by."""
+
+    how: Encoding
+    lengths: array[int] = field(default_factory=lambda: array("q"))
+    labels: array[int] = field(default_factory=lambda: array("q"))
+    given: array[int] = field(default_factory=lambda: array("q"))
+    groups: array[int] = field(default_factory=lambda: array("q"))
+    prints: array[int] = field(default_factory=lambda: array("Q"))
+    label_ids: dict[str, int] = field(default_factory=dict)
+    group_ids: dict[str, int] = field(default_factory=dict)
+    word_ids: dict[str, int] = field(default_factory=dict)  # in order of appearance, until the splits are known
+    dropped: Counter[str] = field(default_factory=Counter)
+    tokens_written: int = 0
+
+    def add(self, record: Record, spool: IO[bytes]) -> None:
+        """Encode one record, or count why not."""
+        label = self._label(record)
+        if label is None or record.text is None:
+            return
+        ids = self._ids(record.text)
+        content = ids.tobytes()
+        spool.write(content)
+        self.tokens_written += len(ids)
+        self.lengths.append(len(ids))
+        self.labels.append(label)
+        self.given.append(UNGIVEN if record.split is None else NAMES[record.split])
+        if record.group is not None:
+            self.groups.append(self.group_ids.setdefault(record.group, len(self.group_ids)))
+        elif self.groups:
+            raise DataError(f"{record.place}: has no group, though rows before it have one")
+        self.prints.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"))
+
+    def _label(self, record: Record) -> int | None:
+        if record.label is None:
+            self.dropped["without a label"] += 1
+            return None
+        name: str | None = record.label
+        if self.how.label_map is not None:
+            name = self.how.label_map(record.label)
+            if name is None:
+                self.dropped[f"labeled {record.label}"] += 1
+                return None
+        assert name is not None
+        if record.text is None:
+            self.dropped["without a text"] += 1
+            return None
+        if self.how.labels is not None and name not in self.how.labels:
+            raise DataError(f"{record.place}: the label {name!r} is none of data.labels: {', '.join(self.how.labels)}")
+        found = self.label_ids.setdefault(name, len(self.label_ids))
+        if found >= MAX_LABELS:
+            raise DataError(f"{record.place}: more than {MAX_LABELS:,} labels; is this the column of labels?")
+        return found
+
+    def _ids(self, text: str) -> NDArray[np.int32]:
+        words = self.how.tokenize(text)
+        if self.how.vocabulary is not None:
+            return self.how.vocabulary.encode_words(words)
+        known = self.word_ids
+        found = [known.setdefault(word, len(known)) + FIRST_WORD for word in words]
+        return np.array([START, *found], np.int32)
+
+    def finish(self, tokens: NDArray[np.int32], source: RecordSource) -> Arrays:
+        """Split the rows, rank the words of the training split, and write their final ids."""
+        rows = len(self.lengths)
+        if not rows:
+            found = ", ".join(f"{number:,} rows {why}" for why, number in self.dropped.most_common(5))
+            raise DataError(f"{_shown(source)}: holds no labeled text" + (f": {found}" if found else ""))
+        names = self.how.labels or (self.how.label_map.names if self.how.label_map else ordered(self.label_ids))
+        if self.how.labels is None:
+            names = tuple(name for name in names if name in self.label_ids)
+        for name in names:
+            if name not in self.label_ids:
+                raise DataError(f"{_shown(source)}: data.labels names {name}, but no text is labeled so")
+        labels = np.array([names.index(name) for name in self.label_ids], np.int64)[np.array(self.labels, np.int64)]
+        prints = np.array(self.prints, np.uint64)
+        given = np.array(self.given, np.int64)
+        how = self.how
+        splits = assign(
+            labels,
+            given,
+            self._final_groups(source),
+            test_share=how.test_share,
+            validation_share=how.validation_share,
+            seed=how.seed,
+        )
+        contradicting = contradictions(prints, labels)
+        if how.drop_duplicates:
+            again = repeated(prints, splits)
+            self.dropped["repeated"] += int(again.sum())
+            splits[again] = DROPPED
+        _require_trainable(labels, splits, names, source)
+        offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths, np.int64))])
+        words = how.vocabulary.words if how.vocabulary is not None else self._rank(tokens, offsets, splits == TRAIN)
+        facts = {
+            "labels": names,
+            "rows": rows + sum(self.dropped.values()) - self.dropped["repeated"],
+            "dropped": {why: number for why, number in self.dropped.most_common(20) if number},
+            "contradicting": contradicting,
+            "splits": self._how_split(given),
+        }
+        return {
+            "tokens": tokens,
+            "offsets": offsets,
+            "labels": labels,
+            "splits": splits,
+            # Never empty, or it could not be memory-mapped; a word holds no space.
+            "words": np.frombuffer((" ".join(words) + " ").encode("utf-8", "surrogatepass"), np.uint8),
+            "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
+        }
+
+    def _final_groups(self, source: RecordSource) -> NDArray[np.int64] | None:
+        if not self.groups:
+            return None
+        if len(self.groups) != len(self.lengths):
+            raise DataError(f"{_shown(source)}: the first {len(self.lengths) - len(self.groups):,} rows have no group")
+        final: dict[str, int] = {}
+        found = [final.setdefault(source.group_name(name), len(final)) for name in self.group_ids]
+        return np.array(found, np.int64)[np.array(self.groups, np.int64)]
+
+    def _how_split(self, given: NDArray[np.int64]) -> dict[str, str]:
+        drawn = f"drawn by {'group' if self.groups else 'label'}, seed {self.how.seed}"
+        return {name: "given" if (given == NAMES[name]).any() else drawn for name in ("validation", "test")}
+
+    def _rank(self, tokens: NDArray[np.int32], offsets: NDArray[np.int64], train: NDArray[np.bool_]) -> Sequence[str]:
+        """Put the ids of ranked words into `tokens`; words that no training text has are unknown."""
+        counts = np.zeros(len(self.word_ids) + FIRST_WORD, np.int64)
+        for low, high, rows in _chunks(offsets):
+            kept = np.repeat(train[rows], np.diff(offsets[rows.start : rows.stop + 1]))
+            counts += np.bincount(tokens[low:high][kept], minlength=len(counts))
+        words = list(self.word_ids)
+        ranked = sorted(
+            (index for index in range(len(words)) if counts[index + FIRST_WORD]),
+            key=lambda index: (-counts[index + FIRST_WORD], words[index]),
+        )
+        final = np.full(len(counts), UNKNOWN, np.int32)
+        final[START] = START
+        final[np.array(ranked, np.int64) + FIRST_WORD] = np.arange(FIRST_WORD, FIRST_WORD + len(ranked))
+        for low, high, _ in _chunks(offsets):
+            tokens[low:high] = final[tokens[low:high]]
+        return [words[index] for index in ranked]
+
+
+def _chunks(offsets: NDArray[np.int64]) -> list[tuple[int, int, slice]]:
+    """Return from and to which id, and which rows, for some rows at a time."""
+    edges = [0]
+    while edges[-1] < len(offsets) - 1:
+        reach = int(np.searchsorted(offsets, offsets[edges[-1]] + CHUNK, "right")) - 1
+        edges.append(max(reach, edges[-1] + 1))
+    return [(int(offsets[a]), int(offsets[b]), slice(a, b)) for a, b in pairwise(edges)]
+
+
+def _require_trainable(
+    labels: NDArray[np.int64], splits: NDArray[np.int64], names: tuple[str, ...], source: RecordSource
+) -> None:
+    seen = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in NAMES.items()}
+    if len(seen["train"]) < 2:
+        only = ", ".join(names[label] for label in seen["train"]) or "none"
+        raise DataError(
+            f"{_shown(source)}: there is nothing to tell apart: the labels of the training texts are: {only}; two or "
+            "more are needed"
+        )
+    for split in ("validation", "test"):
+        unseen = sorted(seen[split] - seen["train"])
+        if unseen:
+            missing = ", ".join(names[label] for label in unseen)
+            raise DataError(
+                f"{_shown(source)}: no training text is labeled {missing}, but {split} texts are: a network cannot "
+                "learn that; leave the label out with data.label_map, or split the rows otherwise"
+            )
+    if not (splits == VALIDATION).any():
+        raise DataError(
+            f"{_shown(source)}: {count(int((splits == TRAIN).sum()), 'text')} to train on leave none to validate"
+        )
+
+
+def _shown(source: RecordSource) -> str:
+    paths = source.paths
+    return str(paths[0]) if len(paths) == 1 else os.path.commonpath([str(path) for path in paths])
+
+
+def _states(paths: list[Path]) -> list[tuple[int, int]]:
+    try:
+        return [(status.st_size, status.st_mtime_ns) for status in (path.stat() for path in paths)]
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _spool() -> Any:
+    """Return a file without a name on the disk of the cache, or of the temporary files where that cannot be."""
+    root = cache_root()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=root, buffering=BUFFER)
+    except OSError:
+        return tempfile.TemporaryFile(buffering=BUFFER)

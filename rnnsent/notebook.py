@@ -1,0 +1,65 @@
+"""Training from Python, in one call: what people in notebooks use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rnnsent import experiment
+from rnnsent.config import Config
+from rnnsent.configfile import load_config
+from rnnsent.conflicts import training_rules
+from rnnsent.errors import ConfigError, Problem
+from rnnsent.experiment import Trained
+from rnnsent.yamldoc import dotted
+
+
+def train(
+    config: str | Path | Config,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    run_dir: str | Path | None = None,
+    force: bool = False,
+    tell: Callable[[str], None] = print,
+) -> Trained:
+    """Train what a config describes and return the finished run, as `rnnsent train` does.
+
+    Args:
+        config: the path of a YAML file, the name of a shipped config such as "lstm", or a `Config`.
+        settings: keys of the config by their dotted names, such as `{"training.epochs": 3}`; not for a `Config`.
+        run_dir: where the run goes; None chooses `runs/NAME-DATE-N`.
+        force: replace the run in `run_dir`.
+        tell: told, in lines for people, what is used and how each epoch went; `lambda line: None` is silent.
+
+    Returns:
+        The run, for `rnnsent.load`, and what its metrics.json says.
+
+    Raises:
+        RnnsentError: whatever is wrong with config, data, device or disk.
+
+    Example:
+        >>> trained = rnnsent.train("lstm", {"data.source": "texts", "data.path": "reviews.csv", "data.fallback": None})
+        >>> rnnsent.load(trained.run).predict(["a fine film"])[0].label
+    """
+    from rnnsent.observers import EpochFacts, Observer
+    from rnnsent.progress import epoch_line
+
+    if isinstance(config, Config):
+        if settings:
+            raise TypeError("settings are for a config by name or path; a Config has its own")
+        found, name = config, "config"
+        problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
+        if problems:
+            raise ConfigError(problems)
+    else:
+        pairs = [(f"settings {key}", f"{key}={json.dumps(value)}") for key, value in (settings or {}).items()]
+        found, name = load_config(str(config), pairs, to_train=True), Path(config).stem
+
+    class Told(Observer):
+        def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
+            tell(epoch_line(facts, found.training.epochs, best))
+
+    where = Path(run_dir) if run_dir is not None else None
+    return experiment.train(found, name, run_dir=where, force=force, tell=tell, observers=[Told()])

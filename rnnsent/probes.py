@@ -1,0 +1,145 @@
+"""Texts whose encoding and answers are kept in a run, so that a later installation can be held against them.
+
+They are not anybody's reviews: a run can be given away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnnsent import runs
+from rnnsent.classifier import Classifier
+from rnnsent.config import Config
+from rnnsent.configfile import load_config
+from rnnsent.errors import ConfigError, RunError, count
+from rnnsent.inference import Weights
+from rnnsent.runs import RunDirectory
+from rnnsent.vocabulary import FIRST_WORD, Vocabulary
+
+FORMAT = 1
+TOLERANCE = 1e-5  # what backends may differ by
+BACKENDS = ("native", "numpy", "keras")
+
+TEXTS = (
+    "",
+    "...!?",
+    "A quiet film, and a good one.",
+    "It wasn't bad; it just wasn't worth the money I didn't have.",
+    "The first hour drags. But then, out of nowhere, it becomes wonderful!",
+    "SHOUTING, whispering and 10/10 for 3.5 hours of well-made nonsense.<br /><br />Seen twice.",
+    "Caf\u00e9 au lait, na\u00efve \u00e9tude \u2013 cafe\u0301 again, \u201cquoted\u201d and l\u2019\u00e9t\u00e9.",
+    "\u0444\u0438\u043b\u044c\u043c \u043e\u0442\u043b\u0438\u0447\u043d\u044b\u0439 \u6620\u753b\u306f\u826f\u3044 "
+    "\u0441\u0443\u043f\u0435\u0440 \ud55c\uad6d\uc5b4",
+    "\U0001f600\U0001f44d\U0001f3fd great :-) &amp; terrible &lt;3",
+    "a\x85b c\xa0d e\tf\ng\u200bh",
+    "zqxv " * 30,
+    "the best and the worst of all films " * 200,
+)
+
+
+def written(config: Config, vocabulary: Vocabulary, weights: Weights) -> dict[str, Any]:
+    """Return what is kept in a run: each text, its ids and the probability of each label."""
+    if not vocabulary.words:
+        return {"format": FORMAT, "probes": []}
+    classifier = Classifier(config, vocabulary, weights)
+    texts = (*TEXTS, *_of_words(vocabulary))
+    ids = [classifier.encode(text).ids for text in texts]
+    found = classifier.probabilities(ids)
+    return {
+        "format": FORMAT,
+        "backend": classifier.predictor.backend,
+        "probes": [
+            {"text": text, "ids": each.tolist(), "probabilities": row.tolist()}
+            for text, each, row in zip(texts, ids, found, strict=True)
+        ],
+    }
+
+
+def _of_words(vocabulary: Vocabulary) -> list[str]:
+    """Return texts of words that the network knows: the most frequent, and some of every frequency."""
+    known = vocabulary.words[: max(vocabulary.size - FIRST_WORD, 1)]
+    return [" ".join(known[:40]), " ".join(known[:: max(len(known) // 40, 1)])]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was verified: what, whether it holds, and the figure behind that."""
+
+    name: str
+    passed: bool
+    found: str
+
+
+def verify(
+    run: RunDirectory, backends: tuple[str, ...] = BACKENDS, tell: Callable[[Check], None] = lambda check: None
+) -> list[Check]:
+    """Check the files of a run, its encoder on the probes, and that all backends give the answers it was finished with.
+
+    Args:
+        run: a finished one.
+        backends: which to compare; one that cannot run here is reported so, and fails nothing.
+        tell: told of every check as it is done.
+
+    Raises:
+        RunError: if the run is unfinished, or has no probes.
+    """
+    checks: list[Check] = []
+
+    def note(name: str, passed: bool, found: str) -> None:
+        checks.append(Check(name, passed, found))
+        tell(checks[-1])
+
+    try:
+        run.verify()
+    except RunError as error:
+        note("files", False, str(error))
+        return checks
+    note("files", True, f"{count(len(run.manifest()), 'file')} as the run was finished with")
+    kept = _kept(run)
+    if not kept:
+        note("encoder", True, "no probes: the run knows no words")
+        return checks
+    config, vocabulary = load_config(str(run.file(runs.CONFIG))), Vocabulary.load(run.file(runs.VOCABULARY))
+    weights = runs.load_weights(run)
+    _verify_encoder(Classifier(config, vocabulary, weights, backend="numpy"), kept, note)
+    for backend in backends:
+        _verify_backend(config, vocabulary, weights, backend, kept, note)
+    return checks
+
+
+def _kept(run: RunDirectory) -> list[Mapping[str, Any]]:
+    if not run.file(runs.PROBES).is_file():
+        raise RunError(f"{run}: has no {runs.PROBES}: it was trained by an older rnnsent; its files are as they were")
+    values = run.read_json(runs.PROBES)
+    probes: list[Mapping[str, Any]] = values.get("probes", [])
+    if values.get("format") != FORMAT or not isinstance(probes, list):
+        raise RunError(f"{run.file(runs.PROBES)}: is of another format than this rnnsent reads")
+    return probes
+
+
+def _verify_encoder(classifier: Classifier, kept: list[Mapping[str, Any]], note: Callable[..., None]) -> None:
+    other = [probe["text"] for probe in kept if classifier.encode(probe["text"]).ids.tolist() != probe["ids"]]
+    found = f"{len(other)} of {len(kept)} probes are encoded otherwise, the first: {other[0][:40]!r}" if other else ""
+    note("encoder", not other, found or f"{len(kept)} probes are encoded as they were")
+
+
+def _verify_backend(
+    config: Config,
+    vocabulary: Vocabulary,
+    weights: Weights,
+    backend: str,
+    kept: list[Mapping[str, Any]],
+    note: Callable[..., None],
+) -> None:
+    try:
+        classifier = Classifier(config, vocabulary, weights, backend=backend, device="cpu")
+    except ConfigError as error:
+        note(backend, True, f"cannot run here: {error.problems[0].rule}")
+        return
+    found = classifier.probabilities([np.array(p["ids"], np.int32) for p in kept])
+    largest = float(np.abs(found - np.array([probe["probabilities"] for probe in kept])).max())
+    note(backend, largest <= TOLERANCE, f"largest difference {largest:.1e}, {TOLERANCE:.0e} is allowed")

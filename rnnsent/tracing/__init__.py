@@ -1,0 +1,1 @@
+"""How the answer to one text comes about, word by word, and how that is shown."""

@@ -1,0 +1,202 @@
+"""Answers for the rows of files: one for each, whatever the file and its company, or how often it was stopped."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as arrow
+import pyarrow.parquet as parquet
+import pytest
+
+import rnnsent as package
+from rnnsent import bulk
+from tests.conftest import rnnsent
+
+CONFIG = """\
+data: {source: texts, path: texts.csv, text_column: body, label_column: verdict, num_words: 300, maxlen: 12}
+model: {embedding_dim: 8, recurrent: [{cell: lstm, units: 8}]}
+training: {epochs: 1, learning_rate: 2e-2}
+"""
+TEXTS = [
+    "plain words", "", "  ", 'with "quotes", commas; and\ttabs', "two\nlines", "café ☕ 😀", "w1 " * 30, "zzz", "NaN",
+    "w1 w2 w3 w4",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bulk")
+    rows = [f"{'w1 w2' if index % 2 else 'w3 w4'} w{index % 7},{'ja' if index % 2 else 'nein'}" for index in range(90)]
+    (folder / "texts.csv").write_text("\n".join(["body,verdict", *rows]) + "\n")
+    (folder / "c.yaml").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("RNNSENT_CACHE", str(cache))
+        result = rnnsent("train", "--config", "c.yaml", "--run-dir", "run")
+    assert result.exit_code == 0, result.stderr
+    return folder / "run"
+
+
+def write(name: str, texts: list[str]) -> None:
+    if name.endswith((".csv", ".tsv")):
+        with Path(name).open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle, delimiter="\t" if name.endswith("tsv") else ",")
+            writer.writerows([("id", "body"), *enumerate(texts)])
+    elif name.endswith(".jsonl"):
+        Path(name).write_text("".join(json.dumps({"n": 1, "body": text}) + "\n" for text in texts))
+    elif name.endswith(".parquet"):
+        parquet.write_table(arrow.table({"id": list(range(len(texts))), "body": texts}), name)
+    else:
+        Path(name).write_text("\n".join(texts))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.parquet"])
+def test_each_row_gets_the_answer_of_its_text(run: Path, name: str) -> None:
+    write(name, TEXTS)
+    expected = [json.loads(json.dumps(each.to_dict())) for each in package.load(run).predict(TEXTS)]
+    expected[8] = expected[1]  # a cell that says NaN is empty
+    printed = rnnsent("predict", str(run), "--input", name, "--json")
+    assert printed.exit_code == 0, printed.stderr
+    assert [json.loads(line) for line in printed.stdout.splitlines()] == expected
+    written = rnnsent("predict", str(run), "--input", name, "--output", "out.jsonl")
+    assert written.exit_code == 0 and written.stdout == ""
+    assert Path("out.jsonl").read_text() == printed.stdout
+    assert sorted(path.name for path in Path().glob("out*")) == ["out.jsonl"]
+
+
+def test_tables_of_answers_name_their_columns(run: Path) -> None:
+    write("t.csv", TEXTS)
+    for name, delimiter in (("out.csv", ","), ("out.tsv", "\t")):
+        assert rnnsent("predict", str(run), "--input", "t.csv", "--output", name).exit_code == 0
+        with Path(name).open(newline="") as handle:
+            rows = list(csv.DictReader(handle, delimiter=delimiter))
+        assert list(rows[0]) == [
+            "label", "probability", "probability of ja", "probability of nein", "unknown_share", "truncated",
+        ]  # fmt: skip
+        for row, answer in zip(rows, package.load(run).predict(TEXTS), strict=True):
+            if row["label"] != "NaN" and answer.unknown_share < 1:
+                assert row["label"] == answer.label
+                assert float(row["probability of ja"]) == pytest.approx(answer.probabilities["ja"], abs=1e-6)
+            assert row["truncated"] == str(answer.truncated).lower()
+
+
+def test_columns_of_another_name_are_asked_for(run: Path) -> None:
+    Path("t.csv").write_text("text,note\nw1 w2,x\n")
+    refused = rnnsent("predict", str(run), "--input", "t.csv")
+    assert refused.exit_code == 1 and "no column 'body'" in refused.stderr and "text, note" in refused.stderr
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--text-column", "text").stdout.startswith("ja\t")
+    Path("u.dat").write_text("9;w1 w2\n8;w3 w4\n", encoding="utf-16")
+    arguments = ["--format", "csv", "--text-column", "2", "--delimiter", ";"]
+    assert len(rnnsent("predict", str(run), "--input", "u.dat", *arguments).stdout.splitlines()) == 2
+
+
+def test_company_and_line_ends_change_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"w{index % 5} w{index % 3} w{index % 11}" for index in range(60)]
+    expected = [bulk.as_json(answer) for answer in package.load(run).predict(texts)]
+    monkeypatch.setattr("rnnsent.classifier.CHUNK", 7)
+    for end in ("", "\n"):
+        Path("t.txt").write_text("\n".join(texts) + end)
+        assert rnnsent("predict", str(run), "--input", "t.txt", "--json").stdout.splitlines() == expected
+    assert [bulk.as_json(package.load(run).predict([text])[0]) for text in texts] == expected
+
+
+def test_a_stopped_call_goes_on_and_ends_with_the_same_bytes(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"w{index % 5} w{index % 3}" for index in range(50)]
+    write("t.csv", texts)
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "whole.csv").exit_code == 0
+    monkeypatch.setattr("rnnsent.bulk.CHUNK", 8)
+    append, left = bulk._Part.append, [3]
+
+    def stopped(self: Any, text: str, rows: int) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        append(self, text, rows)
+
+    monkeypatch.setattr(bulk._Part, "append", stopped)
+    first = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert first.exit_code == 130 and "stopped after 24 rows; the same command goes on" in first.stderr
+    assert not Path("out.csv").exists()
+    with Path("out.csv.part").open("a") as handle:
+        handle.write("half a ro")  # as a kill would leave it
+    left[0] = 99
+    second = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert second.exit_code == 0 and "going on after 24 rows" in second.stderr
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert not Path("out.csv.part").exists() and not Path("out.csv.part.json").exists()
+
+
+def test_another_input_starts_anew(run: Path) -> None:
+    write("t.csv", ["w1", "w2"])
+    Path("out.csv.part").write_text("label\nnonsense\n")
+    Path("out.csv.part.json").write_text(json.dumps({"identity": "another", "rows": 1, "bytes": 10}))
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert result.exit_code == 0 and "going on" not in result.stderr
+    assert len(Path("out.csv").read_text().splitlines()) == 3
+
+
+def test_a_full_disk_says_so_and_keeps_what_is_done(run: Path) -> None:
+    write("t.csv", ["w1"] * 2000)
+    Path("out.csv.part").symlink_to("/dev/full")
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert result.exit_code == 1 and "Traceback" not in result.stderr
+    assert "out.csv: cannot be written: No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.txt", b"fine\n\xff\xfe\xfd\n", "t.txt:2: is not UTF-8 text"),
+        ("t.csv", b"", "t.csv: is empty"),
+        ("t.csv", bytes(range(200)) * 5, "t.csv: is not text: byte 0 is zero"),
+        ("t.jsonl", b'{"body": "w1"}\n{"body"\n', "t.jsonl:2: not a JSON object"),
+    ],
+)
+def test_rows_that_cannot_be_read_stop_with_their_place(run: Path, name: str, content: bytes, message: str) -> None:
+    Path(name).write_bytes(content)
+    for extra in ([], ["--output", "out.csv"]):
+        result = rnnsent("predict", str(run), "--input", name, *extra)
+        assert result.exit_code == 1 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_texts_without_known_words_say_so(run: Path) -> None:
+    lines = rnnsent("predict", str(run), "qqq xxx", "", "w1 " * 40).stdout.splitlines()
+    assert [line.split("\t")[2] for line in lines] == ["(100% unknown words)", "(no words)", "(truncated)"]
+
+
+def process(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "rnnsent", *arguments], stderr=subprocess.PIPE, **options)
+
+
+def test_a_reader_that_leaves_early_is_no_error(run: Path) -> None:
+    Path("t.txt").write_text("w1 w2\n" * 100_000)
+    shell = f"{sys.executable} -m rnnsent predict {run} --input t.txt | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[0].startswith("ja\t")
+    assert done.stderr == ""
+
+
+def test_ctrl_c_in_the_middle_of_a_file_can_be_gone_on_from(run: Path) -> None:
+    Path("t.txt").write_text("w1 w2 w3\n" * 400_000)
+    arguments = ["predict", str(run), "--input", "t.txt", "--output", "out.csv"]
+    running = process(*arguments)
+    while not (Path("out.csv.part.json").exists() and json.loads(Path("out.csv.part.json").read_text())["rows"]):
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    said = running.communicate()[1].decode()
+    assert running.returncode == 130 and "the same command goes on from there" in said and "Traceback" not in said
+    again = subprocess.run(
+        [sys.executable, "-m", "rnnsent", *arguments], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert again.returncode == 0 and "going on after" in again.stderr
+    with Path("out.csv").open() as handle:
+        assert sum(1 for _ in handle) == 400_001

@@ -1,0 +1,80 @@
+"""What `rnnsent verify` holds a run against."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnsent import probes, runs
+from rnnsent.runs import open_run
+from tests.conftest import rnnsent
+
+
+@pytest.fixture
+def run(finished_run: Path) -> Path:
+    shutil.copytree(finished_run, "run")
+    return Path("run")
+
+
+def test_a_finished_run_is_as_it_was(run: Path) -> None:
+    result = rnnsent("verify", "run")
+    assert result.exit_code == 0, result.stderr
+    assert [line.split()[:2] for line in result.stdout.splitlines()] == [
+        ["ok", name] for name in ("files", "encoder", "native", "numpy", "keras")
+    ]
+    found = json.loads(rnnsent("verify", "run", "--json", "--backend", "numpy").stdout)
+    assert found["passed"] and [check["name"] for check in found["checks"]] == ["files", "encoder", "numpy"]
+
+
+def test_probes_hold_what_the_run_answers(run: Path) -> None:
+    kept = json.loads((run / "probes.json").read_text())["probes"]
+    assert [probe["text"] for probe in kept[:-2]] == list(probes.TEXTS)
+    assert kept[-2]["text"].startswith("word1 word2 word3 ")
+    assert kept[0]["ids"] == [1] and all(abs(sum(probe["probabilities"]) - 1) < 1e-6 for probe in kept)
+    assert max(len(probe["ids"]) for probe in kept) == 30  # maxlen
+
+
+def change(name: str, edit: Callable[[Any], None]) -> None:
+    """Change a JSON file of the run, and its hash in the manifest with it."""
+    values = json.loads(Path("run", name).read_text())
+    edit(values)
+    open_run(Path("run")).update({name: json.dumps(values)})
+
+
+def test_a_changed_file_fails(run: Path) -> None:
+    (run / "vocabulary.json").write_text("{}")
+    result = rnnsent("verify", "run")
+    assert result.exit_code == 1 and "vocabulary.json was changed" in result.stdout
+    assert "not as it was finished: files" in result.stderr
+
+
+def test_another_encoder_fails(run: Path) -> None:
+    change(runs.VOCABULARY, lambda values: values["words"].__setitem__(slice(None), values["words"][::-1]))
+    change(runs.PROBES, lambda values: values["probes"].append({"text": "word1 word2", "ids": [1, 4, 5]} | FLAT))
+    result = rnnsent("verify", "run", "--backend", "numpy")
+    assert result.exit_code == 1 and "FAILED encoder" in result.stdout
+    assert "3 of 15 probes are encoded otherwise, the first: 'word1 word2 word3" in result.stdout
+
+
+FLAT = {"probabilities": [0.5, 0.5]}
+
+
+def test_other_answers_fail(run: Path) -> None:
+    change(runs.PROBES, lambda values: values["probes"][2].update(probabilities=[0.9, 0.1]))
+    result = rnnsent("verify", "run", "--backend", "numpy", "--json")
+    assert result.exit_code == 1
+    assert [check["passed"] for check in json.loads(result.stdout)["checks"]] == [True, True, False]
+
+
+def test_a_run_without_probes_says_so(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    del manifest["files"]["probes.json"]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    (run / "probes.json").unlink()
+    result = rnnsent("verify", "run")
+    assert result.exit_code == 1 and "has no probes.json: it was trained by an older rnnsent" in result.stderr

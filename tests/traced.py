@@ -1,0 +1,97 @@
+"""Networks for tests of traces: what they answer is known without computing it the way rnnsent does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.config import Config
+from rnnsent.configfile import parse_config
+from rnnsent.inference import Network, weight_shapes
+
+Ids = NDArray[np.int32]
+PLAIN = parse_config("model: {recurrent: [{cell: gru}]}\n", "test")
+WORDS = ("the", "good", "bad", "film", "great", "dull")  # with the ids from 4 on; 2 is any other word
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a network reads of a text."""
+
+    ids: Ids
+    words: Sequence[str]
+    known: Sequence[bool]
+    truncated: int = 0
+    ignored: Sequence[str] = ()
+
+
+@dataclass
+class Answering:
+    """A network that answers by a function of ids, and keeps what it was asked."""
+
+    answer: Callable[[Ids], Sequence[float]]
+    label_names: Sequence[str] = ("negative", "positive")
+    config: Config = PLAIN
+    weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    maxlen: int | None = None
+    asked: list[list[int]] = field(default_factory=list)
+
+    def encode(self, text: str) -> Text:
+        """Split at spaces; with `maxlen` the beginning is cut off, start token first. Words of digits are ignored."""
+        every = text.split()
+        words = [word for word in every if not word.isdigit()]
+        ids = [1, *(4 + WORDS.index(word) if word in WORDS else 2 for word in words)]
+        kept = ids if self.maxlen is None else ids[-self.maxlen :]
+        read = words[len(words) - min(len(words), len(kept)) :]
+        known = [id_ != 2 for id_ in kept[len(kept) - len(read) :]]
+        ignored = [word for word in dict.fromkeys(every) if word.isdigit()]
+        return Text(np.array(kept, np.int32), read, known, len(words) - len(read), ignored)
+
+    def probabilities(self, sequences: Sequence[Ids]) -> NDArray[Any]:
+        """Return what the function answers to each."""
+        self.asked.append([len(sequence) for sequence in sequences])
+        assert all(len(sequence) for sequence in sequences)
+        return np.array([self.answer(sequence) for sequence in sequences], np.float32)
+
+
+def sigmoid(logit: float) -> tuple[float, float]:
+    """Return the probabilities of labels 0 and 1."""
+    return 1 / (1 + np.exp(logit)), 1 / (1 + np.exp(-logit))
+
+
+def additive(values: Mapping[str, float], bias: float = 0.0, **options: Any) -> Answering:
+    """Return a network whose log-odds of label 1 are a sum over the words; unknown ones count as "?"."""
+
+    def answer(ids: Ids) -> tuple[float, float]:
+        words = [WORDS[id_ - 4] if id_ >= 4 else "?" for id_ in ids if id_ != 1]
+        return sigmoid(bias + sum(values.get(word, 0.0) for word in words))
+
+    return Answering(answer, **options)
+
+
+def scripted(probabilities: Sequence[float]) -> Answering:
+    """Return a network that answers by the number of words alone: the probability of label 1 after 0, 1, … words."""
+    return Answering(lambda ids: (1 - probabilities[len(ids) - 1], probabilities[len(ids) - 1]))
+
+
+def random_network(model: str, data: str = "", *, labels: int = 2, seed: int = 0) -> Answering:
+    """Return a real network with random weights, of ten ids, computed by the NumPy reference."""
+    names = [f"label{index}" for index in range(labels)]
+    named = f", source: texts, path: texts.csv, labels: [{', '.join(names)}]" if labels > 2 else ""
+    text = f"data: {{maxlen: 12{data}{named}}}\nmodel: {{embedding_dim: 5, {model}}}\n"
+    config = parse_config(text, "test")
+    rng = np.random.default_rng(seed)
+    shapes = weight_shapes(config, 4 + len(WORDS))
+    weights = {name: rng.normal(0, 0.8, shape).astype(np.float32) for name, shape in shapes.items()}
+    network = Network(config, weights, native=False)
+    length = 12 if config.data.padding == "notebook" else 0
+
+    def answer(ids: Ids) -> Sequence[float]:
+        found = network.probabilities(np.pad(ids, (max(length - len(ids), 0), 0))[None])[0]
+        return found.tolist() if labels > 2 else [1 - float(found), float(found)]
+
+    return Answering(answer, config.data.label_names, config, weights)
