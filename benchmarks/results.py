@@ -85,7 +85,7 @@ def main(folder: Path) -> None:
         ),
     ]
     for name, command, heading, text in SECTIONS:
-        parts += [f"\n## {heading}\n\n{textwrap.fill(text, WIDTH)}"] if heading else []
+        parts += [f"\n## {heading}\n\n{textwrap.fill(text, WIDTH)}"] if heading else ([f"\n{text}"] if text else [])
         parts += [f"\n`rnnsent {command}`\n", measured(folder, name, command).rstrip()]
     PAGE.write_text("\n".join(parts) + "\n")
 

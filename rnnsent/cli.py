@@ -14,7 +14,19 @@ import click
 from rnnsent import __version__
 from rnnsent.errors import Interrupted, RnnsentError
 
-COMMANDS = ("train", "eval", "predict", "trace", "verify", "summary", "data", "config", "reference", "bench")
+COMMANDS = (
+    "train",
+    "eval",
+    "baseline",
+    "predict",
+    "trace",
+    "verify",
+    "summary",
+    "data",
+    "config",
+    "reference",
+    "bench",
+)
 
 
 class _Group(click.Group):

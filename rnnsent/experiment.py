@@ -1,18 +1,16 @@
-"""The story of one experiment: config → data → model → training → run directory; and, later, its judgment."""
+"""The story of one experiment: config → data → model → training → run directory."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnsent import environment, metrics, multiclass, probes, runs
+from rnnsent import environment, probes, runs
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config, load_config
 from rnnsent.conflicts import training_rules
@@ -22,10 +20,11 @@ from rnnsent.data.sources import load_dataset
 from rnnsent.data.statistics import embedding_rows
 from rnnsent.engine.device import Device, start
 from rnnsent.engine.paths import NATIVE, choose, describe
-from rnnsent.errors import ConfigError, DataError, Interrupted, Problem, RunError, count
+from rnnsent.errors import ConfigError, Interrupted, Problem
 from rnnsent.interruption import HeldSignals
-from rnnsent.prediction import load_predictor, most_probable
-from rnnsent.runs import RunDirectory
+from rnnsent.judgment import evaluate
+from rnnsent.prediction import load_predictor
+from rnnsent.runs import RunDirectory, json_text
 from rnnsent.yamldoc import dotted
 
 logger = logging.getLogger(__name__)
@@ -110,7 +109,7 @@ def _train_into(
         plain = model_for(resolved, num_words=rows)
         run.write(runs.CONFIG, dump_config(resolved))
         run.write(runs.VOCABULARY, parts.vocabulary.to_json())
-        run.write(runs.ENVIRONMENT, _json(environment.describe(device, config.training.seed)))
+        run.write(runs.ENVIRONMENT, json_text(environment.describe(device, config.training.seed)))
         run.write(runs.SUMMARY, summary_text(plain))
     tell(f"run: {run}")
 
@@ -136,15 +135,15 @@ def _train_into(
             "epochs": len(keeper.history),
             "best_epoch": keeper.best_epoch,
             "interrupted": stopped is not None,
-            "validation": _evaluate(parts.validation.labels, probabilities).to_dict(),
+            "validation": evaluate(parts.validation.labels, probabilities).to_dict(),
             "test": None,
             "baseline": None,
             "seconds": round(time.perf_counter() - started, 3),
             "peak_memory_mb": round(environment.peak_memory_mb(), 1),
             "parameters": int(model.count_params()),
         }
-        run.write(runs.METRICS, _json(facts))
-        run.write(runs.PROBES, _json(probes.written(resolved, parts.vocabulary, weights_of(plain))))
+        run.write(runs.METRICS, json_text(facts))
+        run.write(runs.PROBES, json_text(probes.written(resolved, parts.vocabulary, weights_of(plain))))
         run.finish()
         runs.mark_latest(run)
         if stopped is not None:
@@ -152,76 +151,6 @@ def _train_into(
     if stopped is not None:
         raise stopped
     return Trained(run, facts)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The judgment of a run on one split."""
-
-    run: RunDirectory
-    split: str
-    n: int
-    metrics: dict[str, Any]
-    confusion: list[list[int]]
-    label_names: tuple[str, ...]
-    seconds: float
-    source: str
-    unsaved: RunError | None = None  # why the run does not hold this judgment
-
-
-def judge(
-    run: RunDirectory,
-    split: str,
-    *,
-    data: Mapping[str, str | None] | None = None,
-    backend: str = "auto",
-    device: str = "auto",
-    tell: Tell = lambda line: None,
-) -> Judged:
-    """Judge a finished run on its reviews, and write the result into the run.
-
-    Args:
-        run: what to judge.
-        split: "test" or "validation".
-        data: `source` and `path` of the reviews, where they are no longer where the run's config says.
-        backend, device: those of `prediction.load_predictor`.
-        tell: told what computes.
-
-    Raises:
-        RunError: if the run is unfinished or one of the files needed was changed.
-        DataError: if its data cannot be had any more.
-    """
-    run.verify()
-    config = load_config(str(run.file(runs.CONFIG)))
-    weights = runs.load_weights(run)
-    recorded = run.read_json(runs.METRICS)
-    if recorded.get("interrupted"):
-        tell(f"this run was stopped after {count(recorded['epochs'], 'epoch')}")
-    # No fallback: a run is judged on the reviews that it was trained for, or not at all.
-    dataset = load_dataset(config.data.model_copy(update={"fallback": None, **(data or {})}))
-    _require_same_data(run, recorded, dataset)
-    parts = partition(dataset, config.data)
-    predictor = load_predictor(config, weights, backend=backend, device=device)
-    tell(f"backend: {predictor}")
-
-    reviews = parts.test if split == "test" else parts.validation
-    if not len(reviews):
-        raise DataError(f"{run}: there is no test split: it was trained with data.test_split {config.data.test_split}")
-    started = time.perf_counter()
-    probabilities = predictor(reviews)
-    seconds = time.perf_counter() - started
-    evaluation = _evaluate(reviews.labels, probabilities)
-    values = evaluation.to_dict()
-    judged = Judged(run, split, len(reviews), values, evaluation.confusion, parts.label_names, seconds, dataset.source)
-    details = {"reviews": judged.n, "seconds": round(seconds, 3), "confusion": judged.confusion}
-    recorded[split] = values
-    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: details}
-    rows = _prediction_rows(reviews.labels, probabilities, parts.label_names)
-    try:
-        run.update({runs.METRICS: _json(recorded), runs.predictions(split): rows})
-    except RunError as error:  # whoever waited for the figures should have them
-        return replace(judged, unsaved=error)
-    return judged
 
 
 @dataclass(frozen=True)
@@ -236,9 +165,13 @@ class Summary:
 def summarize(config: Config) -> Summary:
     """Return the layers of the model that `config` describes.
 
-    The data are only loaded where the number of words decides the size of the embedding.
+    The data are only loaded where they decide the size of the embedding, or of the output.
     """
-    rows = config.data.num_words or embedding_rows(load_dataset(config.data), None)
+    rows = config.data.num_words
+    if rows is None or config.data.source == "texts":
+        dataset = load_dataset(config.data)
+        config = _resolved(config, dataset)
+        rows = embedding_rows(dataset, config.data.num_words)
     start("cpu")
 
     from rnnsent.models import layer_facts, model_for, summary_text
@@ -304,36 +237,3 @@ def _resolved(config: Config, dataset: Dataset) -> Config:
 def _data_facts(dataset: Dataset, config: Config) -> dict[str, Any]:
     fallback = dataset.source != config.data.source
     return {"source": dataset.source, "fallback_used": fallback, "sha256": None} | dataset.provenance
-
-
-def _require_same_data(run: RunDirectory, recorded: dict[str, Any], dataset: Dataset) -> None:
-    trained, found = recorded.get("data", {}).get("sha256"), dataset.provenance["sha256"]
-    if trained != found:
-        where = dataset.provenance.get("file", dataset.source)
-        raise DataError(
-            f"{where}: these are not the reviews that {run} was trained on and held its others back from (SHA-256 "
-            f"{str(found)[:12]}…, not {str(trained)[:12]}…); name those with --data PATH"
-        )
-
-
-def _evaluate(labels: Any, probabilities: Any) -> metrics.Evaluation:
-    evaluate = metrics.evaluate if probabilities.ndim == 1 else multiclass.evaluate
-    return evaluate(labels, probabilities)
-
-
-def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str]) -> str:
-    """Return a row for each review, with the probability of the second of two labels, or of each of several."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    several = probabilities.ndim == 2
-    named = [f"probability of {name}" for name in names] if several else ["probability"]
-    writer.writerow(["review", "label", "predicted", *named])
-    columns = probabilities if several else probabilities[:, None]
-    predicted = most_probable(probabilities).tolist()
-    for index, (label, guess, row) in enumerate(zip(labels.tolist(), predicted, columns.tolist(), strict=True)):
-        writer.writerow([index, names[label], names[guess], *(f"{value:.6f}" for value in row)])
-    return buffer.getvalue()
-
-
-def _json(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

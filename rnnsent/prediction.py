@@ -76,7 +76,7 @@ def by_label(probabilities: Floats) -> Floats:
     return np.stack([1 - probabilities, probabilities], axis=-1)
 
 
-def most_probable(probabilities: Floats) -> NDArray[np.int64]:
+def most_probable(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """Return the label that is predicted, (reviews,); of two, 1 is where its probability is above one half."""
     several = probabilities.ndim == 2
     found: NDArray[np.int64] = probabilities.argmax(axis=1) if several else (probabilities > 0.5).astype(np.int64)

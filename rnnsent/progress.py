@@ -32,8 +32,11 @@ def training_progress(epochs: int, *, quiet: bool = False) -> Iterator[Observer]
 
 
 @contextmanager
-def download_progress() -> Iterator[Progress | None]:
-    """Yield what shows the bytes of a download on a terminal; None elsewhere, where a line a chunk would be noise."""
+def reading_progress() -> Iterator[Progress | None]:
+    """Yield what shows the bytes of a download, or of a file that is read, on a terminal.
+
+    None elsewhere, where a line a chunk would be noise.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -45,13 +48,12 @@ def download_progress() -> Iterator[Progress | None]:
     tasks: dict[str, Any] = {}
 
     def show(name: str, done: int, total: int | None) -> None:
-        if not tasks:
-            bars.start()
         if name not in tasks:
             tasks[name] = bars.add_task(name, total=total)
+            bars.start()
         bars.update(tasks[name], completed=done)
         if done == total:
-            bars.stop()
+            bars.stop()  # at once: only one display can be alive, and training has its own
 
     try:
         yield show

@@ -62,6 +62,11 @@ _OWN_NAMES = {
 }
 
 
+def json_text(values: dict[str, Any]) -> str:
+    """Return what is written into a JSON file of a run."""
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def predictions(split: str) -> str:
     """Return the name of the file with the predictions for a split."""
     return f"predictions-{split}.csv"

@@ -24,7 +24,8 @@ from rnnsent.errors import (
     RunError,
     TrainingError,
 )
-from rnnsent.experiment import judge, summarize, train
+from rnnsent.experiment import summarize, train
+from rnnsent.judgment import judge
 from rnnsent.observers import Observer, StepFacts
 from rnnsent.runs import RunDirectory, load_weights, open_run
 from tests.conftest import TINY_CONFIG, write_imdb

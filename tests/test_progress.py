@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from rnnsent.observers import EpochFacts, StepFacts
-from rnnsent.progress import download_progress, epoch_line, training_progress
+from rnnsent.progress import epoch_line, reading_progress, training_progress
 
 
 def epoch(number: int = 1, loss: float = 0.6931, seconds: float = 12.3) -> EpochFacts:
@@ -109,12 +109,12 @@ def test_the_bar_shows_every_figure_in_80_columns(
 def test_a_download_has_a_bar_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with download_progress() as nothing:
+    with reading_progress() as nothing:
         assert nothing is None
     assert capsys.readouterr() == ("", "")
 
     def action() -> None:
-        with download_progress() as show:
+        with reading_progress() as show:
             assert show is not None
             show("imdb.npz", 500_000, 1_000_000)
             show("imdb.npz", 1_000_000, 1_000_000)

@@ -6,11 +6,15 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnsent.configfile import load_config
+from rnnsent.data.dataset import partition
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
+from rnnsent.prediction import load_predictor
+from rnnsent.runs import load_weights, open_run
 from tests.conftest import rnnsent
 
 
@@ -39,7 +43,7 @@ def test_data_info_agrees_with_what_is_known_of_the_reviews() -> None:
         assert split["padding_share"] < 0.03
 
 
-def test_the_last_thirty_words_beat_chance() -> None:
+def test_the_last_thirty_words_beat_chance_and_all_backends_agree() -> None:
     arguments = ["train", "--config", "simple_rnn", "--run-dir", "run", "--epochs", "1", "--json"]
     settings = ["data.maxlen=30", "training.learning_rate=5e-3", "training.batch_size=256"]
     result = rnnsent(*arguments, *(part for setting in settings for part in ("--set", setting)))
@@ -50,6 +54,14 @@ def test_the_last_thirty_words_beat_chance() -> None:
     judged = rnnsent("eval", "--json")
     assert judged.exit_code == 0, judged.stderr
     assert json.loads(judged.stdout)["n"] == 25_000
+    run = open_run(Path("run"))
+    config, weights = load_config("run/config.yaml"), load_weights(run)
+    reviews = partition(load_dataset(config.data), config.data).test.take(slice(1000))
+    native, numpy, keras = (
+        load_predictor(config, weights, backend=backend)(reviews) for backend in ("native", "numpy", "keras")
+    )
+    np.testing.assert_allclose(native, keras, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(numpy, keras, rtol=0, atol=1e-5)
     assert json.loads(judged.stdout)["metrics"]["accuracy"]["low"] > 0.65
 
 

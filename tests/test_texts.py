@@ -127,6 +127,17 @@ def test_three_labels_are_told_apart_by_a_softmax() -> None:
     assert "keras" in rnnsent("verify", "run").stdout
 
 
+def test_a_summary_has_the_sizes_that_training_will_have() -> None:
+    write_csv("t.csv", reviews(90, ("good", "bad", "mixed")))
+    Path("small.yaml").write_text(SMALL)
+    asked = rnnsent("summary", "--config", "small.yaml", "--data", "t.csv", "--json")
+    assert asked.exit_code == 0, asked.stderr
+    assert rnnsent("train", "--config", "small.yaml", "--data", "t.csv", "--run-dir", "run").exit_code == 0
+    trained = json.loads(rnnsent("summary", "run", "--json").stdout)
+    assert json.loads(asked.stdout)["layers"] == trained["layers"]
+    assert trained["layers"][-1]["output_shape"] == [None, 3]
+
+
 def test_the_vocabulary_is_counted_on_the_training_texts_alone() -> None:
     rows = [(f"shared only{index} common", label) for index, (_, label) in enumerate(reviews(50))]
     dataset = load(write_csv("t.csv", rows))

@@ -34,12 +34,12 @@ def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool
     from rnnsent.configfile import load_config
     from rnnsent.data.sources import load_dataset
     from rnnsent.data.statistics import describe
-    from rnnsent.progress import download_progress
+    from rnnsent.progress import reading_progress
 
     # What is shown is what was asked for: no fallback.
     given = [*overrides(settings, source, no_fallback=True, data_name="SOURCE"), *text_settings(texts)]
     config = load_config(name, given)
-    with download_progress() as progress:
+    with reading_progress() as progress:
         facts = describe(load_dataset(config.data, progress=progress), config)
     click.echo(json.dumps(facts.to_dict()) if as_json else report(facts))
 

@@ -11,7 +11,7 @@ import click
 from rnnsent.commands.options import backend_option, data_settings, device_option, json_option, opened, run_argument
 
 if TYPE_CHECKING:
-    from rnnsent.experiment import Judged
+    from rnnsent.judgment import Judged
 
 
 @click.command(name="eval")
@@ -29,12 +29,12 @@ def command(run: Path | None, split: str, data: str | None, backend: str, device
     """
     import json
 
-    from rnnsent import experiment
+    from rnnsent import judgment
 
     found = opened(run)
     tell = partial(click.echo, err=True)
     moved = None if data is None else data_settings(data)
-    judged = experiment.judge(found, split, data=moved, backend=backend, device=device, tell=tell)
+    judged = judgment.judge(found, split, data=moved, backend=backend, device=device, tell=tell)
     if as_json:
         click.echo(json.dumps({"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}))
     else:
@@ -46,13 +46,16 @@ def command(run: Path | None, split: str, data: str | None, backend: str, device
 def report(judged: Judged) -> str:
     """Return the judgment as a table of at most 80 columns."""
     lines = [f"{judged.run}: {judged.split}, {judged.n:,} reviews of {judged.source}", ""]
-    lines.append(f"  {'':<10} {'value':>8}   95 % interval")
+    beside = judged.baseline or {}
+    lines.append(f"  {'':<10} {'value':>8}   95 % interval" + ("        n-grams" if beside else ""))
     for name, estimate in judged.metrics.items():
         if estimate["value"] is None:
             lines.append(f"  {name:<10} {'-':>8}   not defined for these predictions")
             continue
         low, high = estimate["low"], estimate["high"]
-        lines.append(f"  {name:<10} {estimate['value']:8.4f}   {low:.4f} … {high:.4f}")
+        other = beside.get(name, {}).get("value")
+        shown = "" if other is None else f"      {other:8.4f}"
+        lines.append(f"  {name:<10} {estimate['value']:8.4f}   {low:.4f} … {high:.4f}{shown}")
     width = max(len(name) for name in judged.label_names)
     lines += ["", f"  {'':<{width}}  " + "  ".join(f"predicted {name}" for name in judged.label_names)]
     for name, row in zip(judged.label_names, judged.confusion, strict=True):

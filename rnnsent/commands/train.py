@@ -46,7 +46,7 @@ def command(
 
     from rnnsent import experiment
     from rnnsent.configfile import load_config
-    from rnnsent.progress import download_progress, training_progress
+    from rnnsent.progress import reading_progress, training_progress
 
     if force and run_dir is None:
         raise click.UsageError("--force replaces the run in --run-dir; without --run-dir every run is a new one")
@@ -55,7 +55,7 @@ def command(
     given = [*overrides(settings, data, epochs, seed, device, no_fallback), *text_settings(texts)]
     config = load_config(name, given, to_train=True)
     signal.signal(signal.SIGTERM, _terminated)
-    with training_progress(config.training.epochs, quiet=quiet) as observer, download_progress() as progress:
+    with training_progress(config.training.epochs, quiet=quiet) as observer, reading_progress() as progress:
         trained = experiment.train(
             config,
             Path(name).stem,

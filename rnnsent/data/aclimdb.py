@@ -96,20 +96,24 @@ class AclImdbSource:
 
     def _of_folder(self, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
         names = self._names()
-        for done, name in enumerate(names, start=1):
+        total = sum((self.path / name).stat().st_size for name in names) if progress else 0
+        done = 0
+        for name in names:
             try:
-                yield name, (self.path / name).read_bytes()
+                content = (self.path / name).read_bytes()
             except OSError as error:
                 raise DataError(f"{self.path / name}: cannot be read: {error.strerror}") from None
+            yield name, content
+            done += len(content)
             if progress:
-                progress(self.path.name, done, len(names))
+                progress(self.path.name, done, total)
 
     def _of_archive(self, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
         # Python's own gzip, not the one of tarfile, which takes the middle of a broken file for its end.
         try:
             with self.path.open("rb") as raw, gzip.open(raw) as unpacked:
+                total = self.path.stat().st_size
                 with tarfile.open(fileobj=unpacked, mode="r|") as archive:
-                    total = self.path.stat().st_size
                     for member in archive:
                         _require_harmless(self.path, member)
                         if member.isfile() and (_REVIEW.fullmatch(member.name) or _URLS.fullmatch(member.name)):
@@ -121,6 +125,8 @@ class AclImdbSource:
                             progress(self.path.name, raw.tell(), total)
                 while unpacked.read(1 << 20):  # to its end, where its checksum is
                     pass
+                if progress:
+                    progress(self.path.name, total, total)
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise DataError(f"{self.path}: not a whole tar.gz archive: {error}") from None
 

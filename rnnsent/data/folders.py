@@ -40,13 +40,13 @@ class FolderSource:
     def records(self, progress: Progress | None = None) -> Iterator[Record]:
         """Yield a record for each file; the label is the name of its folder."""
         labels = self._labels()
-        total = sum(len(files) for _, _, files in labels)
+        total = sum(path.stat().st_size for _, _, files in labels for path in files) if progress else 0
         done = 0
         for split, folder, files in labels:
             for path in files:
                 yield Record(str(path), read_text(path, self.encoding), folder.name, split)
-                done += 1
                 if progress:
+                    done += path.stat().st_size
                     progress(self.root.name, done, total)
 
     def group_name(self, group: str) -> str:

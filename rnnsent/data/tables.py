@@ -77,8 +77,9 @@ class Table:
             count = _Counted(raw, progress)
             try:
                 for row in _READERS[self.format](self, stream, wanted, strict):
-                    count(row[0])
+                    count()
                     yield row
+                count.finish()
             except UnicodeDecodeError as error:
                 raise DataError(_not_text(self, error)) from None
             except (OSError, EOFError) as error:
@@ -234,7 +235,11 @@ class _Counted:
             name = getattr(self._raw, "name", None)
             self._total = Path(name).stat().st_size if isinstance(name, str) and Path(name).is_file() else 0
 
-    def __call__(self, line: int) -> None:
+    def finish(self) -> None:
+        if self._progress is not None:
+            self._progress(self._total, self._total)
+
+    def __call__(self) -> None:
         self._rows += 1
         if self._progress is not None and self._rows % self.EVERY == 0:
             self._progress(min(self._raw.tell(), self._total), self._total)

@@ -1,0 +1,192 @@
+"""The judgment of a finished run on its own reviews, and that of the skeptic's baseline beside it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rnnsent import baseline, metrics, multiclass, runs
+from rnnsent.config import Config
+from rnnsent.configfile import load_config
+from rnnsent.data.dataset import Dataset, partition
+from rnnsent.data.sources import load_dataset
+from rnnsent.data.split import Split
+from rnnsent.errors import DataError, RunError, count
+from rnnsent.metrics import Evaluation
+from rnnsent.prediction import load_predictor, most_probable
+from rnnsent.runs import RunDirectory, json_text
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The judgment of a run on one split."""
+
+    run: RunDirectory
+    split: str
+    n: int
+    metrics: dict[str, Any]
+    confusion: list[list[int]]
+    label_names: tuple[str, ...]
+    seconds: float
+    source: str
+    baseline: dict[str, Any] | None = None  # the metrics of the skeptic's baseline on this split, if the run has them
+    unsaved: RunError | None = None  # why the run does not hold this judgment
+
+
+def judge(
+    run: RunDirectory,
+    split: str,
+    *,
+    data: Mapping[str, str | None] | None = None,
+    backend: str = "auto",
+    device: str = "auto",
+    tell: Tell = lambda line: None,
+) -> Judged:
+    """Judge a finished run on its reviews, and write the result into the run.
+
+    Args:
+        run: what to judge.
+        split: "test" or "validation".
+        data: `source` and `path` of the reviews, where they are no longer where the run's config says.
+        backend, device: those of `prediction.load_predictor`.
+        tell: told what computes.
+
+    Raises:
+        RunError: if the run is unfinished or one of the files needed was changed.
+        DataError: if its data cannot be had any more.
+    """
+    config, recorded, dataset = _own_reviews(run, data, tell)
+    weights = runs.load_weights(run)
+    parts = partition(dataset, config.data)
+    predictor = load_predictor(config, weights, backend=backend, device=device)
+    tell(f"backend: {predictor}")
+
+    reviews = _asked_for(run, split, parts.test, parts.validation)
+    started = time.perf_counter()
+    probabilities = predictor(reviews)
+    seconds = time.perf_counter() - started
+    evaluation = evaluate(reviews.labels, probabilities)
+    values = evaluation.to_dict()
+    judged = Judged(
+        run,
+        split,
+        len(reviews),
+        values,
+        evaluation.confusion,
+        parts.label_names,
+        seconds,
+        dataset.source,
+        (recorded.get("baseline") or {}).get(split),
+    )
+    details = {"reviews": judged.n, "seconds": round(seconds, 3), "confusion": judged.confusion}
+    recorded[split] = values
+    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: details}
+    rows = _prediction_rows(reviews.labels, probabilities, parts.label_names)
+    try:
+        run.update({runs.METRICS: json_text(recorded), runs.predictions(split): rows})
+    except RunError as error:  # whoever waited for the figures should have them
+        return replace(judged, unsaved=error)
+    return judged
+
+
+@dataclass(frozen=True)
+class JudgedBaseline:
+    """The judgment of the skeptic's baseline on one split, beside that of the run."""
+
+    run: RunDirectory
+    split: str
+    n: int
+    metrics: dict[str, Any]
+    network: dict[str, Any] | None  # the metrics of the run on this split, if it was judged
+    strength: float
+    columns: int
+    seconds: float
+    unsaved: RunError | None = None
+
+
+def judge_baseline(
+    run: RunDirectory, split: str, *, data: Mapping[str, str | None] | None = None, tell: Tell = lambda line: None
+) -> JudgedBaseline:
+    """Fit the baseline on what a finished run was trained on, judge it, and write the result into the run.
+
+    Args:
+        run: whose reviews and split.
+        split, data, tell: as for `judge`.
+
+    Raises:
+        RunError, DataError: as `judge`.
+        RnnsentError: if scikit-learn is not installed.
+    """
+    config, recorded, dataset = _own_reviews(run, data, tell)
+    train, validation = dataset.held_back(config.data.validation_split)
+    reviews = _asked_for(run, split, dataset.test, validation)
+    fitted = baseline.fit(train, validation, len(dataset.label_names), tell)
+    values = evaluate(reviews.labels, fitted.probabilities(reviews)).to_dict()
+    facts = {"strength": fitted.strength, "columns": fitted.columns, "seconds": round(fitted.seconds, 3)}
+    recorded["baseline"] = (recorded.get("baseline") or {"validation": None, "test": None}) | facts | {split: values}
+    judged = JudgedBaseline(
+        run, split, len(reviews), values, recorded.get(split), fitted.strength, fitted.columns, fitted.seconds
+    )
+    try:
+        run.update({runs.METRICS: json_text(recorded)})
+    except RunError as error:
+        return replace(judged, unsaved=error)
+    return judged
+
+
+def _own_reviews(
+    run: RunDirectory, data: Mapping[str, str | None] | None, tell: Tell
+) -> tuple[Config, dict[str, Any], Dataset]:
+    """Return config, metrics and reviews of a finished run."""
+    run.verify()
+    config = load_config(str(run.file(runs.CONFIG)))
+    recorded = run.read_json(runs.METRICS)
+    if recorded.get("interrupted"):
+        tell(f"this run was stopped after {count(recorded['epochs'], 'epoch')}")
+    # No fallback: a run is judged on the reviews that it was trained for, or not at all.
+    dataset = load_dataset(config.data.model_copy(update={"fallback": None, **(data or {})}))
+    _require_same_data(run, recorded, dataset)
+    return config, recorded, dataset
+
+
+def _asked_for(run: RunDirectory, split: str, test: Split, validation: Split) -> Split:
+    reviews = test if split == "test" else validation
+    if not len(reviews):
+        raise DataError(f"{run}: there is no test split: it was trained with data.test_split: 0")
+    return reviews
+
+
+def _require_same_data(run: RunDirectory, recorded: dict[str, Any], dataset: Dataset) -> None:
+    trained, found = recorded.get("data", {}).get("sha256"), dataset.provenance["sha256"]
+    if trained != found:
+        where = dataset.provenance.get("file", dataset.source)
+        raise DataError(
+            f"{where}: these are not the reviews that {run} was trained on and held its others back from (SHA-256 "
+            f"{str(found)[:12]}…, not {str(trained)[:12]}…); name those with --data PATH"
+        )
+
+
+def evaluate(labels: Any, probabilities: Any) -> Evaluation:
+    """Return the metrics of predictions of two labels, probabilities (n,), or of more, (n, labels)."""
+    function = metrics.evaluate if probabilities.ndim == 1 else multiclass.evaluate
+    return function(labels, probabilities)
+
+
+def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str]) -> str:
+    """Return a row for each review, with the probability of the second of two labels, or of each of several."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    several = probabilities.ndim == 2
+    named = [f"probability of {name}" for name in names] if several else ["probability"]
+    writer.writerow(["review", "label", "predicted", *named])
+    columns = probabilities if several else probabilities[:, None]
+    predicted = most_probable(probabilities).tolist()
+    for index, (label, guess, row) in enumerate(zip(labels.tolist(), predicted, columns.tolist(), strict=True)):
+        writer.writerow([index, names[label], names[guess], *(f"{value:.6f}" for value in row)])
+    return buffer.getvalue()

@@ -1,0 +1,98 @@
+"""N-grams of word ids: a number for each, which reviews hold them, and their naive-Bayes log-count ratios.
+
+Source of the ratios: S. Wang and C. Manning, "Baselines and bigrams: simple, good sentiment and topic classification",
+ACL 2012, section 2.3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.data.split import Split
+
+Keys = NDArray[np.int64]
+
+BITS = 20  # of a word id in a key: three fit into 62 bits, and the order of the n-gram stands above them
+MOST_ORDER = 3
+CHUNK = 4096  # reviews whose n-grams are made together
+SMOOTHING = 1.0  # added to every count
+
+
+def ngram_keys(split: Split, order: int) -> tuple[Keys, NDArray[np.int64]]:
+    """Return a number for each n-gram of a split, (n-grams,), and the review in which it stands, (n-grams,).
+
+    Equal n-grams have equal numbers. The start token counts as a word; ids of 2**20 and more count as one word.
+
+    Args:
+        split: reviews.
+        order: how many words, 1 … 3.
+    """
+    ids = np.minimum(split.flat(), (1 << BITS) - 1).astype(np.int64)
+    reviews = np.repeat(np.arange(len(split)), split.lengths)
+    keys = np.zeros(max(len(ids) - order + 1, 0), np.int64)
+    for place in range(order):
+        keys = (keys << BITS) | ids[place : place + len(keys)]
+    inside = reviews[: len(keys)] == reviews[order - 1 :]  # not over the border of two reviews
+    return keys[inside], reviews[: len(keys)][inside]
+
+
+def ngram_sets(split: Split, order: int) -> list[tuple[Keys, NDArray[np.int64]]]:
+    """Return, for some reviews at a time, every n-gram that a review holds once, with the review: see `ngram_keys`."""
+    sets = []
+    for start in range(0, len(split), CHUNK):
+        keys, reviews = ngram_keys(split.take(slice(start, start + CHUNK)), order)
+        by_review = np.lexsort((keys, reviews))
+        keys, reviews = keys[by_review], reviews[by_review]
+        new = np.ones(len(keys), np.bool_)
+        new[1:] = (keys[1:] != keys[:-1]) | (reviews[1:] != reviews[:-1])
+        sets.append((keys[new], reviews[new] + start))
+    return sets
+
+
+class Ngrams:
+    """The n-grams of some reviews, as columns of a matrix.
+
+    Attributes:
+        keys: for each order from 1 the numbers of those that are columns, ascending.
+    """
+
+    def __init__(self, split: Split, orders: int = MOST_ORDER, least_reviews: int = 2) -> None:
+        """Find the n-grams of up to `orders` words that stand in at least so many reviews of `split`."""
+        self.keys: list[Keys] = []
+        for order in range(1, orders + 1):
+            held = np.concatenate([keys for keys, _ in ngram_sets(split, order)])
+            found, counts = np.unique(held, return_counts=True)
+            self.keys.append(found[counts >= least_reviews])
+
+    @property
+    def size(self) -> int:
+        """The number of columns."""
+        return sum(len(keys) for keys in self.keys)
+
+    def matrix(self, split: Split) -> Any:
+        """Return which of the n-grams each review of a split holds: float32 (reviews, size), sparse, of ones."""
+        from scipy import sparse
+
+        rows, columns = [], []
+        first = 0
+        for order, known in enumerate(self.keys, start=1):
+            for keys, reviews in ngram_sets(split, order) if len(known) else []:
+                at = np.searchsorted(known, keys)
+                at[at == len(known)] = 0
+                there = known[at] == keys
+                rows.append(reviews[there])
+                columns.append(at[there] + first)
+            first += len(known)
+        row, column = (np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in (rows, columns))
+        return sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(split), self.size))
+
+
+def log_count_ratios(matrix: Any, positive: NDArray[np.bool_], smoothing: float = SMOOTHING) -> NDArray[np.float32]:
+    """Return log((p / |p|) / (q / |q|)) of each column: p counts it in `positive` rows, q in the others."""
+    p = smoothing + np.asarray(matrix[positive].sum(axis=0), np.float64).ravel()
+    q = smoothing + np.asarray(matrix[~positive].sum(axis=0), np.float64).ravel()
+    ratios: NDArray[np.float32] = (np.log(p / p.sum()) - np.log(q / q.sum())).astype(np.float32)
+    return ratios
