@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnsent.data.download import Progress
+from rnnsent.data.labels import SPLITS
 from rnnsent.data.records import Record
 from rnnsent.errors import DataError
 
 MAX_BYTES = 1 << 26  # of one review; anything larger is no review
-_SPLITS = {"train": "train", "test": "test", "validation": "validation", "valid": "validation", "val": "validation",
-           "dev": "validation"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class FolderSource:
         """Return split, folder and files of each label."""
         inside = _folders(self.root)
         names = [(folder.name.lower(), folder) for folder in inside]
-        splits: list[tuple[str | None, Path]] = [(_SPLITS[name], folder) for name, folder in names if name in _SPLITS]
+        splits: list[tuple[str | None, Path]] = [(SPLITS[name], folder) for name, folder in names if name in SPLITS]
         places = [(split, label) for split, folder in splits for label in _folders(folder)]
         found: list[tuple[str | None, Path, list[Path]]] = []
         for split, folder in places or [(None, folder) for folder in inside]:

@@ -11,7 +11,7 @@ from rnnsent.errors import DataError
 
 NULLS = frozenset(("", "nan", "null", "na", "n/a", "<na>"))  # how tables write that a cell is empty
 _RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|\.\.)\s*(-?\d+(?:\.\d+)?)\s*")
-_SPLITS = {
+SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "valid": "validation",
     "validation": "validation", "val": "validation", "dev": "validation",
 }  # fmt: skip
@@ -42,9 +42,9 @@ def cell_split(value: Any, place: str) -> str:
         DataError: if it says something else.
     """
     name = (cell_label(value) or "").lower()
-    if name not in _SPLITS:
+    if name not in SPLITS:
         raise DataError(f"{place}: {value!r} is no split; known are train, validation (valid, val, dev) and test")
-    return _SPLITS[name]
+    return SPLITS[name]
 
 
 class LabelMap:
