@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from rnnsent.data.split import Split
 from rnnsent.errors import RnnsentError
-from rnnsent.ngrams import Ngrams, log_count_ratios
+from rnnsent.ngrams import Ngrams
 from rnnsent.prediction import most_probable
+from rnnsent.ratios import log_count_ratios
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # of the regularization, as scikit-learn's C; validation chooses
 

@@ -15,7 +15,8 @@ from rnnsent.data.split import Ids, Split
 
 WINDOW_BATCHES = 50  # reviews are sorted by length within so many batches: random enough, and little padding
 
-Batch = tuple[Ids, NDArray[np.float32]]
+Inputs = tuple[Ids] | tuple[Ids, NDArray[np.float32]]  # ids, and what stands beside them where there is something
+Batch = tuple[Inputs, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,16 @@ class Batches:
         return -(-longest // self.multiple) * self.multiple
 
     def batch(self, index: NDArray[np.int64]) -> Batch:
-        """Return ids, int32 (batch, time), and labels, float32 (batch, 1), of the reviews at `index`."""
-        ids = self.split.padded(index, self.padded_length(index), self.side)
-        return ids, self.split.labels[index].astype(np.float32)[:, None]
+        """Return inputs and labels, float32 (batch, 1), of the reviews at `index`.
+
+        Inputs are the ids, int32 (batch, time), and the channels, float32 (batch, time, width), if the split has any.
+        """
+        length = self.padded_length(index)
+        ids = self.split.padded(index, length, self.side)
+        labels = self.split.labels[index].astype(np.float32)[:, None]
+        if self.split.channels is None:
+            return (ids,), labels
+        return (ids, self.split.padded_channels(index, length, self.side)), labels
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""

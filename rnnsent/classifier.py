@@ -18,6 +18,7 @@ from rnnsent.data.split import Ids, Split
 from rnnsent.errors import RunError
 from rnnsent.inference import Weights
 from rnnsent.prediction import Floats, Predictor, by_label, load_predictor, most_probable
+from rnnsent.ratios import NgramRatios
 from rnnsent.runs import RunDirectory, open_run
 from rnnsent.vocabulary import UNKNOWN, Vocabulary
 
@@ -85,10 +86,17 @@ class Classifier:
     """
 
     def __init__(
-        self, config: Config, vocabulary: Vocabulary, weights: Weights, *, backend: str = "auto", device: str = "auto"
+        self,
+        config: Config,
+        vocabulary: Vocabulary,
+        weights: Weights,
+        ratios: NgramRatios | None = None,
+        *,
+        backend: str = "auto",
+        device: str = "auto",
     ) -> None:
         self.config, self.vocabulary, self.weights = config, vocabulary, weights
-        self.predictor: Predictor = load_predictor(config, weights, backend=backend, device=device)
+        self.predictor: Predictor = load_predictor(config, weights, ratios, backend=backend, device=device)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -177,4 +185,4 @@ def load(run: str | Path | RunDirectory, *, backend: str = "auto") -> Classifier
     vocabulary = Vocabulary.load(found.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{found}: was trained without imdb_word_index.json, so it cannot read texts")
-    return Classifier(config, vocabulary, runs.load_weights(found), backend=backend)
+    return Classifier(config, vocabulary, runs.load_weights(found), runs.load_ratios(found), backend=backend)

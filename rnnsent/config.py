@@ -158,10 +158,27 @@ class DenseConfig(Section):
     dropout: Fraction = Field(0.0, description="Share of the layer's outputs dropped while training.")
 
 
+class NgramsConfig(Section):
+    """Naive-Bayes log-count ratios of the n-grams that end at each word, beside its vector."""
+
+    orders: Annotated[int, Field(ge=1, le=3)] = Field(3, description="1: of words; 2: and of bigrams; 3: and trigrams.")
+    folds: Annotated[int, Field(ge=2)] = Field(
+        10, description="The ratios of a training review are counted on the reviews of the other folds."
+    )
+    least_reviews: Annotated[int, Field(ge=1)] = Field(
+        2, description="N-grams that stand in fewer reviews count as unseen. A run keeps a number for each other one."
+    )
+
+
 class ModelConfig(Section):
     """Embedding, recurrent stack, pooling, dense layers, output."""
 
     embedding_dim: Annotated[int, Field(ge=1)] = Field(32, description="Width of a word vector. The notebook takes 32.")
+    ngrams: NgramsConfig | None = Field(
+        None,
+        description="Ratios of n-grams as further inputs at each word, and their sum beside the pooled states. null: "
+        "words alone.",
+    )
     recurrent: Annotated[list[RecurrentConfig], Field(min_length=1)] = Field(
         description="The stack, first layer first; cells can be mixed."
     )
@@ -269,6 +286,12 @@ class TrainingConfig(Section):
 
 class Config(Section):
     """One experiment."""
+
+    @property
+    def channels(self) -> int:
+        """How many numbers stand beside each word vector: one an order of n-grams, and of three labels or more each."""
+        labels = len(self.data.label_names)
+        return self.model.ngrams.orders * (1 if labels == 2 else labels) if self.model.ngrams else 0
 
     data: DataConfig = Field(default_factory=DataConfig, description="Which reviews, and how they are encoded.")
     model: ModelConfig = Field(description="The network.")

@@ -24,6 +24,7 @@ from rnnsent.errors import ConfigError, Interrupted, Problem
 from rnnsent.interruption import HeldSignals
 from rnnsent.judgment import evaluate
 from rnnsent.prediction import load_predictor
+from rnnsent.ratios import out_of_fold
 from rnnsent.runs import RunDirectory, json_text
 from rnnsent.yamldoc import dotted
 
@@ -86,6 +87,11 @@ def _train_into(
     resolved = _resolved(config, dataset)
     parts = partition(dataset, resolved.data)
     rows = embedding_rows(dataset, config.data.num_words)
+    train, validation, ratios = parts.train, parts.validation, None
+    if resolved.model.ngrams is not None:
+        labels, seed = len(parts.label_names), config.training.seed
+        ratios, train = out_of_fold(train, labels, resolved.model.ngrams, seed)
+        validation = ratios.onto(validation)
     tell(describe_data(dataset, parts))
     # A signal inside the import of TensorFlow, or the building of a graph, could be lost or take the process down.
     with HeldSignals("stopping as soon as Keras has started; once more stops at once"):
@@ -109,6 +115,8 @@ def _train_into(
         plain = model_for(resolved, num_words=rows)
         run.write(runs.CONFIG, dump_config(resolved))
         run.write(runs.VOCABULARY, parts.vocabulary.to_json())
+        if ratios is not None:
+            run.write(runs.NGRAMS, ratios.to_npz())
         run.write(runs.ENVIRONMENT, json_text(environment.describe(device, config.training.seed)))
         run.write(runs.SUMMARY, summary_text(plain))
     tell(f"run: {run}")
@@ -118,8 +126,8 @@ def _train_into(
     try:
         fit(
             model,
-            _batches(parts.train, resolved, device, shuffle=True),
-            _batches(parts.validation, resolved, device, shuffle=False),
+            _batches(train, resolved, device, shuffle=True),
+            _batches(validation, resolved, device, shuffle=False),
             config.training,
             label_names=parts.label_names,
             observers=[keeper, *observers],
@@ -128,7 +136,7 @@ def _train_into(
         stopped = keeper.close_early(interruption)
 
     with HeldSignals("the run is being completed, in seconds; once more leaves it unfinished") as signals:
-        probabilities = load_predictor(resolved, weights_of(plain))(parts.validation)
+        probabilities = load_predictor(resolved, weights_of(plain), ratios)(parts.validation)
         facts = {
             "data": _data_facts(dataset, config),
             "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in paths},
@@ -143,7 +151,7 @@ def _train_into(
             "parameters": int(model.count_params()),
         }
         run.write(runs.METRICS, json_text(facts))
-        run.write(runs.PROBES, json_text(probes.written(resolved, parts.vocabulary, weights_of(plain))))
+        run.write(runs.PROBES, json_text(probes.written(resolved, parts.vocabulary, weights_of(plain), ratios)))
         run.finish()
         runs.mark_latest(run)
         if stopped is not None:

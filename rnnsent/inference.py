@@ -24,6 +24,11 @@ Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
 Shape = tuple[int, ...]
 
+CHANNEL_SUM_SCALE = 10.0  # the sum of a review's ratios by this is of the size of a state
+
+
+EMBEDDINGS = "embedding/embeddings"
+
 
 def output_of(labels: int) -> tuple[int, str]:
     """Return units and activation of the output layer for so many labels: one probability is enough for two."""
@@ -60,12 +65,13 @@ class Network:
         """Whether every recurrent layer runs on the kernel."""
         return all(self._native)
 
-    def probabilities(self, ids: Ids) -> Floats:
+    def probabilities(self, ids: Ids, channels: Floats | None = None) -> Floats:
         """Return the probability of label 1 for each row of `ids`; of three labels or more, that of each.
 
         Args:
             ids: int32 (batch, time), right-padded; for `padding: notebook` left-padded to its full length. Every row
                 has at least one id.
+            channels: float32 (batch, time, width), zero where there is padding, if the network has any.
 
         Returns:
             float32 (batch,) or (batch, labels).
@@ -73,7 +79,10 @@ class Network:
         Raises:
             ValueError: if an id is not in the embedding, or a row has none.
         """
-        found = self.head(self._pooled(self._states(ids), ids))
+        vectors = self._pooled(self._states(ids, channels), ids)
+        if channels is not None:
+            vectors = np.concatenate([vectors, channels.sum(axis=1) / np.float32(CHANNEL_SUM_SCALE)], axis=-1)
+        found = self.head(vectors)
         return found[:, 0] if self._labels == 2 else found
 
     def head(self, vectors: Floats) -> Floats:
@@ -82,9 +91,11 @@ class Network:
             vectors = self._dense(f"dense_{index}", vectors, dense.activation)
         return self._dense("output", vectors, output_of(self._labels)[1])
 
-    def _states(self, ids: Ids) -> Floats:
+    def _states(self, ids: Ids, channels: Floats | None) -> Floats:
         """Return what the recurrent stack puts out: (batch, time, features), or (batch, features), the last state."""
         states: Any = ids
+        if channels is not None:
+            states = np.concatenate([reference.embedding(ids, self._weights[EMBEDDINGS]), channels], axis=-1)
         for index, layer in enumerate(self._model.recurrent):
             run = self._on_kernel if self._native[index] else self._on_numpy
             states = run(index, layer, states, ids)
@@ -97,7 +108,7 @@ class Network:
         outputs = []
         for prefix, reverse in _directions(self._model.layer_names[index], layer):
             one, two, bias = self._cell(prefix)
-            table = None if index else self._weights["embedding/embeddings"]
+            table = self._weights[EMBEDDINGS] if values.ndim == 2 else None
             running = run_pass(
                 kernel.Weights(layer.cell, one, two, bias, table),
                 kernel.Inputs(np.ascontiguousarray(values), lengths, reverse=reverse),
@@ -112,7 +123,7 @@ class Network:
 
     def _on_numpy(self, index: int, layer: RecurrentConfig, values: Floats | Ids, ids: Ids) -> Floats:
         cell = "gru_reset_before" if layer.reset_after is False else layer.cell
-        vectors: Any = values if index else reference.embedding(ids, self._weights["embedding/embeddings"])
+        vectors: Any = reference.embedding(ids, self._weights[EMBEDDINGS]) if values.ndim == 2 else values
         weights = [
             reference.RecurrentWeights(*self._cell(prefix))
             for prefix, _ in _directions(self._model.layer_names[index], layer)
@@ -169,7 +180,8 @@ def weight_shapes(config: Config, num_words: int) -> dict[str, Shape]:
     """
     model, labels = config.model, len(config.data.label_names)
     features = model.embedding_dim
-    shapes: dict[str, Shape] = {"embedding/embeddings": (num_words, features)}
+    shapes: dict[str, Shape] = {EMBEDDINGS: (num_words, features)}
+    features += config.channels
     for name, layer in zip(model.layer_names, model.recurrent, strict=True):
         width = kernel.GATES[layer.cell] * layer.units
         biases = (2, width) if layer.cell == "gru" and layer.reset_after is not False else (width,)
@@ -182,7 +194,7 @@ def weight_shapes(config: Config, num_words: int) -> dict[str, Shape]:
     denses = [(f"dense_{index}", dense.units) for index, dense in enumerate(model.dense)]
     if model.pooling == "attention":
         shapes |= {"attention/kernel": (features, 1), "attention/bias": (1,)}
-    features *= 2 if model.pooling == "mean_max" else 1
+    features = features * (2 if model.pooling == "mean_max" else 1) + config.channels
     for name, units in [*denses, *([("output", output_of(labels)[0])] if model.head else [])]:
         shapes |= {f"{name}/kernel": (features, units), f"{name}/bias": (units,)}
         features = units
@@ -190,7 +202,7 @@ def weight_shapes(config: Config, num_words: int) -> dict[str, Shape]:
 
 
 def _check(config: Config, weights: Weights) -> None:
-    table = weights.get("embedding/embeddings")
+    table = weights.get(EMBEDDINGS)
     require_shapes(weight_shapes(config, 1 if table is None or table.ndim == 0 else len(table)), weights)
 
 

@@ -64,7 +64,7 @@ def judge(
     config, recorded, dataset = _own_reviews(run, data, tell)
     weights = runs.load_weights(run)
     parts = partition(dataset, config.data)
-    predictor = load_predictor(config, weights, backend=backend, device=device)
+    predictor = load_predictor(config, weights, runs.load_ratios(run), backend=backend, device=device)
     tell(f"backend: {predictor}")
 
     reviews = _asked_for(run, split, parts.test, parts.validation)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config, ModelConfig, RecurrentConfig
 from rnnsent.engine.device import leave_cores_to_kernel
-from rnnsent.inference import output_of, require_shapes
+from rnnsent.inference import CHANNEL_SUM_SCALE, output_of, require_shapes
 from rnnsent.vocabulary import PAD
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
@@ -30,6 +30,7 @@ def build_model(
     seed: int | None = None,
     native: Sequence[bool] = (),
     labels: int = 2,
+    channels: int = 0,
 ) -> keras.Model:
     """Build the network: ids, int32 (batch, time) → probability of label 1, float32 (batch, 1).
 
@@ -48,6 +49,8 @@ def build_model(
         native: for each recurrent layer, whether the native kernel runs it; none by default. Weights and their names
             stay those of the stock layers, but only a network without native layers can be saved.
         labels: how many there are to tell apart.
+        channels: how many numbers stand beside each id; the network then has a second input, float32 (batch, time,
+            channels), zero where there is padding.
     """
     if native and all(native):
         leave_cores_to_kernel()
@@ -62,9 +65,9 @@ def build_model(
     if any(native):
         from rnnsent.engine.native_layer import accelerated  # needs TensorFlow
 
-        trunk = accelerated(trunk[0], trunk[1:], native)
-    if config.pooling in ("max", "mean_max", "attention"):
-        return _functional(trunk, config, masked, precision, labels)
+        trunk = accelerated(trunk[0], trunk[1:], native, channels)
+    if channels or config.pooling in ("max", "mean_max", "attention"):
+        return _functional(trunk, config, masked, precision, labels, channels)
     if config.pooling == "mean":
         trunk.append(layers.GlobalAveragePooling1D(dtype=precision, name="mean"))
     return keras.Sequential([_tokens(), *trunk, *_top(config, precision, labels)], name="rnnsent")
@@ -88,6 +91,7 @@ def model_for(
         seed=seed,
         native=native,
         labels=len(config.data.label_names),
+        channels=config.channels,
     )
 
 
@@ -131,25 +135,43 @@ def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: s
     return layers.Bidirectional(layer, name=name) if config.bidirectional else layer
 
 
-def _functional(trunk: list[Any], config: ModelConfig, masked: bool, precision: str, labels: int) -> keras.Model:
-    """Build the poolings for which Keras has no layer that heeds the mask, out of its operations."""
+def _functional(
+    trunk: list[Any], config: ModelConfig, masked: bool, precision: str, labels: int, channels: int
+) -> keras.Model:
+    """Build what is no chain of layers: channels, and the poolings for which Keras has no layer that heeds the mask."""
     tokens = _tokens()
-    states = tokens
-    for layer in trunk:
+    beside = keras.Input((None, channels), dtype="float32", name="channels") if channels else None
+    states, first = tokens, trunk
+    if beside is not None:
+        vectors = trunk[0](tokens)
+        states, first = ops.concatenate([vectors, ops.cast(beside, vectors.dtype)], axis=-1), trunk[2:]
+        # By hand: Keras takes what has no mask of its own, the channels, for words wherever they stand.
+        states = trunk[1](states, mask=ops.not_equal(tokens, PAD)) if masked else trunk[1](states)
+    for layer in first:
         states = layer(states)
+    vector = _pooled(states, tokens, config, masked, precision)
+    if beside is not None:
+        vector = ops.concatenate([vector, ops.cast(ops.sum(beside, axis=1), vector.dtype) / CHANNEL_SUM_SCALE], axis=-1)
+    for layer in _top(config, precision, labels):
+        vector = layer(vector)
+    return keras.Model(tokens if beside is None else [tokens, beside], vector, name="rnnsent")
+
+
+def _pooled(states: Any, tokens: Any, config: ModelConfig, masked: bool, precision: str) -> Any:
     words = ops.expand_dims(ops.not_equal(tokens, PAD), -1) if masked else None  # (batch, time, 1)
+    if config.pooling == "last":
+        return states
+    if config.pooling == "mean":
+        return layers.GlobalAveragePooling1D(dtype=precision, name="mean")(states)
     if config.pooling == "attention":
         scores = layers.Dense(1, dtype=precision, name="attention")(states)
         scores = scores if words is None else ops.where(words, scores, _LOW)
-        vector = ops.sum(states * ops.softmax(scores, axis=1), axis=1)
-    else:
-        vector = ops.max(states if words is None else ops.where(words, states, _LOW), axis=1)
-        if config.pooling == "mean_max":
-            mean = layers.GlobalAveragePooling1D(dtype=precision, name="mean")(states)
-            vector = ops.concatenate([mean, vector], axis=-1)
-    for layer in _top(config, precision, labels):
-        vector = layer(vector)
-    return keras.Model(tokens, vector, name="rnnsent")
+        return ops.sum(states * ops.softmax(scores, axis=1), axis=1)
+    vector = ops.max(states if words is None else ops.where(words, states, _LOW), axis=1)
+    if config.pooling == "mean_max":
+        mean = layers.GlobalAveragePooling1D(dtype=precision, name="mean")(states)
+        vector = ops.concatenate([mean, vector], axis=-1)
+    return vector
 
 
 def _top(config: ModelConfig, precision: str, labels: int) -> list[Any]:

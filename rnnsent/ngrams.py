@@ -1,8 +1,4 @@
-"""N-grams of word ids: a number for each, which reviews hold them, and their naive-Bayes log-count ratios.
-
-Source of the ratios: S. Wang and C. Manning, "Baselines and bigrams: simple, good sentiment and topic classification",
-ACL 2012, section 2.3.
-"""
+"""N-grams of word ids: a number for each, and which reviews hold them, as a matrix."""
 
 from __future__ import annotations
 
@@ -18,11 +14,10 @@ Keys = NDArray[np.int64]
 BITS = 20  # of a word id in a key: three fit into 62 bits, and the order of the n-gram stands above them
 MOST_ORDER = 3
 CHUNK = 4096  # reviews whose n-grams are made together
-SMOOTHING = 1.0  # added to every count
 
 
-def ngram_keys(split: Split, order: int) -> tuple[Keys, NDArray[np.int64]]:
-    """Return a number for each n-gram of a split, (n-grams,), and the review in which it stands, (n-grams,).
+def ending_keys(split: Split, order: int) -> Keys:
+    """Return a number for the n-gram that ends at each id, (sum of lengths,); -1 where a review is not as long yet.
 
     Equal n-grams have equal numbers. The start token counts as a word; ids of 2**20 and more count as one word.
 
@@ -32,11 +27,19 @@ def ngram_keys(split: Split, order: int) -> tuple[Keys, NDArray[np.int64]]:
     """
     ids = np.minimum(split.flat(), (1 << BITS) - 1).astype(np.int64)
     reviews = np.repeat(np.arange(len(split)), split.lengths)
-    keys = np.zeros(max(len(ids) - order + 1, 0), np.int64)
+    keys = np.full(len(ids), -1, np.int64)
+    ends = np.zeros(max(len(ids) - order + 1, 0), np.int64)
     for place in range(order):
-        keys = (keys << BITS) | ids[place : place + len(keys)]
-    inside = reviews[: len(keys)] == reviews[order - 1 :]  # not over the border of two reviews
-    return keys[inside], reviews[: len(keys)][inside]
+        ends = (ends << BITS) | ids[place : place + len(ends)]
+    keys[order - 1 :] = np.where(reviews[: len(ends)] == reviews[order - 1 :], ends, -1)
+    return keys
+
+
+def ngram_keys(split: Split, order: int) -> tuple[Keys, NDArray[np.int64]]:
+    """Return the number of each n-gram, (n-grams,), and the review in which it stands, (n-grams,)."""
+    keys = ending_keys(split, order)
+    reviews = np.repeat(np.arange(len(split)), split.lengths)
+    return keys[keys >= 0], reviews[keys >= 0]
 
 
 def ngram_sets(split: Split, order: int) -> list[tuple[Keys, NDArray[np.int64]]]:
@@ -88,11 +91,3 @@ class Ngrams:
             first += len(known)
         row, column = (np.concatenate(parts) if parts else np.empty(0, np.int64) for parts in (rows, columns))
         return sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(split), self.size))
-
-
-def log_count_ratios(matrix: Any, positive: NDArray[np.bool_], smoothing: float = SMOOTHING) -> NDArray[np.float32]:
-    """Return log((p / |p|) / (q / |q|)) of each column: p counts it in `positive` rows, q in the others."""
-    p = smoothing + np.asarray(matrix[positive].sum(axis=0), np.float64).ravel()
-    q = smoothing + np.asarray(matrix[~positive].sum(axis=0), np.float64).ravel()
-    ratios: NDArray[np.float32] = (np.log(p / p.sum()) - np.log(q / q.sum())).astype(np.float32)
-    return ratios

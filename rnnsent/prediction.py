@@ -20,6 +20,7 @@ from rnnsent.engine import kernel
 from rnnsent.engine.paths import NATIVE, choose, describe
 from rnnsent.errors import ConfigError, Problem
 from rnnsent.inference import Network, Weights, runs_on_kernel
+from rnnsent.ratios import NgramRatios
 
 Floats = NDArray[np.float32]
 
@@ -39,12 +40,14 @@ class Predictor:
         because: for people: why that one, and on what it runs.
         config: of the run.
         compute: batches → probabilities, as the call gives them, in the order of the batches.
+        ratios: of the n-grams, where the network reads those too.
     """
 
     backend: str
     because: str
     config: Config
     compute: Callable[[Batches], Floats]
+    ratios: NgramRatios | None = None
 
     def __str__(self) -> str:
         return f"{self.backend} ({self.because})"
@@ -58,6 +61,8 @@ class Predictor:
         probabilities = np.empty((len(split), labels) if labels > 2 else len(split), np.float32)
         if not len(split):
             return probabilities
+        if self.ratios is not None:
+            split = self.ratios.onto(split)
         batches = replace(
             Batches.from_config(split, self.config, shuffle=False),
             batch_size=PREDICTED_REVIEWS,
@@ -83,12 +88,20 @@ def most_probable(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]
     return found
 
 
-def load_predictor(config: Config, weights: Weights, *, backend: str = "auto", device: str = "auto") -> Predictor:
+def load_predictor(
+    config: Config,
+    weights: Weights,
+    ratios: NgramRatios | None = None,
+    *,
+    backend: str = "auto",
+    device: str = "auto",
+) -> Predictor:
     """Return what predicts with the network of a run.
 
     Args:
         config: of the run.
         weights: arrays by name, as in weights.npz.
+        ratios: of the n-grams, where the config has `model.ngrams`.
         backend: one of BACKENDS. auto is the native kernel where it can run the whole network and no GPU was asked
             for, else Keras.
         device: "auto", "cpu", "gpu" or "gpu:N"; the first three are the same to native and numpy, which use the CPU.
@@ -104,12 +117,12 @@ def load_predictor(config: Config, weights: Weights, *, backend: str = "auto", d
     if backend == "numpy" and device.startswith("gpu"):
         raise ConfigError([Problem("", "backend", f"must be keras on {device}", "numpy")])
     if backend == "keras" or (backend == "auto" and hindrance):
-        return _on_keras(config, weights, device, "" if backend == "keras" else hindrance)
+        return replace(_on_keras(config, weights, device, "" if backend == "keras" else hindrance), ratios=ratios)
     network = Network(config, weights, native=backend != "numpy")
     if backend == "numpy":
-        return Predictor("numpy", "asked for", config, _by_network(network))
+        return Predictor("numpy", "asked for", config, _by_network(network), ratios)
     reason = f"{kernel.level()}, {kernel.default_threads()} threads, without Keras"
-    return Predictor("native", reason, config, _by_network(network))
+    return Predictor("native", reason, config, _by_network(network), ratios)
 
 
 def _no_native(config: Config, device: str) -> str:
@@ -129,7 +142,7 @@ def _no_native(config: Config, device: str) -> str:
 
 def _by_network(network: Network) -> Callable[[Batches], Floats]:
     def compute(batches: Batches) -> Floats:
-        return np.concatenate([network.probabilities(ids) for ids, _ in batches.epoch(0)])
+        return np.concatenate([network.probabilities(*inputs) for inputs, _ in batches.epoch(0)])
 
     return compute
 

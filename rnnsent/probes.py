@@ -17,6 +17,7 @@ from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.errors import ConfigError, RunError, count
 from rnnsent.inference import Weights
+from rnnsent.ratios import NgramRatios
 from rnnsent.runs import RunDirectory
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
 
@@ -41,11 +42,13 @@ TEXTS = (
 )
 
 
-def written(config: Config, vocabulary: Vocabulary, weights: Weights) -> dict[str, Any]:
+def written(
+    config: Config, vocabulary: Vocabulary, weights: Weights, ratios: NgramRatios | None = None
+) -> dict[str, Any]:
     """Return what is kept in a run: each text, its ids and the probability of each label."""
     if not vocabulary.words:
         return {"format": FORMAT, "probes": []}
-    classifier = Classifier(config, vocabulary, weights)
+    classifier = Classifier(config, vocabulary, weights, ratios)
     texts = (*TEXTS, *_of_words(vocabulary))
     ids = [classifier.encode(text).ids for text in texts]
     found = classifier.probabilities(ids)
@@ -104,10 +107,10 @@ def verify(
         note("encoder", True, "no probes: the run knows no words")
         return checks
     config, vocabulary = load_config(str(run.file(runs.CONFIG))), Vocabulary.load(run.file(runs.VOCABULARY))
-    weights = runs.load_weights(run)
-    _verify_encoder(Classifier(config, vocabulary, weights, backend="numpy"), kept, note)
+    parts = config, vocabulary, runs.load_weights(run), runs.load_ratios(run)
+    _verify_encoder(Classifier(*parts, backend="numpy"), kept, note)
     for backend in backends:
-        _verify_backend(config, vocabulary, weights, backend, kept, note)
+        _verify_backend(parts, backend, kept, note)
     return checks
 
 
@@ -128,15 +131,13 @@ def _verify_encoder(classifier: Classifier, kept: list[Mapping[str, Any]], note:
 
 
 def _verify_backend(
-    config: Config,
-    vocabulary: Vocabulary,
-    weights: Weights,
+    parts: tuple[Config, Vocabulary, Weights, NgramRatios | None],
     backend: str,
     kept: list[Mapping[str, Any]],
     note: Callable[..., None],
 ) -> None:
     try:
-        classifier = Classifier(config, vocabulary, weights, backend=backend, device="cpu")
+        classifier = Classifier(*parts, backend=backend, device="cpu")
     except ConfigError as error:
         note(backend, True, f"cannot run here: {error.problems[0].rule}")
         return

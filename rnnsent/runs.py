@@ -21,13 +21,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, sha256, write_atomic
 from rnnsent.lock import LOCK, Lock, is_locked
+
+if TYPE_CHECKING:
+    from rnnsent.ratios import NgramRatios
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,7 @@ CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
 PROBES = "probes.json"
+NGRAMS = "ngrams.npz"
 ENVIRONMENT = "environment.json"
 CURVES = "plots/curves.png"
 MANIFEST = "manifest.json"
@@ -56,6 +60,7 @@ _OWN_NAMES = {
     HISTORY,
     METRICS,
     PROBES,
+    NGRAMS,
     ENVIRONMENT,
     "plots",
     MANIFEST,
@@ -288,6 +293,22 @@ def load_weights(run: RunDirectory) -> dict[str, Any]:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(f"{run.file(WEIGHTS)}: cannot be read: {error}") from None
+
+
+def load_ratios(run: RunDirectory) -> NgramRatios | None:
+    """Return the ratios of ngrams.npz; None where the run has none.
+
+    Raises:
+        RunError: if the file is not what was written.
+    """
+    from rnnsent.ratios import NgramRatios
+
+    if not run.file(NGRAMS).is_file():
+        return None
+    try:
+        return NgramRatios.from_npz(run.file(NGRAMS).read_bytes())
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(f"{run.file(NGRAMS)}: cannot be read: {error}") from None
 
 
 def mark_latest(run: RunDirectory) -> None:

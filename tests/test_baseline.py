@@ -17,7 +17,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from rnnsent import ngrams
 from rnnsent.baseline import fit
 from rnnsent.data.split import Split
-from rnnsent.ngrams import Ngrams, log_count_ratios, ngram_keys, ngram_sets
+from rnnsent.ngrams import Ngrams, ngram_keys, ngram_sets
+from rnnsent.ratios import log_count_ratios
 from tests.conftest import rnnsent
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 6), max_size=9), min_size=1, max_size=8)

@@ -46,7 +46,7 @@ def test_no_batch_has_more_than_its_budget_and_every_review_comes_once(
         assert len(order) == len(batches)
         assert np.array_equal(np.sort(np.concatenate(order)), np.arange(3000))
         for index in order:
-            ids, labels = batches.batch(index)
+            (ids, *_), labels = batches.batch(index)
             assert len(labels) <= MOST
             assert ids.size <= batches.batch_tokens or len(ids) == 1
 

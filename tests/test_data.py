@@ -250,7 +250,7 @@ def test_batches_hold_every_review_once_in_an_order_of_seed_and_epoch(tiny_imdb:
     np.testing.assert_array_equal(orders[1], np.concatenate(Batches(split, 16, seed=3).order(1)))
     assert not np.array_equal(orders[0], np.concatenate(Batches(split, 16, seed=4).order(0)))
     for index in batches.order(0):
-        ids, labels = batches.batch(index)
+        (ids, *_), labels = batches.batch(index)
         np.testing.assert_array_equal(labels[:, 0], split.labels[index])
         assert ids.shape == (len(index), split.lengths[index].max())
         assert [row[row > 0].tolist() for row in ids] == [split.sequence(at).tolist() for at in index]
@@ -261,10 +261,10 @@ def test_bucketing_saves_padding_and_multiples_round_up(tiny_imdb: Path) -> None
 
     def cells(**arguments: Any) -> int:
         batches = Batches(split, 8, seed=0, **arguments)
-        return sum(ids.size for ids, _ in batches.epoch(0))
+        return sum(ids.size for (ids, *_), _ in batches.epoch(0))
 
     assert cells() < 0.75 * cells(bucketing=False)
-    assert {ids.shape[1] % 7 for ids, _ in Batches(split, 8, multiple=7).epoch(0)} == {0}
+    assert {ids.shape[1] % 7 for (ids, *_), _ in Batches(split, 8, multiple=7).epoch(0)} == {0}
 
 
 def test_statistics_count_what_is_there(tiny_imdb: Path) -> None:

@@ -184,7 +184,7 @@ def test_a_loss_that_is_no_number_stops_training(parts: Partition) -> None:
 def test_notebook_padding_trains_on_full_rows(parts: Partition) -> None:
     chosen = config("data.padding=notebook")
     batches = Batches.from_config(parts.train, chosen, shuffle=True)
-    assert {ids.shape[1] for ids, _ in batches.epoch(0)} == {30}
+    assert {ids.shape[1] for (ids, *_), _ in batches.epoch(0)} == {30}
     model, _ = train(parts, chosen)
     assert not model.get_layer("embedding").mask_zero
 

@@ -77,7 +77,7 @@ def _kernel(cell: str, weights: dict[str, Any], made: Sequence[Batch]) -> tuple[
     layer = Weights(cell, one, two, bias, weights["embedding/embeddings"])
     times: tuple[list[float], list[float]] = ([], [])
     workspace = None
-    for ids, _ in made:
+    for (ids, *_), _ in made:
         lengths = np.count_nonzero(ids, axis=1).astype(np.int32)
         started = time.perf_counter()
         running = Pass(layer, Inputs(ids, lengths), workspace=workspace)

@@ -25,6 +25,7 @@ class Split:
         lengths: int64 (reviews,), how many tokens each has, start token included.
         labels: int64 (reviews,), index into the data set's label names.
         limit: ids from here on read as the unknown id; None keeps all.
+        channels: float32 (total, width), what stands beside each token, such as its n-grams' ratios; None: nothing.
     """
 
     tokens: Ids
@@ -32,6 +33,7 @@ class Split:
     lengths: Offsets
     labels: Offsets
     limit: int | None = None
+    channels: NDArray[np.float32] | None = None
 
     @classmethod
     def from_offsets(cls, tokens: Ids, offsets: Offsets, labels: Offsets) -> Split:
@@ -87,6 +89,22 @@ class Split:
             words = slice(length - size, length) if side == "pre" else slice(0, size)
             row[words] = tokens[start : start + size]
         return self._limited(batch)
+
+    def positions(self) -> Offsets:
+        """Return where in `tokens` the ids of all reviews are, one after the other, int64 (sum of lengths,)."""
+        before = np.cumsum(self.lengths) - self.lengths
+        return np.repeat(self.starts - before, self.lengths) + np.arange(int(self.lengths.sum()))
+
+    def padded_channels(
+        self, index: NDArray[np.int64], length: int, side: Literal["pre", "post"]
+    ) -> NDArray[np.float32]:
+        """Return the channels of the reviews at `index`, zero where there is padding: (len(index), length, width)."""
+        assert self.channels is not None
+        batch = np.zeros((len(index), length, self.channels.shape[1]), np.float32)
+        for row, start, size in zip(batch, self.starts[index].tolist(), self.lengths[index].tolist(), strict=True):
+            words = slice(length - size, length) if side == "pre" else slice(0, size)
+            row[words] = self.channels[start : start + size]
+        return batch
 
     def _limited(self, ids: Ids) -> Ids:
         return ids if self.limit is None else np.where(ids < self.limit, ids, np.int32(UNKNOWN))

@@ -40,10 +40,22 @@ class _Numbered:
 def _tensorflow_dataset(numbered: _Numbered) -> Any:
     import tensorflow as tf
 
+    length, channels = numbered.batches.fixed_length, numbered.batches.split.channels
+    # Dimensions are left open, so that no batch of another length makes TensorFlow trace the model again.
+    shapes: list[tuple[int | None, ...]] = [(None, length)]
+    types = [tf.int32]
+    if channels is not None:
+        shapes.append((None, length, channels.shape[1]))
+        types.append(tf.float32)
+
+    def flat(index: Any) -> Any:
+        inputs, labels = numbered[int(index)]
+        return (*inputs, labels)
+
     def make(number: Any) -> Any:
-        # Both dimensions are left open, so that no batch of another length makes TensorFlow trace the model again.
-        ids, labels = tf.numpy_function(lambda index: numbered[int(index)], [number], (tf.int32, tf.float32))
-        return tf.ensure_shape(ids, (None, numbered.batches.fixed_length)), tf.ensure_shape(labels, (None, 1))
+        *inputs, labels = tf.numpy_function(flat, [number], (*types, tf.float32))
+        made = tuple(tf.ensure_shape(each, shape) for each, shape in zip(inputs, shapes, strict=True))
+        return made if len(made) > 1 else made[0], tf.ensure_shape(labels, (None, 1))
 
     # One at a time and in order: a batch is made in a fraction of the time in which the model works on it.
     return tf.data.Dataset.range(len(numbered)).map(make, num_parallel_calls=1, deterministic=True).prefetch(2)
@@ -61,5 +73,6 @@ class _PyBatches(keras.utils.PyDataset):  # type: ignore[misc]
         """How many batches there are in an epoch."""
         return len(self._numbered)
 
-    def __getitem__(self, index: int) -> Batch:
-        return self._numbered[index]
+    def __getitem__(self, index: int) -> Any:
+        inputs, labels = self._numbered[index]
+        return inputs if len(inputs) > 1 else inputs[0], labels

@@ -19,7 +19,7 @@ from rnnsent.engine.left_padding import LeftPaddedPass, run_pass
 CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
 
 
-def accelerated(embedding: Any, recurrent: Sequence[Any], native: Sequence[bool]) -> list[Any]:
+def accelerated(embedding: Any, recurrent: Sequence[Any], native: Sequence[bool], channels: int = 0) -> list[Any]:
     """Return the layers to call one after the other instead of `embedding` and the `recurrent` ones.
 
     The stock layers keep the weights, under the names that they would have without this.
@@ -28,16 +28,18 @@ def accelerated(embedding: Any, recurrent: Sequence[Any], native: Sequence[bool]
         embedding: a stock Embedding.
         recurrent: stock recurrent layers, Bidirectional or not.
         native: for each of `recurrent`, whether the kernel takes it over.
+        channels: how many numbers are put beside each vector of the embedding, which then stays a layer by itself.
     """
     chain: list[Any] = []
-    shape: tuple[int | None, ...] = (None, None, embedding.output_dim)
+    shape: tuple[int | None, ...] = (None, None, embedding.output_dim + channels)
     embedding.build((None, None))
-    if not native[0]:
+    apart = bool(channels) or not native[0]
+    if apart:
         chain.append(embedding)
     for index, (layer, taken) in enumerate(zip(recurrent, native, strict=True)):
         if taken:
             layer.build(shape)
-            layer = NativeRecurrent(layer, None if index else embedding)
+            layer = NativeRecurrent(layer, None if index or apart else embedding)
             shape = (None, None, layer.features)
         else:
             shape = layer.compute_output_shape(shape)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.errors import DataError
 from rnnsent.vocabulary import FIRST_WORD, PAD, UNKNOWN
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def integrated_gradients(
         label: which one is explained; for a single sigmoid output 1 is what it stands for.
         words: which of the ids are words; the others stay as they are.
     """
+    if config.channels:
+        raise DataError("integrated gradients are not there for networks that read n-grams; occlusion is")
     table = weights[TABLE]
     target = table[ids].astype(np.float64)
     baseline = target.copy()

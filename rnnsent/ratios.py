@@ -1,0 +1,165 @@
+"""Naive-Bayes log-count ratios of n-grams: for the baseline, and as inputs of a network.
+
+Source: S. Wang and C. Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012,
+section 2.3.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.config import NgramsConfig
+from rnnsent.data.split import Split
+from rnnsent.ngrams import Keys, ending_keys, ngram_sets
+
+Floats = NDArray[np.float32]
+Counts = NDArray[np.float64]
+
+SMOOTHING = 1.0  # added to every count
+CHUNK = 4096  # reviews whose channels are made together
+
+
+def log_count_ratios(matrix: Any, positive: NDArray[np.bool_], smoothing: float = SMOOTHING) -> NDArray[np.float32]:
+    """Return log((p / |p|) / (q / |q|)) of each column: p counts it in `positive` rows, q in the others."""
+    p = smoothing + np.asarray(matrix[positive].sum(axis=0), np.float64).ravel()
+    q = smoothing + np.asarray(matrix[~positive].sum(axis=0), np.float64).ravel()
+    ratios: NDArray[np.float32] = (np.log(p / p.sum()) - np.log(q / q.sum())).astype(np.float32)
+    return ratios
+
+
+@dataclass(frozen=True)
+class NgramRatios:
+    """What training reviews say of n-grams: a number for each order of n-grams, and of three labels or more for each.
+
+    Attributes:
+        keys: for each order from 1 the n-grams, ascending; see `ngrams.ending_keys`.
+        ratios: for each order, float32 (n-grams, sides); one side for two labels, else one a label against the others.
+        unseen: float32 (orders, sides), of an n-gram that is not among them.
+    """
+
+    keys: tuple[Keys, ...]
+    ratios: tuple[Floats, ...]
+    unseen: Floats
+
+    def onto(self, split: Split) -> Split:
+        """Return `split` with the ratios of the n-grams that end at each id as its channels."""
+        sides = self.unseen.shape[1]
+        channels = np.zeros((len(split.tokens), len(self.keys) * sides), np.float32)
+        self.write(split, channels)
+        return replace(split, channels=channels)
+
+    def write(self, split: Split, channels: Floats) -> None:
+        """Write the ratios of the reviews of `split` into `channels`, which stand beside its tokens."""
+        sides = self.unseen.shape[1]
+        for start in range(0, len(split), CHUNK):
+            part = split.take(slice(start, start + CHUNK))
+            at = part.positions()
+            for order, (known, ratios) in enumerate(zip(self.keys, self.ratios, strict=True), start=1):
+                columns = slice((order - 1) * sides, order * sides)
+                channels[at, columns] = _looked_up(ending_keys(part, order), known, ratios, self.unseen[order - 1])
+
+    def to_npz(self) -> bytes:
+        """Return all arrays as the bytes of an .npz file, without pickles."""
+        arrays: dict[str, NDArray[Any]] = {"unseen": self.unseen}
+        for order, (keys, ratios) in enumerate(zip(self.keys, self.ratios, strict=True), start=1):
+            arrays |= {f"keys_{order}": keys, f"ratios_{order}": ratios}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def from_npz(cls, content: bytes) -> NgramRatios:
+        """Read what `to_npz` wrote.
+
+        Raises:
+            ValueError, KeyError: if it is something else.
+        """
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            unseen = arrays["unseen"]
+            orders = range(1, len(unseen) + 1)
+            keys, ratios = (tuple(arrays[f"{name}_{order}"] for order in orders) for name in ("keys", "ratios"))
+        if any(len(a) != len(b) or b.shape[1:] != unseen.shape[1:] for a, b in zip(keys, ratios, strict=True)):
+            raise ValueError("keys and ratios do not fit each other")
+        return cls(keys, ratios, unseen)
+
+
+def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> tuple[NgramRatios, Split]:
+    """Return the ratios that all of `train` gives, and `train` with those of its own reviews counted on the others.
+
+    So a network never sees what a review's own label did to its ratios.
+
+    Args:
+        train: reviews as the network reads them.
+        labels: how many there are.
+        config: orders, folds, least reviews.
+        seed: of the folds.
+    """
+    folds = np.random.default_rng(seed).permutation(len(train)) % config.folds
+    sides = 1 if labels == 2 else labels
+    channels = np.zeros((len(train.tokens), config.orders * sides), np.float32)
+    tables = [_Table.of(train, order, labels, folds, config) for order in range(1, config.orders + 1)]
+    for fold in range(config.folds):
+        _ratios(tables, fold, config.least_reviews).write(train.take(np.flatnonzero(folds == fold)), channels)
+    return _ratios(tables, None, config.least_reviews), replace(train, channels=channels)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """How many reviews of each fold and label hold each n-gram of one order."""
+
+    keys: Keys
+    counts: NDArray[np.int32]  # (folds, labels, n-grams)
+
+    @classmethod
+    def of(cls, train: Split, order: int, labels: int, folds: NDArray[np.int64], config: NgramsConfig) -> _Table:
+        sets = ngram_sets(train, order)
+        held, reviews = (np.concatenate(parts) for parts in zip(*sets, strict=True))
+        keys, numbers = np.unique(held, return_counts=True)
+        keys = keys[numbers >= config.least_reviews]
+        counts = np.zeros((config.folds, labels, len(keys)), np.int32)
+        at = np.minimum(np.searchsorted(keys, held), max(len(keys) - 1, 0))
+        there = keys[at] == held if len(keys) else np.zeros(len(held), np.bool_)
+        cell = folds[reviews] * labels + train.labels[reviews]
+        for index in range(config.folds * labels):
+            counts[index // labels, index % labels] = np.bincount(at[there & (cell == index)], minlength=len(keys))
+        return cls(keys, counts)
+
+
+def _ratios(tables: list[_Table], without: int | None, least: int) -> NgramRatios:
+    """Return the ratios of all folds but one."""
+    found, unseen = [], []
+    for table in tables:
+        counts = table.counts.sum(axis=0) - (0 if without is None else table.counts[without])  # (labels, n-grams)
+        values, nothing = _by_side(counts)
+        values[counts.sum(axis=0) < least] = nothing
+        found.append(values)
+        unseen.append(nothing)
+    return NgramRatios(tuple(table.keys for table in tables), tuple(found), np.stack(unseen))
+
+
+def _by_side(counts: NDArray[np.int32]) -> tuple[Floats, Floats]:
+    """Return the ratio of each n-gram, (n-grams, sides), and of one that no review holds, (sides,)."""
+    labels = len(counts)
+    values, unseen = [], []
+    for label in [1] if labels == 2 else range(labels):
+        p = SMOOTHING + counts[label].astype(np.float64)
+        q = SMOOTHING + np.delete(counts, label, axis=0).sum(axis=0).astype(np.float64)
+        balance = np.log(q.sum()) - np.log(p.sum()) if len(p) else 0.0
+        values.append(np.log(p) - np.log(q) + balance)
+        unseen.append(balance)
+    return np.stack(values, axis=1).astype(np.float32), np.array(unseen, np.float32)
+
+
+def _looked_up(keys: Keys, known: Keys, ratios: Floats, unseen: Floats) -> Floats:
+    found = np.broadcast_to(unseen, (len(keys), len(unseen))).copy()
+    if len(known):
+        at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        there = known[at] == keys
+        found[there] = ratios[at[there]]
+    found[keys < 0] = 0
+    return found

@@ -1,0 +1,172 @@
+"""N-gram ratios as inputs of a network: counted on other reviews, the same everywhere, and worth something."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnsent.config import NgramsConfig
+from rnnsent.configfile import load_config
+from rnnsent.data.split import Split
+from rnnsent.errors import RunError
+from rnnsent.models import model_for, weights_of
+from rnnsent.prediction import load_predictor
+from rnnsent.ratios import NgramRatios, out_of_fold
+from rnnsent.runs import load_ratios, open_run
+from tests.conftest import rnnsent
+
+CONFIG = """\
+data: {source: sample, num_words: 300, maxlen: 40}
+model:
+  embedding_dim: 8
+  ngrams: {orders: 3, folds: 5}
+  recurrent: [{cell: gru, units: 8}]
+training: {epochs: 1, batch_size: 64, learning_rate: 2e-2}
+"""
+
+
+def labeled(count: int, seed: int, labels: int = 2, *, shuffled: bool = False) -> Split:
+    rng = np.random.default_rng(seed)
+    found = rng.integers(0, labels, count)
+    sequences = [[1, *rng.integers(20, 50, rng.integers(2, 12)).tolist(), 4 + int(label)] for label in found]
+    return Split.from_sequences(sequences, rng.permutation(found) if shuffled else found)
+
+
+def by_hand(
+    train: Split, keys: list[tuple[int, ...]], least: int, sides: list[int]
+) -> dict[tuple[int, ...], list[float]]:
+    """Return the ratios of n-grams of one order, by plain counting."""
+    order = len(keys[0])
+    held = [
+        {tuple(ids[at : at + order]) for at in range(len(ids) - order + 1)}
+        for ids in (train.sequence(index).tolist() for index in range(len(train)))
+    ]
+    grams = {gram for each in held for gram in each}
+    grams = {gram for gram in grams if sum(gram in each for each in held) >= least}
+    found: dict[tuple[int, ...], list[float]] = {key: [] for key in keys}
+    for side in sides:
+        p = {g: 1 + sum(g in each for each, y in zip(held, train.labels, strict=True) if y == side) for g in grams}
+        q = {g: 1 + sum(g in each for each, y in zip(held, train.labels, strict=True) if y != side) for g in grams}
+        for key in found:
+            here, there = p.get(key, 1), q.get(key, 1)
+            found[key].append(float(np.log(here / sum(p.values())) - np.log(there / sum(q.values()))))
+    return found
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_ratios_are_those_of_plain_counting(labels: int, order: int) -> None:
+    train, other = labeled(60, 0, labels), labeled(10, 1, labels)
+    ratios, _ = out_of_fold(train, labels, NgramsConfig(orders=3, folds=4, least_reviews=2), 0)
+    sides = 1 if labels == 2 else labels
+    found = ratios.onto(other)
+    assert found.channels is not None and found.channels.shape == (len(other.tokens), 3 * sides)
+    for index in range(len(other)):
+        ids, start = other.sequence(index).tolist(), int(other.starts[index])
+        rows = found.channels[start : start + len(ids), (order - 1) * sides : order * sides]
+        assert (rows[: order - 1] == 0).all()
+        grams = [tuple(ids[at : at + order]) for at in range(len(ids) - order + 1)]
+        expected = by_hand(train, grams, 2, [1] if labels == 2 else list(range(labels)))
+        np.testing.assert_allclose(rows[order - 1 :], [expected[gram] for gram in grams], rtol=1e-5, atol=1e-6)
+
+
+def test_a_training_review_never_counts_for_its_own_ratios() -> None:
+    train = labeled(40, 3)
+    config = NgramsConfig(orders=2, folds=4, least_reviews=1)
+    _, channels = out_of_fold(train, 2, config, 0)
+    flipped = train.labels.copy()
+    flipped[7] = 1 - flipped[7]
+    _, other = out_of_fold(Split(train.tokens, train.starts, train.lengths, flipped), 2, config, 0)
+    assert channels.channels is not None and other.channels is not None
+    own = slice(int(train.starts[7]), int(train.starts[7] + train.lengths[7]))
+    np.testing.assert_array_equal(channels.channels[own], other.channels[own])
+    assert (channels.channels != other.channels).any()  # of the reviews in the other folds
+
+
+def test_shuffled_labels_leave_nothing_to_be_learned() -> None:
+    """What leaks would show: with its own label counted, the sum of a review's ratios tells that label."""
+    train = labeled(600, 4, shuffled=True)
+    ratios, channels = out_of_fold(train, 2, NgramsConfig(folds=10, least_reviews=1), 0)
+
+    def accuracy(split: Split) -> float:
+        assert split.channels is not None
+        ends = np.add.reduceat(split.channels.sum(axis=1), split.starts)
+        return float(((ends > np.median(ends)) == train.labels).mean())
+
+    assert accuracy(ratios.onto(train)) > 0.9
+    assert abs(accuracy(channels) - 0.5) < 0.06
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=6), st.integers(0, 20))
+def test_channels_are_padded_as_their_words_are(sequences: list[list[int]], more: int) -> None:
+    split = Split.from_sequences(sequences, [0] * len(sequences))
+    ratios, _ = out_of_fold(labeled(30, 0), 2, NgramsConfig(folds=2), 0)
+    split = ratios.onto(split)
+    length = int(split.lengths.max()) + more
+    index = np.arange(len(split))
+    for side in ("pre", "post"):
+        ids = split.padded(index, length, side)
+        channels = split.padded_channels(index, length, side)
+        assert channels.shape == (len(split), length, 3)
+        assert (channels[ids == 0] == 0).all()
+        assert split.channels is not None
+        np.testing.assert_array_equal(channels[ids != 0], split.channels)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "mean_max", "attention"])
+@pytest.mark.parametrize("labels", [2, 3])
+def test_all_backends_give_the_same_answers(pooling: str, labels: int) -> None:
+    names = json.dumps(["a", "b", "c"][:labels])
+    given_settings = [f"model.pooling={pooling}", "data.source=texts", "data.path=x.csv", f"data.labels={names}"]
+    Path("c.yaml").write_text(CONFIG)
+    config = load_config("c.yaml", [("test", setting) for setting in given_settings])
+    ratios, _ = out_of_fold(labeled(60, 0, labels), labels, config.model.ngrams or NgramsConfig(), 0)
+    weights = weights_of(model_for(config, num_words=60, seed=1))
+    reviews = labeled(30, 2, labels)
+    native, numpy, keras = (
+        load_predictor(config, weights, ratios, backend=backend)(reviews) for backend in ("native", "numpy", "keras")
+    )
+    np.testing.assert_allclose(native, numpy, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(keras, numpy, rtol=0, atol=1e-5)
+
+
+def test_a_run_keeps_its_ratios_and_uses_them_everywhere() -> None:
+    Path("c.yaml").write_text(CONFIG)
+    trained = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--json")
+    assert trained.exit_code == 0, trained.stderr
+    metrics = json.loads(trained.stdout)
+    again = json.loads(rnnsent("eval", "run", "--split", "validation", "--backend", "keras", "--json").stdout)
+    assert again["metrics"]["log_loss"]["value"] == pytest.approx(metrics["validation"]["log_loss"]["value"], abs=1e-5)
+    assert rnnsent("verify", "run").exit_code == 0
+    assert rnnsent("predict", "run", "a good film").exit_code == 0
+    traced = rnnsent("trace", "run", "a good film", "--json")
+    assert traced.exit_code == 0, traced.stderr
+    refused = rnnsent("trace", "run", "a good film", "--method", "both")
+    assert refused.exit_code == 1 and "occlusion is" in refused.stderr
+    _plain_keras_loads("run/model.keras")
+
+
+def _plain_keras_loads(path: str) -> None:
+    import keras
+
+    model: Any = keras.models.load_model(path)
+    assert [each.shape for each in model.inputs] == [(None, None), (None, None, 3)]
+
+
+def test_damaged_ratios_are_refused() -> None:
+    ratios, _ = out_of_fold(labeled(30, 0), 2, NgramsConfig(folds=2), 0)
+    again = NgramRatios.from_npz(ratios.to_npz())
+    for one, two in zip((*ratios.keys, *ratios.ratios), (*again.keys, *again.ratios), strict=True):
+        np.testing.assert_array_equal(one, two)
+    Path("run").mkdir()
+    Path("run/manifest.json").write_text('{"files": {}}')
+    Path("run/ngrams.npz").write_bytes(b"PK" + bytes(50))
+    with pytest.raises(RunError, match=r"ngrams\.npz: cannot be read"):
+        load_ratios(open_run(Path("run")))
