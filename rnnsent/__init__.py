@@ -1,6 +1,6 @@
 """Train, judge and ship recurrent sentiment classifiers from one YAML file.
 
-trained = rnnsent.train("lstm", {"data.source": "texts", "data.path": "reviews.csv"})
+trained = rnnsent.train("lstm", data="reviews.csv")
 classifier = rnnsent.load(trained.run)
 classifier.predict(["a fine film"])[0].label
 classifier.trace("slow at first, but then wonderful")

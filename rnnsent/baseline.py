@@ -71,7 +71,7 @@ def fit(train: Split, validation: Split, labels: int = 2, tell: Callable[[str], 
     best: tuple[float, float, list[Any]] | None = None
     for strength in STRENGTHS:
         models = [
-            LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=200, random_state=0).fit(
+            LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=2000, random_state=0).fit(
                 each, train.labels == label
             )
             for each, label in zip(weighted, told_apart, strict=True)

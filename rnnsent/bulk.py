@@ -18,7 +18,7 @@ from rnnsent.classifier import CHUNK, Answer, Classifier
 from rnnsent.data.columns import Column, Columns, choose_columns
 from rnnsent.data.labels import cell_text
 from rnnsent.data.tables import Table, format_of, open_table
-from rnnsent.errors import RunError
+from rnnsent.errors import DataError, RunError
 from rnnsent.files import sync_directory, write_atomic
 
 WARN_UNKNOWN = 0.5  # share of unknown words from which an answer says little
@@ -49,21 +49,34 @@ def open_texts(source: str, classifier: Classifier, how: Reading) -> tuple[Table
     data = classifier.config.data
     column = how.text_column or data.text_column
     plain = "lines" if source != "-" and format_of(Path(source)) is None else None  # whatever it is called
-    table = open_table(source, how.format or plain, how.encoding, how.delimiter, header=not isinstance(column, int))
+    table = open_table(
+        source,
+        how.format or plain,
+        how.encoding or data.encoding,
+        how.delimiter or data.delimiter,
+        header=not isinstance(column, int),
+        quotes=data.quotes,
+    )
     asked = Columns(column or "") if table.format != "lines" else None
     return table, choose_columns(table, asked, labeled=False).text
 
 
 def texts_of(table: Table, column: Column, skip: int = 0) -> Iterator[str]:
     """Yield the text of each row but the first `skip`; an empty cell or line is an empty text."""
-    for _, cells in islice(table.rows([column], strict=False), skip, None):
-        yield cell_text(cells[0]) or ""
+    for line, cells in islice(table.rows([column], strict=False), skip, None):
+        if table.format == "lines":
+            yield cells[0]
+            continue
+        try:
+            yield cell_text(cells[0]) or ""
+        except DataError as error:
+            raise DataError(f"{table.path}:{line}: {error}") from None
 
 
 def as_line(answer: Answer) -> str:
     """Return an answer as a line for people: label, probability, and in brackets what makes it doubtful."""
     doubts = ["no words"] if answer.blank else []
-    if answer.unknown_share >= WARN_UNKNOWN:
+    if answer.unknown_share >= WARN_UNKNOWN and not answer.blank:
         doubts.append(f"{answer.unknown_share:.0%} unknown words")
     if answer.truncated:
         doubts.append("truncated")
@@ -101,6 +114,7 @@ def write_answers(
     *,
     run: str,
     json_rows: bool = False,
+    replace: bool = False,
     tell: Callable[[int, bool], None] = lambda rows, resumed: None,
 ) -> int:
     """Write an answer for each row of `table` to `output`, which appears when it is complete; return how many.
@@ -110,35 +124,54 @@ def write_answers(
     Args:
         classifier: of the run.
         table, column: from `open_texts`.
-        output: .csv, .tsv and .jsonl are written as such, anything else as lines for people.
+        output: .csv, .tsv and .jsonl are written as such, .txt as lines for people.
         run: a name of the run and its contents; another run starts anew.
         json_rows: JSON whatever the name of `output`.
-        tell: told of the rows so far, and whether that is where a stopped call went on.
+        replace: whether a file that is there may be replaced.
+        tell: told of the rows so far; first of those that a stopped call left, with True: of 0 where they are of
+            another run or input.
 
     Raises:
         DataError: if a row cannot be read.
         RunError: if `output` cannot be written.
     """
+    _require_free(output, table, replace)
     header, row = _format(classifier, output, json_rows)
-    identity = _identity(run, table, column, header, output)
+    form = f"{header} {json_rows} {classifier.predictor.backend}"
+    identity = _identity(run, table, column, form, output)
     try:
         with _Part(output, identity, header) as part:
             done = part.rows
-            if done:
+            if part.found:
                 tell(done, True)
             answers = classifier.stream(texts_of(table, column, done))
             while chunk := list(islice(answers, CHUNK)):
                 part.append("".join(f"{row(answer)}\n" for answer in chunk), len(chunk))
                 tell(part.rows, False)
+            if str(table.path) != "-" and _identity(run, table, column, form, output) != identity:
+                raise DataError(f"{table.path}: changed while it was read; wait until it is complete, and start again")
             part.complete()
             return part.rows
     except OSError as error:
-        raise RunError(f"{output}: cannot be written: {error.strerror}; what is done is in {output}{PART}") from None
+        kept = output.with_name(output.name + PART)
+        left = f"; what is done is in {kept}" if kept.exists() else ""
+        raise RunError(f"{output}: cannot be written: {error.strerror}{left}") from None
+
+
+def _require_free(output: Path, table: Table, replace: bool) -> None:
+    if output.exists() and table.path.exists() and output.samefile(table.path):
+        raise RunError(f"{output}: is the input itself")
+    if output.exists() and not output.is_file():
+        raise RunError(f"{output}: is not a file; without --output answers go to stdout")
+    if output.exists() and not replace:
+        raise RunError(f"{output}: is there already; --force replaces it")
+    if output.suffix.lower() not in (".csv", ".tsv", ".jsonl", ".ndjson", ".txt"):
+        raise RunError(f"{output}: what is to be written? Its name must end in .csv, .tsv, .jsonl or .txt")
 
 
 def _format(classifier: Classifier, output: Path, json_rows: bool) -> tuple[str, Callable[[Answer], str]]:
     suffix = output.suffix.lower()
-    if json_rows or suffix in (".jsonl", ".ndjson", ".json"):
+    if json_rows or suffix in (".jsonl", ".ndjson"):
         return "", as_json
     if suffix in (".csv", ".tsv"):
         delimiter = "," if suffix == ".csv" else "\t"
@@ -146,7 +179,7 @@ def _format(classifier: Classifier, output: Path, json_rows: bool) -> tuple[str,
     return "", as_line
 
 
-def _identity(run: str, table: Table, column: Column, header: str, output: Path) -> str:
+def _identity(run: str, table: Table, column: Column, form: str, output: Path) -> str:
     """Return what must be the same for a stopped call to go on."""
     if str(table.path) == "-":
         return os.urandom(16).hex()  # nobody knows whether it will be the same again
@@ -160,7 +193,7 @@ def _identity(run: str, table: Table, column: Column, header: str, output: Path)
         table.encoding,
         table.delimiter,
         column,
-        header,
+        form,
     ]
     return hashlib.sha256(json.dumps([*what, output.suffix]).encode()).hexdigest()
 
@@ -173,6 +206,7 @@ class _Part:
         self._part = output.with_name(output.name + PART)
         self._state = output.with_name(output.name + STATE)
         self.rows = 0
+        self.found = self._part.exists()
         self._stream: IO[bytes] | None = None
 
     def __enter__(self) -> _Part:

@@ -36,7 +36,7 @@ class Answer:
         label: the most probable one.
         probability: of that label.
         probabilities: of every label.
-        unknown_share: of the text's words, how many the network has no vector for; 0 for a text without words.
+        unknown_share: of the text's words, how many the network has no vector for; 1 for a text without words.
         truncated: whether words were cut off by `data.maxlen`.
         blank: whether the text has no words at all: the answer then says nothing.
     """
@@ -150,6 +150,9 @@ class Classifier:
         return max(ids - 1, 0) if self.config.data.truncating == "pre" else ids
 
     def _answers(self, texts: list[str]) -> Iterator[Answer]:
+        odd = next((text for text in texts if not isinstance(text, str)), "")
+        if not isinstance(odd, str):
+            raise TypeError(f"predict takes texts, and one of them is {odd!r}; an empty text is ''")
         words = [self.vocabulary.words_of(text) for text in texts]
         encoded = [self.vocabulary.encode_words(each) for each in words]
         whole = Split.from_sequences(encoded, np.zeros(len(texts), np.int64))
@@ -162,7 +165,7 @@ class Classifier:
                 label=self.label_names[label],
                 probability=row[label],
                 probabilities=dict(zip(self.label_names, row, strict=True)),
-                unknown_share=self.vocabulary.unknown_share(words[index]),
+                unknown_share=self.vocabulary.unknown_share(words[index]) if words[index] else 1.0,
                 truncated=self._lost(lost[index]) > 0,
                 blank=not words[index],
             )
@@ -180,7 +183,7 @@ def load(run: str | Path | RunDirectory, *, backend: str = "auto") -> Classifier
         ConfigError: if the backend cannot run its network here.
     """
     found = run if isinstance(run, RunDirectory) else open_run(Path(run))
-    found.verify()
+    found.verify(runs.CONFIG, runs.VOCABULARY, runs.WEIGHTS, *([runs.NGRAMS] if found.has(runs.NGRAMS) else []))
     config = load_config(str(found.file(runs.CONFIG)))
     vocabulary = Vocabulary.load(found.file(runs.VOCABULARY))
     if not vocabulary.words:

@@ -86,6 +86,9 @@ class DataConfig(Section):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
         None, description="texts: of a CSV; null finds comma, tab, semicolon or bar."
     )
+    quotes: bool = Field(
+        True, description="texts: whether quotes around a cell of CSV or TSV are not part of it. false: they are text."
+    )
     text_column: Column | None = Field(
         None,
         description="texts: its name, or its number from 1 where the file has no line of names. null: text, review, "

@@ -18,7 +18,7 @@ def conflicts(config: Config, *, to_train: bool = False) -> list[Conflict]:
 
 
 _OF_TEXTS = (
-    "test_path", "test_split", "split_seed", "format", "encoding", "delimiter", "text_column", "label_column",
+    "test_path", "test_split", "split_seed", "format", "encoding", "delimiter", "quotes", "text_column", "label_column",
     "split_column", "group_column", "label_map", "labels", "drop_duplicates", "tokenizer", "vocabulary",
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Trained:
     """A finished training: where it is, and what metrics.json says."""
 
     run: RunDirectory
-    metrics: dict[str, Any]
+    metrics: dict[str, Any] = field(repr=False)
 
 
 def train(

@@ -87,7 +87,8 @@ def judge(
     details = {"reviews": judged.n, "seconds": round(seconds, 3), "confusion": judged.confusion}
     recorded[split] = values
     recorded["evaluations"] = recorded.get("evaluations", {}) | {split: details}
-    rows = _prediction_rows(reviews.labels, probabilities, parts.label_names)
+    numbers = None if dataset.numbers is None else dataset.numbers[split]
+    rows = _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers)
     try:
         run.update({runs.METRICS: json_text(recorded), runs.predictions(split): rows})
     except RunError as error:  # whoever waited for the figures should have them
@@ -178,15 +179,19 @@ def evaluate(labels: Any, probabilities: Any) -> Evaluation:
     return function(labels, probabilities)
 
 
-def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str]) -> str:
-    """Return a row for each review, with the probability of the second of two labels, or of each of several."""
+def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str], numbers: Any | None = None) -> str:
+    """Return a row for each review, with the probability of the second of two labels, or of each of several.
+
+    Where the line or row of its table is known, that comes last.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     several = probabilities.ndim == 2
     named = [f"probability of {name}" for name in names] if several else ["probability"]
-    writer.writerow(["review", "label", "predicted", *named])
+    writer.writerow(["review", "label", "predicted", *named, *(["line"] if numbers is not None else [])])
     columns = probabilities if several else probabilities[:, None]
     predicted = most_probable(probabilities).tolist()
     for index, (label, guess, row) in enumerate(zip(labels.tolist(), predicted, columns.tolist(), strict=True)):
-        writer.writerow([index, names[label], names[guess], *(f"{value:.6f}" for value in row)])
+        line = [] if numbers is None else [int(numbers[index])]
+        writer.writerow([index, names[label], names[guess], *(f"{value:.6f}" for value in row), *line])
     return buffer.getvalue()

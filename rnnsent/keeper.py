@@ -42,7 +42,7 @@ class Keeper(Observer):
                 self.best_epoch = facts.epoch
             rows = [",".join(facts.to_dict()), *(_row(epoch) for epoch in self.history)]
             self.run.write(runs.HISTORY, "\n".join(rows) + "\n")
-            self.run.write(runs.CURVES, plots.curves(self.history, self.title))
+            self.run.write(runs.CURVES, plots.curves(self.history, self.title, self.best_epoch))
 
     def on_state(self, epoch: int, model: keras.Model) -> None:
         """Write the checkpoint: the weights as trained, not their average, and all that the optimizer remembers."""

@@ -11,6 +11,7 @@ from rnnsent import experiment
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.conflicts import training_rules
+from rnnsent.data.naming import data_settings
 from rnnsent.errors import ConfigError, Problem
 from rnnsent.experiment import Trained
 from rnnsent.yamldoc import dotted
@@ -20,6 +21,7 @@ def train(
     config: str | Path | Config,
     settings: Mapping[str, Any] | None = None,
     *,
+    data: str | Path | None = None,
     run_dir: str | Path | None = None,
     force: bool = False,
     tell: Callable[[str], None] = print,
@@ -29,6 +31,7 @@ def train(
     Args:
         config: the path of a YAML file, the name of a shipped config such as "lstm", or a `Config`.
         settings: keys of the config by their dotted names, such as `{"training.epochs": 3}`; not for a `Config`.
+        data: a file or folder of texts, or "imdb" or "sample", as `--data` on the command line.
         run_dir: where the run goes; None chooses `runs/NAME-DATE-N`.
         force: replace the run in `run_dir`.
         tell: told, in lines for people, what is used and how each epoch went; `lambda line: None` is silent.
@@ -40,21 +43,24 @@ def train(
         RnnsentError: whatever is wrong with config, data, device or disk.
 
     Example:
-        >>> trained = rnnsent.train("lstm", {"data.source": "texts", "data.path": "reviews.csv", "data.fallback": None})
+        >>> trained = rnnsent.train("lstm", data="reviews.csv")
         >>> rnnsent.load(trained.run).predict(["a fine film"])[0].label
     """
     from rnnsent.observers import EpochFacts, Observer
     from rnnsent.progress import epoch_line
 
     if isinstance(config, Config):
-        if settings:
-            raise TypeError("settings are for a config by name or path; a Config has its own")
+        if settings or data is not None:
+            raise TypeError("settings and data are for a config by name or path; a Config has its own")
         found, name = config, "config"
         problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
         if problems:
             raise ConfigError(problems)
     else:
         pairs = [(f"settings {key}", f"{key}={json.dumps(value)}") for key, value in (settings or {}).items()]
+        if data is not None:
+            named = data_settings(str(data)).items()
+            pairs += [(f"data {data}", f"data.{key}={json.dumps(value)}") for key, value in named]
         found, name = load_config(str(config), pairs, to_train=True), Path(config).stem
 
     class Told(Observer):

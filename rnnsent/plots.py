@@ -10,8 +10,8 @@ from rnnsent.observers import EpochFacts
 TRAIN, VALIDATION = "#0072b2", "#d55e00"  # told apart by people who see fewer colors (Okabe and Ito's palette)
 
 
-def curves(history: Sequence[EpochFacts], title: str) -> bytes:
-    """Draw loss and accuracy by epoch, training against validation; the best validation accuracy is marked."""
+def curves(history: Sequence[EpochFacts], title: str, best_epoch: int | None = None) -> bytes:
+    """Draw loss and accuracy by epoch, training against validation; the epoch that was kept is marked."""
     # Figure without pyplot: no global state, no display, safe in any thread.
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -29,7 +29,8 @@ def curves(history: Sequence[EpochFacts], title: str) -> bytes:
         axes.grid(alpha=0.25)
         if name == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-            best = max(history, key=lambda facts: facts.val_accuracy)
+            by_accuracy = max(history, key=lambda facts: facts.val_accuracy)
+            best = next((facts for facts in history if facts.epoch == best_epoch), by_accuracy)
             axes.axhline(best.val_accuracy, color=VALIDATION, linestyle=":", linewidth=1)
             axes.plot(
                 best.epoch,
@@ -37,7 +38,7 @@ def curves(history: Sequence[EpochFacts], title: str) -> bytes:
                 "*",
                 color=VALIDATION,
                 markersize=13,
-                label=f"best {best.val_accuracy:.1%}, epoch {best.epoch}",
+                label=f"kept {best.val_accuracy:.1%}, epoch {best.epoch}",
             )
         axes.legend(frameon=False)
     buffer = io.BytesIO()

@@ -102,8 +102,8 @@ def load_predictor(
         config: of the run.
         weights: arrays by name, as in weights.npz.
         ratios: of the n-grams, where the config has `model.ngrams`.
-        backend: one of BACKENDS. auto is the native kernel where it can run the whole network and no GPU was asked
-            for, else Keras.
+        backend: one of BACKENDS. auto does without Keras, on the native kernel and where that cannot run a layer in
+            NumPy, unless a GPU or `training.engine: stock` was asked for.
         device: "auto", "cpu", "gpu" or "gpu:N"; the first three are the same to native and numpy, which use the CPU.
 
     Raises:
@@ -116,11 +116,12 @@ def load_predictor(
         raise ConfigError([Problem("", "backend", f"must be keras or numpy here: {hindrance}", "native")])
     if backend == "numpy" and device.startswith("gpu"):
         raise ConfigError([Problem("", "backend", f"must be keras on {device}", "numpy")])
-    if backend == "keras" or (backend == "auto" and hindrance):
+    wants_keras = device.startswith("gpu") or config.training.engine == "stock"
+    if backend == "keras" or (backend == "auto" and wants_keras):
         return replace(_on_keras(config, weights, device, "" if backend == "keras" else hindrance), ratios=ratios)
     network = Network(config, weights, native=backend != "numpy")
-    if backend == "numpy":
-        return Predictor("numpy", "asked for", config, _by_network(network), ratios)
+    if backend == "numpy" or hindrance:
+        return Predictor("numpy", hindrance or "asked for", config, _by_network(network), ratios)
     reason = f"{kernel.level()}, {kernel.default_threads()} threads, without Keras"
     return Predictor("native", reason, config, _by_network(network), ratios)
 

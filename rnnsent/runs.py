@@ -154,6 +154,10 @@ class RunDirectory:
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise RunError(f"{self.file(MANIFEST)}: damaged: {error}") from None
 
+    def has(self, name: str) -> bool:
+        """Return whether the run was finished with a file of this name."""
+        return name in self.manifest()
+
     def unfinished(self) -> str:
         """Say what is left of a run without a manifest, and what can be done with it."""
         try:
@@ -303,7 +307,7 @@ def load_ratios(run: RunDirectory) -> NgramRatios | None:
     """
     from rnnsent.ratios import NgramRatios
 
-    if not run.file(NGRAMS).is_file():
+    if not run.has(NGRAMS):
         return None
     try:
         return NgramRatios.from_npz(run.file(NGRAMS).read_bytes())

@@ -134,12 +134,75 @@ def test_a_stopped_call_goes_on_and_ends_with_the_same_bytes(run: Path, monkeypa
     assert not Path("out.csv.part").exists() and not Path("out.csv.part.json").exists()
 
 
+def test_nothing_is_replaced_without_being_asked(run: Path) -> None:
+    write("t.csv", ["w1", "w2"])
+    Path("old.csv").write_text("precious")
+    for output, message in (
+        ("t.csv", "t.csv: is the input itself"),
+        ("old.csv", "old.csv: is there already; --force replaces it"),
+        ("new.xlsx", "new.xlsx: what is to be written? Its name must end in .csv"),
+        ("/dev/null", "/dev/null: is not a file"),
+    ):
+        result = rnnsent("predict", str(run), "--input", "t.csv", "--output", output)
+        assert result.exit_code == 1 and message in result.stderr
+    assert Path("old.csv").read_text() == "precious"
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "t.csv", "--force").exit_code == 1
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "old.csv", "--force").exit_code == 0
+    assert len(Path("old.csv").read_text().splitlines()) == 3
+
+
+def test_another_form_starts_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("t.csv", ["w1"] * 30)
+    monkeypatch.setattr("rnnsent.bulk.CHUNK", 8)
+    append, left = bulk._Part.append, [2]
+
+    def stopped(self: Any, text: str, rows: int) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        append(self, text, rows)
+
+    monkeypatch.setattr(bulk._Part, "append", stopped)
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt").exit_code == 130
+    left[0] = 99
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt", "--json")
+    assert result.exit_code == 0 and "starting anew" in result.stderr
+    assert all(json.loads(line)["label"] for line in Path("out.txt").read_text().splitlines())
+
+
+def test_a_file_that_grows_meanwhile_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("t.csv", ["w1"] * 30)
+    append = bulk._Part.append
+
+    def growing(self: Any, text: str, rows: int) -> None:
+        append(self, text, rows)
+        with Path("t.csv").open("a") as handle:
+            handle.write("99,later\n")
+
+    monkeypatch.setattr(bulk._Part, "append", growing)
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert result.exit_code == 1 and "t.csv: changed while it was read" in result.stderr
+    assert not Path("out.csv").exists()
+
+
+def test_stdin_may_come_in_pieces(run: Path) -> None:
+    arguments = [sys.executable, "-m", "rnnsent", "predict", str(run), "--input", "-", "--format", "csv"]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        for piece in ("id,bo", "dy\n1,w1 ", "w2\n2,w3\n"):
+            running.stdin.write(piece)
+            running.stdin.flush()
+            time.sleep(0.1)
+        answers, _ = running.communicate()
+    assert running.returncode == 0 and len(answers.splitlines()) == 2
+
+
 def test_another_input_starts_anew(run: Path) -> None:
     write("t.csv", ["w1", "w2"])
     Path("out.csv.part").write_text("label\nnonsense\n")
     Path("out.csv.part.json").write_text(json.dumps({"identity": "another", "rows": 1, "bytes": 10}))
     result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
-    assert result.exit_code == 0 and "going on" not in result.stderr
+    assert result.exit_code == 0 and "starting anew" in result.stderr
     assert len(Path("out.csv").read_text().splitlines()) == 3
 
 
@@ -180,7 +243,8 @@ def test_a_reader_that_leaves_early_is_no_error(run: Path) -> None:
     Path("t.txt").write_text("w1 w2\n" * 100_000)
     shell = f"{sys.executable} -m rnnsent predict {run} --input t.txt | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
-    assert done.stdout.splitlines()[0].startswith("ja\t")
+    answer, code = done.stdout.splitlines()
+    assert answer.startswith("ja\t") and code == "1"  # as click ends where nobody reads on
     assert done.stderr == ""
 
 

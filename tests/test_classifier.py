@@ -69,7 +69,7 @@ def test_what_an_answer_says_of_its_text(run: Path) -> None:
     known = open_run(run).file("vocabulary.json")
     word = Vocabulary.load(known).words[0]
     blank, strange, mixed, long = package.load(run).predict(["", "zzyzx qwrtp", f"{word} zzyzx", f"{word} " * 100])
-    assert (blank.unknown_share, blank.truncated) == (0.0, False)
+    assert (blank.unknown_share, blank.truncated) == (1.0, False)
     assert (strange.unknown_share, mixed.unknown_share, long.unknown_share) == (1.0, 0.5, 0.0)
     assert long.truncated and not mixed.truncated
     for answer in (blank, strange, mixed, long):

@@ -166,7 +166,9 @@ def test_unknown_words_are_marked(run: Path) -> None:
         (["--input", "."], 1, ".: cannot be read: Is a directory"),
         (["--input", "latin.txt"], 1, "latin.txt: is not UTF-8 text, at byte 9"),
         (["caf\udce9"], 1, "TEXT is not UTF-8 text"),
-        (["good film", "--html", "folder"], 1, "folder: cannot be written: Is a directory"),
+        (["good film", "--html", "folder.html"], 1, "folder.html: cannot be written: Is a directory"),
+        (["good film", "--html", "texts.csv"], 1, "texts.csv: its name must end in .html"),
+        (["--input", "texts.csv"], 1, "texts.csv: is a table; trace reads a file as one text"),
         (["good film", "--html", "latin.txt/page.html"], 1, "latin.txt/page.html: cannot be written:"),
         (["good film", "--png", "/proc/plot.png"], 1, "/proc/plot.png: cannot be written:"),
     ],
@@ -174,7 +176,7 @@ def test_unknown_words_are_marked(run: Path) -> None:
 def test_wrong_uses(run: Path, arguments: list[str], code: int, message: str) -> None:
     Path("latin.txt").write_bytes(b"fine\ncaf\xe9\n")
     Path("empty.txt").touch()
-    Path("folder").mkdir()
+    Path("folder.html").mkdir()
     result = rnnsent("trace", str(run), *arguments)
     assert result.exit_code == code and message in result.stderr
     assert "Traceback" not in result.stderr and "fault of rnnsent" not in result.stderr

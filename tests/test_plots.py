@@ -28,7 +28,7 @@ def test_curves_are_a_png_of_some_size(epochs: int) -> None:
 def test_both_curves_and_the_best_epoch_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kwargs: drawn.append(self))
-    curves(HISTORY, "lstm")
+    curves(HISTORY, "lstm", 3)
     (figure,) = drawn
     assert figure.get_suptitle() == "lstm"
     lines: dict[str, dict[str, Any]] = {
@@ -38,4 +38,4 @@ def test_both_curves_and_the_best_epoch_are_drawn(monkeypatch: pytest.MonkeyPatc
     assert lines["Loss"] == {"training": [0.7, 0.5, 0.3], "validation": [0.65, 0.55, 0.6]}
     assert lines["Accuracy"]["training"] == [0.5, 0.8, 0.9]
     assert lines["Accuracy"]["validation"] == [0.6, 0.75, 0.7]
-    assert lines["Accuracy"]["best 75.0%, epoch 2"] == [0.75]
+    assert lines["Accuracy"]["kept 70.0%, epoch 3"] == [0.7]

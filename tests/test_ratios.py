@@ -166,7 +166,7 @@ def test_damaged_ratios_are_refused() -> None:
     for one, two in zip((*ratios.keys, *ratios.ratios), (*again.keys, *again.ratios), strict=True):
         np.testing.assert_array_equal(one, two)
     Path("run").mkdir()
-    Path("run/manifest.json").write_text('{"files": {}}')
+    Path("run/manifest.json").write_text('{"files": {"ngrams.npz": []}}')
     Path("run/ngrams.npz").write_bytes(b"PK" + bytes(50))
     with pytest.raises(RunError, match=r"ngrams\.npz: cannot be read"):
         load_ratios(open_run(Path("run")))

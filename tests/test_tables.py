@@ -75,8 +75,11 @@ def test_plain_lines_end_at_line_feeds_only() -> None:
 
 
 def test_blank_rows_stay_where_every_row_counts() -> None:
-    path = written("t.csv", "text,label\na,b\n\nonly\nc,d,e\n")
+    path = written("t.csv", "text,label\na,b\n\nonly\nc,d\n")
     assert rows(path, ["text", "label"], strict=False) == [("a", "b"), (None, None), ("only", None), ("c", "d")]
+    path = written("t.csv", "text,label\na,b\nc,d,e\n")
+    with pytest.raises(DataError, match=r"t\.csv:3: has 3 cells, the first line has 2"):
+        rows(path, ["text"], strict=False)  # a cell too many is a text cut in two
     path = written("t.jsonl", '{"text": "a"}\n\n{"label": 1}\n')
     assert rows(path, ["text"], strict=False) == [("a",), (None,), (None,)]
     assert rows(path, ["text"]) == [("a",), (None,)]
@@ -98,7 +101,10 @@ def test_a_cell_of_a_megabyte_is_read() -> None:
         ("t.csv", b"text,label\na,b\ncaf\xe9,c\n", "t.csv:3: is not UTF-8 text (byte 0xe9); name its encoding"),
         ("t.csv", b"text,label\n" + b"a,b\n" * 9000 + b"\xff,c\n", "t.csv:9002: is not UTF-8 text (byte 0xff)"),
         ("t.csv", b"text,label\na,b,c\n", "t.csv:2: has 3 cells, the first line has 2"),
-        ("t.csv", b'text,label\n"a,b\nc,d\n', "t.csv:3: has 1 cells, the first line has 2"),
+        ("t.csv", b'text,label\n"a,b\nc,d\n', "t.csv:2: not a CSV row: unexpected end of data; if quotes are text"),
+        ("t.csv", b'text,label\nx,y\n"a" b,c\n', "t.csv:3: not a CSV row: ',' expected after '\"'; if quotes are text"),
+        ("t.csv", b"text,label\na\n", "t.csv:2: has 1 cells, the first line has 2"),
+        ("t.csv", b"PK\x03\x04rest", "t.csv: is a zip archive, as Excel's files are; save the sheet as CSV"),
         ("t.csv", b"text,text\na,b\n", "t.csv:1: two columns are called 'text'"),
         ("t.jsonl", b'{"text": 1}\n{"text": \n', "t.jsonl:2: not a JSON object"),
         ("t.jsonl", b'{"text": 1}\n[1]\n', "t.jsonl:2: must be a JSON object, one a line, not [1]"),
@@ -113,6 +119,24 @@ def test_what_cannot_be_read_is_said_with_its_place(name: str, content: bytes, m
         table = open_table(path)
         list(table.rows([column for column in table.columns if column in ("text", "label")] or [1]))
     assert str(raised.value).startswith(message)
+
+
+def test_quotes_can_be_text() -> None:
+    path = written("t.tsv", 'text\tlabel\n"begins and never ends\ta\nshe said "so"\tb\n')
+    assert rows(path, ["text", "label"], quotes=False) == [('"begins and never ends', "a"), ('she said "so"', "b")]
+
+
+def test_a_delimiter_is_found_though_a_row_is_odd() -> None:
+    path = written("t.csv", "id;text;label\n1;a;b\n2;c; and d;e\n3;f;g\n4;h;i\n")
+    with pytest.raises(DataError, match=r"t\.csv:3: has 4 cells, the first line has 3"):
+        rows(path, ["text"])
+
+
+def test_two_columns_that_could_be_meant_are_asked_about() -> None:
+    table = open_table(written("t.csv", "review,text,sentiment,label\na,b,c,d\n"))
+    with pytest.raises(DataError, match=r"the text: text or review\?.*the label: label or sentiment\?.*Its columns"):
+        choose_columns(table)
+    assert choose_columns(table, Columns("text", "label")).label == "label"
 
 
 def test_an_encoding_can_be_named_and_must_exist() -> None:
@@ -139,8 +163,11 @@ def test_columns_are_found_by_their_names(header: str, text: str, label: str, sp
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (Columns("revew", "y"), r"no column 'revew' \(data\.text_column\); did you mean review\? its columns: review"),
-        (Columns(""), r"which column is the label\? Set data\.label_column to one of: review, verdict"),
+        (Columns("revew", "y"), r"no column 'revew' \(--text-column\); did you mean review\? its columns: review"),
+        (
+            Columns(""),
+            r"Which column is the label: none is called so\. --label-column \(data\.label_column\) names",
+        ),
         (Columns(1, 2), r"data\.text_column: the file names its columns: review, verdict; give a name"),
     ],
 )

@@ -120,8 +120,10 @@ def test_three_labels_are_told_apart_by_a_softmax() -> None:
     assert json.loads(trained.stdout)["validation"]["accuracy"]["value"] > 0.9
     assert rnnsent("eval", "run").exit_code == 0
     header, first = (Path("run") / "predictions-test.csv").read_text().splitlines()[:2]
-    assert header == "review,label,predicted,probability of bad,probability of good,probability of mixed"
-    assert sum(float(cell) for cell in first.split(",")[3:]) == pytest.approx(1.0, abs=1e-5)
+    assert header == "review,label,predicted,probability of bad,probability of good,probability of mixed,line"
+    lines = Path("t.csv").read_text().splitlines()
+    assert lines[int(first.split(",")[6]) - 1].endswith(first.split(",")[1])
+    assert sum(float(cell) for cell in first.split(",")[3:6]) == pytest.approx(1.0, abs=1e-5)
     answer = json.loads(rnnsent("predict", "run", "uneven but passable", "--json").stdout)
     assert answer["label"] == "mixed" and list(answer["probabilities"]) == ["bad", "good", "mixed"]
     assert "keras" in rnnsent("verify", "run").stdout
@@ -185,6 +187,46 @@ def test_rows_of_a_group_stay_together() -> None:
     film_of = {text: label.split(",")[1] for text, label in rows}
     trained_on = {film_of[text] for text in decoded(dataset)}
     assert len(trained_on) * 20 == len(dataset.train)
+
+
+def test_a_row_without_a_group_stands_by_itself() -> None:
+    rows = [
+        (text, f"{label},{f'film{index % 20}' if index % 7 else ''}")
+        for index, (text, label) in enumerate(reviews(400))
+    ]
+    write_csv("t.csv", rows, "text,label,film")
+    dataset = load("t.csv", group_column="film")
+    assert sum(counts(dataset)) == 400
+    groups = dataset.provenance["groups"]
+    assert groups.pop("rows without one") == 58
+    assert sum(groups.values()) == 20 + 58 and set(groups) == {"train", "validation", "test"}
+
+
+def test_numbers_may_be_written_with_a_point() -> None:
+    write_csv("t.csv", [(text, "1.0" if label == "good" else "10") for text, label in reviews(60)])
+    dataset = load("t.csv", label_map={"1": "low", "10.0": "high"})
+    assert dataset.label_names == ("high", "low") and sum(counts(dataset)) == 60
+
+
+def test_texts_without_words_are_the_same_only_to_the_letter() -> None:
+    rows = [("!" * (index + 1), label) for index, (_, label) in enumerate(reviews(40))]
+    dataset = load(write_csv("t.csv", rows), drop_duplicates=True)
+    assert sum(counts(dataset)) == 40 and dataset.provenance["contradicting"] == 0
+
+
+def test_cells_that_hold_no_text_are_refused() -> None:
+    _jsonl(reviews(20))
+    with Path("t.jsonl").open("a") as handle:
+        handle.write('{"text": {"a": "b"}, "label": "good"}\n')
+    with pytest.raises(DataError, match=r"t\.jsonl:21: a cell must hold text or a number, not dict"):
+        load("t.jsonl")
+
+
+@pytest.mark.parametrize("setting", [{"text_column": "text"}, {"group_column": "film"}, {"format": "csv"}])
+def test_what_is_for_tables_has_no_place_with_folders(setting: dict[str, Any]) -> None:
+    _folder(reviews(20))
+    with pytest.raises(DataError, match=r"folder: data\..* is for tables, and this is a folder"):
+        load("folder", **setting)
 
 
 def test_stars_become_labels_and_what_lies_between_is_dropped_and_counted() -> None:
@@ -300,13 +342,15 @@ ROWS = reviews(20)
     ("rows", "settings", "message"),
     [
         (ROWS, {"path": "nowhere.csv"}, "nowhere.csv: no such file or folder"),
-        (ROWS, {"label_column": "lable"}, "no column 'lable' (data.label_column); did you mean label? its columns:"),
+        (ROWS, {"label_column": "lable"}, "no column 'lable' (--label-column); did you mean label? its columns:"),
         ([], {}, "t.csv: holds no labeled text"),
         ([("x", "good")] * 9, {}, "t.csv: there is nothing to tell apart: the labels of the training texts are: good"),
         ([("x", str(index)) for index in range(1100)], {}, "t.csv:1002: more than 1,000 labels"),
         (ROWS, {"labels": ["good", "mixed"]}, "t.csv:3: the label 'bad' is none of data.labels: good, mixed"),
         (ROWS, {"labels": ["bad", "good", "mixed"]}, "t.csv: data.labels names mixed, but no text is labeled so"),
         (ROWS, {"label_map": {"9-1": "good"}}, "data.label_map: the range 9-1 runs backwards"),
+        (ROWS, {"label_map": {"1-4": "low", "4-5": "high"}}, "range 4-5 and another one name the same label"),
+        (ROWS, {"label_map": {"godo": "fine", "bad": "poor"}}, "no text is labeled godo; did you mean good? labels:"),
         (ROWS, {"label_map": {"great": "good"}}, "t.csv: holds no labeled text: 10 rows labeled good, 10"),
         (ROWS[:2], {}, "leave none to validate"),
         ([*ROWS, ("x", "bad,")], {}, "t.csv:22: has 3 cells, the first line has 2"),

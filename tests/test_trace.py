@@ -98,9 +98,14 @@ def test_other_networks_answer_to_the_text_so_far_and_say_so(model: str, data: s
 @pytest.mark.parametrize(
     ("probabilities", "settled", "turn", "summary"),
     [
-        ([0.6, 0.7, 0.9], 0, None, "positive from the start on, it never turned; least sure after 'a' (word 1), 70 %"),
-        ([0.4, 0.45, 0.6, 0.9], 2, None, "positive from word 2 ('b') on, it never turned; least sure after 'b'"),
-        ([0.1, 0.6, 0.9], 1, None, "positive from word 1 ('a') on, it never turned"),  # no word had been read
+        ([0.6, 0.7, 0.9], 0, None, "positive from the start on; least sure after 'a' (word 1), 70 %"),
+        (
+            [0.4, 0.45, 0.6, 0.9],
+            2,
+            None,
+            "positive from word 2 ('b') on, and no other label had reached 67 % before; least sure",
+        ),
+        ([0.1, 0.6, 0.9], 1, None, "positive from word 1 ('a') on, and no other"),  # no word had been read
         ([0.5, 0.8, 0.2, 0.3, 0.74, 0.9], 4, (0.3, 0.74, 0.2, 2), "turned at 'd' (word 4): 30 % → 74 % positive"),
         ([0.5, 0.9, 0.1, 0.2], 2, (0.1, 0.9, 0.1, 1), "turned at 'b' (word 2): 10 % → 90 % negative; lowest before"),
         ([0.5, 0.2, 0.8, 0.45, 0.55], 4, (0.45, 0.55, 0.2, 1), "lowest before: 20 % after 'a' (word 1)"),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import data_settings, json_option, opened, run_argument
+from rnnsent.commands.options import json_option, opened, run_argument
+from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.judgment import JudgedBaseline

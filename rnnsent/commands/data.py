@@ -47,7 +47,9 @@ def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool
 def report(facts: DatasetFacts) -> str:
     """Return the facts as text of at most 80 columns."""
     lines = [f"{facts.source}: vocabulary {facts.vocabulary:,} words, embedding rows {facts.embedding_rows:,}"]
-    for key, value in facts.provenance.items():
+    meant = {"contradicting": "rows whose text also has another label"}
+    for name, value in facts.provenance.items():
+        key = meant.get(name, name)
         shown = ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, dict) else value
         lines.append(f"  {key}: {'none' if value == {} else shown}")
     rows: list[tuple[str, list[str]]] = []
@@ -86,7 +88,10 @@ def _histogram(split: SplitFacts) -> list[str]:
     highest = max(count for _, _, count in split.histogram)
     last = split.histogram[-1]
     lines = []
+    longest = max(low for low, _, count in split.histogram if count)
     for low, high, count in split.histogram:
+        if low > longest:
+            break
         span = f"{low}–{high - 1}" if (low, high, count) != last else f"≥ {low}"
         bar = "█" * round(40 * count / highest) or ("▏" if count else "")
         lines.append(f"  {span:>11} {count:>8,}  {bar}".rstrip())

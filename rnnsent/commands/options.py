@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.runs import RunDirectory
@@ -46,6 +48,7 @@ def texts_options(command: F) -> F:
             click.option("--label-map", metavar="MAP", help="Such as '1-4: negative, 7-10: positive'."),
             click.option("--encoding", metavar="NAME", help="Of the texts [UTF-8, or by its mark]."),
             click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found]."),
+            click.option("--no-quotes", is_flag=True, help="Quotes in a CSV or TSV are text, not around cells."),
             click.option("--drop-duplicates", is_flag=True, help="Keep a text that occurs again once only."),
         ]
     ):
@@ -61,11 +64,13 @@ def text_settings(given: dict[str, Any]) -> Overrides:
             continue
         flag = f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
         shown = json.dumps(column_number(value) if name.endswith("_column") else value)
+        if name == "label_map" and ":" not in value:
+            raise click.UsageError(f"--label-map {value}: a colon is missing; such as '1-4: negative, 7-10: positive'")
         if name == "delimiter":
             shown = json.dumps(delimiter(value))
         if name == "label_map":
             shown = value if value.lstrip().startswith("{") else f"{{{value}}}"
-        pairs.append((flag, f"data.{name}={shown}"))
+        pairs.append((flag, "data.quotes=false" if name == "no_quotes" else f"data.{name}={shown}"))
     return pairs
 
 
@@ -146,14 +151,8 @@ def overrides(
     return pairs
 
 
-def data_settings(source: str) -> dict[str, str | None]:
-    """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of imdb.npz or texts."""
-    path = Path(source)
-    if source in ("imdb", "sample"):
-        # The sample takes no path, and `--data imdb` means the usual places.
-        return {"source": source, "path": None}
-    if path.suffix == ".npz" or (path / "imdb.npz").is_file():
-        return {"source": "imdb", "path": source}
-    if path.exists() or path.suffix or path.name != source:
-        return {"source": "texts", "path": source, "fallback": None}
-    return {"source": source, "path": None}
+def terminated(signum: int, frame: Any) -> NoReturn:
+    """Answer SIGTERM as Ctrl-C is answered, with another exit code."""
+    from rnnsent.errors import Interrupted
+
+    raise Interrupted("terminated", 128 + signum)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import RunPath, backend_option, column_number
+from rnnsent.commands.options import RunPath, backend_option, column_number, terminated
 from rnnsent.commands.options import delimiter as delimiter_of
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--text-column", metavar="NAME", help="Name, or number from 1 without a line of names [as in training].")
 @click.option("--encoding", metavar="NAME", help="Of the input [UTF-8, or by its mark].")
 @click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found].")
+@click.option("--force", is_flag=True, help="Replace the file in --output.")
 @backend_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a text.")
 def command(
@@ -40,6 +43,7 @@ def command(
     text_column: str | None,
     encoding: str | None,
     delimiter: str | None,
+    force: bool,
     backend: str,
     as_json: bool,
 ) -> None:
@@ -54,13 +58,15 @@ def command(
     from rnnsent.classifier import load
 
     if bool(texts) == (source is not None):
-        raise click.UsageError("give texts, or --input FILE (- is stdin); not both")
+        raise click.UsageError("give texts, or --input FILE (- is stdin)" + ("; not both" if texts else ""))
     if output is not None and source is None:
         raise click.UsageError("--output is for the rows of --input FILE")
+    if run.is_symlink():
+        click.echo(f"run: {run.resolve()}", err=True)
     classifier = load(run, backend=backend)
     how = bulk.Reading(format, encoding, delimiter_of(delimiter), column_number(text_column))
     if output is not None and source is not None:
-        _to_file(classifier, run, source, output, how, as_json)
+        _to_file(classifier, run, source, output, how, as_json, force)
         return
     given = texts if source is None else bulk.texts_of(*bulk.open_texts(source, classifier, how))
     show = bulk.as_json if as_json else bulk.as_line
@@ -68,7 +74,9 @@ def command(
         click.echo(show(answer))
 
 
-def _to_file(classifier: Classifier, run: Path, source: str, output: Path, how: Reading, as_json: bool) -> None:
+def _to_file(
+    classifier: Classifier, run: Path, source: str, output: Path, how: Reading, as_json: bool, force: bool
+) -> None:
     from rnnsent import bulk
     from rnnsent.errors import Interrupted
     from rnnsent.files import sha256
@@ -81,13 +89,21 @@ def _to_file(classifier: Classifier, run: Path, source: str, output: Path, how: 
         rows = done
         if resumed:
             first = done
-            click.echo(f"going on after {done:,} rows of {output}", err=True)
+            anew = f"starting anew: what was left of {output} is of another run or input"
+            click.echo(f"going on after {done:,} rows of {output}" if done else anew, err=True)
+        elif sys.stderr.isatty():
+            click.echo(f"\r{done:,} rows", nl=False, err=True)
 
     table, column = bulk.open_texts(source, classifier, how)
+    signal.signal(signal.SIGTERM, terminated)
     try:
         name = sha256(run / MANIFEST)
-        total = bulk.write_answers(classifier, table, column, output, run=name, json_rows=as_json, tell=tell)
-    except KeyboardInterrupt:
-        raise Interrupted(f"stopped after {rows:,} rows; the same command goes on from there") from None
+        total = bulk.write_answers(
+            classifier, table, column, output, run=name, json_rows=as_json, replace=force, tell=tell
+        )
+    except (KeyboardInterrupt, Interrupted) as stop:
+        code = stop.exit_code if isinstance(stop, Interrupted) else 130
+        raise Interrupted(f"stopped after {rows:,} rows; the same command goes on from there", code) from None
     seconds = time.perf_counter() - started
+    click.echo("\r" if sys.stderr.isatty() else "", nl=False, err=True)
     click.echo(f"{output}: {total:,} rows, {(total - first) / max(seconds, 1e-9):,.0f} rows/s", err=True)

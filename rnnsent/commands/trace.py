@@ -85,6 +85,8 @@ def _checked(text: str | None) -> str:
 
 
 def _read(source: str) -> str:
+    if Path(source).suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet", ".gz"):
+        raise DataError(f"{source}: is a table; trace reads a file as one text, so name the text itself")
     try:
         with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
@@ -101,6 +103,9 @@ def _read(source: str) -> str:
 def _write(path: Path, content: bytes | str) -> None:
     from rnnsent.files import write_atomic
 
+    suffixes = (".png",) if isinstance(content, bytes) else (".html", ".htm")
+    if path.suffix.lower() not in suffixes:
+        raise RnnsentError(f"{path}: its name must end in {suffixes[0]}, so that nothing else is replaced by it")
     with _disk_errors(path):
         write_atomic(path, content)
     click.echo(f"written: {path}", err=True)

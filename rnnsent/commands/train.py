@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from rnnsent.commands.options import RunPath, config_options, overrides, text_settings, texts_options
+from rnnsent.commands.options import RunPath, config_options, overrides, terminated, text_settings, texts_options
 
 
 @click.command(name="train")
@@ -54,7 +54,7 @@ def command(
         logging.getLogger("rnnsent").setLevel(logging.WARNING)
     given = [*overrides(settings, data, epochs, seed, device, no_fallback), *text_settings(texts)]
     config = load_config(name, given, to_train=True)
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, terminated)
     with training_progress(config.training.epochs, quiet=quiet) as observer, reading_progress() as progress:
         trained = experiment.train(
             config,
@@ -69,6 +69,9 @@ def command(
         click.echo(json.dumps({"run": str(trained.run), **trained.metrics}))
         return
     click.echo(result_line(str(trained.run), trained.metrics, config.training.monitor))
+    metrics = trained.metrics
+    if not quiet and metrics["best_epoch"] == metrics["epochs"] == config.training.epochs > 1:
+        click.echo("the last epoch was the best: more may do better (--epochs)", err=True)
     if not quiet:
         click.echo(f"judge it: rnnsent eval {trained.run}", err=True)
 
@@ -82,9 +85,3 @@ def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:
         f"{run}: validation accuracy {accuracy['value']:.2%} [{accuracy['low']:.2%}, {accuracy['high']:.2%}], "
         f"epoch {metrics['best_epoch']} of {metrics['epochs']} by {monitor}; data: {source}{fallback}"
     )
-
-
-def _terminated(signum: int, frame: Any) -> NoReturn:
-    from rnnsent.errors import Interrupted
-
-    raise Interrupted("terminated", 128 + signum)

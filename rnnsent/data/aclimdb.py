@@ -46,6 +46,11 @@ class AclImdbSource:
     _films: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
+    def grouped(self) -> bool:
+        """By film."""
+        return True
+
+    @property
     def paths(self) -> list[Path]:
         """The archive, or the files that are read of the folder, in order."""
         return [self.path / name for name in self._names()] if self.path.is_dir() else [self.path]

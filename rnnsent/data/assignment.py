@@ -19,7 +19,7 @@ def assign(
 
     Splits that are given stay. A test split is drawn only where none is given, and so is a validation split, from
     what is left to train on. Without groups each label is drawn from by itself, so that its share is the same
-    everywhere, and at least one row of it stays in training.
+    everywhere, and at least one row of it stays in training; groups are taken so that the shares come close.
 
     Args:
         labels: (rows,), 0 and up.
@@ -45,12 +45,20 @@ def _drawn(labels: Ints, groups: Ints | None, share: float, rng: np.random.Gener
             rows = rng.permutation(np.flatnonzero(labels == label))
             drawn[rows[: min(round(share * len(rows)), len(rows) - 1)]] = True
         return drawn
-    names, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    order = rng.permutation(len(names))
-    # The groups that together come closest to the share, all but one at most.
-    ends = np.cumsum(sizes[order])
-    taken = int(np.abs(np.concatenate([[0], ends[:-1]]) - share * len(labels)).argmin()) if len(names) > 1 else 0
-    drawn[np.isin(inverse, order[: max(taken, min(1, len(names) - 1))])] = True
+    _, inverse = np.unique(groups, return_inverse=True)
+    counts = np.zeros((int(inverse.max(initial=-1)) + 1, int(labels.max(initial=0)) + 1))
+    np.add.at(counts, (inverse, labels), 1)
+    wanted = share * counts.sum(axis=0)
+    taken: list[int] = []
+    held = np.zeros_like(wanted)
+    # A group is taken where that brings the labels nearer to their shares.
+    for group in rng.permutation(len(counts)).tolist():
+        if np.abs(held + counts[group] - wanted).sum() < np.abs(held - wanted).sum():
+            held += counts[group]
+            taken.append(group)
+    if not taken and len(counts) > 1:
+        taken = [int(counts.sum(axis=1).argmin())]
+    drawn[np.isin(inverse, taken)] = True
     return drawn
 
 

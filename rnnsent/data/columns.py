@@ -51,21 +51,28 @@ def choose_columns(table: Table, asked: Columns | None = None, *, labeled: bool 
         if labeled:
             raise DataError(f"{table.path}: plain text has no labels; use CSV, TSV, JSONL or Parquet")
         return Columns(1)
-    text = _column(table, "text_column", asked.text or None, TEXT_NAMES, required=True)
+    faults: list[str] = []
+    text = _column(table, "text_column", asked.text or None, TEXT_NAMES, faults)
+    label = _column(table, "label_column", asked.label, LABEL_NAMES, faults) if labeled else None
+    if faults:
+        found = f"; the delimiter is taken to be {table.delimiter!r}" if len(table.columns) == 1 else ""
+        raise DataError(f"{table.path}: {' '.join(faults)} Its columns: {_shown(table)}{found}")
     assert text is not None
     if not labeled:
         return Columns(text)
     return Columns(
         text,
-        _column(table, "label_column", asked.label, LABEL_NAMES, required=True),
+        label,
         _column(table, "split_column", asked.split, SPLIT_NAMES),
         _column(table, "group_column", asked.group, ()),
     )
 
 
 def _column(
-    table: Table, key: str, asked: Column | None, names: tuple[str, ...], *, required: bool = False
+    table: Table, key: str, asked: Column | None, names: tuple[str, ...], faults: list[str] | None = None
 ) -> Column | None:
+    """Return a column; what it is is added to `faults`, which makes it one that is needed, where it is not clear."""
+    option = f"--{key.replace('_', '-')}"
     if isinstance(asked, int):
         if table.columns:
             raise DataError(f"{table.path}: data.{key}: the file names its columns: {_shown(table)}; give a name")
@@ -75,15 +82,15 @@ def _column(
             return asked
         close = difflib.get_close_matches(asked, table.columns, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise DataError(f"{table.path}: no column {asked!r} (data.{key}); {hint}its columns: {_shown(table)}")
+        raise DataError(f"{table.path}: no column {asked!r} ({option}); {hint}its columns: {_shown(table)}")
     by_name = {name.strip().lower(): name for name in table.columns}
-    found = next((by_name[name] for name in names if name in by_name), None)
-    if found is None and required:
-        raise DataError(
-            f"{table.path}: which column is the {key.partition('_')[0]}? Set data.{key} to one of: {_shown(table)}; "
-            "or to a number, from 1, where the file has no line of names"
-        )
-    return found
+    found = [by_name[name] for name in names if name in by_name]
+    if faults is None or len(found) == 1:
+        return found[0] if found else None
+    what = key.partition("_")[0]
+    which = f"{' or '.join(found)}?" if found else "none is called so."
+    faults.append(f"Which column is the {what}: {which} {option} (data.{key}) names it.")
+    return None
 
 
 def _shown(table: Table) -> str:

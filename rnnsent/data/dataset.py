@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnsent.config import DataConfig
 from rnnsent.data.split import Split
@@ -24,6 +26,7 @@ class Dataset:
         label_names: what label 0, 1, … means.
         provenance: file, hash and the like, for metrics.json.
         validation: the reviews to validate on, where the source sets them apart; else the end of train is for that.
+        numbers: for "validation" and "test", which line or row of its table each review is; None: that is not known.
     """
 
     source: str
@@ -33,6 +36,7 @@ class Dataset:
     label_names: tuple[str, ...]
     provenance: dict[str, Any]
     validation: Split | None = None
+    numbers: Mapping[str, NDArray[np.int64]] | None = None
 
     def held_back(self, validation_split: float) -> tuple[Split, Split]:
         """Return the reviews to train on, and those to validate on."""

@@ -27,6 +27,11 @@ class FolderSource:
     encoding: str | None = None
 
     @property
+    def grouped(self) -> bool:
+        """Never."""
+        return False
+
+    @property
     def paths(self) -> list[Path]:
         """Every text file, in order."""
         return [path for _, _, files in self._labels() for path in files]

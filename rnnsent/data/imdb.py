@@ -54,9 +54,11 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
     except DataUnavailable:
         logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
         vocabulary = Vocabulary((), None, "drop", "imdb.npz without a word index")
+    splits = _splits(arrays)
     return Dataset(
         source="imdb",
-        **_splits(arrays),
+        train=splits["train"],
+        test=splits["test"],
         vocabulary=vocabulary,
         label_names=LABELS,
         provenance={"file": str(file), "sha256": digest, "official_file": official},

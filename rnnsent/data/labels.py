@@ -9,7 +9,8 @@ from typing import Any
 
 from rnnsent.errors import DataError
 
-NULLS = frozenset(("", "nan", "null", "na", "n/a", "<na>"))  # how tables write that a cell is empty
+NULLS = frozenset(("", "nan", "null"))  # how tables write that a cell is empty
+_WHOLE = re.compile(r"(-?\d+)\.0+")
 _RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|\.\.)\s*(-?\d+(?:\.\d+)?)\s*")
 SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "valid": "validation",
@@ -18,7 +19,13 @@ SPLITS = {
 
 
 def cell_text(value: Any) -> str | None:
-    """Return a cell as text, None where it is empty; 3.0 is "3", True is "true"."""
+    """Return a cell as text, None where it is empty; 3.0 is "3", True is "true".
+
+    Raises:
+        DataError: if it holds a list, a mapping or bytes.
+    """
+    if isinstance(value, bytes | list | dict):
+        raise DataError(f"a cell must hold text or a number, not {type(value).__name__}: {str(value)[:40]}")
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bool):
@@ -32,7 +39,10 @@ def cell_text(value: Any) -> str | None:
 def cell_label(value: Any) -> str | None:
     """Return a label as it is called, without the space around it; None where the cell is empty."""
     text = cell_text(value)
-    return None if text is None else text.strip()
+    if text is None:
+        return None
+    whole = _WHOLE.fullmatch(text.strip())  # some programs write 1 as 1.0
+    return whole[1] if whole else text.strip()
 
 
 def cell_split(value: Any, place: str) -> str:
@@ -54,13 +64,13 @@ class LabelMap:
         rules: labels, or ranges of numbers with both ends, and the names that they become.
 
     Raises:
-        DataError: if a range runs backwards.
+        DataError: if a range runs backwards, or two that overlap disagree.
     """
 
     def __init__(self, rules: Mapping[str, str]) -> None:
         self.names = tuple(dict.fromkeys(rules.values()))
-        self._exact = {label.strip(): name for label, name in rules.items()}
-        self._ranges = []
+        self._exact = {str(cell_label(label)): name for label, name in rules.items()}
+        self._ranges: list[tuple[float, float, str]] = []
         for label, name in rules.items():
             span = _RANGE.fullmatch(label)
             if span is None:
@@ -68,7 +78,15 @@ class LabelMap:
             low, high = float(span[1]), float(span[2])
             if low > high:
                 raise DataError(f"data.label_map: the range {label} runs backwards")
+            if any(low <= b and a <= high and name != other for a, b, other in self._ranges):
+                raise DataError(f"data.label_map: the range {label} and another one name the same label differently")
             self._ranges.append((low, high, name))
+
+    def unmatched(self, labels: Iterable[str]) -> str | None:
+        """Return a label that is named, not as a range, and is none of `labels`; None if there is none."""
+        found = set(labels)
+        named = (label for label in self._exact if not _RANGE.fullmatch(label))
+        return next((label for label in named if label not in found), None)
 
     def __call__(self, label: str) -> str | None:
         """Return the name that `label` becomes, None where it is dropped."""

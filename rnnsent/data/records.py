@@ -11,6 +11,7 @@ from rnnsent.data.columns import Columns, choose_columns
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import cell_label, cell_split, cell_text
 from rnnsent.data.tables import Table
+from rnnsent.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Record:
         label: as written, None where there is none.
         split: "train", "validation" or "test" where the source says so.
         group: what must not be torn apart by a split, such as the film of a review.
+        number: which line or row of its table, from 1; 0 where it is a file by itself.
     """
 
     place: str
@@ -30,10 +32,15 @@ class Record:
     label: str | None
     split: str | None = None
     group: str | None = None
+    number: int = 0
 
 
 class RecordSource(Protocol):
     """Where records come from, one after the other."""
+
+    @property
+    def grouped(self) -> bool:
+        """Whether records have a group."""
 
     @property
     def paths(self) -> list[Path]:
@@ -67,6 +74,11 @@ class TableSource:
         return cls(tables, tuple(choose_columns(table, asked) for table in tables))
 
     @property
+    def grouped(self) -> bool:
+        """Whether there is a column for it."""
+        return self.columns[0].group is not None
+
+    @property
     def paths(self) -> list[Path]:
         """The files."""
         return [table.path for table in self.tables]
@@ -91,13 +103,17 @@ class TableSource:
             for line, cells in table.rows(columns.used, progress=told):
                 place = f"{table.path}:{line}"
                 rest = iter(cells[1:])
-                yield Record(
-                    place,
-                    cell_text(cells[0]),
-                    cell_label(next(rest)) if has_label else None,
-                    cell_split(next(rest), place) if has_split else given,
-                    cell_label(next(rest)) if has_group else None,
-                )
+                try:
+                    yield Record(
+                        place,
+                        cell_text(cells[0]),
+                        cell_label(next(rest)) if has_label else None,
+                        cell_split(next(rest), place) if has_split else given,
+                        cell_label(next(rest)) if has_group else None,
+                        number=line,
+                    )
+                except DataError as error:
+                    raise error if str(error).startswith(place) else DataError(f"{place}: {error}") from None
 
     def group_name(self, group: str) -> str:
         """Return the group itself."""

@@ -109,7 +109,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     settings = json.dumps(source.describe()) + config.model_dump_json(include=set(_CACHED_BY))
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = hashlib.sha256(f"{digest} {settings} {words} {TOKENIZER_VERSION}".encode()).hexdigest()
-    arrays = cached_arrays(f"texts-1-{key[:32]}", lambda: encode_records(source, how, progress))
+    arrays = cached_arrays(f"texts-2-{key[:32]}", lambda: encode_records(source, how, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
         ranked = bytes(arrays["words"]).decode("utf-8", "surrogatepass").split(" ")[:-1]
@@ -128,12 +128,16 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         label_names=tuple(facts.pop("labels")),
         provenance={"file": str(config.path), "sha256": digest, **source.describe(), **facts},
         validation=validation,
+        numbers={
+            name: np.asarray(arrays["numbers"])[np.flatnonzero(arrays["splits"] == split)]
+            for name, split in (("validation", VALIDATION), ("test", TEST))
+        },
     )
 
 
 _CACHED_BY = (
     "label_map", "labels", "test_split", "validation_split", "split_seed", "drop_duplicates", "tokenizer", "vocabulary",
-    "encoding", "delimiter", "format",
+    "encoding", "delimiter", "format", "quotes",
 )  # fmt: skip
 
 
@@ -148,14 +152,28 @@ def find_texts(config: DataConfig) -> RecordSource:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder (data.path)")
     if config.format == "aclimdb" or (config.format is None and is_aclimdb(path)):
-        return AclImdbSource(path, by_rating=config.label_column == "rating")
+        by_rating = config.label_column == "rating"
+        _require_no_table(config, "aclImdb", ("label_column",) if by_rating else ())
+        return AclImdbSource(path, by_rating=by_rating)
     if path.is_dir():
+        _require_no_table(config, "a folder", ())
         return FolderSource(path, config.encoding)
     asked = Columns(config.text_column or "", config.label_column, config.split_column, config.group_column)
     header = not isinstance(config.text_column, int)
     paths = [path] if config.test_path is None else [path, Path(config.test_path)]
-    tables = tuple(open_table(each, config.format, config.encoding, config.delimiter, header=header) for each in paths)
+    tables = tuple(
+        open_table(each, config.format, config.encoding, config.delimiter, header=header, quotes=config.quotes)
+        for each in paths
+    )
     return TableSource.of(tables, asked)
+
+
+def _require_no_table(config: DataConfig, what: str, allowed: tuple[str, ...]) -> None:
+    of_tables = ("test_path", "delimiter", "text_column", "label_column", "split_column", "group_column")
+    given = next((key for key in of_tables if key not in allowed and getattr(config, key) is not None), None)
+    if given is not None or config.format not in (None, "folder", "aclimdb"):
+        named = f"data.{given}" if given else f"data.format: {config.format}"
+        raise DataError(f"{config.path}: {named} is for tables, and this is {what}")
 
 
 def digest_of(paths: Sequence[Path]) -> str:

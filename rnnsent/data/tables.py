@@ -9,7 +9,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,6 +47,7 @@ class Table:
         encoding: of a text file, "" for Parquet.
         delimiter: of CSV and TSV.
         columns: names in order; empty where the file has no line of names.
+        quotes: whether quotes around a cell of CSV or TSV are not part of it.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Table:
     encoding: str
     delimiter: str
     columns: tuple[str, ...]
+    quotes: bool = True
     _stdin: IO[bytes] | None = field(default=None, repr=False, compare=False)
 
     def rows(
@@ -63,8 +65,8 @@ class Table:
 
         Args:
             wanted: names, or numbers from 1 where the file has no line of names.
-            strict: a CSV row with more or fewer cells than the line of names is an error, and blank lines are passed
-                over; otherwise such a row has what it has, and a blank line is a row without cells.
+            strict: a CSV row with fewer cells than the line of names is an error, as one with more always is, and
+                blank lines are passed over; otherwise a blank line is a row without cells.
             progress: told how far the reading has come.
 
         Raises:
@@ -93,6 +95,7 @@ def open_table(
     delimiter: str | None = None,
     *,
     header: bool = True,
+    quotes: bool = True,
 ) -> Table:
     """Look at a file and say how it is to be read.
 
@@ -102,12 +105,13 @@ def open_table(
         encoding: None finds UTF-8, and UTF-16 and UTF-32 by their mark; anything else has to be named.
         delimiter: None finds it by the first lines.
         header: whether the first line of CSV and TSV names the columns.
+        quotes: whether quotes around a cell of CSV and TSV are not part of it.
 
     Raises:
         DataError: if the file is missing, empty, not text, or of no known format.
     """
     path = Path(path)
-    stdin = sys.stdin.buffer if str(path) == "-" else None
+    stdin: Any = _Ahead(sys.stdin.buffer) if str(path) == "-" else None
     if stdin is None:
         _require_file(path)
     format = format or ("lines" if stdin else format_of(path))
@@ -118,18 +122,18 @@ def open_table(
         if stdin is not None:
             raise DataError("-: Parquet cannot be read from stdin; name the file")
         return Table(path, format, "", "", tuple(_parquet(path).schema_arrow.names))
-    head = _head(path) if stdin is None else _peek(stdin)
+    head = _head(path) if stdin is None else stdin.head
     if not head and (stdin is None or format != "lines"):
         raise DataError(f"{path}: is empty")
     encoding = _encoding(path, head, encoding)
-    table = Table(path, format, encoding, delimiter or "", (), stdin)
+    table = Table(path, format, encoding, delimiter or "", (), quotes, stdin)
     if format in ("csv", "tsv"):
         first = _first_lines(table, head)
-        delimiter = delimiter or ("\t" if format == "tsv" else _delimiter(first))
-        names = _header(path, first, delimiter) if header else ()
-        return Table(path, format, encoding, delimiter, names, stdin)
+        delimiter = delimiter or ("\t" if format == "tsv" else _delimiter(first, quotes))
+        names = _header(path, first, delimiter, quotes) if header else ()
+        return replace(table, delimiter=delimiter, columns=names)
     if format == "jsonl":
-        return Table(path, format, encoding, "", _keys(path, _first_lines(table, head)), stdin)
+        return replace(table, columns=_keys(path, _first_lines(table, head)))
     return table
 
 
@@ -165,9 +169,23 @@ def _head(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
 
-def _peek(stream: IO[bytes]) -> bytes:
-    peek: Any = getattr(stream, "peek", None)
-    return bytes(peek(PEEK_BYTES)) if peek and not stream.isatty() else b""
+class _Ahead(io.RawIOBase):
+    """A stream whose first line can be looked at before it is read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.head = b"" if stream.isatty() else stream.readline(PEEK_BYTES)
+        self._rest = self.head
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read_some: Any = getattr(self._stream, "read1", self._stream.read)
+        given = self._rest[: len(buffer)] or read_some(len(buffer))
+        self._rest = self._rest[len(given) :] if self._rest else b""
+        buffer[: len(given)] = given
+        return len(given)
 
 
 def _encoding(path: Path, head: bytes, asked: str | None) -> str:
@@ -179,6 +197,8 @@ def _encoding(path: Path, head: bytes, asked: str | None) -> str:
                 f"{path}: there is no encoding called {asked}; for example utf-8, cp1252, latin-1"
             ) from None
         return asked
+    if head.startswith(b"PK\x03\x04"):
+        raise DataError(f"{path}: is a zip archive, as Excel's files are; save the sheet as CSV")
     marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
     if marked is None and b"\0" in head:
         raise DataError(f"{path}: is not text: byte {head.index(0)} is zero; set data.encoding if it is UTF-16")
@@ -251,25 +271,36 @@ def _first_lines(table: Table, head: bytes) -> str:
     return text if whole else text.rpartition("\n")[0] or text
 
 
-def _delimiter(text: str) -> str:
-    """Return the delimiter that cuts all of the first records into as many cells, more than one."""
+def _delimiter(text: str, quotes: bool) -> str:
+    """Return the delimiter that cuts the line of names into most cells, and most of the next lines into as many."""
     best, most = ",", 1
     for delimiter in DELIMITERS:
-        rows = [row for row in _csv(io.StringIO(text, newline=""), delimiter) if row]
-        rows = rows[:-1] or rows  # the last one may be cut
-        widths = {len(row) for row in rows[:50]}
-        if len(widths) == 1 and max(widths) > most:
-            best, most = delimiter, max(widths)
+        try:
+            rows = [row for row in _csv(io.StringIO(text, newline=""), delimiter, quotes) if row]
+        except csv.Error:  # a quote that is not closed in what is looked at
+            rows = [row.split(delimiter) for row in text.splitlines() if row]
+        rows = (rows[:-1] or rows)[:50]  # the last one may be cut
+        width = len(rows[0]) if rows else 1
+        agree = sum(len(row) == width for row in rows)
+        if width > most and (agree > 0.7 * len(rows) or len(rows) < 4):
+            best, most = delimiter, width
     return best
 
 
-def _csv(stream: Any, delimiter: str) -> Any:
+def _csv(stream: Any, delimiter: str, quotes: bool) -> Any:
     csv.field_size_limit(MAX_CELL)
-    return csv.reader(stream, delimiter=delimiter)
+    if not quotes:
+        return csv.reader(stream, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    # Strict: a quote that is never closed is an error, not a cell of a thousand lines.
+    return csv.reader(stream, delimiter=delimiter, strict=True)
 
 
-def _header(path: Path, text: str, delimiter: str) -> tuple[str, ...]:
-    names = [name.strip() for name in next((row for row in _csv(io.StringIO(text, newline=""), delimiter) if row), [])]
+def _header(path: Path, text: str, delimiter: str, quotes: bool) -> tuple[str, ...]:
+    try:
+        rows = _csv(io.StringIO(text, newline=""), delimiter, quotes)
+        names = [name.strip() for name in next((row for row in rows if row), [])]
+    except csv.Error as error:
+        raise DataError(f"{path}:1: not a line of names: {error}") from None
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise DataError(f"{path}:1: two columns are called {twice!r}")
@@ -296,26 +327,33 @@ def _object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _csv_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int], strict: bool) -> Iterator[Row]:
-    reader = _csv(stream, table.delimiter)
+    reader = _csv(stream, table.delimiter, table.quotes)
     width = len(table.columns)
     indices = [table.columns.index(name) if isinstance(name, str) else name - 1 for name in wanted]
     named = not width
+    begin = 1
     try:
         for cells in reader:
             if not named:
                 named = bool(cells)
-                continue
-            if strict and not cells:
-                continue
-            width = width or len(cells)
-            if strict and len(cells) != width:
-                raise DataError(
-                    f"{table.path}:{reader.line_num}: has {len(cells)} cells, the first line has {width}; is a text "
-                    "not in quotes, or a quote not closed?"
-                )
-            yield reader.line_num, tuple(cells[index] if index < len(cells) else None for index in indices)
+            elif cells or not strict:
+                width = width or len(cells)
+                if len(cells) > width or (strict and len(cells) < width):
+                    raise DataError(_odd_row(table, reader.line_num, len(cells), width))
+                yield reader.line_num, tuple(cells[index] if index < len(cells) else None for index in indices)
+            begin = reader.line_num + 1
     except csv.Error as error:
-        raise DataError(f"{table.path}:{reader.line_num}: not a CSV row: {error}") from None
+        raise DataError(
+            f"{table.path}:{begin}: not a CSV row: {error}; if quotes are text in this file: data.quotes: false, or "
+            "--no-quotes"
+        ) from None
+
+
+def _odd_row(table: Table, line: int, cells: int, width: int) -> str:
+    return (
+        f"{table.path}:{line}: has {cells} cells, the first line has {width}; is a text not in quotes, or a quote not "
+        "closed?"
+    )
 
 
 def _jsonl_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int], strict: bool) -> Iterator[Row]:

@@ -5,6 +5,7 @@ What grows with the rows are some 40 bytes each: label, split, group, length and
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -63,7 +64,7 @@ def encode_records(source: RecordSource, how: Encoding, progress: Progress | Non
         DataError: if there is nothing to train on, a file is faulty, or one changed while it was read.
     """
     before = _states(source.paths)
-    rows = _Rows(how)
+    rows = _Rows(how, grouped=source.grouped)
     tokens = np.empty(0, np.int32)
     try:
         with _spool() as spool:
@@ -95,26 +96,37 @@ class _Rows:
     label_ids: dict[str, int] = field(default_factory=dict)
     group_ids: dict[str, int] = field(default_factory=dict)
     word_ids: dict[str, int] = field(default_factory=dict)  # in order of appearance, until the splits are known
+    raw_labels: set[str] = field(default_factory=set)  # as they stand in the file, where they are mapped
     dropped: Counter[str] = field(default_factory=Counter)
     tokens_written: int = 0
+    grouped: bool = False
+    alone: int = 0  # rows without a group
+    numbers: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, record: Record, spool: IO[bytes]) -> None:
         """Encode one record, or count why not."""
         label = self._label(record)
         if label is None or record.text is None:
             return
-        ids = self._ids(record.text)
-        content = ids.tobytes()
-        spool.write(content)
+        words = self.how.tokenize(record.text)
+        ids = self._ids(words)
+        spool.write(ids.tobytes())
         self.tokens_written += len(ids)
         self.lengths.append(len(ids))
         self.labels.append(label)
         self.given.append(UNGIVEN if record.split is None else NAMES[record.split])
-        if record.group is not None:
-            self.groups.append(self.group_ids.setdefault(record.group, len(self.group_ids)))
-        elif self.groups:
-            raise DataError(f"{record.place}: has no group, though rows before it have one")
-        self.prints.append(int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little"))
+        self.numbers.append(record.number)
+        if self.grouped:
+            self.groups.append(self._group(record))
+        same = " ".join(words) or record.text  # what has no words is the same only if it is so to the letter
+        print_ = hashlib.blake2b(same.encode("utf-8", "surrogatepass"), digest_size=8)
+        self.prints.append(int.from_bytes(print_.digest(), "little"))
+
+    def _group(self, record: Record) -> int:
+        if record.group is None:  # stands by itself
+            self.alone += 1
+            return -self.alone
+        return self.group_ids.setdefault(record.group, len(self.group_ids))
 
     def _label(self, record: Record) -> int | None:
         if record.label is None:
@@ -122,6 +134,8 @@ class _Rows:
             return None
         name: str | None = record.label
         if self.how.label_map is not None:
+            if len(self.raw_labels) < MAX_LABELS:
+                self.raw_labels.add(record.label)
             name = self.how.label_map(record.label)
             if name is None:
                 self.dropped[f"labeled {record.label}"] += 1
@@ -137,8 +151,7 @@ class _Rows:
             raise DataError(f"{record.place}: more than {MAX_LABELS:,} labels; is this the column of labels?")
         return found
 
-    def _ids(self, text: str) -> NDArray[np.int32]:
-        words = self.how.tokenize(text)
+    def _ids(self, words: list[str]) -> NDArray[np.int32]:
         if self.how.vocabulary is not None:
             return self.how.vocabulary.encode_words(words)
         known = self.word_ids
@@ -151,9 +164,9 @@ class _Rows:
         if not rows:
             found = ", ".join(f"{number:,} rows {why}" for why, number in self.dropped.most_common(5))
             raise DataError(f"{_shown(source)}: holds no labeled text" + (f": {found}" if found else ""))
-        names = self.how.labels or (self.how.label_map.names if self.how.label_map else ordered(self.label_ids))
-        if self.how.labels is None:
-            names = tuple(name for name in names if name in self.label_ids)
+        names = self.how.labels or ordered(self.label_ids)
+        if self.how.label_map is not None:
+            self._require_all_named(self.how.label_map, source)
         for name in names:
             if name not in self.label_ids:
                 raise DataError(f"{_shown(source)}: data.labels names {name}, but no text is labeled so")
@@ -161,10 +174,11 @@ class _Rows:
         prints = np.array(self.prints, np.uint64)
         given = np.array(self.given, np.int64)
         how = self.how
+        groups = self._final_groups(source)
         splits = assign(
             labels,
             given,
-            self._final_groups(source),
+            groups,
             test_share=how.test_share,
             validation_share=how.validation_share,
             seed=how.seed,
@@ -177,34 +191,48 @@ class _Rows:
         _require_trainable(labels, splits, names, source)
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths, np.int64))])
         words = how.vocabulary.words if how.vocabulary is not None else self._rank(tokens, offsets, splits == TRAIN)
-        facts = {
+        facts: dict[str, Any] = {
             "labels": names,
             "rows": rows + sum(self.dropped.values()) - self.dropped["repeated"],
             "dropped": {why: number for why, number in self.dropped.most_common(20) if number},
             "contradicting": contradicting,
             "splits": self._how_split(given),
         }
+        if groups is not None:
+            counted = {name: len(np.unique(groups[splits == split])) for name, split in NAMES.items()}
+            facts["groups"] = {name: number for name, number in counted.items() if number}
+            if self.alone:
+                facts["groups"]["rows without one"] = self.alone
         return {
             "tokens": tokens,
             "offsets": offsets,
             "labels": labels,
             "splits": splits,
+            "numbers": np.array(self.numbers, np.int64),
             # Never empty, or it could not be memory-mapped; a word holds no space.
             "words": np.frombuffer((" ".join(words) + " ").encode("utf-8", "surrogatepass"), np.uint8),
             "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
         }
 
     def _final_groups(self, source: RecordSource) -> NDArray[np.int64] | None:
-        if not self.groups:
+        if not self.grouped:
             return None
-        if len(self.groups) != len(self.lengths):
-            raise DataError(f"{_shown(source)}: the first {len(self.lengths) - len(self.groups):,} rows have no group")
         final: dict[str, int] = {}
         found = [final.setdefault(source.group_name(name), len(final)) for name in self.group_ids]
-        return np.array(found, np.int64)[np.array(self.groups, np.int64)]
+        groups = np.array(self.groups, np.int64)
+        alone = groups < 0
+        return np.where(alone, len(found) - groups, np.array([*found, 0], np.int64)[np.where(alone, 0, groups)])
+
+    def _require_all_named(self, label_map: LabelMap, source: RecordSource) -> None:
+        missing = label_map.unmatched(self.raw_labels)
+        if missing is not None:
+            close = difflib.get_close_matches(missing, self.raw_labels, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            seen = ", ".join(ordered(self.raw_labels)[:20])
+            raise DataError(f"{_shown(source)}: data.label_map: no text is labeled {missing}; {hint}labels: {seen}")
 
     def _how_split(self, given: NDArray[np.int64]) -> dict[str, str]:
-        drawn = f"drawn by {'group' if self.groups else 'label'}, seed {self.how.seed}"
+        drawn = f"drawn by {'group' if self.grouped else 'label'}, seed {self.how.seed}"
         return {name: "given" if (given == NAMES[name]).any() else drawn for name in ("validation", "test")}
 
     def _rank(self, tokens: NDArray[np.int32], offsets: NDArray[np.int64], train: NDArray[np.bool_]) -> Sequence[str]:
@@ -261,7 +289,7 @@ def _require_trainable(
 
 def _shown(source: RecordSource) -> str:
     paths = source.paths
-    return str(paths[0]) if len(paths) == 1 else os.path.commonpath([str(path) for path in paths])
+    return ", ".join(map(str, paths)) if len(paths) < 3 else os.path.commonpath([str(path) for path in paths])
 
 
 def _states(paths: list[Path]) -> list[tuple[int, int]]:

@@ -183,7 +183,8 @@ class Trace:
         place = len(self.words) - len(since) + since.index(least) + 1
         start = "the start" if self.settled == 0 else f"word {self.settled} ('{self.words[self.settled - 1].word}')"
         low = f"least sure after '{least.word}' (word {place}), {percent(least.probability)}"
-        return f"{self.label} from {start} on, it never turned; {low}"
+        turned = "" if self.settled == 0 else f", and no other label had reached {percent(LEANING)} before"
+        return f"{self.label} from {start} on{turned}; {low}"
 
     def notes(self) -> list[str]:
         """Return what makes the answer doubtful, for people; empty if nothing does."""
