@@ -15,8 +15,11 @@ from rnnsent import runs
 from rnnsent.classifier import Classifier
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
+from rnnsent.data.split import Split
+from rnnsent.engine.device import start
 from rnnsent.errors import ConfigError, RunError, count
 from rnnsent.inference import Weights
+from rnnsent.prediction import Predictor, by_label, by_model
 from rnnsent.ratios import NgramRatios
 from rnnsent.runs import RunDirectory
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
@@ -111,6 +114,8 @@ def verify(
     _verify_encoder(Classifier(*parts, backend="numpy"), kept, note)
     for backend in backends:
         _verify_backend(parts, backend, kept, note)
+    if "keras" in backends:
+        _verify_saved(run, config, parts[3], kept, note)
     return checks
 
 
@@ -139,8 +144,28 @@ def _verify_backend(
     try:
         classifier = Classifier(*parts, backend=backend, device="cpu")
     except ConfigError as error:
-        note(backend, True, f"cannot run here: {error.problems[0].rule}")
+        note(backend, True, f"not compared, it cannot run here: {error.problems[0].rule}")
         return
-    found = classifier.probabilities([np.array(p["ids"], np.int32) for p in kept])
+    _compare(backend, classifier.predictor, kept, note)
+
+
+def _verify_saved(
+    run: RunDirectory,
+    config: Config,
+    ratios: NgramRatios | None,
+    kept: list[Mapping[str, Any]],
+    note: Callable[..., None],
+) -> None:
+    """Compare what `model.keras` answers, which is for those who load it without rnnsent."""
+    start("cpu")
+    import keras
+
+    model = keras.models.load_model(run.file(runs.MODEL), compile=False)  # its hash is that of the manifest
+    _compare(runs.MODEL, Predictor("keras", "as saved", config, by_model(model), ratios), kept, note)
+
+
+def _compare(name: str, predictor: Predictor, kept: list[Mapping[str, Any]], note: Callable[..., None]) -> None:
+    split = Split.from_sequences([probe["ids"] for probe in kept], np.zeros(len(kept), np.int64))
+    found = by_label(predictor(split))
     largest = float(np.abs(found - np.array([probe["probabilities"] for probe in kept])).max())
-    note(backend, largest <= TOLERANCE, f"largest difference {largest:.1e}, {TOLERANCE:.0e} is allowed")
+    note(name, largest <= TOLERANCE, f"largest difference {largest:.1e}, {TOLERANCE:.0e} is allowed")

@@ -17,6 +17,7 @@ from rnnsent.batches import Batches
 from rnnsent.config import ScheduleConfig, TrainingConfig
 from rnnsent.engine.feed import keras_batches
 from rnnsent.engine.gradients import summed_by_word
+from rnnsent.engine.kernel import flushed_denormals
 from rnnsent.errors import ConfigError, DataError, Problem, TrainingError
 from rnnsent.interruption import HeldSignals
 from rnnsent.observers import EpochFacts, Observer, StepFacts
@@ -57,7 +58,7 @@ def fit(
     steps = len(train)
     averaged = _AveragedWeights() if config.ema is not None else None
     recorder = _Recorder(train, config, observers, averaged)
-    with HeldSignals("stopping when this step is over; once more stops at once") as signals:
+    with HeldSignals("stopping when this step is over; once more stops at once") as signals, flushed_denormals():
         model.compile(
             optimizer=_optimizer(config, steps),
             loss="binary_crossentropy" if len(label_names) == 2 else "sparse_categorical_crossentropy",

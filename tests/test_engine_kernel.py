@@ -294,3 +294,11 @@ def test_the_c_code_under_sanitizers(tmp_path: Path) -> None:
     result = subprocess.run([program], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "passes: 180\n"
+
+
+def test_denormals_are_zero_in_this_thread_while_they_are_flushed() -> None:
+    tiny = np.full(64, 1e-40, np.float32)
+    with kernel.flushed_denormals():
+        inside = tiny * np.float32(0.5)
+    assert not inside.any()
+    assert (tiny * np.float32(0.5)).all()

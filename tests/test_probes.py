@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rnnsent import probes, runs
+from rnnsent.files import sha256
 from rnnsent.runs import open_run
 from tests.conftest import rnnsent
 
@@ -25,7 +26,7 @@ def test_a_finished_run_is_as_it_was(run: Path) -> None:
     result = rnnsent("verify", "run")
     assert result.exit_code == 0, result.stderr
     assert [line.split()[:2] for line in result.stdout.splitlines()] == [
-        ["ok", name] for name in ("files", "encoder", "native", "numpy", "keras")
+        ["ok", name] for name in ("files", "encoder", "native", "numpy", "keras", "model.keras")
     ]
     found = json.loads(rnnsent("verify", "run", "--json", "--backend", "numpy").stdout)
     assert found["passed"] and [check["name"] for check in found["checks"]] == ["files", "encoder", "numpy"]
@@ -69,6 +70,20 @@ def test_other_answers_fail(run: Path) -> None:
     result = rnnsent("verify", "run", "--backend", "numpy", "--json")
     assert result.exit_code == 1
     assert [check["passed"] for check in json.loads(result.stdout)["checks"]] == [True, True, False]
+
+
+def test_another_model_in_the_saved_file_fails(run: Path) -> None:
+    import keras
+
+    model = keras.models.load_model("run/model.keras", compile=False)
+    model.set_weights([weight * 1.5 for weight in model.get_weights()])
+    model.save("run/model.keras")
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["files"]["model.keras"] = [sha256(run / "model.keras")]
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    result = rnnsent("verify", "run", "--backend", "keras")
+    assert result.exit_code == 1 and "FAILED model.keras" in result.stdout
+    assert "ok     keras " in result.stdout
 
 
 def test_a_run_without_probes_says_so(run: Path) -> None:

@@ -23,8 +23,9 @@ def command(run: Path | None, backends: tuple[str, ...], as_json: bool) -> None:
     """Check a finished RUN: its files, its encoder, its answers.
 
     Files are held against the hashes in the manifest, the encoder against
-    the probe texts in the run, and every backend against the answers that
-    were given when the run was finished. Exits 1 where one differs.
+    the probe texts in the run, and every backend and model.keras against
+    the answers that were given when the run was finished. Exits 1 where one
+    differs.
     """
     import json
     from dataclasses import asdict
@@ -36,7 +37,7 @@ def command(run: Path | None, backends: tuple[str, ...], as_json: bool) -> None:
 
     def tell(check: probes.Check) -> None:
         if not as_json:
-            click.echo(f"{'ok    ' if check.passed else 'FAILED'} {check.name:<8} {check.found}")
+            click.echo(f"{'ok    ' if check.passed else 'FAILED'} {check.name:<11} {check.found}")
 
     checks = probes.verify(found, backends or probes.BACKENDS, tell)
     failed = [check.name for check in checks if not check.passed]

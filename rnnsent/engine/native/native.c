@@ -102,6 +102,17 @@ EXPORT int64_t rnnsent_workspace(int level, const Layer *layer)
     return DISPATCH(rnnsent_workspace, level, &nowhere);
 }
 
+/* Flush denormals in the calling thread from now on; returns what `rnnsent_restore` takes back. */
+EXPORT unsigned int rnnsent_flush(void)
+{
+    return flush_denormals();
+}
+
+EXPORT void rnnsent_restore(unsigned int mode)
+{
+    restore_denormals(mode);
+}
+
 EXPORT void rnnsent_forward(int level, const Layer *layer)
 {
     DISPATCH(rnnsent_forward, level, layer);
