@@ -18,7 +18,7 @@ from rnnsent.data.split import Split
 from rnnsent.errors import RnnsentError
 from rnnsent.ngrams import Ngrams
 from rnnsent.prediction import most_probable
-from rnnsent.ratios import log_count_ratios
+from rnnsent.ratios import log_count_ratios, sides
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # of the regularization, as scikit-learn's C; validation chooses
 
@@ -65,7 +65,7 @@ def fit(train: Split, validation: Split, labels: int = 2, tell: Callable[[str], 
     started = time.perf_counter()
     ngrams = Ngrams(train)
     matrix, held_out = ngrams.matrix(train), ngrams.matrix(validation)
-    told_apart = [1] if labels == 2 else list(range(labels))
+    told_apart = sides(labels)
     ratios = [log_count_ratios(matrix, train.labels == label) for label in told_apart]
     weighted = [matrix.multiply(ratio).tocsr() for ratio in ratios]
     best: tuple[float, float, list[Any]] | None = None

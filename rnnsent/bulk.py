@@ -17,7 +17,8 @@ from typing import IO, Any
 from rnnsent.classifier import CHUNK, Answer, Classifier
 from rnnsent.data.columns import Column, Columns, choose_columns
 from rnnsent.data.labels import cell_text
-from rnnsent.data.tables import Table, format_of, open_table
+from rnnsent.data.opening import format_of, open_table
+from rnnsent.data.tables import Table
 from rnnsent.errors import DataError, RunError
 from rnnsent.files import sync_directory, write_atomic
 

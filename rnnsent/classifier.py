@@ -19,7 +19,8 @@ from rnnsent.errors import RunError
 from rnnsent.inference import Weights
 from rnnsent.prediction import Floats, Predictor, by_label, load_predictor, most_probable
 from rnnsent.ratios import NgramRatios
-from rnnsent.runs import RunDirectory, open_run
+from rnnsent.run_root import open_run
+from rnnsent.runs import RunDirectory
 from rnnsent.vocabulary import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Classifier:
                 label=self.label_names[label],
                 probability=row[label],
                 probabilities=dict(zip(self.label_names, row, strict=True)),
-                unknown_share=self.vocabulary.unknown_share(words[index]) if words[index] else 1.0,
+                unknown_share=self.vocabulary.unknown_share(words[index]),
                 truncated=self._lost(lost[index]) > 0,
                 blank=not words[index],
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnnsent import environment, probes, runs
+from rnnsent import environment, probes, run_root, runs
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config, load_config
 from rnnsent.conflicts import training_rules
@@ -67,7 +67,7 @@ def train(
         Interrupted: after Ctrl-C; the best epoch so far has been kept.
     """
     _require_trainable(config)
-    run = runs.create_run(name, run_dir, force=force)
+    run = run_root.create_run(name, run_dir, force=force)
     try:
         return _train_into(run, config, name, tell, observers, progress)
     except BaseException:
@@ -153,7 +153,7 @@ def _train_into(
         run.write(runs.METRICS, json_text(facts))
         run.write(runs.PROBES, json_text(probes.written(resolved, parts.vocabulary, weights_of(plain), ratios)))
         run.finish()
-        runs.mark_latest(run)
+        run_root.mark_latest(run)
         if stopped is not None:
             signals.forget()  # it asked for what is happening anyway
     if stopped is not None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsent import metrics
-from rnnsent.metrics import CLIP, Estimate, Evaluation, proportion
+from rnnsent.metrics import CLIP, Evaluation, area_under, percentiles, proportion
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +43,7 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, seed: int = 0, resa
     # Resampling reviews resamples the cells of the confusion matrix with their frequencies.
     drawn = rng.multinomial(n, cells / n, resamples).reshape(resamples, size, size)
     macros = [_macro(confusion[None]), _macro(drawn)]
-    precision, recall, f1 = (_estimate(float(macros[0][k][0]), macros[1][k]) for k in range(3))
+    precision, recall, f1 = (percentiles(float(macros[0][k][0]), macros[1][k]) for k in range(3))
     ranked, averages = _ranked(classes, scores), np.empty((resamples, 2))
     for average in averages:
         counts = np.bincount(rng.integers(0, n, n), minlength=n)
@@ -57,8 +56,8 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, seed: int = 0, resa
         precision=precision,
         recall=recall,
         f1=f1,
-        roc_auc=_estimate(area, averages[:, 0]),
-        log_loss=_estimate(float(losses.mean()), averages[:, 1]),
+        roc_auc=percentiles(area, averages[:, 0]),
+        log_loss=percentiles(float(losses.mean()), averages[:, 1]),
         confusion=confusion.tolist(),
     )
 
@@ -99,9 +98,5 @@ def _area(
         weights = counts[order].astype(np.float64)
         positive = classes[order] == label
         table = np.stack([np.add.reduceat(weights * (positive == side), begins) for side in (False, True)])
-        areas.append(metrics.area_under(table))
+        areas.append(area_under(table))
     return float(_mean(np.array(areas)))
-
-
-def _estimate(value: float, samples: Floats) -> Estimate:
-    return metrics.percentiles(value, samples)

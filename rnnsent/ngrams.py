@@ -55,6 +55,21 @@ def ngram_sets(split: Split, order: int) -> list[tuple[Keys, NDArray[np.int64]]]
     return sets
 
 
+def places(known: Keys, keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return where each of `keys` is in `known`, which ascends, and whether it is there at all; else the place is 0."""
+    if not len(known):
+        return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
+    at = np.searchsorted(known, keys)
+    at[at == len(known)] = 0
+    return at, known[at] == keys
+
+
+def common_keys(keys: Keys, least_reviews: int) -> Keys:
+    """Return the n-grams that stand at least so often in `keys`, ascending."""
+    found, counts = np.unique(keys, return_counts=True)
+    return found[counts >= least_reviews]
+
+
 class Ngrams:
     """The n-grams of some reviews, as columns of a matrix.
 
@@ -67,8 +82,7 @@ class Ngrams:
         self.keys: list[Keys] = []
         for order in range(1, orders + 1):
             held = np.concatenate([keys for keys, _ in ngram_sets(split, order)])
-            found, counts = np.unique(held, return_counts=True)
-            self.keys.append(found[counts >= least_reviews])
+            self.keys.append(common_keys(held, least_reviews))
 
     @property
     def size(self) -> int:
@@ -82,10 +96,8 @@ class Ngrams:
         rows, columns = [], []
         first = 0
         for order, known in enumerate(self.keys, start=1):
-            for keys, reviews in ngram_sets(split, order) if len(known) else []:
-                at = np.searchsorted(known, keys)
-                at[at == len(known)] = 0
-                there = known[at] == keys
+            for keys, reviews in ngram_sets(split, order):
+                at, there = places(known, keys)
                 rows.append(reviews[there])
                 columns.append(at[there] + first)
             first += len(known)

@@ -10,11 +10,8 @@ from typing import Any
 from rnnsent import experiment
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
-from rnnsent.conflicts import training_rules
 from rnnsent.data.naming import data_settings
-from rnnsent.errors import ConfigError, Problem
 from rnnsent.experiment import Trained
-from rnnsent.yamldoc import dotted
 
 
 def train(
@@ -53,9 +50,6 @@ def train(
         if settings or data is not None:
             raise TypeError("settings and data are for a config by name or path; a Config has its own")
         found, name = config, "config"
-        problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
-        if problems:
-            raise ConfigError(problems)
     else:
         pairs = [(f"settings {key}", f"{key}={json.dumps(value)}") for key, value in (settings or {}).items()]
         if data is not None:

@@ -19,7 +19,7 @@ from rnnsent.data.split import Split
 from rnnsent.engine.device import start
 from rnnsent.errors import ConfigError, RunError, count
 from rnnsent.inference import Weights
-from rnnsent.prediction import Predictor, by_label, by_model
+from rnnsent.prediction import Predictor, by_label, by_model, load_predictor
 from rnnsent.ratios import NgramRatios
 from rnnsent.runs import RunDirectory
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
@@ -110,12 +110,17 @@ def verify(
         note("encoder", True, "no probes: the run knows no words")
         return checks
     config, vocabulary = load_config(str(run.file(runs.CONFIG))), Vocabulary.load(run.file(runs.VOCABULARY))
-    parts = config, vocabulary, runs.load_weights(run), runs.load_ratios(run)
-    _verify_encoder(Classifier(*parts, backend="numpy"), kept, note)
+    weights, ratios = runs.load_weights(run), runs.load_ratios(run)
+    _verify_encoder(Classifier(config, vocabulary, weights, ratios, backend="numpy"), kept, note)
     for backend in backends:
-        _verify_backend(parts, backend, kept, note)
+        try:
+            predictor = load_predictor(config, weights, ratios, backend=backend, device="cpu")
+        except ConfigError as error:
+            note(backend, True, f"not compared, it cannot run here: {error.problems[0].rule}")
+            continue
+        _compare(backend, predictor, kept, note)
     if "keras" in backends:
-        _verify_saved(run, config, parts[3], kept, note)
+        _compare(runs.MODEL, _saved(run, config, ratios), kept, note)
     return checks
 
 
@@ -135,33 +140,13 @@ def _verify_encoder(classifier: Classifier, kept: list[Mapping[str, Any]], note:
     note("encoder", not other, found or f"{len(kept)} probes are encoded as they were")
 
 
-def _verify_backend(
-    parts: tuple[Config, Vocabulary, Weights, NgramRatios | None],
-    backend: str,
-    kept: list[Mapping[str, Any]],
-    note: Callable[..., None],
-) -> None:
-    try:
-        classifier = Classifier(*parts, backend=backend, device="cpu")
-    except ConfigError as error:
-        note(backend, True, f"not compared, it cannot run here: {error.problems[0].rule}")
-        return
-    _compare(backend, classifier.predictor, kept, note)
-
-
-def _verify_saved(
-    run: RunDirectory,
-    config: Config,
-    ratios: NgramRatios | None,
-    kept: list[Mapping[str, Any]],
-    note: Callable[..., None],
-) -> None:
-    """Compare what `model.keras` answers, which is for those who load it without rnnsent."""
+def _saved(run: RunDirectory, config: Config, ratios: NgramRatios | None) -> Predictor:
+    """Return what predicts with `model.keras`, which is for those who load it without rnnsent."""
     start("cpu")
     import keras
 
     model = keras.models.load_model(run.file(runs.MODEL), compile=False)  # its hash is that of the manifest
-    _compare(runs.MODEL, Predictor("keras", "as saved", config, by_model(model), ratios), kept, note)
+    return Predictor("keras", "as saved", config, by_model(model), ratios)
 
 
 def _compare(name: str, predictor: Predictor, kept: list[Mapping[str, Any]], note: Callable[..., None]) -> None:

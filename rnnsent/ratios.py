@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import NgramsConfig
 from rnnsent.data.split import Split
-from rnnsent.ngrams import Keys, ending_keys, ngram_sets
+from rnnsent.ngrams import Keys, common_keys, ending_keys, ngram_sets, places
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.float64]
@@ -24,12 +24,22 @@ SMOOTHING = 1.0  # added to every count
 CHUNK = 4096  # reviews whose channels are made together
 
 
-def log_count_ratios(matrix: Any, positive: NDArray[np.bool_], smoothing: float = SMOOTHING) -> NDArray[np.float32]:
-    """Return log((p / |p|) / (q / |q|)) of each column: p counts it in `positive` rows, q in the others."""
-    p = smoothing + np.asarray(matrix[positive].sum(axis=0), np.float64).ravel()
-    q = smoothing + np.asarray(matrix[~positive].sum(axis=0), np.float64).ravel()
-    ratios: NDArray[np.float32] = (np.log(p / p.sum()) - np.log(q / q.sum())).astype(np.float32)
-    return ratios
+def sides(labels: int) -> list[int]:
+    """Return the labels that ratios are made for, each against all others: of two, the second is enough."""
+    return [1] if labels == 2 else list(range(labels))
+
+
+def log_count_ratios(matrix: Any, positive: NDArray[np.bool_]) -> Floats:
+    """Return the ratio of each column of `matrix`, between `positive` rows and the others."""
+    counts = (np.asarray(matrix[rows].sum(axis=0), np.float64).ravel() for rows in (positive, ~positive))
+    return _ratio(*counts)[0].astype(np.float32)
+
+
+def _ratio(here: Counts, there: Counts) -> tuple[Counts, float]:
+    """Return log((p / |p|) / (q / |q|)) for counts of n-grams, smoothed to p and q, and that of one without a count."""
+    p, q = SMOOTHING + here, SMOOTHING + there
+    balance = float(np.log(q.sum()) - np.log(p.sum())) if len(p) else 0.0
+    return np.log(p) - np.log(q) + balance, balance
 
 
 @dataclass(frozen=True)
@@ -48,19 +58,18 @@ class NgramRatios:
 
     def onto(self, split: Split) -> Split:
         """Return `split` with the ratios of the n-grams that end at each id as its channels."""
-        sides = self.unseen.shape[1]
-        channels = np.zeros((len(split.tokens), len(self.keys) * sides), np.float32)
+        channels = np.zeros((len(split.tokens), self.unseen.size), np.float32)
         self.write(split, channels)
         return replace(split, channels=channels)
 
     def write(self, split: Split, channels: Floats) -> None:
         """Write the ratios of the reviews of `split` into `channels`, which stand beside its tokens."""
-        sides = self.unseen.shape[1]
+        width = self.unseen.shape[1]
         for start in range(0, len(split), CHUNK):
             part = split.take(slice(start, start + CHUNK))
             at = part.positions()
             for order, (known, ratios) in enumerate(zip(self.keys, self.ratios, strict=True), start=1):
-                columns = slice((order - 1) * sides, order * sides)
+                columns = slice((order - 1) * width, order * width)
                 channels[at, columns] = _looked_up(ending_keys(part, order), known, ratios, self.unseen[order - 1])
 
     def to_npz(self) -> bytes:
@@ -100,8 +109,7 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
         seed: of the folds.
     """
     folds = np.random.default_rng(seed).permutation(len(train)) % config.folds
-    sides = 1 if labels == 2 else labels
-    channels = np.zeros((len(train.tokens), config.orders * sides), np.float32)
+    channels = np.zeros((len(train.tokens), config.orders * len(sides(labels))), np.float32)
     tables = [_Table.of(train, order, labels, folds, config) for order in range(1, config.orders + 1)]
     for fold in range(config.folds):
         _ratios(tables, fold, config.least_reviews).write(train.take(np.flatnonzero(folds == fold)), channels)
@@ -119,11 +127,9 @@ class _Table:
     def of(cls, train: Split, order: int, labels: int, folds: NDArray[np.int64], config: NgramsConfig) -> _Table:
         sets = ngram_sets(train, order)
         held, reviews = (np.concatenate(parts) for parts in zip(*sets, strict=True))
-        keys, numbers = np.unique(held, return_counts=True)
-        keys = keys[numbers >= config.least_reviews]
+        keys = common_keys(held, config.least_reviews)
         counts = np.zeros((config.folds, labels, len(keys)), np.int32)
-        at = np.minimum(np.searchsorted(keys, held), max(len(keys) - 1, 0))
-        there = keys[at] == held if len(keys) else np.zeros(len(held), np.bool_)
+        at, there = places(keys, held)
         cell = folds[reviews] * labels + train.labels[reviews]
         for index in range(config.folds * labels):
             counts[index // labels, index % labels] = np.bincount(at[there & (cell == index)], minlength=len(keys))
@@ -144,22 +150,14 @@ def _ratios(tables: list[_Table], without: int | None, least: int) -> NgramRatio
 
 def _by_side(counts: NDArray[np.int32]) -> tuple[Floats, Floats]:
     """Return the ratio of each n-gram, (n-grams, sides), and of one that no review holds, (sides,)."""
-    labels = len(counts)
-    values, unseen = [], []
-    for label in [1] if labels == 2 else range(labels):
-        p = SMOOTHING + counts[label].astype(np.float64)
-        q = SMOOTHING + np.delete(counts, label, axis=0).sum(axis=0).astype(np.float64)
-        balance = np.log(q.sum()) - np.log(p.sum()) if len(p) else 0.0
-        values.append(np.log(p) - np.log(q) + balance)
-        unseen.append(balance)
+    found = [_ratio(counts[label], np.delete(counts, label, axis=0).sum(axis=0)) for label in sides(len(counts))]
+    values, unseen = zip(*found, strict=True)
     return np.stack(values, axis=1).astype(np.float32), np.array(unseen, np.float32)
 
 
 def _looked_up(keys: Keys, known: Keys, ratios: Floats, unseen: Floats) -> Floats:
     found = np.broadcast_to(unseen, (len(keys), len(unseen))).copy()
-    if len(known):
-        at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        there = known[at] == keys
-        found[there] = ratios[at[there]]
+    at, there = places(known, keys)
+    found[there] = ratios[at[there]]
     found[keys < 0] = 0
     return found

@@ -7,18 +7,15 @@ two writes leaves a run that still agrees with its manifest.
 
 from __future__ import annotations
 
-import datetime
-import difflib
 import errno
 import hashlib
 import io
 import json
 import logging
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,9 +45,7 @@ ENVIRONMENT = "environment.json"
 CURVES = "plots/curves.png"
 MANIFEST = "manifest.json"
 
-ROOT = Path("runs")
-LATEST = ROOT / "latest"
-_OWN_NAMES = {
+OWN_NAMES = {
     CONFIG,
     SUMMARY,
     VOCABULARY,
@@ -99,13 +94,13 @@ class RunDirectory:
 
     def write(self, name: str, content: bytes | str) -> None:
         """Write one file of an unfinished run, all or nothing."""
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             write_atomic(self.file(name), content)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Yield a temporary path for a library to write to; it becomes the file `name` when the block succeeds."""
-        with _disk_errors(self.path), atomic_path(self.file(name)) as temporary:
+        with disk_errors(self.path), atomic_path(self.file(name)) as temporary:
             yield temporary
 
     def names(self) -> list[str]:
@@ -115,14 +110,14 @@ class RunDirectory:
 
     def finish(self) -> None:
         """Write the manifest: from now on the run is complete."""
-        self._write_manifest({name: [sha256(self.file(name))] for name in self.names() if not _temporary(name)})
+        self._write_manifest({name: [sha256(self.file(name))] for name in self.names() if not is_temporary(name)})
         self._unlock()
         if self.replaced is not None:
             shutil.rmtree(self.replaced)
 
     def discard(self) -> None:
         """Remove a run that came to nothing, and put back the one it was to replace."""
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             shutil.rmtree(self.path)
             if self.replaced is not None:
                 self.replaced.rename(self.path)
@@ -173,7 +168,7 @@ class RunDirectory:
         return (
             f"{self.path}: not a finished run, it has no {MANIFEST}: {now}.\n"
             f"  {kept}.\n"
-            + "".join(f"  The run that it was to replace is in {path}.\n" for path in _waiting(self.path))
+            + "".join(f"  The run that it was to replace is in {path}.\n" for path in waiting_runs(self.path))
             + f"  Anew: rnnsent train --config {self.file(CONFIG)} --run-dir {self.path} --force"
         )
 
@@ -225,78 +220,17 @@ class RunDirectory:
         self.write(MANIFEST, json.dumps({"format": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n")
 
 
-def create_run(name: str, path: Path | None = None, *, force: bool = False) -> RunDirectory:
-    """Make the folder of a new run: `path`, or `runs/NAME-DATE-N` with the next free N.
-
-    Args:
-        name: of the config; only used without `path`.
-        path: where the run is to be.
-        force: replace the run that is there. A folder with anything but a run in it is never touched.
-
-    Raises:
-        RunError: if the folder is in use or cannot be written to.
-    """
-    with _disk_errors(path or ROOT):
-        if path is None:
-            path = _next_free(name)
-            return RunDirectory(path, lock=Lock(path))
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path}: is a file; --run-dir names a folder")
-        if path.is_symlink() or path.name in ("", ".."):  # such as runs/latest: the run is meant, not the link
-            path = path.resolve()
-        occupied = path.is_dir() and any(entry.name != LOCK for entry in path.iterdir())
-        if occupied:
-            _require_replaceable(path, force)
-        path.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path / "probe"):
-            pass
-        (path / "probe").unlink()
-        lock = Lock(path)
-        if not occupied:
-            return RunDirectory(path, lock=lock)
-        waiting = _waiting(path)
-        replaced = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
-        (replaced / LOCK).unlink()
-        lock.release()
-        path.mkdir()
-        for other in waiting:
-            logger.warning("%s holds a run that %s was to replace when it was stopped", other, path)
-        return RunDirectory(path, replaced, lock=Lock(path))
-
-
-def open_run(path: Path | None) -> RunDirectory:
-    """Return the run at `path`, or the latest one.
-
-    Raises:
-        RunError: if there is no such run.
-    """
-    if path is None:
-        path = _latest_target()
-        if path is None:
-            raise RunError(f"no run given and there is no {LATEST}; train one, or name a run directory")
-        if not path.is_dir():
-            raise RunError(f"{LATEST}: names {path}, which is not there any more; name another run{_other_runs(path)}")
-    if path.exists() and not path.is_dir():
-        inside = f"; did you mean {path.parent}?" if (path.parent / CONFIG).is_file() else ""
-        raise RunError(f"{path}: is a file; a run is the folder that `rnnsent train` leaves{inside}")
-    if not path.is_dir():
-        raise RunError(f"{path}: no such run directory{_other_runs(path)}")
-    if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
-        raise RunError(f"{path}: not a run directory, it has no {CONFIG}{_other_runs(path)}")
-    return RunDirectory(path)
-
-
 def load_weights(run: RunDirectory) -> dict[str, Any]:
     """Return the arrays of weights.npz.
 
     Raises:
         RunError: if the file is not an archive of plain arrays.
     """
-    try:
-        with np.load(io.BytesIO(run.file(WEIGHTS).read_bytes()), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{run.file(WEIGHTS)}: cannot be read: {error}") from None
+    with (
+        _array_errors(run.file(WEIGHTS)),
+        np.load(io.BytesIO(run.file(WEIGHTS).read_bytes()), allow_pickle=False) as archive,
+    ):
+        return {name: archive[name] for name in archive.files}
 
 
 def load_ratios(run: RunDirectory) -> NgramRatios | None:
@@ -309,86 +243,25 @@ def load_ratios(run: RunDirectory) -> NgramRatios | None:
 
     if not run.has(NGRAMS):
         return None
-    try:
+    with _array_errors(run.file(NGRAMS)):
         return NgramRatios.from_npz(run.file(NGRAMS).read_bytes())
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{run.file(NGRAMS)}: cannot be read: {error}") from None
 
 
-def mark_latest(run: RunDirectory) -> None:
-    """Let `runs/latest` name this run; where links cannot be made, a file of that name holds the path.
-
-    A run that is complete stays so where neither can be written, and the log says it.
-    """
-    target = os.path.relpath(run.path.resolve(), LATEST.parent.resolve())
-    temporary = LATEST.with_name(f".latest-{os.getpid()}")
+@contextmanager
+def _array_errors(path: Path) -> Iterator[None]:
     try:
-        LATEST.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        try:
-            temporary.symlink_to(target, target_is_directory=True)
-        except OSError:
-            temporary.write_text(target, encoding="utf-8")
-        temporary.replace(LATEST)
-    except OSError as error:
-        logger.warning("%s cannot be written (%s): name this run, %s, yourself", LATEST, error.strerror, run)
+        yield
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: cannot be read: {error}") from None
 
 
-def _latest_target() -> Path | None:
-    if LATEST.is_symlink():
-        target = str(LATEST.readlink())
-    elif LATEST.is_file():
-        target = LATEST.read_text(encoding="utf-8").strip()
-    else:
-        return None
-    return Path(os.path.normpath(LATEST.parent / target))
-
-
-def _other_runs(path: Path) -> str:
-    """Return a hint at the run that was meant by `path`, or at the runs that there are."""
-    there = sorted(entry.name for entry in ROOT.glob("*") if entry.is_dir() and entry.name != LATEST.name)
-    meant = difflib.get_close_matches(path.name, [*there, LATEST.name], n=1)
-    if meant:
-        return f"; did you mean {ROOT / meant[0]}?"
-    newest = sorted(there, key=lambda name: (ROOT / name).stat().st_mtime, reverse=True)[:3]
-    return f"; {ROOT} holds {', '.join(newest)}" if newest else ""
-
-
-def _next_free(name: str) -> Path:
-    ROOT.mkdir(parents=True, exist_ok=True)
-    day = datetime.date.today().isoformat()
-    number = 1
-    while True:
-        path = ROOT / f"{name}-{day}-{number}"
-        try:
-            path.mkdir()
-            return path
-        except FileExistsError:
-            number += 1
-
-
-def _require_replaceable(path: Path, force: bool) -> None:
-    """Allow only a run to be replaced, and only if that was asked for."""
-    if is_locked(path):
-        raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
-    if path.resolve() in (here := Path.cwd(), *here.parents):
-        raise RunError(f"{path}: a run is not replaced from inside it; go to another folder")
-    if not force:
-        raise RunError(f"{path}: is not empty; choose another --run-dir, or --force to replace the run in it")
-    known = _OWN_NAMES | {predictions("test"), predictions("validation")}
-    foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in known and not _temporary(entry.name))
-    if foreign or not (path / CONFIG).is_file():
-        held = f"it holds {', '.join(foreign[:3])}" if foreign else f"it has no {CONFIG}"
-        raise RunError(f"{path}: --force replaces runs only, and this is not just a run: {held}")
-
-
-def _waiting(path: Path) -> list[Path]:
+def waiting_runs(path: Path) -> list[Path]:
     """Return the runs that trainings which were killed in `path` were to replace."""
     return sorted(path.parent.glob(f"{path.name}.replaced-*"))
 
 
-def _temporary(name: str) -> bool:
+def is_temporary(name: str) -> bool:
+    """Return whether a file is one that was being written when somebody was killed."""
     return name.rpartition("/")[2].startswith(".")
 
 
@@ -401,7 +274,7 @@ def _read_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """Turn what the operating system says about a disk into a RunError."""
     try:
         yield

@@ -19,6 +19,11 @@ PAD, START, UNKNOWN = 0, 1, 2
 FIRST_WORD = 4  # id of the most frequent word: its rank, 1, plus Keras' index_from, 3
 
 
+def ranked_words(counts: Mapping[str, int]) -> list[str]:
+    """Return the words in order of rank: by frequency, and where that is equal by alphabet, so that it is stable."""
+    return sorted(counts, key=lambda word: (-counts[word], word))
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The words of a data set in order of frequency, and the rule for what is not among them.
@@ -77,8 +82,7 @@ class Vocabulary:
     def build(cls, texts: Iterable[str], num_words: int | None = None, source: str = "") -> Vocabulary:
         """Count the words of `texts` (the training split, nothing else); ties go by alphabet, so that it is stable."""
         counts = Counter(word for text in texts for word in TOKENIZERS["imdb"](text))
-        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        return cls(tuple(word for word, _ in ranked), num_words, "unknown", source)
+        return cls(tuple(ranked_words(counts)), num_words, "unknown", source)
 
     def with_num_words(self, num_words: int | None) -> Vocabulary:
         """Return the same vocabulary with another limit."""
@@ -116,10 +120,10 @@ class Vocabulary:
         return [word for word, _ in pairs], np.array([START, *ids], np.int32)
 
     def unknown_share(self, words: Sequence[str]) -> float:
-        """Return which share of a text's words has no id of its own, dropped ones included; 0 without words."""
+        """Return which share of a text's words has no id of its own, dropped ones included; 1 without words."""
         limit = self.size
         unknown = sum(self._ids.get(word, limit) >= limit for word in words)
-        return unknown / len(words) if words else 0.0
+        return unknown / len(words) if words else 1.0
 
     def decode(self, ids: Sequence[int] | NDArray[np.int32]) -> str:
         """Return the words of `ids`, with ‹?› for unknown ones; padding and start leave nothing."""

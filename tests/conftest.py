@@ -120,3 +120,22 @@ def finished_run(tiny_imdb: Path, cache: Path, tmp_path_factory: pytest.TempPath
         result = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "1")
     assert result.exit_code == 0, result.stderr
     return folder / "run"
+
+
+SAMPLE_CONFIG = """\
+data: {source: sample, num_words: 300, maxlen: 40}
+model: {embedding_dim: 8, recurrent: [{cell: gru, units: 8}]}
+training: {epochs: 1, batch_size: 128, learning_rate: 2e-2}
+"""
+
+
+@pytest.fixture(scope="module")
+def sample_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one epoch on the sample reviews, which knows their words; each module has its own."""
+    folder = tmp_path_factory.mktemp("sample")
+    (folder / "small.yaml").write_text(SAMPLE_CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNSENT_CACHE", str(cache))
+        result = rnnsent("train", "--config", str(folder / "small.yaml"), "--run-dir", str(folder / "run"))
+    assert result.exit_code == 0, result.stderr
+    return folder / "run"

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +110,10 @@ def test_company_and_line_ends_change_nothing(run: Path, monkeypatch: pytest.Mon
     assert [bulk.as_json(package.load(run).predict([text])[0]) for text in texts] == expected
 
 
-def test_a_stopped_call_goes_on_and_ends_with_the_same_bytes(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [f"w{index % 5} w{index % 3}" for index in range(50)]
-    write("t.csv", texts)
-    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "whole.csv").exit_code == 0
-    monkeypatch.setattr("rnnsent.bulk.CHUNK", 8)
-    append, left = bulk._Part.append, [3]
+@contextmanager
+def stopped_after(chunks: int) -> Iterator[None]:
+    """Let Ctrl-C come after so many chunks of 8 rows."""
+    append, left = bulk._Part.append, [chunks]
 
     def stopped(self: Any, text: str, rows: int) -> None:
         if not left[0]:
@@ -121,13 +121,22 @@ def test_a_stopped_call_goes_on_and_ends_with_the_same_bytes(run: Path, monkeypa
         left[0] -= 1
         append(self, text, rows)
 
-    monkeypatch.setattr(bulk._Part, "append", stopped)
-    first = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnsent.bulk.CHUNK", 8)
+        patch.setattr(bulk._Part, "append", stopped)
+        yield
+
+
+def test_a_stopped_call_goes_on_and_ends_with_the_same_bytes(run: Path) -> None:
+    texts = [f"w{index % 5} w{index % 3}" for index in range(50)]
+    write("t.csv", texts)
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "whole.csv").exit_code == 0
+    with stopped_after(3):
+        first = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
     assert first.exit_code == 130 and "stopped after 24 rows; the same command goes on" in first.stderr
     assert not Path("out.csv").exists()
     with Path("out.csv.part").open("a") as handle:
         handle.write("half a ro")  # as a kill would leave it
-    left[0] = 99
     second = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
     assert second.exit_code == 0 and "going on after 24 rows" in second.stderr
     assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
@@ -151,20 +160,10 @@ def test_nothing_is_replaced_without_being_asked(run: Path) -> None:
     assert len(Path("old.csv").read_text().splitlines()) == 3
 
 
-def test_another_form_starts_anew(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_form_starts_anew(run: Path) -> None:
     write("t.csv", ["w1"] * 30)
-    monkeypatch.setattr("rnnsent.bulk.CHUNK", 8)
-    append, left = bulk._Part.append, [2]
-
-    def stopped(self: Any, text: str, rows: int) -> None:
-        if not left[0]:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        append(self, text, rows)
-
-    monkeypatch.setattr(bulk._Part, "append", stopped)
-    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt").exit_code == 130
-    left[0] = 99
+    with stopped_after(2):
+        assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt").exit_code == 130
     result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt", "--json")
     assert result.exit_code == 0 and "starting anew" in result.stderr
     assert all(json.loads(line)["label"] for line in Path("out.txt").read_text().splitlines())

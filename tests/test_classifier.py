@@ -16,27 +16,15 @@ import rnnsent as package
 from rnnsent.data import sample
 from rnnsent.data.sources import load_sample
 from rnnsent.errors import RunError
-from rnnsent.runs import open_run
+from rnnsent.run_root import open_run
 from rnnsent.vocabulary import Vocabulary
 from tests.conftest import rnnsent
 
-CONFIG = """\
-data: {source: sample, num_words: 300, maxlen: 40}
-model: {embedding_dim: 8, recurrent: [{cell: gru, units: 8}]}
-training: {epochs: 1, batch_size: 128, learning_rate: 2e-2}
-"""
-
 
 @pytest.fixture(scope="module")
-def run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("texts")
-    (folder / "small.yaml").write_text(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNSENT_CACHE", str(cache))
-        result = rnnsent("train", "--config", str(folder / "small.yaml"), "--run-dir", str(folder / "run"))
-        assert result.exit_code == 0, result.stderr
-        assert rnnsent("eval", str(folder / "run")).exit_code == 0
-    return folder / "run"
+def run(sample_run: Path) -> Path:
+    assert rnnsent("eval", str(sample_run)).exit_code == 0
+    return sample_run
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent.runs import RunDirectory, mark_latest
+from rnnsent.run_root import mark_latest
+from rnnsent.runs import RunDirectory
 from tests.conftest import REPOSITORY, rnnsent, write_imdb
 
 COMMANDS = [

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent.runs import RunDirectory, create_run
+from rnnsent.run_root import create_run
+from rnnsent.runs import RunDirectory
 from tests.conftest import Evil, rnnsent
 
 

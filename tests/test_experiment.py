@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent import runs
+from rnnsent import run_root, runs
 from rnnsent.config import Config
 from rnnsent.configfile import load_config, parse_config
 from rnnsent.data import imdb
@@ -27,7 +27,8 @@ from rnnsent.errors import (
 from rnnsent.experiment import summarize, train
 from rnnsent.judgment import judge
 from rnnsent.observers import Observer, StepFacts
-from rnnsent.runs import RunDirectory, load_weights, open_run
+from rnnsent.run_root import open_run
+from rnnsent.runs import RunDirectory, load_weights
 from tests.conftest import TINY_CONFIG, write_imdb
 
 
@@ -110,8 +111,8 @@ def test_a_training_that_fails_later_says_where_the_replaced_run_is(
 
 
 def test_a_finished_training_replaces_a_run_through_a_link(run: RunDirectory) -> None:
-    runs.mark_latest(run)
-    trained = train(config("training.epochs=1"), "tiny", run_dir=runs.LATEST, force=True)
+    run_root.mark_latest(run)
+    trained = train(config("training.epochs=1"), "tiny", run_dir=run_root.LATEST, force=True)
     assert sorted(path.name for path in Path().iterdir()) == ["run", "runs"]
     assert open_run(None).path == Path("run")
     assert open_run(None).read_json(runs.METRICS) == trained.metrics

@@ -19,7 +19,8 @@ from rnnsent.errors import Interrupted
 from rnnsent.keeper import Keeper
 from rnnsent.models import build_model, weights_of
 from rnnsent.observers import EpochFacts
-from rnnsent.runs import RunDirectory, create_run
+from rnnsent.run_root import create_run
+from rnnsent.runs import RunDirectory
 
 
 def network() -> ModelConfig:

@@ -12,7 +12,7 @@ import pytest
 
 from rnnsent import probes, runs
 from rnnsent.files import sha256
-from rnnsent.runs import open_run
+from rnnsent.run_root import open_run
 from tests.conftest import rnnsent
 
 

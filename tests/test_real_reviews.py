@@ -14,7 +14,8 @@ from rnnsent.data.dataset import partition
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
 from rnnsent.prediction import load_predictor
-from rnnsent.runs import load_weights, open_run
+from rnnsent.run_root import open_run
+from rnnsent.runs import load_weights
 from tests.conftest import rnnsent
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rnnsent import runs
+from rnnsent import run_root, runs
 from rnnsent.errors import RunError
-from rnnsent.runs import RunDirectory, create_run, open_run
+from rnnsent.run_root import create_run, open_run
+from rnnsent.runs import RunDirectory
 
 
 def finished(path: Path) -> RunDirectory:
@@ -102,10 +103,10 @@ def test_the_latest_run() -> None:
     with pytest.raises(RunError, match="no run given and there is no runs/latest"):
         open_run(None)
     run = finished(Path("elsewhere") / "run")
-    runs.mark_latest(run)
+    run_root.mark_latest(run)
     assert open_run(None).path == run.path
-    runs.LATEST.unlink()
-    runs.LATEST.write_text("../elsewhere/run")
+    run_root.LATEST.unlink()
+    run_root.LATEST.write_text("../elsewhere/run")
     assert open_run(None).path == run.path
 
 

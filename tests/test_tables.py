@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnnsent.data.columns import Columns, choose_columns
-from rnnsent.data.tables import DELIMITERS, open_table
+from rnnsent.data.opening import DELIMITERS, open_table
 from rnnsent.errors import DataError
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -12,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rnnsent.bench.processes import measured_apart
 from rnnsent.bench.steps import step_times
-from rnnsent.errors import RnnsentError
 
 WORDS = 10_000
 MEDIAN_LENGTH, SPREAD = 180, 0.65  # of a log-normal that is near the lengths of the IMDB reviews
@@ -68,13 +67,7 @@ def growth(
 
 
 def _in_process(cell: str, setting: Setting, native: bool) -> float:
-    given = json.dumps([cell, asdict(setting), native])
-    command = [sys.executable, "-m", "rnnsent.bench.growth", given]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise RnnsentError(f"{cell}, {setting} failed: {said[-1] if said else 'without a word'}")
-    return float(done.stdout.splitlines()[-1])
+    return float(measured_apart("rnnsent.bench.growth", [cell, asdict(setting), native], f"{cell}, {setting}"))
 
 
 def cost(cell: str, setting: Setting, native: bool) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnsent.batches import Batches
+from rnnsent.bench.processes import measured_apart
 from rnnsent.configfile import load_config
 from rnnsent.data.split import Split
 from rnnsent.errors import RnnsentError
@@ -115,20 +116,11 @@ def own_memory_mb() -> float:
 
 def over_sizes(sizes: tuple[int, ...], tell: Callable[[str], None]) -> list[Scale]:
     """Measure each size in a process of its own, so that none inherits the memory of another."""
-    import json
-    import subprocess
-    import sys
     from dataclasses import asdict
 
     found = []
     for size in sizes:
-        done = subprocess.run(
-            [sys.executable, "-m", "rnnsent.bench.scale", str(size)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            said = done.stderr.strip().splitlines()
-            raise RnnsentError(f"{size:,} reviews failed: {said[-1] if said else 'without a word'}")
-        found.append(Scale(**json.loads(done.stdout.splitlines()[-1])))
+        found.append(Scale(**measured_apart("rnnsent.bench.scale", size, f"{size:,} reviews")))
         tell(f"{size:,} reviews: {asdict(found[-1])}")
     return found
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import json_option, opened, run_argument
+from rnnsent.commands.options import json_option, moved_option, opened, run_argument, split_option
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(name="baseline")
 @run_argument
-@click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
-@click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")
+@split_option
+@moved_option
 @json_option
 def command(run: Path | None, split: str, data: str | None, as_json: bool) -> None:
     """Judge what a skeptic would use instead of RUN: n-grams, no network.

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import backend_option, device_option, json_option, opened, run_argument
+from rnnsent.commands.options import (
+    backend_option,
+    device_option,
+    json_option,
+    moved_option,
+    opened,
+    run_argument,
+    split_option,
+)
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
@@ -17,8 +25,8 @@ if TYPE_CHECKING:
 
 @click.command(name="eval")
 @run_argument
-@click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
-@click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")
+@split_option
+@moved_option
 @backend_option
 @device_option
 @json_option

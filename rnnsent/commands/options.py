@@ -19,6 +19,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 Overrides = list[tuple[str, str]]
 
+NO_QUOTES = "Quotes in a CSV or TSV are text, not around cells."
+ONCE = "Keep a text that occurs again once only."
+
 set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the config.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 
@@ -48,8 +51,8 @@ def texts_options(command: F) -> F:
             click.option("--label-map", metavar="MAP", help="Such as '1-4: negative, 7-10: positive'."),
             click.option("--encoding", metavar="NAME", help="Of the texts [UTF-8, or by its mark]."),
             click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found]."),
-            click.option("--no-quotes", is_flag=True, help="Quotes in a CSV or TSV are text, not around cells."),
-            click.option("--drop-duplicates", is_flag=True, help="Keep a text that occurs again once only."),
+            click.option("--no-quotes", "quotes", flag_value=False, type=bool, default=None, help=NO_QUOTES),
+            click.option("--drop-duplicates", flag_value=True, type=bool, default=None, help=ONCE),
         ]
     ):
         command = option(command)
@@ -60,18 +63,23 @@ def text_settings(given: dict[str, Any]) -> Overrides:
     """Return what the `texts_options` set, as pairs for the config reader."""
     pairs: Overrides = []
     for name, value in given.items():
-        if value is None or value is False:
+        if value is None:
             continue
-        flag = f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
-        shown = json.dumps(column_number(value) if name.endswith("_column") else value)
-        if name == "label_map" and ":" not in value:
-            raise click.UsageError(f"--label-map {value}: a colon is missing; such as '1-4: negative, 7-10: positive'")
-        if name == "delimiter":
-            shown = json.dumps(delimiter(value))
-        if name == "label_map":
-            shown = value if value.lstrip().startswith("{") else f"{{{value}}}"
-        pairs.append((flag, "data.quotes=false" if name == "no_quotes" else f"data.{name}={shown}"))
+        flag = "--no-quotes" if name == "quotes" else f"--{name.replace('_', '-')}"
+        flag += "" if isinstance(value, bool) else f" {value}"
+        pairs.append((flag, f"data.{name}={_as_yaml(name, value)}"))
     return pairs
+
+
+def _as_yaml(name: str, value: Any) -> str:
+    """Return the value of one of the `texts_options` as it stands in a config."""
+    if name == "label_map":
+        if ":" not in value:
+            raise click.UsageError(f"--label-map {value}: a colon is missing; such as '1-4: negative, 7-10: positive'")
+        return str(value) if value.lstrip().startswith("{") else f"{{{value}}}"
+    if name.endswith("_column"):
+        value = column_number(value)
+    return json.dumps(delimiter_of(value) if name == "delimiter" else value)
 
 
 class RunPath(click.Path):
@@ -103,10 +111,12 @@ backend_option = click.option(
     show_default=True,
     help="What computes: the native kernel, NumPy or Keras.",
 )
+split_option = click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
+moved_option = click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")
 run_argument = click.argument("run", type=RunPath(), required=False)
 
 
-def delimiter(given: str | None) -> str | None:
+def delimiter_of(given: str | None) -> str | None:
     """Return a delimiter; a tab can be written as it is in programs, or by its name."""
     return "\t" if given in ("\\t", "tab") else given
 
@@ -118,7 +128,7 @@ def column_number(given: str | None) -> str | int | None:
 
 def opened(run: Path | None) -> RunDirectory:
     """Return the run that the argument names; without one the latest, and say so."""
-    from rnnsent.runs import open_run
+    from rnnsent.run_root import open_run
 
     found = open_run(run)
     if run is None:

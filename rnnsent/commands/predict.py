@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import RunPath, backend_option, column_number, terminated
-from rnnsent.commands.options import delimiter as delimiter_of
+from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of, terminated
 
 if TYPE_CHECKING:
     from rnnsent.bulk import Reading

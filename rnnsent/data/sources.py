@@ -22,9 +22,9 @@ from rnnsent.data.dataset import Dataset
 from rnnsent.data.download import Progress
 from rnnsent.data.folders import FolderSource
 from rnnsent.data.labels import LabelMap
+from rnnsent.data.opening import open_table
 from rnnsent.data.records import RecordSource, TableSource
 from rnnsent.data.split import Split
-from rnnsent.data.tables import open_table
 from rnnsent.data.texts import Encoding, encode_records
 from rnnsent.errors import DataError, DataUnavailable
 from rnnsent.files import sha256
@@ -106,7 +106,8 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         drop_duplicates=config.drop_duplicates,
     )
     digest = digest_of(source.paths)
-    settings = json.dumps(source.describe()) + config.model_dump_json(include=set(_CACHED_BY))
+    described = source.describe()
+    settings = json.dumps(described) + config.model_dump_json(include=set(_CACHED_BY))
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = hashlib.sha256(f"{digest} {settings} {words} {TOKENIZER_VERSION}".encode()).hexdigest()
     arrays = cached_arrays(f"texts-2-{key[:32]}", lambda: encode_records(source, how, progress))
@@ -126,7 +127,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         test=test,
         vocabulary=vocabulary,
         label_names=tuple(facts.pop("labels")),
-        provenance={"file": str(config.path), "sha256": digest, **source.describe(), **facts},
+        provenance={"file": str(config.path), "sha256": digest, **described, **facts},
         validation=validation,
         numbers={
             name: np.asarray(arrays["numbers"])[np.flatnonzero(arrays["splits"] == split)]

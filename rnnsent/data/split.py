@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.vocabulary import PAD, UNKNOWN
+from rnnsent.vocabulary import UNKNOWN
 
 Ids = NDArray[np.int32]
 Offsets = NDArray[np.int64]
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,33 +78,31 @@ class Split:
 
     def flat(self) -> Ids:
         """Return the ids of all reviews one after the other, int32 (sum of lengths,)."""
-        if len(self) == 0:
-            return np.empty(0, np.int32)
-        return np.concatenate([self.sequence(index) for index in range(len(self))])
-
-    def padded(self, index: NDArray[np.int64], length: int, side: Literal["pre", "post"]) -> Ids:
-        """Return the reviews at `index` padded on one side, int32 (len(index), length)."""
-        batch = np.full((len(index), length), PAD, np.int32)
-        tokens = np.asarray(self.tokens)  # slices of a plain array cost half of what those of a memory map do
-        for row, start, size in zip(batch, self.starts[index].tolist(), self.lengths[index].tolist(), strict=True):
-            words = slice(length - size, length) if side == "pre" else slice(0, size)
-            row[words] = tokens[start : start + size]
-        return self._limited(batch)
+        return self._limited(np.asarray(self.tokens)[self.positions()])
 
     def positions(self) -> Offsets:
         """Return where in `tokens` the ids of all reviews are, one after the other, int64 (sum of lengths,)."""
         before = np.cumsum(self.lengths) - self.lengths
         return np.repeat(self.starts - before, self.lengths) + np.arange(int(self.lengths.sum()))
 
+    def padded(self, index: NDArray[np.int64], length: int, side: Literal["pre", "post"]) -> Ids:
+        """Return the reviews at `index` padded on one side, int32 (len(index), length)."""
+        # Slices of a plain array cost half of what those of a memory map do.
+        return self._limited(self._padded(np.asarray(self.tokens), index, length, side))
+
     def padded_channels(
         self, index: NDArray[np.int64], length: int, side: Literal["pre", "post"]
     ) -> NDArray[np.float32]:
         """Return the channels of the reviews at `index`, zero where there is padding: (len(index), length, width)."""
         assert self.channels is not None
-        batch = np.zeros((len(index), length, self.channels.shape[1]), np.float32)
+        return self._padded(self.channels, index, length, side)
+
+    def _padded(self, beside: NDArray[T], index: NDArray[np.int64], length: int, side: str) -> NDArray[T]:
+        """Pad what stands in `beside` at the tokens of each review; PAD is 0."""
+        batch = np.zeros((len(index), length, *beside.shape[1:]), beside.dtype)
         for row, start, size in zip(batch, self.starts[index].tolist(), self.lengths[index].tolist(), strict=True):
             words = slice(length - size, length) if side == "pre" else slice(0, size)
-            row[words] = self.channels[start : start + size]
+            row[words] = beside[start : start + size]
         return batch
 
     def _limited(self, ids: Ids) -> Ids:

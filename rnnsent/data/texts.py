@@ -27,7 +27,7 @@ from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, ordered
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError, count
-from rnnsent.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary
+from rnnsent.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary, ranked_words
 
 MAX_LABELS = 1000  # a label column with more is something else
 CHUNK = 1 << 22  # ids that are handled at a time
@@ -241,17 +241,15 @@ class _Rows:
         for low, high, rows in _chunks(offsets):
             kept = np.repeat(train[rows], np.diff(offsets[rows.start : rows.stop + 1]))
             counts += np.bincount(tokens[low:high][kept], minlength=len(counts))
-        words = list(self.word_ids)
-        ranked = sorted(
-            (index for index in range(len(words)) if counts[index + FIRST_WORD]),
-            key=lambda index: (-counts[index + FIRST_WORD], words[index]),
-        )
+        known = zip(self.word_ids, counts[FIRST_WORD:].tolist(), strict=True)
+        ranked = ranked_words({word: number for word, number in known if number})
+        places = np.fromiter((self.word_ids[word] for word in ranked), np.int64, len(ranked)) + FIRST_WORD
         final = np.full(len(counts), UNKNOWN, np.int32)
         final[START] = START
-        final[np.array(ranked, np.int64) + FIRST_WORD] = np.arange(FIRST_WORD, FIRST_WORD + len(ranked))
+        final[places] = np.arange(FIRST_WORD, FIRST_WORD + len(ranked))
         for low, high, _ in _chunks(offsets):
             tokens[low:high] = final[tokens[low:high]]
-        return [words[index] for index in ranked]
+        return ranked
 
 
 def _chunks(offsets: NDArray[np.int64]) -> list[tuple[int, int, slice]]:

@@ -1,0 +1,158 @@
+"""The folder of all runs: where a new one goes, which is the latest, and which one was meant."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from rnnsent.errors import RunError
+from rnnsent.files import atomic_path
+from rnnsent.lock import LOCK, Lock, is_locked
+from rnnsent.runs import (
+    CONFIG,
+    MANIFEST,
+    OWN_NAMES,
+    RunDirectory,
+    disk_errors,
+    is_temporary,
+    predictions,
+    waiting_runs,
+)
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path("runs")
+LATEST = ROOT / "latest"
+
+
+def create_run(name: str, path: Path | None = None, *, force: bool = False) -> RunDirectory:
+    """Make the folder of a new run: `path`, or `runs/NAME-DATE-N` with the next free N.
+
+    Args:
+        name: of the config; only used without `path`.
+        path: where the run is to be.
+        force: replace the run that is there. A folder with anything but a run in it is never touched.
+
+    Raises:
+        RunError: if the folder is in use or cannot be written to.
+    """
+    with disk_errors(path or ROOT):
+        if path is None:
+            path = _next_free(name)
+            return RunDirectory(path, lock=Lock(path))
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path}: is a file; --run-dir names a folder")
+        if path.is_symlink() or path.name in ("", ".."):  # such as runs/latest: the run is meant, not the link
+            path = path.resolve()
+        occupied = path.is_dir() and any(entry.name != LOCK for entry in path.iterdir())
+        if occupied:
+            _require_replaceable(path, force)
+        path.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path / "probe"):
+            pass
+        (path / "probe").unlink()
+        lock = Lock(path)
+        if not occupied:
+            return RunDirectory(path, lock=lock)
+        waiting = waiting_runs(path)
+        replaced = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
+        (replaced / LOCK).unlink()
+        lock.release()
+        path.mkdir()
+        for other in waiting:
+            logger.warning("%s holds a run that %s was to replace when it was stopped", other, path)
+        return RunDirectory(path, replaced, lock=Lock(path))
+
+
+def open_run(path: Path | None) -> RunDirectory:
+    """Return the run at `path`, or the latest one.
+
+    Raises:
+        RunError: if there is no such run.
+    """
+    if path is None:
+        path = _latest_target()
+        if path is None:
+            raise RunError(f"no run given and there is no {LATEST}; train one, or name a run directory")
+        if not path.is_dir():
+            raise RunError(f"{LATEST}: names {path}, which is not there any more; name another run{_other_runs(path)}")
+    if path.exists() and not path.is_dir():
+        inside = f"; did you mean {path.parent}?" if (path.parent / CONFIG).is_file() else ""
+        raise RunError(f"{path}: is a file; a run is the folder that `rnnsent train` leaves{inside}")
+    if not path.is_dir():
+        raise RunError(f"{path}: no such run directory{_other_runs(path)}")
+    if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
+        raise RunError(f"{path}: not a run directory, it has no {CONFIG}{_other_runs(path)}")
+    return RunDirectory(path)
+
+
+def mark_latest(run: RunDirectory) -> None:
+    """Let `runs/latest` name this run; where links cannot be made, a file of that name holds the path.
+
+    A run that is complete stays so where neither can be written, and the log says it.
+    """
+    target = os.path.relpath(run.path.resolve(), LATEST.parent.resolve())
+    temporary = LATEST.with_name(f".latest-{os.getpid()}")
+    try:
+        LATEST.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        try:
+            temporary.symlink_to(target, target_is_directory=True)
+        except OSError:
+            temporary.write_text(target, encoding="utf-8")
+        temporary.replace(LATEST)
+    except OSError as error:
+        logger.warning("%s cannot be written (%s): name this run, %s, yourself", LATEST, error.strerror, run)
+
+
+def _latest_target() -> Path | None:
+    if LATEST.is_symlink():
+        target = str(LATEST.readlink())
+    elif LATEST.is_file():
+        target = LATEST.read_text(encoding="utf-8").strip()
+    else:
+        return None
+    return Path(os.path.normpath(LATEST.parent / target))
+
+
+def _other_runs(path: Path) -> str:
+    """Return a hint at the run that was meant by `path`, or at the runs that there are."""
+    there = sorted(entry.name for entry in ROOT.glob("*") if entry.is_dir() and entry.name != LATEST.name)
+    meant = difflib.get_close_matches(path.name, [*there, LATEST.name], n=1)
+    if meant:
+        return f"; did you mean {ROOT / meant[0]}?"
+    newest = sorted(there, key=lambda name: (ROOT / name).stat().st_mtime, reverse=True)[:3]
+    return f"; {ROOT} holds {', '.join(newest)}" if newest else ""
+
+
+def _next_free(name: str) -> Path:
+    ROOT.mkdir(parents=True, exist_ok=True)
+    day = datetime.date.today().isoformat()
+    number = 1
+    while True:
+        path = ROOT / f"{name}-{day}-{number}"
+        try:
+            path.mkdir()
+            return path
+        except FileExistsError:
+            number += 1
+
+
+def _require_replaceable(path: Path, force: bool) -> None:
+    """Allow only a run to be replaced, and only if that was asked for."""
+    if is_locked(path):
+        raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
+    if path.resolve() in (here := Path.cwd(), *here.parents):
+        raise RunError(f"{path}: a run is not replaced from inside it; go to another folder")
+    if not force:
+        raise RunError(f"{path}: is not empty; choose another --run-dir, or --force to replace the run in it")
+    known = OWN_NAMES | {predictions("test"), predictions("validation")}
+    foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in known and not is_temporary(entry.name))
+    if foreign or not (path / CONFIG).is_file():
+        held = f"it holds {', '.join(foreign[:3])}" if foreign else f"it has no {CONFIG}"
+        raise RunError(f"{path}: --force replaces runs only, and this is not just a run: {held}")
