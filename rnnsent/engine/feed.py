@@ -58,7 +58,12 @@ def _tensorflow_dataset(numbered: _Numbered) -> Any:
         return made if len(made) > 1 else made[0], tf.ensure_shape(labels, (None, 1))
 
     # One at a time and in order: a batch is made in a fraction of the time in which the model works on it.
-    return tf.data.Dataset.range(len(numbered)).map(make, num_parallel_calls=1, deterministic=True).prefetch(2)
+    dataset = tf.data.Dataset.range(len(numbered)).map(make, num_parallel_calls=1, deterministic=True).prefetch(2)
+    options = tf.data.Options()
+    # There is nothing to tune, and now and then the tuner's thread, told to end, first sleeps on for seconds: the next
+    # epoch waits for it.
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 class _PyBatches(keras.utils.PyDataset):  # type: ignore[misc]
