@@ -75,7 +75,7 @@ def main(folder: Path) -> None:
         "# Results\n",
         textwrap.fill(
             f"Written by `python benchmarks/results.py FOLDER` {where}. The accuracies of the shipped configs are in "
-            "the README. `make bench` fails where a ratio falls below 6.",
+            "the README. `make bench` fails where a ratio falls below 8.",
             WIDTH,
         ),
     ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.data.split import Ids, Split
+from rnnsent.vocabulary import PAD, UNKNOWN
 
 WINDOW_BATCHES = 50  # reviews are sorted by length within so many batches: random enough, and little padding
 
@@ -23,7 +24,7 @@ Batch = tuple[Inputs, NDArray[np.float32]]
 class Batches:
     """A split, cut into batches anew each epoch.
 
-    The order is a pure function of (seed, epoch), so any epoch can be entered at any batch.
+    Order and noise are pure functions of (seed, epoch) and the batch, so any epoch can be entered at any batch.
 
     Attributes:
         split: the reviews.
@@ -34,6 +35,9 @@ class Batches:
         fixed_length: pad every batch to this length; None pads to the longest review of the batch.
         multiple: round the padded length up to a multiple of this, so that a compiler sees few shapes.
         batch_tokens: most ids in a batch, padding included, unless one review alone has more; None: no limit.
+        labels: how many there are; decides the shape of the targets.
+        label_smoothing: share of each target that is spread evenly over all labels.
+        word_dropout: share of the words that are made unknown, drawn anew each epoch.
     """
 
     split: Split
@@ -44,6 +48,9 @@ class Batches:
     fixed_length: int | None = None
     multiple: int = 1
     batch_tokens: int | None = None
+    labels: int = 2
+    label_smoothing: float = 0.0
+    word_dropout: float = 0.0
 
     @classmethod
     def from_config(cls, split: Split, config: Config, *, shuffle: bool, multiple: int = 1) -> Batches:
@@ -59,6 +66,9 @@ class Batches:
             fixed_length=data.maxlen if notebook else None,
             multiple=multiple,
             batch_tokens=training.batch_tokens,
+            labels=len(data.label_names),
+            label_smoothing=training.label_smoothing if shuffle else 0.0,
+            word_dropout=training.word_dropout if shuffle else 0.0,
         )
 
     def __len__(self) -> int:
@@ -124,18 +134,46 @@ class Batches:
         longest = max(int(self.split.lengths[index].max()), 1)
         return -(-longest // self.multiple) * self.multiple
 
-    def batch(self, index: NDArray[np.int64]) -> Batch:
-        """Return inputs and labels, float32 (batch, 1), of the reviews at `index`.
+    def batch(self, index: NDArray[np.int64], epoch: int = 0) -> Batch:
+        """Return inputs and targets of the reviews at `index`, in `epoch`, which decides the words that are dropped.
 
         Inputs are the ids, int32 (batch, time), and the channels, float32 (batch, time, width), if the split has any.
+        Targets are float32: the probability of label 1, (batch, 1), or, of three labels or more, of each.
         """
         length = self.padded_length(index)
         ids = self.split.padded(index, length, self.side)
-        labels = self.split.labels[index].astype(np.float32)[:, None]
-        if self.split.channels is None:
-            return (ids,), labels
-        return (ids, self.split.padded_channels(index, length, self.side)), labels
+        channels = None if self.split.channels is None else self.split.padded_channels(index, length, self.side)
+        if self.word_dropout:
+            rng = np.random.default_rng([self.seed or 0, epoch, int(index[0])])
+            dropped = (rng.random(ids.shape, np.float32) < self.word_dropout) & (ids != PAD)
+            ids = np.where(dropped, np.int32(UNKNOWN), ids)
+            channels = None if channels is None else without(channels, dropped, self.split.ngram_orders)
+        return ((ids,) if channels is None else (ids, channels)), self._targets(index)
+
+    def _targets(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        targets = self.split.label_probabilities(index, self.labels)
+        if self.label_smoothing:
+            targets = (1 - self.label_smoothing) * targets + np.float32(self.label_smoothing / self.labels)
+        return targets
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
-        return map(self.batch, self.order(epoch))
+        return (self.batch(index, epoch) for index in self.order(epoch))
+
+
+def without(channels: NDArray[np.float32], dropped: NDArray[np.bool_], orders: int) -> NDArray[np.float32]:
+    """Return `channels` with 0 wherever an n-gram holds a dropped word.
+
+    Args:
+        channels: float32 (batch, time, width): for each order of n-grams in turn as many columns.
+        dropped: bool (batch, time).
+        orders: how many orders there are.
+    """
+    width = channels.shape[-1] // orders
+    cleared = channels.copy()
+    held = dropped
+    for order in range(orders):
+        cleared[held, order * width : (order + 1) * width] = 0
+        held = held.copy()
+        held[:, order + 1 :] |= dropped[:, : -order - 1]
+    return cleared

@@ -142,6 +142,10 @@ class Classifier:
         """Return the probability of each label for each sequence of ids, float32 (sequences, labels)."""
         return by_label(self.predictor(Split.from_sequences(sequences, np.zeros(len(sequences), np.int64))))
 
+    def labels_of(self, split: Split) -> NDArray[np.int64]:
+        """Return the label that is predicted for each review of a split as it was loaded, int64 (reviews,)."""
+        return most_probable(self.predictor(self._cut(split)))
+
     def _cut(self, split: Split) -> Split:
         data = self.config.data
         return split.cut(data.num_words, data.maxlen, data.truncating)
@@ -184,7 +188,9 @@ def load(run: str | Path | RunDirectory, *, backend: str = "auto") -> Classifier
         ConfigError: if the backend cannot run its network here.
     """
     found = run if isinstance(run, RunDirectory) else open_run(Path(run))
-    found.verify(runs.CONFIG, runs.VOCABULARY, runs.WEIGHTS, *([runs.NGRAMS] if found.has(runs.NGRAMS) else []))
+    found.verify(
+        runs.CONFIG, runs.VOCABULARY, *runs.weight_files(found), *([runs.NGRAMS] if found.has(runs.NGRAMS) else [])
+    )
     config = load_config(str(found.file(runs.CONFIG)))
     vocabulary = Vocabulary.load(found.file(runs.VOCABULARY))
     if not vocabulary.words:

@@ -21,6 +21,7 @@ COMMANDS = (
     "baseline",
     "predict",
     "trace",
+    "robustness",
     "verify",
     "summary",
     "data",

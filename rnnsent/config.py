@@ -118,6 +118,11 @@ class DataConfig(Section):
     drop_duplicates: bool = Field(
         False, description="texts: keep a text that occurs again once only; one that is tested on is not trained on."
     )
+    unlabeled: bool = Field(
+        False,
+        description="texts: read the texts without a label too: rows whose label is empty, the 50,000 of aclimdb. "
+        "Their words count for the vocabulary.",
+    )
     tokenizer: Literal["unicode", "imdb"] = Field(
         "unicode",
         description="texts: what a word is. unicode: in any script, emoji too. imdb: as the IMDB arrays were made.",
@@ -139,7 +144,11 @@ class RecurrentConfig(Section):
     units: Annotated[int, Field(ge=1)] = Field(32, description="Width of the state. The notebook takes 32.")
     bidirectional: bool = Field(False, description="Read in both directions and concatenate: twice the width.")
     activation: Activation = Field("tanh", description="Of the candidate state. cuDNN needs tanh.")
-    dropout: Fraction = Field(0.0, description="Share of the layer's inputs dropped while training.")
+    dropout: Fraction = Field(
+        0.0,
+        description="Share of the layer's inputs dropped while training: the same ones at every word of a review "
+        "(spatial dropout).",
+    )
     recurrent_dropout: Fraction = Field(
         0.0, description="Share of the state dropped at each step while training. Rules out cuDNN."
     )
@@ -173,6 +182,15 @@ class NgramsConfig(Section):
     )
 
 
+class VectorsConfig(Section):
+    """Word vectors that were trained elsewhere, as the initial rows of the embedding."""
+
+    path: str = Field(
+        description="A text file of GloVe, word2vec or fastText, gzipped or not; relative to the current folder."
+    )
+    trainable: bool = Field(True, description="Whether training changes them.")
+
+
 class ModelConfig(Section):
     """Embedding, recurrent stack, pooling, dense layers, output."""
 
@@ -181,6 +199,9 @@ class ModelConfig(Section):
         None,
         description="Ratios of n-grams as further inputs at each word, and their sum beside the pooled states. null: "
         "words alone.",
+    )
+    vectors: VectorsConfig | None = Field(
+        None, description="Word vectors to begin with, of width embedding_dim. null: random ones."
     )
     recurrent: Annotated[list[RecurrentConfig], Field(min_length=1)] = Field(
         description="The stack, first layer first; cells can be mixed."
@@ -232,6 +253,20 @@ class EarlyStoppingConfig(Section):
     min_delta: Annotated[float, Field(ge=0.0)] = Field(0.0, description="Smaller gains do not count as improvement.")
 
 
+class AdversarialConfig(Section):
+    """A second loss, of the same reviews with their word vectors moved in the direction that hurts most."""
+
+    kind: Literal["adversarial", "virtual"] = Field(
+        "adversarial",
+        description="adversarial: towards the wrong label. virtual: away from what the network says by itself, which "
+        "takes a third pass.",
+    )
+    size: Annotated[float, Field(gt=0.0)] = Field(
+        0.05, description="How far, as a share of the length of all word vectors of a review together."
+    )
+    weight: Annotated[float, Field(gt=0.0)] = Field(1.0, description="Of the second loss.")
+
+
 class TrainingConfig(Section):
     """Optimizer, schedule, batches, device, seed."""
 
@@ -266,6 +301,21 @@ class TrainingConfig(Section):
         description="Weight of each label in the loss: balanced, or one a label: {negative: 1.0, positive: 2.0}. "
         "null: equal.",
     )
+    label_smoothing: Fraction = Field(
+        0.0, description="Share of each label that is spread evenly over all: 0.1 trains towards 0.95, not 1."
+    )
+    word_dropout: Fraction = Field(
+        0.0, description="Share of the words that are read as unknown while training, others in each epoch."
+    )
+    teacher: Literal["baseline"] | None = Field(
+        None,
+        description="Who labels the texts of `data.unlabeled`, softly, for the network to train on as well. baseline: "
+        "logistic regression on n-grams, fitted on the labeled ones (needs scikit-learn). null: nobody, they are not "
+        "trained on.",
+    )
+    adversarial: AdversarialConfig | None = Field(
+        None, description="Train against the worst small change of the word vectors. Doubles the time. null: do not."
+    )
     bucketing: bool = Field(
         True,
         description="Shuffle, then sort by length within windows of some batches: little padding, batches still "
@@ -287,6 +337,23 @@ class TrainingConfig(Section):
     )
 
 
+class MemberConfig(Section):
+    """What one network of an ensemble has of its own. null: what `model` and `training` say."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(
+        None, description="null: training.seed and its place in the list together."
+    )
+    ngrams: Literal[False] | None = Field(None, description="false: words alone, whatever model.ngrams says.")
+    embedding_dim: Annotated[int, Field(ge=1)] | None = Field(None, description="As model.embedding_dim.")
+    recurrent: Annotated[list[RecurrentConfig], Field(min_length=1)] | None = Field(
+        None, description="As model.recurrent."
+    )
+    pooling: Literal["last", "mean", "max", "mean_max", "attention"] | None = Field(
+        None, description="As model.pooling."
+    )
+    dropout: Fraction | None = Field(None, description="As model.dropout.")
+
+
 class Config(Section):
     """One experiment."""
 
@@ -296,6 +363,32 @@ class Config(Section):
         labels = len(self.data.label_names)
         return self.model.ngrams.orders * (1 if labels == 2 else labels) if self.model.ngrams else 0
 
+    @property
+    def members(self) -> tuple[Config, ...]:
+        """The networks that are trained, each as a config of its own: those of the ensemble, or this one alone."""
+        if self.ensemble is None:
+            return (self,)
+        return tuple(self._member(place, own) for place, own in enumerate(self.ensemble))
+
+    def _member(self, place: int, own: MemberConfig) -> Config:
+        seed = own.seed if own.seed is not None else self.training.seed + place
+        keys = ("embedding_dim", "recurrent", "pooling", "dropout")
+        changes = {key: getattr(own, key) for key in keys if getattr(own, key) is not None}
+        if own.ngrams is False:
+            changes["ngrams"] = None
+        return self.model_copy(
+            update={
+                "ensemble": None,
+                "model": self.model.model_copy(update=changes),
+                "training": self.training.model_copy(update={"seed": seed}),
+            }
+        )
+
     data: DataConfig = Field(default_factory=DataConfig, description="Which reviews, and how they are encoded.")
     model: ModelConfig = Field(description="The network.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How it is trained.")
+    ensemble: Annotated[list[MemberConfig], Field(min_length=2)] | None = Field(
+        None,
+        description="Networks that are trained one after the other on the same reviews, and whose probabilities are "
+        "averaged. null: one network.",
+    )

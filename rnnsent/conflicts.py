@@ -14,12 +14,16 @@ Conflict = tuple[KeyPath, str, Any]  # where, the rule, the value given
 def conflicts(config: Config, *, to_train: bool = False) -> list[Conflict]:
     """Return the combinations of valid values that cannot go together, or, `to_train`, cannot be trained."""
     rules = (*_RULES, training_rules) if to_train else _RULES
-    return [conflict for rule in rules for conflict in rule(config)]
+    found = [conflict for rule in rules for conflict in rule(config)]
+    for place, member in enumerate(config.members if config.ensemble is not None else ()):
+        own = [conflict for rule in (_stack_rules, _engine_rules) for conflict in rule(member)]
+        found += [(("ensemble", place, *path[1:]), *rest) for path, *rest in own if path[0] == "model"]
+    return found
 
 
 _OF_TEXTS = (
     "test_path", "test_split", "split_seed", "format", "encoding", "delimiter", "quotes", "text_column", "label_column",
-    "split_column", "group_column", "label_map", "labels", "drop_duplicates", "tokenizer", "vocabulary",
+    "split_column", "group_column", "label_map", "labels", "drop_duplicates", "unlabeled", "tokenizer", "vocabulary",
 )  # fmt: skip
 
 
@@ -97,6 +101,11 @@ def _engine_rules(config: Config) -> Iterator[Conflict]:
                 yield ("model", "recurrent", index, key), rule, given
 
 
+def _teacher_rules(config: Config) -> Iterator[Conflict]:
+    if config.training.teacher is not None and not config.data.unlabeled:
+        yield ("training", "teacher"), "needs data.unlabeled: true, texts to teach", config.training.teacher
+
+
 def _label_rules(config: Config) -> Iterator[Conflict]:
     weights = config.training.class_weights
     if config.data.source == "texts" and config.data.labels is None:
@@ -119,4 +128,5 @@ _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _schedule_rules,
     _engine_rules,
     _label_rules,
+    _teacher_rules,
 )

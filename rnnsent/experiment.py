@@ -6,27 +6,29 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnnsent import environment, probes, run_root, runs
+from rnnsent import environment, probes, run_root, runs, vectors
+from rnnsent.batches import Batches
 from rnnsent.config import Config
-from rnnsent.configfile import dump_config, load_config
+from rnnsent.configfile import dump_config
 from rnnsent.conflicts import training_rules
-from rnnsent.data.dataset import Dataset, Partition, partition
 from rnnsent.data.download import Progress
-from rnnsent.data.sources import load_dataset
-from rnnsent.data.statistics import embedding_rows
+from rnnsent.data.split import Split
 from rnnsent.engine.device import Device, start
-from rnnsent.engine.paths import NATIVE, choose, describe
+from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
 from rnnsent.errors import ConfigError, Interrupted, Problem
 from rnnsent.interruption import HeldSignals
 from rnnsent.judgment import evaluate
 from rnnsent.prediction import load_predictor
-from rnnsent.ratios import out_of_fold
+from rnnsent.preparation import Prepared, prepare
 from rnnsent.runs import RunDirectory, json_text
 from rnnsent.yamldoc import dotted
+
+if TYPE_CHECKING:
+    from rnnsent.keeper import Keeper
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +74,7 @@ def train(
         return _train_into(run, config, name, tell, observers, progress)
     except BaseException:
         # A folder without a single finished epoch is of no use to anybody.
-        if not run.file(runs.WEIGHTS).exists():
+        if not run.trained:
             run.discard()
         elif not run.finished:
             logger.warning("%s", run.unfinished())
@@ -83,76 +85,34 @@ def _train_into(
     run: RunDirectory, config: Config, name: str, tell: Tell, observers: Sequence[Any], progress: Progress | None
 ) -> Trained:
     started = time.perf_counter()
-    dataset = load_dataset(config.data, progress=progress)
-    resolved = _resolved(config, dataset)
-    parts = partition(dataset, resolved.data)
-    rows = embedding_rows(dataset, config.data.num_words)
-    train, validation, ratios = parts.train, parts.validation, None
-    if resolved.model.ngrams is not None:
-        labels, seed = len(parts.label_names), config.training.seed
-        ratios, train = out_of_fold(train, labels, resolved.model.ngrams, seed)
-        validation = ratios.onto(validation)
-    tell(describe_data(dataset, parts))
+    reviews = prepare(config, tell, progress)
+    config = reviews.config
     # A signal inside the import of TensorFlow, or the building of a graph, could be lost or take the process down.
     with HeldSignals("stopping as soon as Keras has started; once more stops at once"):
         device = start(config.training.device)
         tell(f"device: {device}")
-        paths = choose(resolved, device)
-        tell(describe(paths))
-
-        # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
-        from rnnsent.keeper import Keeper
-        from rnnsent.models import model_for, summary_text, weights_of
-        from rnnsent.training import fit
-
-        model = model_for(
-            resolved,
-            num_words=rows,
-            precision=config.training.precision,
-            seed=config.training.seed,
-            native=[layer.path == NATIVE for layer in paths],
-        )
-        plain = model_for(resolved, num_words=rows)
-        run.write(runs.CONFIG, dump_config(resolved))
-        run.write(runs.VOCABULARY, parts.vocabulary.to_json())
-        if ratios is not None:
-            run.write(runs.NGRAMS, ratios.to_npz())
-        run.write(runs.ENVIRONMENT, json_text(environment.describe(device, config.training.seed)))
-        run.write(runs.SUMMARY, summary_text(plain))
-    tell(f"run: {run}")
-
-    keeper = Keeper(run, plain, title=name)
-    stopped: Interrupted | None = None
-    try:
-        fit(
-            model,
-            _batches(train, resolved, device, shuffle=True),
-            _batches(validation, resolved, device, shuffle=False),
-            config.training,
-            label_names=parts.label_names,
-            observers=[keeper, *observers],
-        )
-    except (KeyboardInterrupt, Interrupted) as interruption:
-        stopped = keeper.close_early(interruption)
+    # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
+    run.write(runs.CONFIG, dump_config(config))
+    run.write(runs.VOCABULARY, reviews.parts.vocabulary.to_json())
+    if reviews.ratios is not None:
+        run.write(runs.NGRAMS, reviews.ratios.to_npz())
+    run.write(runs.ENVIRONMENT, json_text(environment.describe(device, config.training.seed)))
+    networks: list[_Network] = []
+    for number, member in enumerate(config.members, start=1):
+        where, title = (run, name) if config.ensemble is None else (run.member(number), f"{name}, network {number}")
+        if config.ensemble is not None:
+            tell(f"network {number} of {len(config.members)}")
+        network = _Network(where, member, reviews, device, tell, title)
+        if not networks:
+            tell(f"run: {run}")
+        stopped = network.train(observers, started, alone=not networks)
+        if network.keeper.best_epoch is not None:
+            networks.append(network)
+        if stopped is not None:
+            break
 
     with HeldSignals("the run is being completed, in seconds; once more leaves it unfinished") as signals:
-        probabilities = load_predictor(resolved, weights_of(plain), ratios)(parts.validation)
-        facts = {
-            "data": _data_facts(dataset, config),
-            "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in paths},
-            "epochs": len(keeper.history),
-            "best_epoch": keeper.best_epoch,
-            "interrupted": stopped is not None,
-            "validation": evaluate(parts.validation.labels, probabilities).to_dict(),
-            "test": None,
-            "baseline": None,
-            "seconds": round(time.perf_counter() - started, 3),
-            "peak_memory_mb": round(environment.peak_memory_mb(), 1),
-            "parameters": int(model.count_params()),
-        }
-        run.write(runs.METRICS, json_text(facts))
-        run.write(runs.PROBES, json_text(probes.written(resolved, parts.vocabulary, weights_of(plain), ratios)))
-        run.finish()
+        facts = _completed(run, config, reviews, networks, started, interrupted=stopped is not None)
         run_root.mark_latest(run)
         if stopped is not None:
             signals.forget()  # it asked for what is happening anyway
@@ -161,87 +121,141 @@ def _train_into(
     return Trained(run, facts)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """The layers of a model."""
+class _Network:
+    """One network of a run: built, trained, kept.
 
-    text: str  # Keras' own table
-    layers: list[dict[str, Any]]  # name, type, output_shape (None: any), parameters
-    parameters: int
-
-
-def summarize(config: Config) -> Summary:
-    """Return the layers of the model that `config` describes.
-
-    The data are only loaded where they decide the size of the embedding, or of the output.
+    Args:
+        run: where it is kept.
+        config: of this network alone.
+        reviews: what it is trained on.
+        device: where.
+        tell: told how its layers run.
+        title: above its curves.
     """
-    rows = config.data.num_words
-    if rows is None or config.data.source == "texts":
-        dataset = load_dataset(config.data)
-        config = _resolved(config, dataset)
-        rows = embedding_rows(dataset, config.data.num_words)
-    start("cpu")
 
-    from rnnsent.models import layer_facts, model_for, summary_text
+    def __init__(
+        self, run: RunDirectory, config: Config, reviews: Prepared, device: Device, tell: Tell, title: str
+    ) -> None:
+        self.config, self._reviews, self._device = config, reviews, device
+        with HeldSignals("stopping as soon as the network is built; once more stops at once"):
+            self.paths: tuple[LayerPath, ...] = choose(config, device)
+            tell(describe(self.paths))
 
-    model = model_for(config, num_words=rows)
-    return Summary(summary_text(model), layer_facts(model), int(model.count_params()))
+            from rnnsent.keeper import Keeper
+            from rnnsent.models import model_for, set_embedding, summary_text
+
+            training = config.training
+            self._model = model_for(
+                config,
+                num_words=reviews.rows,
+                precision=training.precision,
+                seed=training.seed,
+                native=[layer.path == NATIVE for layer in self.paths],
+                adversarial=training.adversarial,
+            )
+            self.facts: dict[str, Any] = {}
+            if config.model.vectors is not None:
+                path = Path(config.model.vectors.path)
+                width = config.model.embedding_dim
+                found = vectors.load(path, reviews.parts.vocabulary, reviews.rows, width, training.seed)
+                tell(f"vectors: {found.found:,} of {found.words:,} words are in {path}")
+                set_embedding(self._model, found.table)
+                self.facts = {"file": str(path), "found": found.found, "words": found.words, "sha256": found.digest}
+            self.plain = model_for(config, num_words=reviews.rows)
+            self.keeper: Keeper = Keeper(run, self.plain, title=title)
+            run.write(runs.SUMMARY, summary_text(self.plain))
+
+    def train(self, observers: Sequence[Any], started: float, *, alone: bool) -> Interrupted | None:
+        """Train it; return why it was stopped early, if it was.
+
+        Args:
+            observers: follow along.
+            started: when the experiment began.
+            alone: whether nothing is there that was trained before.
+
+        Raises:
+            Interrupted: if it was stopped before there was anything to keep.
+        """
+        from rnnsent.training import fit
+
+        reviews, config = self._reviews, self.config
+        try:
+            fit(
+                self._model,
+                _batches(reviews.train, config, self._device, shuffle=True),
+                _batches(reviews.validation, config, self._device, shuffle=False),
+                config.training,
+                label_names=reviews.parts.label_names,
+                observers=[self.keeper, *observers],
+                started=started,
+            )
+        except (KeyboardInterrupt, Interrupted) as interruption:
+            return self.keeper.close_early(interruption, alone=alone)
+        return None
 
 
-def summarize_run(run: RunDirectory) -> Summary:
-    """Return the layers of the model of a finished run.
+def _completed(
+    run: RunDirectory,
+    config: Config,
+    reviews: Prepared,
+    networks: Sequence[_Network],
+    started: float,
+    *,
+    interrupted: bool,
+) -> dict[str, Any]:
+    """Write what is known when training is over, and the manifest; return what metrics.json says."""
+    from rnnsent.summaries import of_models
 
-    Raises:
-        RunError: if the run is unfinished or one of its files was changed.
-    """
-    run.verify()
-    start("cpu")
+    if config.ensemble is not None and len(networks) < len(config.ensemble):
+        config = config.model_copy(update={"ensemble": config.ensemble[: len(networks)]})
+        run.write(runs.CONFIG, dump_config(config))
+    summary = of_models([network.plain for network in networks])
+    if config.ensemble is not None:
+        run.write(runs.SUMMARY, summary.text)
+    weights = runs.read_weights(run, run.trained)
+    predictor = load_predictor(config, weights, reviews.ratios)
+    first = networks[0]
+    facts = {
+        "data": reviews.facts,
+        "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in first.paths},
+        "epochs": sum(len(network.keeper.history) for network in networks),
+        "best_epoch": first.keeper.best_epoch,
+        "interrupted": interrupted,
+        "validation": evaluate(reviews.parts.validation.labels, predictor(reviews.parts.validation)).to_dict(),
+        "test": None,
+        "baseline": None,
+        "seconds": round(time.perf_counter() - started, 3),
+        "peak_memory_mb": round(environment.peak_memory_mb(), 1),
+        "parameters": summary.parameters,
+    }
+    if config.ensemble is not None:
+        facts["networks"] = [
+            {
+                "epochs": len(network.keeper.history),
+                "best_epoch": network.keeper.best_epoch,
+                **network.keeper.best_facts,
+            }
+            for network in networks
+        ]
+    if first.facts:
+        facts["vectors"] = first.facts
+    run.write(runs.METRICS, json_text(facts))
+    run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
+    run.finish()
+    return facts
 
-    from rnnsent.models import layer_facts, rebuild_model
 
-    model = rebuild_model(load_config(str(run.file(runs.CONFIG))), runs.load_weights(run))
-    text = run.file(runs.SUMMARY).read_text(encoding="utf-8")
-    return Summary(text, layer_facts(model), int(model.count_params()))
-
-
-def describe_data(dataset: Dataset, parts: Partition) -> str:
-    """Return one line about the reviews in use."""
-    counts = f"{len(parts.train):,} to train on, {len(parts.validation):,} to validate, {len(parts.test):,} to test"
-    file = dataset.provenance.get("file")
-    rebuilt = "" if dataset.provenance.get("official_file", True) else ", not Keras' own file"
-    return f"data: {dataset.source}, {counts}" + (f" ({file}{rebuilt})" if file else "")
-
-
-def _batches(split: Any, config: Config, device: Device, *, shuffle: bool) -> Any:
-    from rnnsent.batches import Batches
-
+def _batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
+    if not config.channels:  # though other networks of the ensemble may read them
+        split = replace(split, channels=None)
     # XLA, which JAX always goes through, compiles anew for every shape it sees.
     return Batches.from_config(split, config, shuffle=shuffle, multiple=1 if device.backend == "tensorflow" else 50)
 
 
 def _require_trainable(config: Config) -> None:
     problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
+    begin_with = config.model.vectors
+    if begin_with is not None and not Path(begin_with.path).is_file():
+        problems.append(Problem("", "model.vectors.path", "no such file", begin_with.path))
     if problems:
         raise ConfigError(problems)
-
-
-def _resolved(config: Config, dataset: Dataset) -> Config:
-    """Return the config with what was really used: the fallback instead of what could not be had."""
-    changes: dict[str, Any] = {}
-    if dataset.source == "texts":
-        changes = {"labels": list(dataset.label_names)}
-        for key in ("text_column", "label_column", "split_column", "group_column"):
-            changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
-    if dataset.source != config.data.source:
-        changes = {"source": dataset.source, "path": None, "fallback": None}
-    elif config.data.path is not None:
-        # Absolute: the run may be read from another folder.
-        for key in ("path", "test_path"):
-            if getattr(config.data, key) is not None:
-                changes[key] = str(Path(getattr(config.data, key)).resolve())
-    return config.model_copy(update={"data": config.data.model_copy(update=changes)})
-
-
-def _data_facts(dataset: Dataset, config: Config) -> dict[str, Any]:
-    fallback = dataset.source != config.data.source
-    return {"source": dataset.source, "fallback_used": fallback, "sha256": None} | dataset.provenance

@@ -61,13 +61,13 @@ def judge(
         RunError: if the run is unfinished or one of the files needed was changed.
         DataError: if its data cannot be had any more.
     """
-    config, recorded, dataset = _own_reviews(run, data, tell)
+    config, recorded, dataset = own_reviews(run, data, tell)
     weights = runs.load_weights(run)
     parts = partition(dataset, config.data)
     predictor = load_predictor(config, weights, runs.load_ratios(run), backend=backend, device=device)
     tell(f"backend: {predictor}")
 
-    reviews = _asked_for(run, split, parts.test, parts.validation)
+    reviews = asked_for(run, split, parts.test, parts.validation)
     started = time.perf_counter()
     probabilities = predictor(reviews)
     seconds = time.perf_counter() - started
@@ -124,9 +124,9 @@ def judge_baseline(
         RunError, DataError: as `judge`.
         RnnsentError: if scikit-learn is not installed.
     """
-    config, recorded, dataset = _own_reviews(run, data, tell)
+    config, recorded, dataset = own_reviews(run, data, tell)
     train, validation = dataset.held_back(config.data.validation_split)
-    reviews = _asked_for(run, split, dataset.test, validation)
+    reviews = asked_for(run, split, dataset.test, validation)
     fitted = baseline.fit(train, validation, len(dataset.label_names), tell)
     values = evaluate(reviews.labels, fitted.probabilities(reviews)).to_dict()
     facts = {"strength": fitted.strength, "columns": fitted.columns, "seconds": round(fitted.seconds, 3)}
@@ -141,10 +141,20 @@ def judge_baseline(
     return judged
 
 
-def _own_reviews(
+def own_reviews(
     run: RunDirectory, data: Mapping[str, str | None] | None, tell: Tell
 ) -> tuple[Config, dict[str, Any], Dataset]:
-    """Return config, metrics and reviews of a finished run."""
+    """Return config, metrics and reviews of a finished run.
+
+    Args:
+        run: a finished one.
+        data: `source` and `path` of the reviews, where they are no longer where the run's config says.
+        tell: told if the run was stopped early.
+
+    Raises:
+        RunError: if it is unfinished or was changed.
+        DataError: if its reviews cannot be had any more.
+    """
     run.verify()
     config = load_config(str(run.file(runs.CONFIG)))
     recorded = run.read_json(runs.METRICS)
@@ -156,7 +166,8 @@ def _own_reviews(
     return config, recorded, dataset
 
 
-def _asked_for(run: RunDirectory, split: str, test: Split, validation: Split) -> Split:
+def asked_for(run: RunDirectory, split: str, test: Split, validation: Split) -> Split:
+    """Return the test or the validation split, which must not be empty."""
     reviews = test if split == "test" else validation
     if not len(reviews):
         raise DataError(f"{run}: there is no test split: it was trained with data.test_split: 0")

@@ -49,13 +49,26 @@ class Keeper(Observer):
         with HeldSignals():
             self._write_checkpoint(epoch, model)
 
-    def close_early(self, interruption: BaseException) -> Interrupted:
+    @property
+    def best_facts(self) -> dict[str, float]:
+        """Validation accuracy and loss of the best epoch."""
+        assert self.best_epoch is not None
+        best = self.history[self.best_epoch - 1]
+        return {"val_accuracy": best.val_accuracy, "val_loss": best.val_loss}
+
+    def close_early(self, interruption: BaseException, *, alone: bool = True) -> Interrupted:
         """Return the message for a training that was stopped from outside.
+
+        Args:
+            interruption: what stopped it.
+            alone: whether no other network was trained before this one.
 
         Raises:
             Interrupted: at once, if there is not one epoch to be kept.
         """
         code = interruption.exit_code if isinstance(interruption, Interrupted) else 130
+        if self.best_epoch is None and not alone:
+            return Interrupted("stopped; the run holds the networks that were trained before", code)
         if self.best_epoch is None:
             raise Interrupted("stopped before the first epoch was over; there was nothing to keep", code)
         return Interrupted(

@@ -10,9 +10,10 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from rnnsent.config import Config, ModelConfig, RecurrentConfig
+from rnnsent.config import AdversarialConfig, Config, ModelConfig, RecurrentConfig
 from rnnsent.engine.device import leave_cores_to_kernel
-from rnnsent.inference import CHANNEL_SUM_SCALE, output_of, require_shapes
+from rnnsent.errors import ConfigError, Problem
+from rnnsent.inference import CHANNEL_SUM_SCALE, EMBEDDINGS, output_of, require_shapes
 from rnnsent.vocabulary import PAD
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
@@ -31,6 +32,7 @@ def build_model(
     native: Sequence[bool] = (),
     labels: int = 2,
     channels: int = 0,
+    adversarial: AdversarialConfig | None = None,
 ) -> keras.Model:
     """Build the network: ids, int32 (batch, time) → probability of label 1, float32 (batch, 1).
 
@@ -51,6 +53,7 @@ def build_model(
         labels: how many there are to tell apart.
         channels: how many numbers stand beside each id; the network then has a second input, float32 (batch, time,
             channels), zero where there is padding.
+        adversarial: makes a network whose `fit` trains against adversaries; on TensorFlow only. It cannot be saved.
     """
     if native and all(native):
         leave_cores_to_kernel()
@@ -59,15 +62,16 @@ def build_model(
     trunk: list[Any] = [
         layers.Embedding(num_words, config.embedding_dim, mask_zero=masked, dtype=precision, name="embedding")
     ]
+    trunk[0].trainable = config.vectors is None or config.vectors.trainable
     for index, (name, layer) in enumerate(zip(config.layer_names, config.recurrent, strict=True)):
         sequences = config.returns_sequence(index)
         trunk.append(_recurrent(layer, name, sequences, precision, cudnn=right_padded or not masked))
     if any(native):
         from rnnsent.engine.native_layer import accelerated  # needs TensorFlow
 
-        trunk = accelerated(trunk[0], trunk[1:], native, channels)
-    if channels or config.pooling in ("max", "mean_max", "attention"):
-        return _functional(trunk, config, masked, precision, labels, channels)
+        trunk = accelerated(trunk[0], trunk[1:], native, channels, apart=adversarial is not None)
+    if adversarial is not None or channels or config.pooling in ("max", "mean_max", "attention"):
+        return _functional(trunk, config, masked, precision, labels, channels, adversarial)
     if config.pooling == "mean":
         trunk.append(layers.GlobalAveragePooling1D(dtype=precision, name="mean"))
     return keras.Sequential([_tokens(), *trunk, *_top(config, precision, labels)], name="rnnsent")
@@ -80,6 +84,7 @@ def model_for(
     precision: str = "float32",
     seed: int | None = None,
     native: Sequence[bool] = (),
+    adversarial: AdversarialConfig | None = None,
 ) -> keras.Model:
     """Build the network that `config` describes, with the masking that its padding asks for; see `build_model`."""
     return build_model(
@@ -92,6 +97,7 @@ def model_for(
         native=native,
         labels=len(config.data.label_names),
         channels=config.channels,
+        adversarial=adversarial,
     )
 
 
@@ -136,25 +142,53 @@ def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: s
 
 
 def _functional(
-    trunk: list[Any], config: ModelConfig, masked: bool, precision: str, labels: int, channels: int
+    trunk: list[Any],
+    config: ModelConfig,
+    masked: bool,
+    precision: str,
+    labels: int,
+    channels: int,
+    adversarial: AdversarialConfig | None,
 ) -> keras.Model:
-    """Build what is no chain of layers: channels, and the poolings for which Keras has no layer that heeds the mask."""
+    """Build what is no chain of layers: channels, adversaries, poolings of which Keras has none that heeds the mask."""
     tokens = _tokens()
     beside = keras.Input((None, channels), dtype="float32", name="channels") if channels else None
-    states, first = tokens, trunk
+    make, moved = (keras.Model, None) if adversarial is None else _perturbed(adversarial)
+    states, rest = tokens, trunk
+    if moved is not None or beside is not None:
+        states, rest = trunk[0](tokens), trunk[1:]
+    if moved is not None:
+        states = moved(states)
     if beside is not None:
-        vectors = trunk[0](tokens)
-        states, first = ops.concatenate([vectors, ops.cast(beside, vectors.dtype)], axis=-1), trunk[2:]
+        states = ops.concatenate([states, ops.cast(beside, states.dtype)], axis=-1)
         # By hand: Keras takes what has no mask of its own, the channels, for words wherever they stand.
-        states = trunk[1](states, mask=ops.not_equal(tokens, PAD)) if masked else trunk[1](states)
-    for layer in first:
+        states = rest[0](states, mask=ops.not_equal(tokens, PAD)) if masked else rest[0](states)
+        rest = rest[1:]
+    for layer in rest:
         states = layer(states)
     vector = _pooled(states, tokens, config, masked, precision)
     if beside is not None:
         vector = ops.concatenate([vector, ops.cast(ops.sum(beside, axis=1), vector.dtype) / CHANNEL_SUM_SCALE], axis=-1)
     for layer in _top(config, precision, labels):
         vector = layer(vector)
-    return keras.Model(tokens if beside is None else [tokens, beside], vector, name="rnnsent")
+    return make(tokens if beside is None else [tokens, beside], vector, name="rnnsent")
+
+
+def _perturbed(config: AdversarialConfig) -> tuple[Any, Any]:
+    """Return what makes a model that trains against adversaries, and the layer that moves its word vectors."""
+    if keras.backend.backend() != "tensorflow":
+        rule = f"must be null under KERAS_BACKEND={keras.backend.backend()}: it needs TensorFlow's gradients"
+        raise ConfigError([Problem("", "training.adversarial", rule, config.kind)])
+    from rnnsent.engine.perturbation import Perturbation, PerturbedModel
+
+    layer = Perturbation()
+
+    def make(*arguments: Any, **options: Any) -> keras.Model:
+        model = PerturbedModel(*arguments, **options)
+        model.perturb(layer, config)
+        return model
+
+    return make, layer
 
 
 def _pooled(states: Any, tokens: Any, config: ModelConfig, masked: bool, precision: str) -> Any:
@@ -207,6 +241,11 @@ def set_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) 
     require_shapes({name: tuple(weight.shape) for name, weight in wanted.items()}, weights)
     for name, weight in wanted.items():
         weight.assign(weights[name])
+
+
+def set_embedding(model: keras.Model, table: NDArray[np.float32]) -> None:
+    """Put `table`, (words, features), into the embedding of `model`."""
+    next(weight for weight in model.weights if weight.path.endswith(EMBEDDINGS)).assign(table)
 
 
 def layer_facts(model: keras.Model) -> list[dict[str, Any]]:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EpochFacts:
-    """What one epoch did; `seconds` is its training part, without validation."""
+    """What one epoch did.
+
+    `seconds` is its training part, without validation; `elapsed` are the seconds from the beginning of the experiment
+    to its end, with the reading of the data and all validation.
+    """
 
     epoch: int  # from 1
     seconds: float
@@ -21,6 +25,7 @@ class EpochFacts:
     val_accuracy: float
     learning_rate: float
     tokens_per_second: float
+    elapsed: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
         """Return the facts by name, in the order of history.csv."""

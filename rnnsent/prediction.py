@@ -6,7 +6,7 @@ Keras, on a CPU or a GPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from rnnsent.engine.paths import NATIVE, choose, describe
 from rnnsent.errors import ConfigError, Problem
 from rnnsent.inference import Network, Weights, runs_on_kernel
 from rnnsent.ratios import NgramRatios
+from rnnsent.runs import MEMBERS
 
 Floats = NDArray[np.float32]
 
@@ -111,6 +112,8 @@ def load_predictor(
         DeviceError: if a GPU was asked for that is not there.
         RunError: if the weights are not those of the config.
     """
+    if config.ensemble is not None:
+        return _ensemble(config, weights, ratios, backend=backend, device=device)
     hindrance = _no_native(config, device)
     if backend == "native" and hindrance:
         raise ConfigError([Problem("", "backend", f"must be keras or numpy here: {hindrance}", "native")])
@@ -124,6 +127,34 @@ def load_predictor(
         return Predictor("numpy", hindrance or "asked for", config, _by_network(network), ratios)
     reason = f"{kernel.level()}, {kernel.default_threads()} threads, without Keras"
     return Predictor("native", reason, config, _by_network(network), ratios)
+
+
+def member_weights(weights: Weights, number: int) -> dict[str, Floats]:
+    """Return the weights of one network of an ensemble, from 1, by the names that they have in its own weights.npz."""
+    prefix = f"{MEMBERS}/{number}/"
+    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+
+
+def _ensemble(config: Config, weights: Weights, ratios: NgramRatios | None, *, backend: str, device: str) -> Predictor:
+    members = [
+        load_predictor(member, member_weights(weights, number), ratios, backend=backend, device=device)
+        for number, member in enumerate(config.members, start=1)
+    ]
+    return averaged(config, members, ratios)
+
+
+def averaged(config: Config, members: Sequence[Predictor], ratios: NgramRatios | None) -> Predictor:
+    """Return what gives the mean of the probabilities that the networks of an ensemble give."""
+
+    def compute(batches: Batches) -> Floats:
+        plain = replace(batches, split=replace(batches.split, channels=None))
+        found = [member.compute(batches if member.config.channels else plain) for member in members]
+        mean: Floats = np.mean(found, axis=0, dtype=np.float32)
+        return mean
+
+    backends = dict.fromkeys(member.backend for member in members)
+    reason = f"{len(members)} networks: {members[0].because}"
+    return Predictor(" and ".join(backends), reason, config, compute, ratios)
 
 
 def _no_native(config: Config, device: str) -> str:

@@ -19,7 +19,7 @@ from rnnsent.data.split import Split
 from rnnsent.engine.device import start
 from rnnsent.errors import ConfigError, RunError, count
 from rnnsent.inference import Weights
-from rnnsent.prediction import Predictor, by_label, by_model, load_predictor
+from rnnsent.prediction import Predictor, averaged, by_label, by_model, load_predictor
 from rnnsent.ratios import NgramRatios
 from rnnsent.runs import RunDirectory
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
@@ -145,8 +145,13 @@ def _saved(run: RunDirectory, config: Config, ratios: NgramRatios | None) -> Pre
     start("cpu")
     import keras
 
-    model = keras.models.load_model(run.file(runs.MODEL), compile=False)  # its hash is that of the manifest
-    return Predictor("keras", "as saved", config, by_model(model), ratios)
+    names = [runs.MODEL] if config.ensemble is None else runs.member_files(run.manifest(), runs.MODEL)
+    models = [keras.models.load_model(run.file(name), compile=False) for name in names]  # hashes are the manifest's
+    saved = [
+        Predictor("keras", "as saved", member, by_model(model), ratios)
+        for member, model in zip(config.members, models, strict=True)
+    ]
+    return saved[0] if config.ensemble is None else averaged(config, saved, ratios)
 
 
 def _compare(name: str, predictor: Predictor, kept: list[Mapping[str, Any]], note: Callable[..., None]) -> None:

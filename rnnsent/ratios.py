@@ -60,7 +60,7 @@ class NgramRatios:
         """Return `split` with the ratios of the n-grams that end at each id as its channels."""
         channels = np.zeros((len(split.tokens), self.unseen.size), np.float32)
         self.write(split, channels)
-        return replace(split, channels=channels)
+        return replace(split, channels=channels, ngram_orders=len(self.keys))
 
     def write(self, split: Split, channels: Floats) -> None:
         """Write the ratios of the reviews of `split` into `channels`, which stand beside its tokens."""
@@ -113,7 +113,7 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     tables = [_Table.of(train, order, labels, folds, config) for order in range(1, config.orders + 1)]
     for fold in range(config.folds):
         _ratios(tables, fold, config.least_reviews).write(train.take(np.flatnonzero(folds == fold)), channels)
-    return _ratios(tables, None, config.least_reviews), replace(train, channels=channels)
+    return _ratios(tables, None, config.least_reviews), replace(train, channels=channels, ngram_orders=config.orders)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import json
 import logging
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,7 @@ METRICS = "metrics.json"
 PROBES = "probes.json"
 NGRAMS = "ngrams.npz"
 ENVIRONMENT = "environment.json"
+MEMBERS = "members"  # of an ensemble: a folder each, from 1
 CURVES = "plots/curves.png"
 MANIFEST = "manifest.json"
 
@@ -57,6 +58,7 @@ OWN_NAMES = {
     PROBES,
     NGRAMS,
     ENVIRONMENT,
+    MEMBERS,
     "plots",
     MANIFEST,
 }
@@ -91,6 +93,10 @@ class RunDirectory:
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""
         return self.path / name
+
+    def member(self, number: int) -> RunDirectory:
+        """Return the folder of one network of an ensemble, from 1; it holds the files of training, and no manifest."""
+        return RunDirectory(self.file(f"{MEMBERS}/{number}"))
 
     def write(self, name: str, content: bytes | str) -> None:
         """Write one file of an unfinished run, all or nothing."""
@@ -127,6 +133,11 @@ class RunDirectory:
         if self.lock is not None:
             self.file(LOCK).unlink(missing_ok=True)
             self.lock.release()
+
+    @property
+    def trained(self) -> list[str]:
+        """The names of the files with weights that are there, whether the run is finished or not."""
+        return _weight_files(self.names())
 
     @property
     def finished(self) -> bool:
@@ -220,17 +231,41 @@ class RunDirectory:
         self.write(MANIFEST, json.dumps({"format": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n")
 
 
+def member_files(names: Iterable[str], name: str) -> list[str]:
+    """Return which of `names` are the file `name` of the networks of an ensemble, in their order."""
+    found = [each for each in names if each.startswith(f"{MEMBERS}/") and each.endswith(f"/{name}")]
+    return sorted(found, key=lambda each: int(each.split("/")[1]))
+
+
+def weight_files(run: RunDirectory) -> list[str]:
+    """Return the names of the files with the weights of a finished run: one, or one for each network of an ensemble."""
+    return _weight_files(run.manifest())
+
+
+def _weight_files(names: Iterable[str]) -> list[str]:
+    return [WEIGHTS] if WEIGHTS in names else member_files(names, WEIGHTS)
+
+
 def load_weights(run: RunDirectory) -> dict[str, Any]:
-    """Return the arrays of weights.npz.
+    """Return the arrays of weights.npz by name; of an ensemble those of all its networks, as `members/1/NAME`, ….
 
     Raises:
-        RunError: if the file is not an archive of plain arrays.
+        RunError: if a file is not an archive of plain arrays, or the run is not finished.
     """
-    with (
-        _array_errors(run.file(WEIGHTS)),
-        np.load(io.BytesIO(run.file(WEIGHTS).read_bytes()), allow_pickle=False) as archive,
-    ):
-        return {name: archive[name] for name in archive.files}
+    return read_weights(run, weight_files(run))
+
+
+def read_weights(run: RunDirectory, names: Iterable[str]) -> dict[str, Any]:
+    """Return the same of the weight files `names`, whether the run is finished or not."""
+    weights: dict[str, Any] = {}
+    for file in names:
+        prefix = file.removesuffix(WEIGHTS)
+        with (
+            _array_errors(run.file(file)),
+            np.load(io.BytesIO(run.file(file).read_bytes()), allow_pickle=False) as archive,
+        ):
+            weights |= {f"{prefix}{name}": archive[name] for name in archive.files}
+    return weights
 
 
 def load_ratios(run: RunDirectory) -> NgramRatios | None:

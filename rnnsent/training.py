@@ -40,6 +40,7 @@ def fit(
     *,
     label_names: Sequence[str] = ("negative", "positive"),
     observers: Sequence[Observer] = (),
+    started: float | None = None,
 ) -> TrainingResult:
     """Train `model` and return its history; the model ends with the weights of its best epoch.
 
@@ -49,6 +50,7 @@ def fit(
         config: the `training` section.
         label_names: what class weights refer to.
         observers: told of every step and epoch.
+        started: `time.perf_counter()` when the experiment began; None: now.
 
     Raises:
         TrainingError: if the loss is no longer a number.
@@ -57,11 +59,11 @@ def fit(
     """
     steps = len(train)
     averaged = _AveragedWeights() if config.ema is not None else None
-    recorder = _Recorder(train, config, observers, averaged)
+    recorder = _Recorder(train, config, observers, averaged, time.perf_counter() if started is None else started)
     with HeldSignals("stopping when this step is over; once more stops at once") as signals, flushed_denormals():
         model.compile(
             optimizer=_optimizer(config, steps),
-            loss="binary_crossentropy" if len(label_names) == 2 else "sparse_categorical_crossentropy",
+            loss="binary_crossentropy" if len(label_names) == 2 else "categorical_crossentropy",
             metrics=[_accuracy(len(label_names))],
             jit_compile="auto",
         )
@@ -79,8 +81,14 @@ def fit(
 
 
 def _accuracy(labels: int) -> Any:
-    binary = labels == 2
-    return (keras.metrics.BinaryAccuracy if binary else keras.metrics.SparseCategoricalAccuracy)(name="accuracy")
+    """Return the share of reviews whose most probable label is that of the target, which may be soft."""
+    if labels > 2:
+        return keras.metrics.CategoricalAccuracy(name="accuracy")
+    return keras.metrics.MeanMetricWrapper(_agreement, name="accuracy")
+
+
+def _agreement(targets: Any, probabilities: Any) -> Any:
+    return ops.cast(ops.equal(targets > 0.5, probabilities > 0.5), "float32")[:, 0]
 
 
 def class_weights(
@@ -230,11 +238,13 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         train: Batches,
         config: TrainingConfig,
         observers: Sequence[Observer],
-        averaged: _AveragedWeights | None = None,
+        averaged: _AveragedWeights | None,
+        started: float,
     ) -> None:
         super().__init__()
         self.history: list[EpochFacts] = []
         self._train, self._config, self._observers, self._averaged = train, config, observers, averaged
+        self._experiment_started = started
         self.epoch = 0
         self._best: EpochFacts | None = None
         self.best_weights: list[NDArray[Any]] = []
@@ -286,6 +296,7 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             val_accuracy=float(logs["val_accuracy"]),
             learning_rate=self._learning_rate,
             tokens_per_second=int(self._tokens[-1]) / self._trained_in,
+            elapsed=time.perf_counter() - self._experiment_started,
         )
         self.history.append(facts)
         best = self._best is None or self._score(facts) > self._score(self._best)

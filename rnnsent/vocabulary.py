@@ -111,6 +111,10 @@ class Vocabulary:
         """Return whether a word becomes an id, be it UNKNOWN."""
         return self.foreign == "unknown" or word in self._ids
 
+    def id_of(self, word: str) -> int | None:
+        """Return the id that a word has of its own, None where it has none; `num_words` is not looked at."""
+        return self._ids.get(word)
+
     def kept(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
         """Return the words that have an id, be it UNKNOWN, and their ids with the start token before them."""
         default = UNKNOWN if self.foreign == "unknown" else None

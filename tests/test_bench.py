@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rnnsent.bench.breakdown import Breakdown, breakdown
 from rnnsent.bench.growth import growth
+from rnnsent.bench.milestones import Course, of_run
 from rnnsent.bench.race import Lane, Race, race
 from rnnsent.bench.scale import over_sizes
-from rnnsent.bench.tables import breakdown_table, growth_table, race_table, scale_table
+from rnnsent.bench.tables import breakdown_table, growth_table, milestones_table, race_table, scale_table
 from rnnsent.engine import kernel
 from rnnsent.errors import RnnsentError
+from rnnsent.run_root import open_run
 from tests.conftest import rnnsent
 
 pytestmark = pytest.mark.skipif(not kernel.available(), reason="the native kernel was not built: no C compiler?")
@@ -69,3 +73,20 @@ def test_scale_counts_what_it_trained_on() -> None:
     assert found.reviews == 1000 and found.tokens > 100_000
     assert found.seconds > 0 and found.own_mb > 50
     assert scale_table([found]).splitlines()[2].startswith("| 1,000 |")
+
+
+def test_milestones_say_when_an_accuracy_was_first_passed() -> None:
+    course = Course("run", (10.0, 20.0, 30.0), (0.86, 0.9, 0.88))
+    assert [course.reached(accuracy) for accuracy in (0.85, 0.86, 0.875, 0.91)] == [10.0, 10.0, 20.0, None]
+    assert milestones_table([course]).splitlines()[2] == "| run | 10 | 20 | 20 | – | – | 90.00% |"
+
+
+def test_milestones_of_a_run_are_what_its_history_says(finished_run: Path) -> None:
+    found = of_run(open_run(finished_run))
+    row = (finished_run / "history.csv").read_text().splitlines()[-1].split(",")
+    assert len(found.seconds) == 1 and found.seconds[0] > float(row[1]) > 0  # reading and validation are in it
+    shown = rnnsent("bench", "milestones", str(finished_run), "--png", "m.png")
+    assert shown.exit_code == 0, shown.stderr
+    assert Path("m.png").read_bytes().startswith(b"\x89PNG") and f"{found.accuracies[0]:.2%}" in shown.stdout
+    assert rnnsent("bench", "milestones").exit_code == 2
+    assert rnnsent("bench", "milestones", "nowhere").exit_code == 1

@@ -101,7 +101,7 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
         "config.yaml", "summary.txt", "vocabulary.json", "model.keras", "weights.npz", "checkpoints/epoch-0001.npz",
         "history.csv", "metrics.json", "probes.json", "environment.json", "plots/curves.png",
     }  # fmt: skip
-    header = "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second"
+    header = "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed"
     assert (trained / "history.csv").read_text().splitlines()[0] == header
     assert (trained / "plots" / "curves.png").read_bytes().startswith(b"\x89PNG")
     metrics = json.loads((trained / "metrics.json").read_text())
@@ -132,7 +132,7 @@ def test_training_twice_gives_the_same_bytes(trained: Path, tiny_config: Path) -
             np.testing.assert_array_equal(first[name], second[name])
     histories = [list(csv.DictReader(Path(name, "history.csv").read_text().splitlines())) for name in ("run", "again")]
     for row in (row for history in histories for row in history):
-        del row["seconds"], row["tokens_per_second"]
+        del row["seconds"], row["tokens_per_second"], row["elapsed"]
     assert histories[0] == histories[1]
 
 

@@ -24,11 +24,12 @@ from rnnsent.errors import (
     RunError,
     TrainingError,
 )
-from rnnsent.experiment import summarize, train
+from rnnsent.experiment import train
 from rnnsent.judgment import judge
 from rnnsent.observers import Observer, StepFacts
 from rnnsent.run_root import open_run
 from rnnsent.runs import RunDirectory, load_weights
+from rnnsent.summaries import summarize
 from tests.conftest import TINY_CONFIG, write_imdb
 
 

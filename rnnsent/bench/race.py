@@ -61,7 +61,9 @@ class Race:
         return first.epoch_seconds / lane.epoch_seconds, first.prediction_seconds / lane.prediction_seconds
 
 
-class _Worker:
+class Worker:
+    """A contestant in a process of its own, which does what it is asked: "epoch", "predict", "finish"."""
+
     def __init__(self, name: str, cell: str, source: str, epochs: int) -> None:
         command = [sys.executable, "-m", "rnnsent.bench.worker", name, cell, source, str(epochs)]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -74,6 +76,7 @@ class _Worker:
             raise
 
     def ask(self, word: str) -> dict[str, Any]:
+        """Return what the contestant answers to one of its words."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{word}\n")
@@ -92,7 +95,7 @@ class _Worker:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def __enter__(self) -> _Worker:
+    def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -116,10 +119,10 @@ def race(
         RnnsentError: if a contestant fails.
     """
     with ExitStack() as stack:
-        workers: dict[str, _Worker] = {}
+        workers: dict[str, Worker] = {}
         absent: dict[str, str] = {}
         for name in names:
-            worker = stack.enter_context(_Worker(name, cell, source, epochs))
+            worker = stack.enter_context(Worker(name, cell, source, epochs))
             if worker.ready["ready"]:
                 workers[name] = worker
             else:
@@ -140,6 +143,6 @@ def race(
     return Race(cell, list(lanes.values()), absent)
 
 
-def _order(workers: dict[str, _Worker], turn: int) -> list[str]:
+def _order(workers: dict[str, Worker], turn: int) -> list[str]:
     names = list(workers)
     return names if turn % 2 == 0 else names[::-1]

@@ -6,6 +6,8 @@ import time
 from itertools import pairwise
 from typing import Any
 
+from rnnsent.engine.kernel import flushed_denormals
+
 
 def step_times(model: Any, *data: Any, **options: Any) -> list[float]:
     """Train one epoch and return the milliseconds from the end of each step to the end of the next.
@@ -23,5 +25,6 @@ def step_times(model: Any, *data: Any, **options: Any) -> list[float]:
             float(logs["loss"])  # as whoever shows progress does
             ends.append(time.perf_counter())
 
-    model.fit(*data, epochs=1, verbose=0, shuffle=False, callbacks=[Clock()], **options)
+    with flushed_denormals():  # as in a training
+        model.fit(*data, epochs=1, verbose=0, shuffle=False, callbacks=[Clock()], **options)
     return [1000 * (after - before) for before, after in pairwise(ends)]

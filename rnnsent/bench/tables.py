@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rnnsent.bench.breakdown import Breakdown
 from rnnsent.bench.contestants import NAMES
 from rnnsent.bench.growth import Cost
+from rnnsent.bench.milestones import ACCURACIES, Course
 from rnnsent.bench.race import Race
 from rnnsent.bench.scale import Scale
 
@@ -69,3 +70,13 @@ def scale_table(found: Sequence[Scale]) -> str:
         for each in found
     ]  # fmt: skip
     return markdown(["reviews", "tokens", "s/epoch", "million tokens/s", "own memory, MB"], rows)
+
+
+def milestones_table(courses: Sequence[Course]) -> str:
+    """Return a row for each training: seconds until each accuracy was passed, and the best."""
+    rows = []
+    for course in courses:
+        reached = [course.reached(accuracy) for accuracy in ACCURACIES]
+        cells = ["–" if seconds is None else f"{seconds:.0f}" for seconds in reached]
+        rows.append([course.name, *cells, f"{max(course.accuracies):.2%}"])
+    return markdown(["", *(f"s to {100 * accuracy:g} %" for accuracy in ACCURACIES), "best validation"], rows)

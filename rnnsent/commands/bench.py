@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import click
 
+from rnnsent.commands.options import RunPath, write_file
 from rnnsent.errors import RnnsentError
 
 CELLS = ("simple_rnn", "lstm", "gru")
@@ -91,3 +93,27 @@ def scale(sizes: tuple[int, ...]) -> None:
     from rnnsent.bench.tables import scale_table
 
     click.echo(scale_table(over_sizes(sizes or SIZES, partial(click.echo, err=True))))
+
+
+@command.command()
+@click.argument("paths", nargs=-1, metavar="RUN…", type=RunPath())
+@click.option("--stock", type=click.Choice(CELLS), multiple=True, help="Train the notebook's code in stock Keras too.")
+@click.option("--epochs", type=POSITIVE, default=8, show_default=True, help="Of stock Keras.")
+@click.option("--png", "picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw a plot as well.")
+def milestones(paths: tuple[Path, ...], stock: tuple[str, ...], epochs: int, picture: Path | None) -> None:
+    """Show after how many seconds each RUN passed which validation accuracy.
+
+    From the beginning of the experiment, with reading, counting and
+    validation. Stock Keras validates on the last 5,000 training reviews.
+    """
+    from rnnsent.bench.milestones import of_run, of_stock_keras, plot
+    from rnnsent.bench.tables import milestones_table
+    from rnnsent.run_root import open_run
+
+    if not paths and not stock:
+        raise click.UsageError("name runs, or --stock CELL")
+    courses = [of_run(open_run(path)) for path in paths]
+    courses += [of_stock_keras(cell, epochs, partial(click.echo, err=True)) for cell in stock]
+    click.echo(milestones_table(courses))
+    if picture is not None:
+        write_file(picture, plot(courses))

@@ -166,3 +166,22 @@ def terminated(signum: int, frame: Any) -> NoReturn:
     from rnnsent.errors import Interrupted
 
     raise Interrupted("terminated", 128 + signum)
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write a picture (bytes, .png) or a page (.html) that was asked for, all or nothing, and say so.
+
+    Raises:
+        RnnsentError: if its name ends otherwise, or it cannot be written.
+    """
+    from rnnsent.errors import RnnsentError
+    from rnnsent.files import write_atomic
+
+    suffixes = (".png",) if isinstance(content, bytes) else (".html", ".htm")
+    if path.suffix.lower() not in suffixes:
+        raise RnnsentError(f"{path}: its name must end in {suffixes[0]}, so that nothing else is replaced by it")
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise RnnsentError(f"{path}: cannot be written: {error.strerror}") from None
+    click.echo(f"written: {path}", err=True)

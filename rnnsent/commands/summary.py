@@ -10,7 +10,7 @@ import click
 from rnnsent.commands.options import config_options, json_option, opened, overrides, run_argument
 
 if TYPE_CHECKING:
-    from rnnsent.experiment import Summary
+    from rnnsent.summaries import Summary
 
 
 @click.command(name="summary")
@@ -33,13 +33,13 @@ def command(
         if run is not None:
             raise click.UsageError("give a RUN or --config, not both")
         from rnnsent.configfile import load_config
-        from rnnsent.experiment import summarize
+        from rnnsent.summaries import summarize
 
         _show(summarize(load_config(name, changes)), as_json)
         return
     if changes:
         raise click.UsageError("a run is as it is: --set and its short forms need --config")
-    from rnnsent.experiment import summarize_run
+    from rnnsent.summaries import summarize_run
 
     found = opened(run)
     if as_json:

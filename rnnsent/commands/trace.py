@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 
 import click
 
-from rnnsent.commands.options import RunPath, backend_option
-from rnnsent.errors import DataError, RnnsentError
+from rnnsent.commands.options import RunPath, backend_option, write_file
+from rnnsent.errors import DataError
 
 MOST_BYTES = 2**24  # of a text; a longer one is a mistake
 
@@ -67,11 +66,11 @@ def command(
     if page is not None:
         from rnnsent.tracing.page import render
 
-        _write(page, render(traced))
+        write_file(page, render(traced))
     if picture is not None:
         from rnnsent.tracing.plot import draw
 
-        _write(picture, draw(traced))
+        write_file(picture, draw(traced))
 
 
 def _checked(text: str | None) -> str:
@@ -98,22 +97,3 @@ def _read(source: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: is not UTF-8 text, at byte {error.start + 1}") from None
-
-
-def _write(path: Path, content: bytes | str) -> None:
-    from rnnsent.files import write_atomic
-
-    suffixes = (".png",) if isinstance(content, bytes) else (".html", ".htm")
-    if path.suffix.lower() not in suffixes:
-        raise RnnsentError(f"{path}: its name must end in {suffixes[0]}, so that nothing else is replaced by it")
-    with _disk_errors(path):
-        write_atomic(path, content)
-    click.echo(f"written: {path}", err=True)
-
-
-@contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RnnsentError(f"{path}: cannot be written: {error.strerror}") from None

@@ -20,7 +20,7 @@ from rnnsent.data.folders import MAX_BYTES, decoded
 from rnnsent.data.records import Record
 from rnnsent.errors import DataError
 
-_REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos)/(\d+)_(\d+)\.txt")
+_REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/(\d+)_(\d+)\.txt")
 _URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos)\.txt")
 _NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
 
@@ -34,15 +34,17 @@ def is_aclimdb(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class AclImdbSource:
-    """The labeled reviews, each with its film as its group.
+    """The reviews, the labeled ones each with its film as its group.
 
     Attributes:
         path: folder or archive.
         by_rating: whether the label is the rating, "1" … "10", instead of negative or positive.
+        unlabeled: whether the unlabeled ones are read too.
     """
 
     path: Path
     by_rating: bool = False
+    unlabeled: bool = False
     _films: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -61,23 +63,30 @@ class AclImdbSource:
         return {"format": "aclimdb", "encoding": "utf-8", "labels": label, "groups": "films"}
 
     def records(self, progress: Progress | None = None) -> Iterator[Record]:
-        """Yield the 50,000 labeled reviews; the unlabeled ones are passed over."""
+        """Yield the 50,000 labeled reviews, and the 50,000 unlabeled ones where they are asked for."""
         self._films.clear()
         found = 0
         for name, content in self._contents(progress):
             urls = _URLS.fullmatch(name)
             if urls is not None:
                 self._films[f"{urls[1]}/{urls[2]}"] = decoded(content, None, name).split()
-            review = _REVIEW.fullmatch(name)
+            review = self._review(name)
             if review is None:
                 continue
             found += 1
             split, folder, number, rating = review.groups()
             text = decoded(content, None, f"{self.path}: {name}")
+            if folder == "unsup":
+                yield Record(f"{self.path}: {name}", text, None)
+                continue
             label = rating if self.by_rating else _NAMES[folder]
             yield Record(f"{self.path}: {name}", text, label, split, f"{split}/{folder}/{number}")
         if not found:
             raise DataError(f"{self.path}: holds no reviews such as aclImdb/train/pos/0_9.txt")
+
+    def _review(self, name: str) -> re.Match[str] | None:
+        review = _REVIEW.fullmatch(name)
+        return review if review is None or self.unlabeled or review[2] != "unsup" else None
 
     def group_name(self, group: str) -> str:
         """Return the address of the film of a review, known once the list of films has been read."""
@@ -90,7 +99,7 @@ class AclImdbSource:
         files = (path.relative_to(self.path).as_posix() for path in self.path.glob("t*/*/*.txt"))
         lists = (path.relative_to(self.path).as_posix() for path in self.path.glob("t*/urls_*.txt"))
         return sorted(
-            (name for name in [*files, *lists] if _REVIEW.fullmatch(name) or _URLS.fullmatch(name)), key=_by_number
+            (name for name in [*files, *lists] if self._review(name) or _URLS.fullmatch(name)), key=_by_number
         )
 
     def _contents(self, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
@@ -121,7 +130,7 @@ class AclImdbSource:
                 with tarfile.open(fileobj=unpacked, mode="r|") as archive:
                     for member in archive:
                         _require_harmless(self.path, member)
-                        if member.isfile() and (_REVIEW.fullmatch(member.name) or _URLS.fullmatch(member.name)):
+                        if member.isfile() and (self._review(member.name) or _URLS.fullmatch(member.name)):
                             stream = archive.extractfile(member)
                             assert stream is not None
                             yield member.name, stream.read()

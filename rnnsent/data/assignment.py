@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-TRAIN, VALIDATION, TEST, DROPPED = range(4)
+TRAIN, VALIDATION, TEST, DROPPED, UNLABELED = range(5)
 UNGIVEN = -1
 NAMES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 
@@ -23,7 +23,7 @@ def assign(
 
     Args:
         labels: (rows,), 0 and up.
-        given: (rows,), TRAIN, VALIDATION, TEST or UNGIVEN.
+        given: (rows,), TRAIN, VALIDATION, TEST, UNLABELED or UNGIVEN.
         groups: (rows,), 0 and up; the rows of one group that are drawn from stay together. None: every row by itself.
         test_share: of all rows.
         validation_share: of the rows that are not for testing.
@@ -63,11 +63,12 @@ def _drawn(labels: Ints, groups: Ints | None, share: float, rng: np.random.Gener
 
 
 def repeated(prints: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
-    """Return which rows say what another one says already: in the test split, then in validation, then in training.
+    """Return which rows say what another one says already: in the test split, then validation, training, unlabeled.
 
     So a text that is tested on is never trained on, and what is tested on is what would be without this.
     """
-    order = np.lexsort((np.arange(len(prints)), -splits, prints))
+    rank = np.where(splits == UNLABELED, -1, splits)
+    order = np.lexsort((np.arange(len(prints)), -rank, prints))
     again = np.zeros(len(prints), np.bool_)
     again[order[1:]] = prints[order[1:]] == prints[order[:-1]]
     return again

@@ -27,6 +27,7 @@ class Dataset:
         provenance: file, hash and the like, for metrics.json.
         validation: the reviews to validate on, where the source sets them apart; else the end of train is for that.
         numbers: for "validation" and "test", which line or row of its table each review is; None: that is not known.
+        unlabeled: texts without a label, where `data.unlabeled` asks for them.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Dataset:
     provenance: dict[str, Any]
     validation: Split | None = None
     numbers: Mapping[str, NDArray[np.int64]] | None = None
+    unlabeled: Split | None = None
 
     def held_back(self, validation_split: float) -> tuple[Split, Split]:
         """Return the reviews to train on, and those to validate on."""
@@ -55,6 +57,7 @@ class Partition:
     test: Split
     vocabulary: Vocabulary
     label_names: tuple[str, ...]
+    unlabeled: Split | None = None
 
 
 def validation_boundary(reviews: int, validation_split: float) -> int:
@@ -84,6 +87,7 @@ def partition(dataset: Dataset, config: DataConfig) -> Partition:
         cut(dataset.test),
         vocabulary=replace(dataset.vocabulary, num_words=config.num_words),
         label_names=dataset.label_names,
+        unlabeled=None if dataset.unlabeled is None else cut(dataset.unlabeled),
     )
     present = np.unique(parts.train.labels)
     if len(present) < 2:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnnsent.config import LABELS, DataConfig
 from rnnsent.data import imdb
 from rnnsent.data.aclimdb import AclImdbSource, is_aclimdb
-from rnnsent.data.assignment import TEST, TRAIN, VALIDATION
+from rnnsent.data.assignment import TEST, TRAIN, UNLABELED, VALIDATION
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.columns import Columns
 from rnnsent.data.dataset import Dataset
@@ -104,10 +104,11 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         validation_share=config.validation_split,
         seed=config.split_seed,
         drop_duplicates=config.drop_duplicates,
+        unlabeled=config.unlabeled,
     )
     digest = digest_of(source.paths)
     described = source.describe()
-    settings = json.dumps(described) + config.model_dump_json(include=set(_CACHED_BY))
+    settings = json.dumps(described) + config.model_dump_json(include=set(_CACHED_BY)) + (" unlabeled" * how.unlabeled)
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = hashlib.sha256(f"{digest} {settings} {words} {TOKENIZER_VERSION}".encode()).hexdigest()
     arrays = cached_arrays(f"texts-2-{key[:32]}", lambda: encode_records(source, how, progress))
@@ -129,6 +130,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         label_names=tuple(facts.pop("labels")),
         provenance={"file": str(config.path), "sha256": digest, **described, **facts},
         validation=validation,
+        unlabeled=rows.take(np.flatnonzero(arrays["splits"] == UNLABELED)) if config.unlabeled else None,
         numbers={
             name: np.asarray(arrays["numbers"])[np.flatnonzero(arrays["splits"] == split)]
             for name, split in (("validation", VALIDATION), ("test", TEST))
@@ -155,7 +157,7 @@ def find_texts(config: DataConfig) -> RecordSource:
     if config.format == "aclimdb" or (config.format is None and is_aclimdb(path)):
         by_rating = config.label_column == "rating"
         _require_no_table(config, "aclImdb", ("label_column",) if by_rating else ())
-        return AclImdbSource(path, by_rating=by_rating)
+        return AclImdbSource(path, by_rating=by_rating, unlabeled=config.unlabeled)
     if path.is_dir():
         _require_no_table(config, "a folder", ())
         return FolderSource(path, config.encoding)

@@ -27,6 +27,8 @@ class Split:
         labels: int64 (reviews,), index into the data set's label names.
         limit: ids from here on read as the unknown id; None keeps all.
         channels: float32 (total, width), what stands beside each token, such as its n-grams' ratios; None: nothing.
+        ngram_orders: of how many orders of n-grams these are, each with as many columns.
+        targets: float32 (reviews, labels), how probable each label is, where that is not certain; None: it is.
     """
 
     tokens: Ids
@@ -35,6 +37,8 @@ class Split:
     labels: Offsets
     limit: int | None = None
     channels: NDArray[np.float32] | None = None
+    ngram_orders: int = 1
+    targets: NDArray[np.float32] | None = None
 
     @classmethod
     def from_offsets(cls, tokens: Ids, offsets: Offsets, labels: Offsets) -> Split:
@@ -61,7 +65,20 @@ class Split:
 
     def take(self, index: NDArray[np.int64] | slice) -> Split:
         """Return the reviews at `index`, in its order."""
-        return replace(self, starts=self.starts[index], lengths=self.lengths[index], labels=self.labels[index])
+        targets = None if self.targets is None else self.targets[index]
+        taken = replace(self, starts=self.starts[index], lengths=self.lengths[index], labels=self.labels[index])
+        return replace(taken, targets=targets)
+
+    def label_probabilities(self, index: NDArray[np.int64], labels: int) -> NDArray[np.float32]:
+        """Return what a network should say of the reviews at `index`: the probability of label 1, (len(index), 1).
+
+        Of three labels or more it is that of each, (len(index), labels).
+        """
+        if self.targets is not None:
+            return self.targets[index][:, 1:] if labels == 2 else self.targets[index]
+        if labels == 2:
+            return self.labels[index].astype(np.float32)[:, None]
+        return np.eye(labels, dtype=np.float32)[self.labels[index]]
 
     def cut(self, num_words: int | None, maxlen: int | None, truncating: Literal["pre", "post"] = "pre") -> Split:
         """Return the split with rare words unknown and long reviews cut, as Keras' load_data and pad_sequences do."""

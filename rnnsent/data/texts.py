@@ -21,7 +21,17 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.assignment import DROPPED, NAMES, TRAIN, UNGIVEN, VALIDATION, assign, contradictions, repeated
+from rnnsent.data.assignment import (
+    DROPPED,
+    NAMES,
+    TRAIN,
+    UNGIVEN,
+    UNLABELED,
+    VALIDATION,
+    assign,
+    contradictions,
+    repeated,
+)
 from rnnsent.data.cache import Arrays, cache_root
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, ordered
@@ -30,6 +40,7 @@ from rnnsent.errors import DataError, count
 from rnnsent.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary, ranked_words
 
 MAX_LABELS = 1000  # a label column with more is something else
+NO_LABEL = -1
 CHUNK = 1 << 22  # ids that are handled at a time
 BUFFER = 1 << 20
 
@@ -45,6 +56,7 @@ class Encoding:
         labels: their names in order; None orders what is found.
         test_share, validation_share, seed: of splits that are not given.
         drop_duplicates: whether a text stays once only.
+        unlabeled: whether texts without a label are kept, apart from all splits; else they are dropped.
     """
 
     tokenize: Callable[[str], list[str]]
@@ -55,6 +67,7 @@ class Encoding:
     validation_share: float
     seed: int
     drop_duplicates: bool
+    unlabeled: bool = False
 
 
 def encode_records(source: RecordSource, how: Encoding, progress: Progress | None = None) -> Arrays:
@@ -100,7 +113,8 @@ class _Rows:
     dropped: Counter[str] = field(default_factory=Counter)
     tokens_written: int = 0
     grouped: bool = False
-    alone: int = 0  # rows without a group
+    ungrouped: int = 0
+    alone: int = 0  # those of them that have a label
     numbers: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, record: Record, spool: IO[bytes]) -> None:
@@ -114,7 +128,8 @@ class _Rows:
         self.tokens_written += len(ids)
         self.lengths.append(len(ids))
         self.labels.append(label)
-        self.given.append(UNGIVEN if record.split is None else NAMES[record.split])
+        given = UNGIVEN if record.split is None else NAMES[record.split]
+        self.given.append(UNLABELED if label == NO_LABEL else given)
         self.numbers.append(record.number)
         if self.grouped:
             self.groups.append(self._group(record))
@@ -124,12 +139,15 @@ class _Rows:
 
     def _group(self, record: Record) -> int:
         if record.group is None:  # stands by itself
-            self.alone += 1
-            return -self.alone
+            self.alone += record.label is not None
+            self.ungrouped += 1
+            return -self.ungrouped
         return self.group_ids.setdefault(record.group, len(self.group_ids))
 
     def _label(self, record: Record) -> int | None:
         if record.label is None:
+            if self.how.unlabeled and record.text is not None:
+                return NO_LABEL
             self.dropped["without a label"] += 1
             return None
         name: str | None = record.label
@@ -170,7 +188,9 @@ class _Rows:
         for name in names:
             if name not in self.label_ids:
                 raise DataError(f"{_shown(source)}: data.labels names {name}, but no text is labeled so")
-        labels = np.array([names.index(name) for name in self.label_ids], np.int64)[np.array(self.labels, np.int64)]
+        # One more name for those without: its place is found by -1.
+        order = np.array([*(names.index(name) for name in self.label_ids), NO_LABEL], np.int64)
+        labels = order[np.array(self.labels, np.int64)]
         prints = np.array(self.prints, np.uint64)
         given = np.array(self.given, np.int64)
         how = self.how
@@ -183,14 +203,19 @@ class _Rows:
             validation_share=how.validation_share,
             seed=how.seed,
         )
-        contradicting = contradictions(prints, labels)
+        labeled = labels != NO_LABEL
+        contradicting = contradictions(prints[labeled], labels[labeled])
         if how.drop_duplicates:
             again = repeated(prints, splits)
             self.dropped["repeated"] += int(again.sum())
             splits[again] = DROPPED
         _require_trainable(labels, splits, names, source)
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths, np.int64))])
-        words = how.vocabulary.words if how.vocabulary is not None else self._rank(tokens, offsets, splits == TRAIN)
+        words = (
+            how.vocabulary.words
+            if how.vocabulary is not None
+            else self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
+        )
         facts: dict[str, Any] = {
             "labels": names,
             "rows": rows + sum(self.dropped.values()) - self.dropped["repeated"],
@@ -198,6 +223,8 @@ class _Rows:
             "contradicting": contradicting,
             "splits": self._how_split(given),
         }
+        if how.unlabeled:
+            facts["unlabeled"] = int((splits == UNLABELED).sum())
         if groups is not None:
             counted = {name: len(np.unique(groups[splits == split])) for name, split in NAMES.items()}
             facts["groups"] = {name: number for name, number in counted.items() if number}

@@ -26,6 +26,7 @@ class _Numbered:
 
     def __init__(self, batches: Batches, epoch: Callable[[], int]) -> None:
         self.batches, self._epoch = batches, epoch
+        self._now = 0
         self._order: list[NDArray[np.int64]] = []
 
     def __len__(self) -> int:
@@ -33,14 +34,16 @@ class _Numbered:
 
     def __getitem__(self, number: int) -> Batch:
         if number == 0 or not self._order:
-            self._order = self.batches.order(self._epoch())
-        return self.batches.batch(self._order[number])
+            self._now = self._epoch()
+            self._order = self.batches.order(self._now)
+        return self.batches.batch(self._order[number], self._now)
 
 
 def _tensorflow_dataset(numbered: _Numbered) -> Any:
     import tensorflow as tf
 
     length, channels = numbered.batches.fixed_length, numbered.batches.split.channels
+    columns = 1 if numbered.batches.labels == 2 else numbered.batches.labels
     # Dimensions are left open, so that no batch of another length makes TensorFlow trace the model again.
     shapes: list[tuple[int | None, ...]] = [(None, length)]
     types = [tf.int32]
@@ -49,13 +52,13 @@ def _tensorflow_dataset(numbered: _Numbered) -> Any:
         types.append(tf.float32)
 
     def flat(index: Any) -> Any:
-        inputs, labels = numbered[int(index)]
-        return (*inputs, labels)
+        inputs, targets = numbered[int(index)]
+        return (*inputs, targets)
 
     def make(number: Any) -> Any:
-        *inputs, labels = tf.numpy_function(flat, [number], (*types, tf.float32))
+        *inputs, targets = tf.numpy_function(flat, [number], (*types, tf.float32))
         made = tuple(tf.ensure_shape(each, shape) for each, shape in zip(inputs, shapes, strict=True))
-        return made if len(made) > 1 else made[0], tf.ensure_shape(labels, (None, 1))
+        return made if len(made) > 1 else made[0], tf.ensure_shape(targets, (None, columns))
 
     # One at a time and in order: a batch is made in a fraction of the time in which the model works on it.
     dataset = tf.data.Dataset.range(len(numbered)).map(make, num_parallel_calls=1, deterministic=True).prefetch(2)
@@ -79,5 +82,5 @@ class _PyBatches(keras.utils.PyDataset):  # type: ignore[misc]
         return len(self._numbered)
 
     def __getitem__(self, index: int) -> Any:
-        inputs, labels = self._numbered[index]
-        return inputs if len(inputs) > 1 else inputs[0], labels
+        inputs, targets = self._numbered[index]
+        return inputs if len(inputs) > 1 else inputs[0], targets

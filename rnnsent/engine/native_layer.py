@@ -19,7 +19,9 @@ from rnnsent.engine.left_padding import LeftPaddedPass, run_pass
 CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
 
 
-def accelerated(embedding: Any, recurrent: Sequence[Any], native: Sequence[bool], channels: int = 0) -> list[Any]:
+def accelerated(
+    embedding: Any, recurrent: Sequence[Any], native: Sequence[bool], channels: int = 0, *, apart: bool = False
+) -> list[Any]:
     """Return the layers to call one after the other instead of `embedding` and the `recurrent` ones.
 
     The stock layers keep the weights, under the names that they would have without this.
@@ -29,11 +31,12 @@ def accelerated(embedding: Any, recurrent: Sequence[Any], native: Sequence[bool]
         recurrent: stock recurrent layers, Bidirectional or not.
         native: for each of `recurrent`, whether the kernel takes it over.
         channels: how many numbers are put beside each vector of the embedding, which then stays a layer by itself.
+        apart: whether it stays one anyway.
     """
     chain: list[Any] = []
     shape: tuple[int | None, ...] = (None, None, embedding.output_dim + channels)
     embedding.build((None, None))
-    apart = bool(channels) or not native[0]
+    apart = apart or bool(channels) or not native[0]
     if apart:
         chain.append(embedding)
     for index, (layer, taken) in enumerate(zip(recurrent, native, strict=True)):

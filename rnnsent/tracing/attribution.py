@@ -104,6 +104,8 @@ def integrated_gradients(
         label: which one is explained; for a single sigmoid output 1 is what it stands for.
         words: which of the ids are words; the others stay as they are.
     """
+    if config.ensemble is not None:
+        raise DataError("integrated gradients are not there for ensembles; occlusion is")
     if config.channels:
         raise DataError("integrated gradients are not there for networks that read n-grams; occlusion is")
     table = weights[TABLE]

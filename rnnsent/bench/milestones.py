@@ -1,0 +1,90 @@
+"""How long it takes until a validation accuracy is passed: what runs recorded, beside the notebook in stock Keras."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+from rnnsent import runs
+from rnnsent.bench.race import Worker
+from rnnsent.errors import RunError
+from rnnsent.runs import RunDirectory
+
+# Okabe and Ito's palette, which people who see fewer colors can tell apart, and a marker each.
+COLORS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+ACCURACIES = (0.85, 0.875, 0.89, 0.91, 0.92)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the validation accuracy of one training rose.
+
+    Attributes:
+        name: of the run, or of the peer.
+        seconds: from the beginning of the experiment to the end of each epoch, data and validation included.
+        accuracies: of validation, after each.
+    """
+
+    name: str
+    seconds: tuple[float, ...]
+    accuracies: tuple[float, ...]
+
+    def reached(self, accuracy: float) -> float | None:
+        """Return after how many seconds the accuracy was passed; None if it never was."""
+        for seconds, found in zip(self.seconds, self.accuracies, strict=True):
+            if found >= accuracy:
+                return seconds
+        return None
+
+
+def of_run(run: RunDirectory) -> Course:
+    """Return the course of a finished run.
+
+    Raises:
+        RunError: if it is unfinished, an ensemble, or of an older rnnsent.
+    """
+    run.verify()
+    if not run.has(runs.HISTORY):
+        raise RunError(f"{run}: is an ensemble; name one of runs of single networks")
+    rows = list(csv.DictReader(run.file(runs.HISTORY).read_text(encoding="utf-8").splitlines()))
+    if not rows or "elapsed" not in rows[0]:
+        raise RunError(f"{run}: its {runs.HISTORY} does not say when epochs ended; it is of an older rnnsent")
+    seconds, accuracies = (tuple(float(row[key]) for row in rows) for key in ("elapsed", "val_accuracy"))
+    return Course(run.path.name, seconds, accuracies)
+
+
+def of_stock_keras(cell: str, epochs: int, tell: Callable[[str], None]) -> Course:
+    """Train the notebook's network of a cell in stock Keras, and return its course."""
+    started = time.perf_counter()
+    seconds, accuracies = [], []
+    with Worker("keras", cell, "imdb", epochs) as worker:
+        for epoch in range(epochs):
+            found = worker.ask("epoch")
+            seconds.append(time.perf_counter() - started)
+            accuracies.append(found["accuracy"])
+            tell(f"stock Keras, {cell}, epoch {epoch + 1} of {epochs}: {found['accuracy']:.2%}, {seconds[-1]:.0f} s")
+    return Course(f"stock Keras, {cell}", tuple(seconds), tuple(accuracies))
+
+
+def plot(courses: Sequence[Course]) -> bytes:
+    """Draw all courses, seconds on a logarithmic axis; PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    for course, (color, marker) in zip(courses, cycle(zip(COLORS, MARKERS, strict=True)), strict=False):
+        shown = [100 * accuracy for accuracy in course.accuracies]
+        axes.plot(course.seconds, shown, label=course.name, color=color, marker=marker, markersize=5)
+    axes.set(xscale="log", xlabel="Seconds since the start", ylabel="Validation accuracy, %", title="Time to accuracy")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks([100 * accuracy for accuracy in ACCURACIES])
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()

@@ -1,0 +1,58 @@
+"""`rnnsent robustness`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rnnsent.commands.options import json_option, moved_option, opened, run_argument, split_option
+from rnnsent.data.naming import data_settings
+
+if TYPE_CHECKING:
+    from rnnsent.robustness import Row
+
+
+@click.command(name="robustness")
+@run_argument
+@split_option
+@moved_option
+@json_option
+def command(run: Path | None, split: str, data: str | None, as_json: bool) -> None:
+    """Show what RUN loses on texts that are not as in training.
+
+    Its reviews by length and with typing errors put in; and, of a run that
+    tells negative from positive, sentences with negations and contrasts, and
+    texts that are not about films, which rnnsent brings along.
+    """
+    import json
+
+    from rnnsent import classifier, judgment, robustness
+
+    found = opened(run)
+    moved = None if data is None else data_settings(data)
+    config, _, dataset = judgment.own_reviews(found, moved, lambda line: click.echo(line, err=True))
+    validation = dataset.held_back(config.data.validation_split)[1]
+    reviews = judgment.asked_for(found, split, dataset.test, validation)
+    rows = robustness.measure(classifier.load(found), reviews)
+    if as_json:
+        click.echo(json.dumps({"run": str(found), "split": split, "rows": [row.to_dict() for row in rows]}))
+    else:
+        click.echo(report(f"{found}: {split}", rows))
+
+
+def report(title: str, rows: list[Row]) -> str:
+    """Return the rows as a table of at most 80 columns; what is lost is counted from the first."""
+    lines = [title, "", f"  {'':<30} {'texts':>7} {'accuracy':>9}   95 % interval   {'loss':>6}"]
+    group = rows[0].group
+    for row in rows:
+        if row.group != group:
+            group = row.group
+            lines += ["", f"  {group}"]
+        loss = "" if row is rows[0] else f"{rows[0].accuracy - row.accuracy:7.2%}"
+        name = row.name if row is rows[0] else f"  {row.name}"
+        lines.append(
+            f"  {name:<30} {row.texts:>7,} {row.accuracy:9.2%}   {row.low:.3f} … {row.high:.3f} {loss}".rstrip()
+        )
+    return "\n".join(lines)

@@ -1,0 +1,136 @@
+"""Config → the reviews as a training reads them: loaded, split, cut, with all that is counted on them beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnsent import baseline
+from rnnsent.config import Config
+from rnnsent.data.dataset import Dataset, Partition, partition
+from rnnsent.data.download import Progress
+from rnnsent.data.sources import load_dataset
+from rnnsent.data.split import Split
+from rnnsent.data.statistics import embedding_rows
+from rnnsent.errors import DataError
+from rnnsent.prediction import by_label
+from rnnsent.ratios import NgramRatios, out_of_fold
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the networks of one training have in common.
+
+    Attributes:
+        config: with what was really used: the fallback instead of what could not be had, labels and columns found.
+        dataset, parts: the reviews as loaded, and as the config cuts them.
+        train, validation: what is trained on and validated on: with the ratios of n-grams and the teacher's texts.
+        rows: of the embedding.
+        ratios: of the n-grams; None without `model.ngrams`.
+        facts: about the data, for metrics.json.
+    """
+
+    config: Config
+    dataset: Dataset
+    parts: Partition
+    train: Split
+    validation: Split
+    rows: int
+    ratios: NgramRatios | None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress | None = None) -> Prepared:
+    """Load the reviews of `config` and count on them what its networks need.
+
+    Args:
+        config: the experiment.
+        tell: told, in lines for people, what is used.
+        progress: follows a download, or the reading of texts.
+
+    Raises:
+        RnnsentError: whatever is wrong with the data.
+    """
+    dataset = load_dataset(config.data, progress=progress)
+    resolved = resolve(config, dataset)
+    parts = partition(dataset, resolved.data)
+    tell(describe(dataset, parts))
+    facts = {"source": dataset.source, "fallback_used": dataset.source != config.data.source, "sha256": None}
+    train, validation, ratios = parts.train, parts.validation, None
+    texts = None
+    if config.training.teacher is not None:
+        texts, facts["teacher"] = _taught(dataset, parts, tell)
+    if resolved.model.ngrams is not None:
+        labels, seed = len(parts.label_names), config.training.seed
+        ratios, train = out_of_fold(train, labels, resolved.model.ngrams, seed)
+        validation = ratios.onto(validation)
+        texts = None if texts is None else ratios.onto(texts)
+    if texts is not None:
+        train = _joined(train, texts, len(parts.label_names))
+    rows = embedding_rows(dataset, config.data.num_words)
+    return Prepared(resolved, dataset, parts, train, validation, rows, ratios, facts | dataset.provenance)
+
+
+def resolve(config: Config, dataset: Dataset) -> Config:
+    """Return the config with what was really used: the fallback instead of what could not be had."""
+    changes: dict[str, Any] = {}
+    if dataset.source == "texts":
+        changes = {"labels": list(dataset.label_names)}
+        for key in ("text_column", "label_column", "split_column", "group_column"):
+            changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
+    if dataset.source != config.data.source:
+        changes = {"source": dataset.source, "path": None, "fallback": None}
+    elif config.data.path is not None:
+        # Absolute: the run may be read from another folder.
+        for key in ("path", "test_path"):
+            if getattr(config.data, key) is not None:
+                changes[key] = str(Path(getattr(config.data, key)).resolve())
+    return config.model_copy(update={"data": config.data.model_copy(update=changes)})
+
+
+def describe(dataset: Dataset, parts: Partition) -> str:
+    """Return one line about the reviews in use."""
+    counts = f"{len(parts.train):,} to train on, {len(parts.validation):,} to validate, {len(parts.test):,} to test"
+    unlabeled = "" if parts.unlabeled is None else f", {len(parts.unlabeled):,} without a label"
+    file = dataset.provenance.get("file")
+    rebuilt = "" if dataset.provenance.get("official_file", True) else ", not Keras' own file"
+    return f"data: {dataset.source}, {counts}{unlabeled}" + (f" ({file}{rebuilt})" if file else "")
+
+
+def _taught(dataset: Dataset, parts: Partition, tell: Tell) -> tuple[Split, dict[str, Any]]:
+    """Return the texts without a label, with what the skeptic's baseline says of them, and facts about it."""
+    assert dataset.unlabeled is not None and parts.unlabeled is not None and dataset.validation is not None
+    if not len(dataset.unlabeled):
+        raise DataError(
+            f"{dataset.provenance['file']}: holds no text without a label, and training.teacher is for those"
+        )
+    tell("teacher: the n-gram baseline is fitted on the labeled texts")
+    teacher = baseline.fit(dataset.train, dataset.validation, len(dataset.label_names), tell)
+    found = by_label(teacher.probabilities(dataset.unlabeled).astype(np.float32))
+    texts = replace(parts.unlabeled, labels=found.argmax(axis=1), targets=found)
+    return texts, {"teaches": len(texts), "strength": teacher.strength, "seconds": round(teacher.seconds, 3)}
+
+
+def _joined(train: Split, texts: Split, labels: int) -> Split:
+    """Return reviews and taught texts as one split; both are views into the same tokens."""
+    certain = np.eye(labels, dtype=np.float32)[train.labels]
+    assert texts.targets is not None
+    channels = train.channels
+    if channels is not None:
+        assert texts.channels is not None
+        at = texts.positions()
+        channels[at] = texts.channels[at]
+    return replace(
+        train,
+        starts=np.concatenate([train.starts, texts.starts]),
+        lengths=np.concatenate([train.lengths, texts.lengths]),
+        labels=np.concatenate([train.labels, texts.labels]),
+        targets=np.concatenate([certain, texts.targets]),
+        channels=channels,
+    )

@@ -1,0 +1,74 @@
+"""The layers of a model, of a config or of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rnnsent import runs
+from rnnsent.config import Config
+from rnnsent.configfile import load_config
+from rnnsent.data.sources import load_dataset
+from rnnsent.data.statistics import embedding_rows
+from rnnsent.engine.device import start
+from rnnsent.prediction import member_weights
+from rnnsent.preparation import resolve
+from rnnsent.runs import RunDirectory
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The layers of a model; those of all networks, one after the other, where it is an ensemble."""
+
+    text: str  # Keras' own table
+    layers: list[dict[str, Any]]  # name, type, output_shape (None: any), parameters
+    parameters: int
+
+
+def summarize(config: Config) -> Summary:
+    """Return the layers of the model that `config` describes.
+
+    The data are only loaded where they decide the size of the embedding, or of the output.
+    """
+    rows = config.data.num_words
+    if rows is None or config.data.source == "texts":
+        dataset = load_dataset(config.data)
+        config = resolve(config, dataset)
+        rows = embedding_rows(dataset, config.data.num_words)
+    start("cpu")
+
+    from rnnsent.models import model_for
+
+    return of_models([model_for(member, num_words=rows) for member in config.members])
+
+
+def summarize_run(run: RunDirectory) -> Summary:
+    """Return the layers of the model of a finished run.
+
+    Raises:
+        RunError: if the run is unfinished or one of its files was changed.
+    """
+    run.verify()
+    start("cpu")
+
+    from rnnsent.models import rebuild_model
+
+    config, weights = load_config(str(run.file(runs.CONFIG))), runs.load_weights(run)
+    alone = config.ensemble is None
+    return of_models(
+        [
+            rebuild_model(member, weights if alone else member_weights(weights, number))
+            for number, member in enumerate(config.members, start=1)
+        ]
+    )
+
+
+def of_models(models: list[Any]) -> Summary:
+    """Return the layers of one network, or of all of an ensemble."""
+    from rnnsent.models import layer_facts, summary_text
+
+    tables = [summary_text(model) for model in models]
+    if len(models) > 1:
+        tables = [f"network {number} of {len(models)}\n{table}" for number, table in enumerate(tables, start=1)]
+    layers = [layer for model in models for layer in layer_facts(model)]
+    return Summary("\n".join(tables), layers, sum(int(model.count_params()) for model in models))

@@ -1,0 +1,121 @@
+"""Word vectors that others trained: the text formats of GloVe, word2vec and fastText → rows of the embedding.
+
+A line a word: the word, then its numbers, with spaces between. word2vec and fastText write a first line with the number
+of words and of numbers; GloVe does not. A name that ends in .gz is read through gzip.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.errors import DataError
+from rnnsent.files import sha256
+from rnnsent.vocabulary import FIRST_WORD, Vocabulary
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """The vectors of a vocabulary's words.
+
+    Attributes:
+        table: float32 (rows, width), for every id; words that the file does not have are drawn with the mean and the
+            spread of those that it has.
+        found: how many words of the vocabulary the file has.
+        words: how many there are.
+        digest: SHA-256 of the file.
+    """
+
+    table: Floats
+    found: int
+    words: int
+    digest: str
+
+
+def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -> WordVectors:
+    """Read the vectors of the words that have an id below `rows`. The first line of a word counts.
+
+    Args:
+        path: the file.
+        vocabulary: whose words they are for.
+        rows: of the embedding.
+        width: how many numbers a vector must have.
+        seed: of what is drawn.
+
+    Raises:
+        DataError: if the file cannot be read, is no file of vectors of this width, or has none of the words.
+    """
+    table = np.zeros((rows, width), np.float32)
+    filled = np.zeros(rows, np.bool_)
+    for number, word, cells in _lines(path, width):
+        id_ = vocabulary.id_of(word)
+        if id_ is not None and id_ < rows and not filled[id_]:
+            table[id_], filled[id_] = _numbers(path, number, cells), True
+    found = int(filled.sum())
+    if not found:
+        raise DataError(f"{path}: has none of the {len(vocabulary.words):,} words of the vocabulary")
+    known = table[filled]
+    rng = np.random.default_rng(seed)
+    drawn = rng.normal(known.mean(axis=0), known.std(axis=0), (rows - found, width))
+    table[~filled] = drawn.astype(np.float32)
+    return WordVectors(table, found, min(len(vocabulary.words), rows - FIRST_WORD), sha256(path))
+
+
+def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield number of the line, word, and the cells of its vector."""
+    with _opened(path) as lines:
+        for number, line in enumerate(lines, start=1):
+            # From the right: the word may hold spaces itself, as some of GloVe's do.
+            word, *cells = line.rstrip(" \r\n").rsplit(" ", width)
+            if number == 1 and line.split() and len(line.split()) == 2 and all(cell.isdigit() for cell in line.split()):
+                _require_width(path, int(line.split()[1]), width)
+                continue
+            if len(cells) != width or (number == 1 and _is_number(word.rpartition(" ")[2])):
+                _require_width(path, len(line.split()) - 1, width)
+                raise DataError(f"{path}, line {number}: not a word and {width} numbers")
+            yield number, word, cells
+
+
+def _numbers(path: Path, number: int, cells: list[str]) -> Floats:
+    try:
+        found = np.array(cells, np.float32)
+    except ValueError:
+        raise DataError(f"{path}, line {number}: not a word and {len(cells)} numbers") from None
+    if not np.isfinite(found).all():
+        raise DataError(f"{path}, line {number}: not all numbers are finite")
+    return found
+
+
+def _require_width(path: Path, found: int, width: int) -> None:
+    if found != width:
+        raise DataError(f"{path}: its vectors have {found} numbers, not {width}: set model.embedding_dim to {found}")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
+    try:
+        opener = gzip.open if path.name.endswith(".gz") else open
+        with opener(path, "rt", encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+            yield lines
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,109 @@
+"""Adversarial training: what it moves, how far, and that it does what its formula says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from rnnsent.config import AdversarialConfig
+from rnnsent.configfile import parse_config
+from rnnsent.engine.perturbation import Perturbation
+from rnnsent.models import model_for, weights_of
+from tests.conftest import TINY_CONFIG, rnnsent
+
+IDS = np.array([[1, 7, 9, 4, 0, 0], [1, 5, 5, 8, 30, 11]], np.int32)
+LABELS = np.array([[1.0], [0.0]], np.float32)
+
+
+def build(adversarial: AdversarialConfig | None, *, native: bool = False, cell: str = "gru") -> keras.Model:
+    config = parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", [])
+    model = model_for(config, num_words=60, seed=3, native=[native], adversarial=adversarial)
+    model.compile(optimizer=keras.optimizers.SGD(1.0), loss="binary_crossentropy", jit_compile=False)
+    return model
+
+
+def moved(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return what one step of plain gradient descent at rate 1 takes from each weight: the gradient."""
+    before = weights_of(model)
+    model.train_on_batch(IDS, LABELS)
+    return {name: before[name] - value for name, value in weights_of(model).items()}
+
+
+def test_the_gradient_is_that_of_both_losses() -> None:
+    import tensorflow as tf
+
+    size, weight = 0.1, 0.5
+    found = moved(build(AdversarialConfig(size=size, weight=weight)))
+    plain = build(None)
+    embedding, recurrent, head = plain.layers
+    loss = keras.losses.BinaryCrossentropy()
+    mask = IDS != 0
+    # By hand: the direction from the gradient by the vectors, its length, and the gradients of the sum.
+    vectors = embedding(IDS)
+    with tf.GradientTape() as tape:
+        tape.watch(vectors)
+        value = loss(LABELS, head(recurrent(vectors, mask=mask)))
+    slope = tape.gradient(value, vectors).numpy()
+    length = np.sqrt((vectors.numpy() ** 2).sum(axis=(1, 2), keepdims=True))
+    offset = size * length * slope / np.sqrt((slope**2).sum(axis=(1, 2), keepdims=True))
+    with tf.GradientTape() as tape:
+        vectors = embedding(IDS)
+        total = loss(LABELS, head(recurrent(vectors, mask=mask)))
+        total += weight * loss(LABELS, head(recurrent(vectors + offset, mask=mask)))
+    gradients = tape.gradient(total, plain.trainable_weights)
+    for variable, gradient in zip(plain.trainable_weights, gradients, strict=True):
+        name = variable.path.removeprefix("rnnsent/")
+        np.testing.assert_allclose(found[name], tf.convert_to_tensor(gradient).numpy(), atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["adversarial", "virtual"])
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+def test_the_native_kernel_gives_the_same_gradients(kind: str, cell: str) -> None:
+    config = AdversarialConfig(kind=kind)  # type: ignore[arg-type]
+    found = []
+    for native in (True, False):
+        model = build(config, native=native, cell=cell)
+        keras.utils.set_random_seed(5)  # where a virtual adversary begins to look
+        found.append(moved(model))
+    for name in found[0]:
+        np.testing.assert_allclose(found[0][name], found[1][name], atol=2e-5, err_msg=name)
+
+
+def test_a_virtual_adversary_asks_for_no_labels() -> None:
+    """Its part of the gradient is the same whatever the labels are."""
+    parts = []
+    for labels in (LABELS, 1 - LABELS):
+        differences = []
+        for config in (AdversarialConfig(kind="virtual", size=0.3), None):
+            model = build(config)
+            keras.utils.set_random_seed(5)
+            before = weights_of(model)
+            model.train_on_batch(IDS, labels)
+            differences.append({name: before[name] - value for name, value in weights_of(model).items()})
+        parts.append({name: differences[0][name] - differences[1][name] for name in differences[0]})
+    assert max(np.abs(value).max() for value in parts[0].values()) > 1e-4
+    for name in parts[0]:
+        np.testing.assert_allclose(parts[0][name], parts[1][name], atol=1e-6, err_msg=name)
+
+
+def test_prediction_is_not_moved() -> None:
+    model, plain = build(AdversarialConfig(size=0.5)), build(None)
+    model.train_on_batch(IDS, LABELS)
+    plain.set_weights(model.get_weights())
+    np.testing.assert_allclose(model.predict(IDS, verbose=0), plain.predict(IDS, verbose=0), atol=1e-6)
+    assert any(isinstance(layer, Perturbation) for layer in model.layers)
+
+
+@pytest.mark.parametrize("kind", ["adversarial", "virtual"])
+def test_a_training_with_it_leaves_a_run_like_any_other(kind: str, tiny_config: Path, tiny_imdb: Path) -> None:
+    found = rnnsent(
+        "train", "--config", str(tiny_config), "--data", str(tiny_imdb), "--run-dir", "run", "--json",
+        "--set", f"training.adversarial={{kind: {kind}}}", "--set", "model.ngrams={orders: 2}",
+    )  # fmt: skip
+    assert found.exit_code == 0, found.stderr
+    assert json.loads(found.stdout)["validation"]["accuracy"]["value"] > 0.8
+    assert rnnsent("verify", "run").exit_code == 0

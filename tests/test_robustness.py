@@ -1,0 +1,77 @@
+"""What a network loses on texts that are not as in training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnsent import challenges
+from rnnsent.data.split import Split
+from rnnsent.robustness import measure, mistyped
+from rnnsent.vocabulary import Vocabulary
+from tests.conftest import rnnsent
+
+
+def test_the_table_says_what_eval_says_and_adds_up(sample_run: Path) -> None:
+    found = rnnsent("robustness", str(sample_run), "--json")
+    assert found.exit_code == 0, found.stderr
+    rows = json.loads(found.stdout)["rows"]
+    judged = json.loads(rnnsent("eval", str(sample_run), "--json").stdout)["metrics"]["accuracy"]
+    assert (rows[0]["accuracy"], rows[0]["low"], rows[0]["high"]) == pytest.approx(tuple(judged.values()), abs=1e-5)
+    lengths = [row for row in rows if row["group"] == "length"]
+    assert sum(row["texts"] for row in lengths) == rows[0]["texts"] and len(lengths) == 4
+    right = sum(row["accuracy"] * row["texts"] for row in lengths)
+    assert right == pytest.approx(rows[0]["accuracy"] * rows[0]["texts"])
+    assert [row["name"] for row in rows if row["group"] == "written for it"] == [
+        "negations", "contrasts", "not about films",
+    ]  # fmt: skip
+    shown = rnnsent("robustness", str(sample_run)).stdout
+    assert max(map(len, shown.splitlines())) <= 80 and f"{rows[0]['accuracy']:.2%}" in shown
+    assert rnnsent("robustness", str(sample_run), "--json").stdout == found.stdout
+
+
+class Counting:
+    """A classifier that finds a text positive if a word stands in it."""
+
+    label_names = ("bad", "good")
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.vocabulary = Vocabulary(words, None, "unknown")
+        self.id = self.vocabulary.id_of(words[0])
+
+    def labels_of(self, split: Split) -> np.ndarray:
+        return np.array([int(self.id in split.sequence(index)) for index in range(len(split))])
+
+
+def test_typing_errors_cost_what_they_hide() -> None:
+    network = Counting(("excellent", "filler"))
+    ids = [network.vocabulary.encode(text) for text in ["filler excellent", "filler filler"] * 2000]
+    split = Split.from_sequences(ids, np.array([1, 0] * 2000))
+    rows = {row.name: row.accuracy for row in measure(network, split)}  # type: ignore[arg-type]
+    assert rows["all reviews"] == 1.0
+    for share in (0.01, 0.05, 0.10):  # half of the reviews have the word; an error in it is always one
+        assert 1 - rows[f"in {share:.0%} of the words"] == pytest.approx(share / 2, abs=0.01)
+    assert "negations" not in rows  # its labels are others
+
+
+def test_errors_are_of_four_kinds_and_in_about_so_many_words() -> None:
+    words = ["wonderful", "a", "film"] * 3000
+    found = mistyped(words, 0.3, np.random.default_rng(0))
+    changed = [(one, other) for one, other in zip(words, found, strict=True) if one != other]
+    assert len(changed) / 6000 == pytest.approx(0.29, abs=0.03)  # now and then a letter is replaced by itself
+    assert all(one != "a" for one, _ in changed)
+    lengths = {len(other) - len(one) for one, other in changed}
+    assert lengths == {-1, 0, 1}
+    swapped = [other for one, other in changed if len(one) == len(other) and sorted(one) == sorted(other)]
+    replaced = [other for one, other in changed if len(one) == len(other) and sorted(one) != sorted(other)]
+    assert swapped and replaced
+    assert mistyped(words, 0.0, np.random.default_rng(0)) == words
+
+
+def test_the_texts_that_are_brought_along_are_balanced_and_all_different() -> None:
+    for texts in (challenges.negated(), challenges.contrasted(), challenges.of_other_domains()):
+        assert len({text for text, _ in texts}) == len(texts) >= 48
+        assert sum(positive for _, positive in texts) * 2 == len(texts)

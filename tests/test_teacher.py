@@ -1,0 +1,133 @@
+"""Texts without a label: read beside the others, and taught by the baseline."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnsent.configfile import load_config, parse_config
+from rnnsent.data.sources import load_dataset
+from rnnsent.preparation import prepare
+from tests.conftest import rnnsent
+
+GOOD, BAD = ("splendid", "moving", "warm", "witty"), ("dreary", "hollow", "dull", "clumsy")
+FILLER = tuple(f"word{number}" for number in range(60))
+ONLY_UNLABELED = ("radiant", "tedious")  # stand beside good and bad words, in texts without a label alone
+
+CONFIG = """\
+data: {source: texts, path: t.csv, unlabeled: true, maxlen: 40, validation_split: 0.3}
+model: {embedding_dim: 8, ngrams: {orders: 2, folds: 3}, recurrent: [{cell: gru, units: 8}]}
+training: {epochs: 2, batch_size: 32, learning_rate: 2e-2, teacher: baseline}
+"""
+
+
+def write(labeled: int = 200, unlabeled: int = 300) -> None:
+    rng = np.random.default_rng(0)
+    with Path("t.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["text", "label"])
+        for row in range(labeled + unlabeled):
+            good = bool(rng.integers(2))
+            words = [*rng.choice(GOOD if good else BAD, 3), *rng.choice(FILLER, 8)]
+            if row >= labeled:
+                words.append(ONLY_UNLABELED[not good])
+            writer.writerow([" ".join(rng.permutation(words)), "" if row >= labeled else "good" if good else "bad"])
+
+
+def load(**changes: Any) -> Any:
+    return load_dataset(parse_config(CONFIG, "c", []).data.model_copy(update=changes))
+
+
+def test_rows_without_a_label_are_read_apart_and_their_words_count() -> None:
+    write()
+    found = load()
+    assert found.unlabeled is not None and found.validation is not None
+    assert (len(found.train) + len(found.validation) + len(found.test), len(found.unlabeled)) == (200, 300)
+    assert set(ONLY_UNLABELED) <= set(found.vocabulary.words)
+    assert found.provenance["unlabeled"] == 300 and "without a label" not in found.provenance["dropped"]
+    without = load(unlabeled=False)
+    assert without.unlabeled is None and without.provenance["dropped"]["without a label"] == 300
+    assert not set(ONLY_UNLABELED) & set(without.vocabulary.words)
+    for one, other in ((found.train, without.train), (found.test, without.test)):
+        texts = [
+            [each.vocabulary.decode(split.sequence(index)) for index in range(len(split))]
+            for each, split in ((found, one), (without, other))
+        ]
+        assert texts[0] == texts[1]
+
+
+def test_a_text_without_a_label_that_stands_in_a_split_too_is_dropped_where_that_is_asked_for() -> None:
+    write(100, 0)
+    lines = Path("t.csv").read_text().splitlines()
+    again = [f"{line.rpartition(',')[0]}," for line in lines[1:]]
+    Path("t.csv").write_text("\n".join([*lines, *again, "something new,"]) + "\n")
+    found = load(drop_duplicates=True)
+    assert found.unlabeled is not None
+    assert len(found.unlabeled) == 1 and len(found.train) + len(found.validation) + len(found.test) == 100
+
+
+def test_the_teacher_says_how_probable_each_label_is_and_certain_labels_stay() -> None:
+    write()
+    ready = prepare(load_config_text(CONFIG))
+    train = ready.train
+    labeled = len(ready.parts.train)
+    assert len(train) == labeled + 300 and train.targets is not None and train.channels is not None
+    np.testing.assert_array_equal(train.targets[:labeled], np.eye(2)[ready.parts.train.labels])
+    taught = train.targets[labeled:]
+    np.testing.assert_allclose(taught.sum(axis=1), 1, atol=1e-6)
+    radiant = ready.parts.vocabulary.id_of("radiant")
+    good = np.array([radiant in train.sequence(index) for index in range(labeled, len(train))])
+    names = ready.parts.label_names
+    assert (taught[good, names.index("good")] > 0.5).mean() > 0.95
+    assert (taught[~good, names.index("bad")] > 0.5).mean() > 0.95
+    assert np.unique(taught).size > 50  # soft
+    # What stands beside their words is what all labeled reviews say.
+    at = train.take(np.arange(labeled, len(train))).positions()
+    assert ready.ratios is not None
+    expected = ready.ratios.onto(train).channels
+    assert expected is not None
+    np.testing.assert_array_equal(train.channels[at], expected[at])
+
+
+def load_config_text(text: str) -> Any:
+    Path("c.yaml").write_text(text)
+    return load_config("c.yaml", to_train=True)
+
+
+def test_a_taught_network_knows_words_that_no_label_explained() -> None:
+    write()
+    Path("c.yaml").write_text(CONFIG)
+    trained = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--epochs", "6", "--json")
+    assert trained.exit_code == 0, trained.stderr
+    metrics = json.loads(trained.stdout)
+    assert metrics["data"]["teacher"]["teaches"] == 300
+    assert metrics["validation"]["accuracy"]["value"] > 0.9
+    answers = rnnsent("predict", "run", "radiant radiant", "tedious tedious").stdout.splitlines()
+    assert [line.split("\t")[0] for line in answers] == ["good", "bad"]
+    assert rnnsent("eval", "run").exit_code == 0 and rnnsent("verify", "run").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("data.unlabeled=false", "training.teacher"),
+        ("data={source: imdb, unlabeled: true}", "data.unlabeled"),
+    ],
+)
+def test_a_teacher_needs_texts(changes: str, message: str) -> None:
+    write(40, 10)
+    Path("c.yaml").write_text(CONFIG)
+    found = rnnsent("train", "--config", "c.yaml", "--set", changes)
+    assert found.exit_code == 1 and message in found.stderr
+
+
+def test_texts_to_teach_must_be_there() -> None:
+    write(60, 0)
+    Path("c.yaml").write_text(CONFIG)
+    found = rnnsent("train", "--config", "c.yaml")
+    assert found.exit_code == 1 and "t.csv: holds no text without a label" in found.stderr
