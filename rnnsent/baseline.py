@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.data.split import Split
-from rnnsent.errors import RnnsentError
 from rnnsent.ngrams import Ngrams
 from rnnsent.prediction import most_probable
-from rnnsent.ratios import log_count_ratios, sides
+from rnnsent.ratios import log_count_ratios, logistic_regression, sides
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # of the regularization, as scikit-learn's C; validation chooses
 
@@ -58,10 +57,6 @@ def fit(train: Split, validation: Split, labels: int = 2, tell: Callable[[str], 
     Raises:
         RnnsentError: if scikit-learn is not installed.
     """
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError:
-        raise RnnsentError("the baseline needs scikit-learn: pip install 'rnnsent[baseline]'") from None
     started = time.perf_counter()
     ngrams = Ngrams(train)
     matrix, held_out = ngrams.matrix(train), ngrams.matrix(validation)
@@ -71,9 +66,7 @@ def fit(train: Split, validation: Split, labels: int = 2, tell: Callable[[str], 
     best: tuple[float, float, list[Any]] | None = None
     for strength in STRENGTHS:
         models = [
-            LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=2000, random_state=0).fit(
-                each, train.labels == label
-            )
+            logistic_regression(strength).fit(each, train.labels == label)
             for each, label in zip(weighted, told_apart, strict=True)
         ]
         accuracy = float((most_probable(_probabilities(models, ratios, held_out)) == validation.labels).mean())

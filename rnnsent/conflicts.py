@@ -101,9 +101,17 @@ def _engine_rules(config: Config) -> Iterator[Conflict]:
                 yield ("model", "recurrent", index, key), rule, given
 
 
+def _vectors_rules(config: Config) -> Iterator[Conflict]:
+    vectors = config.model.vectors
+    if vectors is not None and (vectors.path is None) == (vectors.word2vec is None):
+        yield ("model", "vectors"), "needs path or word2vec, and not both", vectors.path
+
+
 def _teacher_rules(config: Config) -> Iterator[Conflict]:
     if config.training.teacher is not None and not config.data.unlabeled:
         yield ("training", "teacher"), "needs data.unlabeled: true, texts to teach", config.training.teacher
+    if config.training.teacher != "self" and config.training.teacher_rounds > 1:
+        yield ("training", "teacher_rounds"), "has no effect but under teacher: self", config.training.teacher_rounds
 
 
 def _label_rules(config: Config) -> Iterator[Conflict]:
@@ -129,4 +137,5 @@ _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _engine_rules,
     _label_rules,
     _teacher_rules,
+    _vectors_rules,
 )

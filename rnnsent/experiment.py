@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent import environment, probes, run_root, runs, vectors
+from rnnsent import environment, preparation, probes, run_root, runs, vectors
 from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config
@@ -25,6 +25,7 @@ from rnnsent.judgment import evaluate
 from rnnsent.prediction import load_predictor
 from rnnsent.preparation import Prepared, prepare
 from rnnsent.runs import RunDirectory, json_text
+from rnnsent.vectors import WordVectors
 from rnnsent.yamldoc import dotted
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def _train_into(
     # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
     run.write(runs.CONFIG, dump_config(config))
     run.write(runs.VOCABULARY, reviews.parts.vocabulary.to_json())
+    for number in range(config.training.teacher_rounds if config.training.teacher == "self" else 0):
+        where = RunDirectory(run.file(f"{runs.TEACHER}/{number + 1}"))
+        reviews = _taught_by_itself(where, config.members[0], reviews, device, tell, observers, started)
     if reviews.ratios is not None:
         run.write(runs.NGRAMS, reviews.ratios.to_npz())
     run.write(runs.ENVIRONMENT, json_text(environment.describe(device, config.training.seed)))
@@ -119,6 +123,33 @@ def _train_into(
     if stopped is not None:
         raise stopped
     return Trained(run, facts)
+
+
+def _taught_by_itself(
+    run: RunDirectory,
+    config: Config,
+    reviews: Prepared,
+    device: Device,
+    tell: Tell,
+    observers: Sequence[Any],
+    started: float,
+) -> Prepared:
+    """Train a network that is kept in `run`, and return the reviews with the texts that it labeled.
+
+    Source: D. Yarowsky, "Unsupervised word sense disambiguation rivaling supervised methods", ACL 1995; soft labels.
+    """
+    tell(f"teacher: a network is trained on {len(reviews.train):,} texts")
+    network = _Network(run, config, reviews, device, tell, "teacher")
+    stopped = network.train(observers, started, alone=True)
+    if stopped is not None:
+        raise Interrupted("stopped while the teacher was trained; there was nothing to keep", stopped.exit_code)
+    from rnnsent.models import weights_of
+
+    assert reviews.parts.unlabeled is not None
+    teacher = load_predictor(config, weights_of(network.plain), reviews.ratios)
+    taught = preparation.taught(reviews, teacher(reviews.parts.unlabeled))
+    tell(f"teacher: {len(reviews.parts.unlabeled):,} texts without a label were labeled; training begins anew, on all")
+    return taught
 
 
 class _Network:
@@ -155,12 +186,9 @@ class _Network:
             )
             self.facts: dict[str, Any] = {}
             if config.model.vectors is not None:
-                path = Path(config.model.vectors.path)
-                width = config.model.embedding_dim
-                found = vectors.load(path, reviews.parts.vocabulary, reviews.rows, width, training.seed)
-                tell(f"vectors: {found.found:,} of {found.words:,} words are in {path}")
+                found = _vectors(config, reviews, tell)
                 set_embedding(self._model, found.table)
-                self.facts = {"file": str(path), "found": found.found, "words": found.words, "sha256": found.digest}
+                self.facts = {"found": found.found, "words": found.words, **found.facts}
             self.plain = model_for(config, num_words=reviews.rows)
             self.keeper: Keeper = Keeper(run, self.plain, title=title)
             run.write(runs.SUMMARY, summary_text(self.plain))
@@ -192,6 +220,22 @@ class _Network:
         except (KeyboardInterrupt, Interrupted) as interruption:
             return self.keeper.close_early(interruption, alone=alone)
         return None
+
+
+def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
+    """Return the word vectors that a network begins with."""
+    asked, width, seed = config.model.vectors, config.model.embedding_dim, config.training.seed
+    assert asked is not None
+    if asked.path is not None:
+        found = vectors.load(Path(asked.path), reviews.parts.vocabulary, reviews.rows, width, seed)
+        tell(f"vectors: {found.found:,} of {found.words:,} words are in {asked.path}")
+        return found
+    assert asked.word2vec is not None
+    parts = reviews.parts
+    texts = [parts.train, *([parts.unlabeled] if parts.unlabeled is not None else [])]
+    tell(f"vectors: word2vec on {sum(map(len, texts)):,} texts, on one thread, unless they are in the cache")
+    # The same for all networks, whatever their seeds.
+    return vectors.trained(texts, parts.vocabulary, reviews.rows, width, asked.word2vec, seed=0)
 
 
 def _completed(
@@ -255,7 +299,7 @@ def _batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> 
 def _require_trainable(config: Config) -> None:
     problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
     begin_with = config.model.vectors
-    if begin_with is not None and not Path(begin_with.path).is_file():
+    if begin_with is not None and begin_with.path is not None and not Path(begin_with.path).is_file():
         problems.append(Problem("", "model.vectors.path", "no such file", begin_with.path))
     if problems:
         raise ConfigError(problems)

@@ -66,15 +66,18 @@ def build_model(
     for index, (name, layer) in enumerate(zip(config.layer_names, config.recurrent, strict=True)):
         sequences = config.returns_sequence(index)
         trunk.append(_recurrent(layer, name, sequences, precision, cudnn=right_padded or not masked))
+    apart = adversarial is not None or bool(config.embedding_dropout)
     if any(native):
         from rnnsent.engine.native_layer import accelerated  # needs TensorFlow
 
-        trunk = accelerated(trunk[0], trunk[1:], native, channels, apart=adversarial is not None)
-    if adversarial is not None or channels or config.pooling in ("max", "mean_max", "attention"):
+        trunk = accelerated(trunk[0], trunk[1:], native, channels, apart=apart)
+    if apart or channels or config.pooling in ("max", "mean_max", "attention"):
         return _functional(trunk, config, masked, precision, labels, channels, adversarial)
     if config.pooling == "mean":
         trunk.append(layers.GlobalAveragePooling1D(dtype=precision, name="mean"))
-    return keras.Sequential([_tokens(), *trunk, *_top(config, precision, labels)], name="rnnsent")
+    if config.dropout:
+        trunk.append(layers.Dropout(config.dropout, dtype=precision, name="dropout"))
+    return keras.Sequential([_tokens(), *trunk, *_dense(config, precision, labels)], name="rnnsent")
 
 
 def model_for(
@@ -155,8 +158,10 @@ def _functional(
     beside = keras.Input((None, channels), dtype="float32", name="channels") if channels else None
     make, moved = (keras.Model, None) if adversarial is None else _perturbed(adversarial)
     states, rest = tokens, trunk
-    if moved is not None or beside is not None:
+    if moved is not None or beside is not None or config.embedding_dropout:
         states, rest = trunk[0](tokens), trunk[1:]
+    if config.embedding_dropout:
+        states = layers.SpatialDropout1D(config.embedding_dropout, dtype=precision, name="embedding_dropout")(states)
     if moved is not None:
         states = moved(states)
     if beside is not None:
@@ -167,9 +172,11 @@ def _functional(
     for layer in rest:
         states = layer(states)
     vector = _pooled(states, tokens, config, masked, precision)
+    if config.dropout:
+        vector = layers.Dropout(config.dropout, dtype=precision, name="dropout")(vector)
     if beside is not None:
         vector = ops.concatenate([vector, ops.cast(ops.sum(beside, axis=1), vector.dtype) / CHANNEL_SUM_SCALE], axis=-1)
-    for layer in _top(config, precision, labels):
+    for layer in _dense(config, precision, labels):
         vector = layer(vector)
     return make(tokens if beside is None else [tokens, beside], vector, name="rnnsent")
 
@@ -208,8 +215,8 @@ def _pooled(states: Any, tokens: Any, config: ModelConfig, masked: bool, precisi
     return vector
 
 
-def _top(config: ModelConfig, precision: str, labels: int) -> list[Any]:
-    top: list[Any] = [layers.Dropout(config.dropout, dtype=precision, name="dropout")] if config.dropout else []
+def _dense(config: ModelConfig, precision: str, labels: int) -> list[Any]:
+    top: list[Any] = []
     for index, dense in enumerate(config.dense):
         top.append(layers.Dense(dense.units, dense.activation, dtype=precision, name=f"dense_{index}"))
         if dense.dropout:

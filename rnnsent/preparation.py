@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnsent import baseline
 from rnnsent.config import Config
 from rnnsent.data.dataset import Dataset, Partition, partition
 from rnnsent.data.download import Progress
-from rnnsent.data.sources import load_dataset
+from rnnsent.data.sources import expanded, load_dataset
 from rnnsent.data.split import Split
 from rnnsent.data.statistics import embedding_rows
 from rnnsent.errors import DataError
@@ -64,15 +64,19 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     facts = {"source": dataset.source, "fallback_used": dataset.source != config.data.source, "sha256": None}
     train, validation, ratios = parts.train, parts.validation, None
     texts = None
-    if config.training.teacher is not None:
-        texts, facts["teacher"] = _taught(dataset, parts, tell)
+    if config.training.teacher is not None and not len(parts.unlabeled or ()):
+        raise DataError(
+            f"{dataset.provenance['file']}: holds no text without a label, and training.teacher is for those"
+        )
+    if config.training.teacher == "baseline":
+        texts, facts["teacher"] = _taught_by_baseline(dataset, parts, tell)
     if resolved.model.ngrams is not None:
         labels, seed = len(parts.label_names), config.training.seed
         ratios, train = out_of_fold(train, labels, resolved.model.ngrams, seed)
         validation = ratios.onto(validation)
         texts = None if texts is None else ratios.onto(texts)
     if texts is not None:
-        train = _joined(train, texts, len(parts.label_names))
+        train = _with_channels(_joined(train, texts, len(parts.label_names)), texts)
     rows = embedding_rows(dataset, config.data.num_words)
     return Prepared(resolved, dataset, parts, train, validation, rows, ratios, facts | dataset.provenance)
 
@@ -90,7 +94,7 @@ def resolve(config: Config, dataset: Dataset) -> Config:
         # Absolute: the run may be read from another folder.
         for key in ("path", "test_path"):
             if getattr(config.data, key) is not None:
-                changes[key] = str(Path(getattr(config.data, key)).resolve())
+                changes[key] = str(expanded(getattr(config.data, key)).resolve())
     return config.model_copy(update={"data": config.data.model_copy(update=changes)})
 
 
@@ -103,7 +107,7 @@ def describe(dataset: Dataset, parts: Partition) -> str:
     return f"data: {dataset.source}, {counts}{unlabeled}" + (f" ({file}{rebuilt})" if file else "")
 
 
-def _taught(dataset: Dataset, parts: Partition, tell: Tell) -> tuple[Split, dict[str, Any]]:
+def _taught_by_baseline(dataset: Dataset, parts: Partition, tell: Tell) -> tuple[Split, dict[str, Any]]:
     """Return the texts without a label, with what the skeptic's baseline says of them, and facts about it."""
     assert dataset.unlabeled is not None and parts.unlabeled is not None and dataset.validation is not None
     if not len(dataset.unlabeled):
@@ -117,20 +121,42 @@ def _taught(dataset: Dataset, parts: Partition, tell: Tell) -> tuple[Split, dict
     return texts, {"teaches": len(texts), "strength": teacher.strength, "seconds": round(teacher.seconds, 3)}
 
 
+def taught(reviews: Prepared, probabilities: NDArray[np.float32]) -> Prepared:
+    """Return the same reviews with the texts without a label beside them, as a network labeled those.
+
+    The weights of n-grams are found anew, on all texts, each without the fold in which it stands itself.
+
+    Args:
+        reviews: prepared without them.
+        probabilities: what the network says of each text of `data.unlabeled`, as a predictor gives it.
+    """
+    parts, config = reviews.parts, reviews.config
+    found = by_label(probabilities)
+    assert parts.unlabeled is not None
+    texts = replace(parts.unlabeled, labels=found.argmax(axis=1), targets=found)
+    train, validation, ratios = _joined(parts.train, texts, len(parts.label_names)), parts.validation, None
+    if config.model.ngrams is not None:
+        ratios, train = out_of_fold(train, len(parts.label_names), config.model.ngrams, config.training.seed)
+        validation = ratios.onto(validation)
+    facts = reviews.facts | {"teacher": {"teaches": len(texts)}}
+    return replace(reviews, train=train, validation=validation, ratios=ratios, facts=facts)
+
+
 def _joined(train: Split, texts: Split, labels: int) -> Split:
     """Return reviews and taught texts as one split; both are views into the same tokens."""
-    certain = np.eye(labels, dtype=np.float32)[train.labels]
     assert texts.targets is not None
-    channels = train.channels
-    if channels is not None:
-        assert texts.channels is not None
-        at = texts.positions()
-        channels[at] = texts.channels[at]
     return replace(
         train,
         starts=np.concatenate([train.starts, texts.starts]),
         lengths=np.concatenate([train.lengths, texts.lengths]),
         labels=np.concatenate([train.labels, texts.labels]),
-        targets=np.concatenate([certain, texts.targets]),
-        channels=channels,
+        targets=np.concatenate([np.eye(labels, dtype=np.float32)[train.labels], texts.targets]),
     )
+
+
+def _with_channels(train: Split, texts: Split) -> Split:
+    """Write the channels of `texts` among those of `train`, whose tokens are the same."""
+    if train.channels is not None and texts.channels is not None:
+        at = texts.positions()
+        train.channels[at] = texts.channels[at]
+    return train

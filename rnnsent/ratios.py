@@ -1,4 +1,4 @@
-"""Naive-Bayes log-count ratios of n-grams: for the baseline, and as inputs of a network.
+"""Weights of n-grams, naive-Bayes log-count ratios above all: for the baseline, and as inputs of a network.
 
 Source: S. Wang and C. Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012,
 section 2.3.
@@ -7,6 +7,7 @@ section 2.3.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 
 from rnnsent.config import NgramsConfig
 from rnnsent.data.split import Split
-from rnnsent.ngrams import Keys, common_keys, ending_keys, ngram_sets, places
+from rnnsent.errors import RnnsentError
+from rnnsent.ngrams import Keys, Ngrams, common_keys, ending_keys, ngram_sets, places
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.float64]
 
 SMOOTHING = 1.0  # added to every count
+REGRESSION_SCALE = 5.0
 CHUNK = 4096  # reviews whose channels are made together
 
 
@@ -29,9 +32,15 @@ def sides(labels: int) -> list[int]:
     return [1] if labels == 2 else list(range(labels))
 
 
-def log_count_ratios(matrix: Any, positive: NDArray[np.bool_]) -> Floats:
-    """Return the ratio of each column of `matrix`, between `positive` rows and the others."""
-    counts = (np.asarray(matrix[rows].sum(axis=0), np.float64).ravel() for rows in (positive, ~positive))
+def log_count_ratios(matrix: Any, positive: NDArray[np.bool_], certain: Counts | None = None) -> Floats:
+    """Return the ratio of each column of `matrix`, between `positive` rows and the others.
+
+    Args:
+        matrix: (rows, columns), sparse, of ones.
+        positive: (rows,).
+        certain: (rows,), what each row counts; None: 1.
+    """
+    counts = (matrix.T @ (rows * (1.0 if certain is None else certain)) for rows in (positive, ~positive))
     return _ratio(*counts)[0].astype(np.float32)
 
 
@@ -98,41 +107,109 @@ class NgramRatios:
 
 
 def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> tuple[NgramRatios, Split]:
-    """Return the ratios that all of `train` gives, and `train` with those of its own reviews counted on the others.
+    """Return the weights that all of `train` gives, and `train` with those of its own reviews found on the others.
 
-    So a network never sees what a review's own label did to its ratios.
+    So a network never sees what a review's own label did to its weights.
 
     Args:
         train: reviews as the network reads them.
         labels: how many there are.
-        config: orders, folds, least reviews.
+        config: orders, folds, least reviews, kinds of weights.
         seed: of the folds.
+
+    Raises:
+        RnnsentError: if scikit-learn is needed and not installed.
     """
     folds = np.random.default_rng(seed).permutation(len(train)) % config.folds
-    channels = np.zeros((len(train.tokens), config.orders * len(sides(labels))), np.float32)
-    tables = [_Table.of(train, order, labels, folds, config) for order in range(1, config.orders + 1)]
+    kinds = {"naive_bayes": _naive_bayes, "regression": _regression}
+    without = [kinds[kind](train, labels, folds, config) for kind in config.weights]
+    channels = np.zeros((len(train.tokens), config.orders * len(config.weights) * len(sides(labels))), np.float32)
     for fold in range(config.folds):
-        _ratios(tables, fold, config.least_reviews).write(train.take(np.flatnonzero(folds == fold)), channels)
-    return _ratios(tables, None, config.least_reviews), replace(train, channels=channels, ngram_orders=config.orders)
+        held_out = train.take(np.flatnonzero(folds == fold))
+        _beside([each(fold) for each in without]).write(held_out, channels)
+    whole = _beside([each(None) for each in without])
+    return whole, replace(train, channels=channels, ngram_orders=config.orders)
+
+
+def _beside(parts: list[NgramRatios]) -> NgramRatios:
+    """Return weights of the same n-grams side by side."""
+    ratios = tuple(np.concatenate(each, axis=1) for each in zip(*(part.ratios for part in parts), strict=True))
+    return NgramRatios(parts[0].keys, ratios, np.concatenate([part.unseen for part in parts], axis=1))
+
+
+def _naive_bayes(
+    train: Split, labels: int, folds: NDArray[np.int64], config: NgramsConfig
+) -> Callable[[int | None], NgramRatios]:
+    """Return what gives the log-count ratios of all folds but one."""
+    tables = [_Table.of(train, order, labels, folds, config) for order in range(1, config.orders + 1)]
+    return lambda fold: _ratios(tables, fold, config.least_reviews)
+
+
+def _regression(
+    train: Split, labels: int, folds: NDArray[np.int64], config: NgramsConfig
+) -> Callable[[int | None], NgramRatios]:
+    """Return what gives the weights of the n-grams in a logistic regression on all folds but one, ratios included."""
+    ngrams = Ngrams(train, config.orders, config.least_reviews)
+    matrix, told_apart = ngrams.matrix(train), sides(labels)
+    ends = np.cumsum([len(keys) for keys in ngrams.keys])[:-1]
+    certain = train.certainty()
+
+    def fitted(fold: int | None) -> NgramRatios:
+        rows = np.arange(len(train)) if fold is None else np.flatnonzero(folds != fold)
+        held = matrix[rows]
+        columns = [
+            _regressed(held, train.labels[rows] == label, certain[rows], config.strength) for label in told_apart
+        ]
+        by_order = np.split(np.stack(columns, axis=1), ends)
+        return NgramRatios(tuple(ngrams.keys), tuple(by_order), np.zeros((config.orders, len(told_apart)), np.float32))
+
+    return fitted
+
+
+def _regressed(held: Any, positive: NDArray[np.bool_], certain: Counts, strength: float) -> Floats:
+    """Return what each n-gram adds to the log-odds, times a number that makes it as large as a ratio."""
+    ratio = log_count_ratios(held, positive, certain)
+    model = logistic_regression(strength).fit(held.multiply(ratio).tocsr(), positive, sample_weight=certain)
+    weights: Floats = (REGRESSION_SCALE * model.coef_[0] * ratio).astype(np.float32)
+    return weights
+
+
+def logistic_regression(strength: float) -> Any:
+    """Return an untrained model of scikit-learn's, for n-grams weighted by their ratios.
+
+    Args:
+        strength: the inverse of its regularization, C.
+
+    Raises:
+        RnnsentError: if scikit-learn is not installed.
+    """
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError:
+        raise RnnsentError("regression on n-grams needs scikit-learn: pip install 'rnnsent[baseline]'") from None
+    return LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=2000, random_state=0)
 
 
 @dataclass(frozen=True)
 class _Table:
-    """How many reviews of each fold and label hold each n-gram of one order."""
+    """How many reviews of each fold and label hold each n-gram of one order; an uncertain one counts for less."""
 
     keys: Keys
-    counts: NDArray[np.int32]  # (folds, labels, n-grams)
+    counts: NDArray[np.float32]  # (folds, labels, n-grams)
 
     @classmethod
     def of(cls, train: Split, order: int, labels: int, folds: NDArray[np.int64], config: NgramsConfig) -> _Table:
         sets = ngram_sets(train, order)
         held, reviews = (np.concatenate(parts) for parts in zip(*sets, strict=True))
         keys = common_keys(held, config.least_reviews)
-        counts = np.zeros((config.folds, labels, len(keys)), np.int32)
+        counts = np.zeros((config.folds, labels, len(keys)), np.float32)
+        certain = train.certainty()[reviews]
         at, there = places(keys, held)
         cell = folds[reviews] * labels + train.labels[reviews]
         for index in range(config.folds * labels):
-            counts[index // labels, index % labels] = np.bincount(at[there & (cell == index)], minlength=len(keys))
+            held_here = there & (cell == index)
+            found = np.bincount(at[held_here], weights=certain[held_here], minlength=len(keys))
+            counts[index // labels, index % labels] = found
         return cls(keys, counts)
 
 
@@ -148,7 +225,7 @@ def _ratios(tables: list[_Table], without: int | None, least: int) -> NgramRatio
     return NgramRatios(tuple(table.keys for table in tables), tuple(found), np.stack(unseen))
 
 
-def _by_side(counts: NDArray[np.int32]) -> tuple[Floats, Floats]:
+def _by_side(counts: NDArray[np.float32]) -> tuple[Floats, Floats]:
     """Return the ratio of each n-gram, (n-grams, sides), and of one that no review holds, (sides,)."""
     found = [_ratio(counts[label], np.delete(counts, label, axis=0).sum(axis=0)) for label in sides(len(counts))]
     values, unseen = zip(*found, strict=True)

@@ -42,6 +42,7 @@ METRICS = "metrics.json"
 PROBES = "probes.json"
 NGRAMS = "ngrams.npz"
 ENVIRONMENT = "environment.json"
+TEACHER = "teacher"  # a folder for each network that labeled what had no label, from 1
 MEMBERS = "members"  # of an ensemble: a folder each, from 1
 CURVES = "plots/curves.png"
 MANIFEST = "manifest.json"
@@ -59,6 +60,7 @@ OWN_NAMES = {
     NGRAMS,
     ENVIRONMENT,
     MEMBERS,
+    TEACHER,
     "plots",
     MANIFEST,
 }

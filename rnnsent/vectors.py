@@ -1,4 +1,6 @@
-"""Word vectors that others trained: the text formats of GloVe, word2vec and fastText → rows of the embedding.
+"""Word vectors to begin with, as rows of the embedding: those of a file, or those that `word2vec` trains.
+
+Files are those of GloVe, word2vec and fastText in their text formats.
 
 A line a word: the word, then its numbers, with spaces between. word2vec and fastText write a first line with the number
 of words and of numbers; GloVe does not. A name that ends in .gz is read through gzip.
@@ -8,15 +10,17 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.config import Word2VecConfig
+from rnnsent.data.split import Split
 from rnnsent.errors import DataError
 from rnnsent.files import sha256
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
@@ -33,13 +37,13 @@ class WordVectors:
             spread of those that it has.
         found: how many words of the vocabulary the file has.
         words: how many there are.
-        digest: SHA-256 of the file.
+        facts: where they are from, for metrics.json.
     """
 
     table: Floats
     found: int
     words: int
-    digest: str
+    facts: dict[str, Any]
 
 
 def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -> WordVectors:
@@ -64,11 +68,35 @@ def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -
     found = int(filled.sum())
     if not found:
         raise DataError(f"{path}: has none of the {len(vocabulary.words):,} words of the vocabulary")
+    facts = {"file": str(path.resolve()), "sha256": sha256(path)}
+    return WordVectors(_completed(table, filled, seed), found, _words(vocabulary, rows), facts)
+
+
+def trained(
+    texts: Sequence[Split], vocabulary: Vocabulary, rows: int, width: int, config: Word2VecConfig, seed: int
+) -> WordVectors:
+    """Return vectors that `word2vec` trains on `texts`; arguments and errors are its own."""
+    from rnnsent import word2vec
+
+    table = word2vec.train(texts, rows, width, config, seed)
+    filled = np.asarray(table.any(axis=1), np.bool_)
+    facts = {"word2vec": sum(map(len, texts))}
+    found = int(filled[FIRST_WORD:].sum())
+    return WordVectors(_completed(table, filled, seed), found, _words(vocabulary, rows), facts)
+
+
+def _words(vocabulary: Vocabulary, rows: int) -> int:
+    return min(len(vocabulary.words), rows - FIRST_WORD)
+
+
+def _completed(table: Floats, filled: NDArray[np.bool_], seed: int) -> Floats:
+    """Draw the rows that are not filled, with the mean and the spread of those that are."""
     known = table[filled]
-    rng = np.random.default_rng(seed)
-    drawn = rng.normal(known.mean(axis=0), known.std(axis=0), (rows - found, width))
+    drawn = np.random.default_rng(seed).normal(
+        known.mean(axis=0), known.std(axis=0), (int((~filled).sum()), table.shape[1])
+    )
     table[~filled] = drawn.astype(np.float32)
-    return WordVectors(table, found, min(len(vocabulary.words), rows - FIRST_WORD), sha256(path))
+    return table
 
 
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:

@@ -77,9 +77,13 @@ def test_ratios_are_those_of_plain_counting(labels: int, order: int) -> None:
         np.testing.assert_allclose(rows[order - 1 :], [expected[gram] for gram in grams], rtol=1e-5, atol=1e-6)
 
 
-def test_a_training_review_never_counts_for_its_own_ratios() -> None:
+WEIGHTS: list[Any] = [["naive_bayes"], ["regression"], ["naive_bayes", "regression"]]
+
+
+@pytest.mark.parametrize("weights", WEIGHTS, ids=" and ".join)
+def test_a_training_review_never_counts_for_its_own_ratios(weights: Any) -> None:
     train = labeled(40, 3)
-    config = NgramsConfig(orders=2, folds=4, least_reviews=1)
+    config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=weights)
     _, channels = out_of_fold(train, 2, config, 0)
     flipped = train.labels.copy()
     flipped[7] = 1 - flipped[7]
@@ -90,10 +94,11 @@ def test_a_training_review_never_counts_for_its_own_ratios() -> None:
     assert (channels.channels != other.channels).any()  # of the reviews in the other folds
 
 
-def test_shuffled_labels_leave_nothing_to_be_learned() -> None:
+@pytest.mark.parametrize("weights", WEIGHTS[:2], ids=" and ".join)
+def test_shuffled_labels_leave_nothing_to_be_learned(weights: Any) -> None:
     """What leaks would show: with its own label counted, the sum of a review's ratios tells that label."""
     train = labeled(600, 4, shuffled=True)
-    ratios, channels = out_of_fold(train, 2, NgramsConfig(folds=10, least_reviews=1), 0)
+    ratios, channels = out_of_fold(train, 2, NgramsConfig(folds=10, least_reviews=1, weights=weights), 0)
 
     def accuracy(split: Split) -> float:
         assert split.channels is not None
@@ -102,6 +107,48 @@ def test_shuffled_labels_leave_nothing_to_be_learned() -> None:
 
     assert accuracy(ratios.onto(train)) > 0.9
     assert abs(accuracy(channels) - 0.5) < 0.06
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_regression_gives_each_ngram_what_it_adds_in_a_logistic_regression(labels: int) -> None:
+    train, other = labeled(80, 0, labels), labeled(10, 1, labels)
+    config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=["regression"])
+    found = out_of_fold(train, labels, config, 0)[0].onto(other)
+    assert found.channels is not None
+    grams = sorted({tuple(ids[at : at + order]) for ids in map(train.sequence, range(80))
+                    for ids in [ids.tolist()] for order in (1, 2) for at in range(len(ids) - order + 1)})  # fmt: skip
+    held = np.array([[_stands(gram, train.sequence(index).tolist()) for gram in grams] for index in range(80)])
+    for column, side in enumerate([1] if labels == 2 else list(range(labels))):
+        positive = train.labels == side
+        p, q = 1 + held[positive].sum(axis=0), 1 + held[~positive].sum(axis=0)
+        ratio = np.log(p / p.sum()) - np.log(q / q.sum())
+        expected = dict(zip(grams, 5 * ratio * _regressed(held * ratio, positive, 0.3), strict=True))
+        for index in range(len(other)):
+            ids, start = other.sequence(index).tolist(), int(other.starts[index])
+            for order in (1, 2):
+                wide = 1 if labels == 2 else labels
+                for at in range(order - 1, len(ids)):
+                    gram = tuple(ids[at - order + 1 : at + 1])
+                    value = found.channels[start + at, (order - 1) * wide + column]
+                    assert value == pytest.approx(expected.get(gram, 0.0), abs=0.01)
+
+
+def _regressed(inputs: Any, positive: Any, strength: float) -> Any:
+    """Return the weights at the minimum of what liblinear minimizes: its intercept is held down like a weight."""
+    from scipy.optimize import minimize
+
+    inputs, sign = np.hstack([inputs, np.ones((len(inputs), 1))]), np.where(positive, 1, -1)
+
+    def loss(weights: Any) -> tuple[float, Any]:
+        margin = sign * (inputs @ weights)
+        value = 0.5 * weights @ weights + strength * np.logaddexp(0, -margin).sum()
+        return value, weights - strength * inputs.T @ (sign / (1 + np.exp(margin)))
+
+    return minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B", options={"ftol": 1e-14}).x[:-1]
+
+
+def _stands(gram: tuple[int, ...], ids: list[int]) -> bool:
+    return any(tuple(ids[at : at + len(gram)]) == gram for at in range(len(ids) - len(gram) + 1))
 
 
 @settings(derandomize=True, deadline=None)
@@ -125,7 +172,9 @@ def test_channels_are_padded_as_their_words_are(sequences: list[list[int]], more
 @pytest.mark.parametrize("labels", [2, 3])
 def test_all_backends_give_the_same_answers(pooling: str, labels: int) -> None:
     names = json.dumps(["a", "b", "c"][:labels])
-    given_settings = [f"model.pooling={pooling}", "data.source=texts", "data.path=x.csv", f"data.labels={names}"]
+    given_settings = ["model.ngrams.weights=[naive_bayes, regression]", "model.embedding_dropout=0.5"]
+    given_settings += ["model.dropout=0.5", "model.dense=[{units: 5}]"]
+    given_settings += [f"model.pooling={pooling}", "data.source=texts", "data.path=x.csv", f"data.labels={names}"]
     Path("c.yaml").write_text(CONFIG)
     config = load_config("c.yaml", [("test", setting) for setting in given_settings])
     ratios, _ = out_of_fold(labeled(60, 0, labels), labels, config.model.ngrams or NgramsConfig(), 0)

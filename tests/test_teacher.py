@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rnnsent.config import NgramsConfig
 from rnnsent.configfile import load_config, parse_config
 from rnnsent.data.sources import load_dataset
+from rnnsent.data.split import Split
 from rnnsent.preparation import prepare
+from rnnsent.ratios import out_of_fold
 from tests.conftest import rnnsent
 
 GOOD, BAD = ("splendid", "moving", "warm", "witty"), ("dreary", "hollow", "dull", "clumsy")
@@ -131,3 +135,35 @@ def test_texts_to_teach_must_be_there() -> None:
     Path("c.yaml").write_text(CONFIG)
     found = rnnsent("train", "--config", "c.yaml")
     assert found.exit_code == 1 and "t.csv: holds no text without a label" in found.stderr
+
+
+def test_a_network_can_be_its_own_teacher() -> None:
+    write()
+    Path("c.yaml").write_text(CONFIG.replace("teacher: baseline", "teacher: self, teacher_rounds: 2"))
+    trained = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--epochs", "6", "--json")
+    assert trained.exit_code == 0, trained.stderr
+    metrics = json.loads(trained.stdout)
+    assert metrics["data"]["teacher"]["teaches"] == 300
+    assert metrics["validation"]["accuracy"]["value"] > 0.9
+    assert sorted(path.name for path in Path("run/teacher").iterdir()) == ["1", "2"]
+    assert Path("run/teacher/2/weights.npz").is_file()
+    answers = rnnsent("predict", "run", "radiant radiant", "tedious tedious").stdout.splitlines()
+    assert [line.split("\t")[0] for line in answers] == ["good", "bad"]
+    assert rnnsent("eval", "run").exit_code == 0 and rnnsent("verify", "run").exit_code == 0
+
+
+def test_uncertain_texts_count_for_less() -> None:
+    rng = np.random.default_rng(0)
+    sequences = [[1, *rng.integers(4, 12, 6).tolist()] for _ in range(60)]
+    labels = rng.integers(0, 2, 60)
+    certain = Split.from_sequences(sequences, labels)
+    targets = np.eye(2, dtype=np.float32)[labels]
+    config = NgramsConfig(orders=1, folds=2, least_reviews=1, weights=["naive_bayes", "regression"])
+    same = out_of_fold(replace(certain, targets=targets), 2, config, 0)[0]
+    for one, other in zip(same.ratios, out_of_fold(certain, 2, config, 0)[0].ratios, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    # Of a text of which nobody knows anything, its half-hearted label is left out of account.
+    targets[30:] = 0.5
+    halves = [out_of_fold(each, 2, config, 0)[0] for each in (
+        replace(certain, targets=targets), certain.take(slice(0, 30)))]  # fmt: skip
+    np.testing.assert_allclose(halves[0].ratios[0], halves[1].ratios[0], atol=1e-4)

@@ -262,6 +262,17 @@ def test_duplicates_are_reported_and_can_be_dropped() -> None:
     assert sum(counts(dataset)) == 100 and dataset.provenance["dropped"] == {"repeated": 31}
 
 
+def test_a_path_may_hold_a_variable_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("there").mkdir()
+    write_csv("there/t.csv", reviews(60))
+    write_csv("a$b.csv", reviews(60))
+    monkeypatch.setenv("HERE", str(Path("there").resolve()))
+    assert load("$HERE/t.csv").provenance["file"] == str(Path("there").resolve() / "t.csv")
+    assert len(load("a$b.csv").train) == len(load("$HERE/t.csv").train)
+    with pytest.raises(DataError, match=r"\$NOWHERE/t\.csv: a variable of the environment is not set"):
+        load("$NOWHERE/t.csv")
+
+
 def test_a_text_of_a_megabyte_trains() -> None:
     rows = [*reviews(40), ("long " * 200_000, "good")]
     dataset = load(write_csv("t.csv", rows))
@@ -305,6 +316,11 @@ def test_aclimdb_is_the_same_as_archive_and_as_folder() -> None:
     assert sorted(decoded(folder)) == sorted(decoded(archive))
     assert folder.vocabulary.words == archive.vocabulary.words
     assert "br" not in folder.vocabulary.words
+    for path in ("aclImdb_v1.tar.gz", "out/aclImdb"):
+        more = load(path, unlabeled=True)
+        assert more.unlabeled is not None and len(more.unlabeled) == 1
+        assert more.vocabulary.decode(more.unlabeled.sequence(0)) == "nobody knows"
+        assert counts(more) == counts(archive) and more.provenance["groups"] == archive.provenance["groups"]
     stars = load("aclImdb_v1.tar.gz", label_column="rating", label_map={"1-2": "awful", "9-10": "great"})
     assert stars.label_names == ("awful", "great")
 

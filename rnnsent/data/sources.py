@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def load_dataset(config: DataConfig, *, progress: Progress | None = None) -> Dat
     if config.source == "texts":
         return load_texts(config, progress=progress)
     try:
-        return imdb.load(config.path, progress=progress)
+        return imdb.load(None if config.path is None else str(expanded(config.path)), progress=progress)
     except DataUnavailable as error:
         if config.fallback is None:
             raise DataUnavailable(f"{error}\n{WAYS_TO_IMDB}") from None
@@ -128,7 +129,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         test=test,
         vocabulary=vocabulary,
         label_names=tuple(facts.pop("labels")),
-        provenance={"file": str(config.path), "sha256": digest, **described, **facts},
+        provenance={"file": str(expanded(config.path or "")), "sha256": digest, **described, **facts},
         validation=validation,
         unlabeled=rows.take(np.flatnonzero(arrays["splits"] == UNLABELED)) if config.unlabeled else None,
         numbers={
@@ -151,7 +152,7 @@ def find_texts(config: DataConfig) -> RecordSource:
         DataError: if there is nothing there, or nothing that can be read as asked.
     """
     assert config.path is not None
-    path = Path(config.path)
+    path = expanded(config.path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder (data.path)")
     if config.format == "aclimdb" or (config.format is None and is_aclimdb(path)):
@@ -163,12 +164,24 @@ def find_texts(config: DataConfig) -> RecordSource:
         return FolderSource(path, config.encoding)
     asked = Columns(config.text_column or "", config.label_column, config.split_column, config.group_column)
     header = not isinstance(config.text_column, int)
-    paths = [path] if config.test_path is None else [path, Path(config.test_path)]
+    paths = [path] if config.test_path is None else [path, expanded(config.test_path)]
     tables = tuple(
         open_table(each, config.format, config.encoding, config.delimiter, header=header, quotes=config.quotes)
         for each in paths
     )
     return TableSource.of(tables, asked)
+
+
+def expanded(path: str) -> Path:
+    """Return a path of the config with the variables of the environment put in, such as `$RNNSENT_DATA/…`.
+
+    Raises:
+        DataError: if one of them is not set.
+    """
+    found = os.path.expandvars(path)
+    if "$" in found and not Path(found).exists():
+        raise DataError(f"{path}: a variable of the environment is not set (data.path)")
+    return Path(found)
 
 
 def _require_no_table(config: DataConfig, what: str, allowed: tuple[str, ...]) -> None:

@@ -69,6 +69,14 @@ class Split:
         taken = replace(self, starts=self.starts[index], lengths=self.lengths[index], labels=self.labels[index])
         return replace(taken, targets=targets)
 
+    def certainty(self) -> NDArray[np.float64]:
+        """Return how certain the label of each review is, (reviews,): 1, or 0 where all labels are as probable."""
+        if self.targets is None:
+            return np.ones(len(self))
+        labels = self.targets.shape[1]
+        found: NDArray[np.float64] = (labels * self.targets.max(axis=1).astype(np.float64) - 1) / (labels - 1)
+        return found
+
     def label_probabilities(self, index: NDArray[np.int64], labels: int) -> NDArray[np.float32]:
         """Return what a network should say of the reviews at `index`: the probability of label 1, (len(index), 1).
 

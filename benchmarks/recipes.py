@@ -1,0 +1,86 @@
+"""Trains and judges the recipes with several seeds and prints the table of docs/results.md.
+
+    RNNSENT_DATA=… python benchmarks/recipes.py FOLDER [--seeds N] [--set KEY=VALUE] RECIPE…
+
+Each run stays in FOLDER/RECIPE-SEED and is not made again. `--set` makes a variant, in FOLDER/RECIPE,KEY=VALUE-SEED;
+variants are judged by validation alone, so that nothing is chosen by what the test says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+COLUMNS = ("recipe", "seeds", "validation, %", "test, %", "wall s", "peak MB", "parameters", "MB on disk")
+
+
+def rnnsent(*arguments: str) -> dict[str, Any]:
+    """Run a command of rnnsent that prints JSON."""
+    command = [sys.executable, "-m", "rnnsent", *arguments, "--json"]
+    found: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return found
+
+
+def measured(folder: Path, recipe: str, seed: int, settings: list[str]) -> dict[str, Any]:
+    """Train and judge one recipe with one seed, unless that was done before; return its facts."""
+    run = folder / f"{','.join([recipe, *settings]).replace('/', '_')}-{seed}"
+    facts = run.with_suffix(run.suffix + ".json")
+    if not facts.exists():
+        print(f"{run}", file=sys.stderr)
+        started = time.perf_counter()
+        changes = [part for setting in settings for part in ("--set", setting)]
+        trained = rnnsent("train", "--config", recipe, "--seed", str(seed), "--run-dir", str(run), "--quiet", *changes)
+        wall = time.perf_counter() - started
+        test = None if settings else rnnsent("eval", str(run))["metrics"]
+        size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
+        facts.write_text(json.dumps({"trained": trained, "test": test, "wall": wall, "size": size}))
+    found: dict[str, Any] = json.loads(facts.read_text())
+    return found
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    """Return the mean, with the standard deviation where there are several."""
+    deviation = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):,.{digits}f}{deviation}"
+
+
+def row(name: str, found: list[dict[str, Any]]) -> str:
+    """Return one line of the table."""
+    trained = [each["trained"] for each in found]
+    tests = [each["test"] for each in found if each["test"] is not None]
+    cells = [
+        name,
+        str(len(found)),
+        spread([100 * each["validation"]["accuracy"]["value"] for each in trained]),
+        spread([100 * each["accuracy"]["value"] for each in tests]) if tests else "–",
+        spread([each["wall"] for each in found], 0),
+        f"{max(each['peak_memory_mb'] for each in trained):,.0f}",
+        f"{trained[0]['parameters']:,}",
+        f"{mean(each['size'] for each in found) / 1e6:.0f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Measure what is missing and print the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("recipes", nargs="+")
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    print("| " + " | ".join(COLUMNS) + " |\n|" + " :-- |" + " --: |" * (len(COLUMNS) - 1))
+    for recipe in given.recipes:
+        found = [measured(given.folder, recipe, seed, given.settings) for seed in range(given.seeds)]
+        print(row(", ".join([f"`{recipe}`", *given.settings]), found), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The `model` section: the network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rnnsent.config.section import Activation, Fraction, Section
+
+NgramWeight = Literal["naive_bayes", "regression"]
+
+
+class RecurrentConfig(Section):
+    """One recurrent layer of the stack."""
+
+    cell: Literal["simple_rnn", "lstm", "gru"] = Field(description="Which recurrent cell.")
+    units: Annotated[int, Field(ge=1)] = Field(32, description="Width of the state. The notebook takes 32.")
+    bidirectional: bool = Field(False, description="Read in both directions and concatenate: twice the width.")
+    activation: Activation = Field("tanh", description="Of the candidate state. cuDNN needs tanh.")
+    dropout: Fraction = Field(
+        0.0,
+        description="Share of the layer's inputs dropped while training: the same ones at every word of a review "
+        "(spatial dropout).",
+    )
+    recurrent_dropout: Fraction = Field(
+        0.0, description="Share of the state dropped at each step while training. Rules out cuDNN."
+    )
+    return_sequences: bool | None = Field(
+        None, description="null: as the place in the stack and the pooling need it. To be set only at the stack's end."
+    )
+    reset_after: bool | None = Field(
+        None,
+        description="GRU only: reset gate after the product (true or null, as cuDNN does) or before it (false, as "
+        "first published).",
+    )
+
+
+class DenseConfig(Section):
+    """One dense layer between the pooled states and the output."""
+
+    units: Annotated[int, Field(ge=1)] = Field(description="Width of the layer.")
+    activation: Activation = Field("relu", description="Its nonlinearity.")
+    dropout: Fraction = Field(0.0, description="Share of the layer's outputs dropped while training.")
+
+
+class NgramsConfig(Section):
+    """What the n-grams that end at each word say of the label, beside its vector."""
+
+    weights: Annotated[list[NgramWeight], Field(min_length=1)] = Field(
+        default_factory=lambda: list[NgramWeight](["naive_bayes"]),
+        description="naive_bayes: log-count ratios. regression: what a logistic regression on these ratios makes of "
+        "each n-gram (needs scikit-learn). Both: two numbers an order.",
+    )
+
+    orders: Annotated[int, Field(ge=1, le=3)] = Field(3, description="1: of words; 2: and of bigrams; 3: and trigrams.")
+    folds: Annotated[int, Field(ge=2)] = Field(
+        10, description="The ratios of a training review are counted on the reviews of the other folds."
+    )
+    strength: Annotated[float, Field(gt=0.0)] = Field(
+        0.3, description="regression: the inverse of its regularization, scikit-learn's C."
+    )
+    least_reviews: Annotated[int, Field(ge=1)] = Field(
+        2, description="N-grams that stand in fewer reviews count as unseen. A run keeps a number for each other one."
+    )
+
+
+class Word2VecConfig(Section):
+    """Skip-gram vectors from the training texts, and from those without a label; labels are not looked at."""
+
+    epochs: Annotated[int, Field(ge=1)] = Field(5, description="Passes over the texts.")
+    window: Annotated[int, Field(ge=1)] = Field(8, description="Words to either side that a word is to foretell.")
+    least_count: Annotated[int, Field(ge=1)] = Field(3, description="Rarer words get no vector of their own.")
+
+
+class VectorsConfig(Section):
+    """Word vectors as the initial rows of the embedding: from a file, or trained on the texts."""
+
+    path: str | None = Field(
+        None,
+        description="A text file of GloVe, word2vec or fastText, gzipped or not; relative to the current folder.",
+    )
+    word2vec: Word2VecConfig | None = Field(
+        None, description="Train them instead, with gensim, on one thread: minutes, once for the same texts."
+    )
+    trainable: bool = Field(
+        True, description="Whether training changes them. false: words say the same in every text, which overfits less."
+    )
+
+
+class ModelConfig(Section):
+    """Embedding, recurrent stack, pooling, dense layers, output."""
+
+    embedding_dim: Annotated[int, Field(ge=1)] = Field(32, description="Width of a word vector. The notebook takes 32.")
+    ngrams: NgramsConfig | None = Field(
+        None,
+        description="Weights of n-grams as further inputs at each word, and their sum beside the pooled states. null: "
+        "words alone.",
+    )
+    embedding_dropout: Fraction = Field(
+        0.0,
+        description="Share of the features of all word vectors of a review dropped while training (spatial dropout); "
+        "what ngrams put beside them stays. Without ngrams the dropout of the first recurrent layer does the same, "
+        "sooner.",
+    )
+    vectors: VectorsConfig | None = Field(
+        None, description="Word vectors to begin with, of width embedding_dim. null: random ones."
+    )
+    recurrent: Annotated[list[RecurrentConfig], Field(min_length=1)] = Field(
+        description="The stack, first layer first; cells can be mixed."
+    )
+    pooling: Literal["last", "mean", "max", "mean_max", "attention"] = Field(
+        "last",
+        description="How the states of a review become one vector. last is the notebook's; mean and max see every word "
+        "at the same distance; attention learns a weight for each.",
+    )
+    dropout: Fraction = Field(0.0, description="Share of the pooled vector dropped while training.")
+    dense: list[DenseConfig] = Field(default_factory=list, description="Dense layers before the output. None: []")
+    head: bool = Field(
+        True, description="The output layer. false: the model ends before it; it can be summarized but not trained."
+    )
+
+    @property
+    def layer_names(self) -> list[str]:
+        """The names of the recurrent layers, as Keras would choose them: lstm, lstm_1, bidirectional_gru, …"""
+        stems = [f"bidirectional_{layer.cell}" if layer.bidirectional else layer.cell for layer in self.recurrent]
+        repeats = [stems[:index].count(stem) for index, stem in enumerate(stems)]
+        return [f"{stem}_{repeat}" if repeat else stem for stem, repeat in zip(stems, repeats, strict=True)]
+
+    def returns_sequence(self, index: int) -> bool:
+        """Return whether recurrent layer `index` hands on all states, which the next layer and the poolings need."""
+        inside = index < len(self.recurrent) - 1
+        return inside or self.pooling != "last" or bool(self.recurrent[index].return_sequences)

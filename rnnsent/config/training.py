@@ -1,0 +1,120 @@
+"""The `training` section: how the network is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rnnsent.config.section import Fraction, Section
+
+
+class ScheduleConfig(Section):
+    """How the learning rate moves during training."""
+
+    kind: Literal["constant", "linear", "cosine", "exponential", "plateau"] = Field(
+        "constant",
+        description="linear, cosine, exponential: from learning_rate to final_fraction of it over all epochs. plateau: "
+        "times `factor` whenever validation has not improved for `patience` epochs.",
+    )
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(0, description="Steps over which the rate first rises from 0.")
+    final_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.01, description="Where a decay ends, as a share of learning_rate."
+    )
+    factor: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.5, description="plateau: what the rate is multiplied by.")
+    patience: Annotated[int, Field(ge=1)] = Field(2, description="plateau: epochs without improvement before that.")
+
+
+class EarlyStoppingConfig(Section):
+    """When to stop before the last epoch."""
+
+    patience: Annotated[int, Field(ge=1)] = Field(3, description="Epochs without improvement before training stops.")
+    min_delta: Annotated[float, Field(ge=0.0)] = Field(0.0, description="Smaller gains do not count as improvement.")
+
+
+class AdversarialConfig(Section):
+    """A second loss, of the same reviews with their word vectors moved in the direction that hurts most."""
+
+    kind: Literal["adversarial", "virtual"] = Field(
+        "adversarial",
+        description="adversarial: towards the wrong label. virtual: away from what the network says by itself, which "
+        "takes a third pass.",
+    )
+    size: Annotated[float, Field(gt=0.0)] = Field(
+        0.05, description="How far, as a share of the length of all word vectors of a review together."
+    )
+    weight: Annotated[float, Field(gt=0.0)] = Field(1.0, description="Of the second loss.")
+
+
+class TrainingConfig(Section):
+    """Optimizer, schedule, batches, device, seed."""
+
+    epochs: Annotated[int, Field(ge=1)] = Field(10, description="Passes over the training reviews. Notebook: 10.")
+    batch_size: Annotated[int, Field(ge=1)] = Field(128, description="Reviews in a batch. Notebook: 128, once 32.")
+    batch_tokens: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Most words of a batch, padding included: batches of long reviews then hold fewer of them, and "
+        "batch_size is still the most. A review that alone has more is a batch of its own. null: no such limit.",
+    )
+    optimizer: Literal["rmsprop", "adam", "adamw", "nadam", "adagrad", "sgd"] = Field(
+        "adam", description="The update rule; sgd has Nesterov momentum 0.9. The notebook takes rmsprop."
+    )
+    learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="Step size, at its highest.")
+    weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="Decoupled decay of all weights, per step.")
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig, description="How the learning rate moves.")
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = Field(
+        None,
+        description="Longest global gradient norm; longer ones are scaled down. 1 keeps recurrent nets from jumping.",
+    )
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None,
+        description="Momentum of an exponential moving average of the weights, which is what is then validated and "
+        "kept. 0.99 to 0.999 for runs of hundreds to thousands of steps.",
+    )
+    monitor: Literal["val_accuracy", "val_loss"] = Field(
+        "val_accuracy", description="What decides which epoch is best, when to stop early and what a plateau is."
+    )
+    early_stopping: EarlyStoppingConfig | None = Field(None, description="null: always run all epochs.")
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] | None = Field(
+        None,
+        description="Weight of each label in the loss: balanced, or one a label: {negative: 1.0, positive: 2.0}. "
+        "null: equal.",
+    )
+    label_smoothing: Fraction = Field(
+        0.0, description="Share of each label that is spread evenly over all: 0.1 trains towards 0.95, not 1."
+    )
+    word_dropout: Fraction = Field(
+        0.0, description="Share of the words that are read as unknown while training, others in each epoch."
+    )
+    teacher: Literal["baseline", "self"] | None = Field(
+        None,
+        description="Who labels the texts of `data.unlabeled`, softly, for the network to train on as well. baseline: "
+        "logistic regression on n-grams, fitted on the labeled ones (needs scikit-learn). self: a first network of "
+        "this config, trained on the labeled ones; the weights of n-grams are then found on all texts. null: nobody, "
+        "they are not trained on.",
+    )
+    teacher_rounds: Annotated[int, Field(ge=1)] = Field(
+        1, description="teacher: self. How many networks label the texts in turn, each taught by the one before."
+    )
+    adversarial: AdversarialConfig | None = Field(
+        None, description="Train against the worst small change of the word vectors. Doubles the time. null: do not."
+    )
+    bucketing: bool = Field(
+        True,
+        description="Shuffle, then sort by length within windows of some batches: little padding, batches still "
+        "random. No effect under padding: notebook.",
+    )
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = Field(
+        "float32", description="Mixed precision pays on recent GPUs only; weights stay float32."
+    )
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|gpu|gpu:\d+)$")] = Field(
+        "auto", description="auto: a GPU where there is one. Or cpu, gpu, gpu:N."
+    )
+    engine: Literal["auto", "native", "stock"] = Field(
+        "auto",
+        description="How recurrent layers run. auto: the fastest way that does the same: cuDNN on a GPU, the native "
+        "kernel on a CPU, stock Keras for what these cannot do. native, stock: that one.",
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="Of weights, dropout and batch order. Same seed, same CPU machine: same run."
+    )

@@ -1,0 +1,84 @@
+"""Word vectors from the texts themselves: skip-gram with negative sampling, by gensim.
+
+Source: T. Mikolov et al., "Distributed representations of words and phrases and their compositionality", NeurIPS 2013.
+No label is looked at. On one thread, so that a seed decides every bit; what was trained is kept in the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.config import Word2VecConfig
+from rnnsent.data.cache import Arrays, cached_arrays
+from rnnsent.data.split import Split
+from rnnsent.errors import RnnsentError
+from rnnsent.vocabulary import FIRST_WORD, UNKNOWN
+
+Floats = NDArray[np.float32]
+
+NEGATIVE = 5  # words that did not stand there, for each that did
+SAMPLE = 1e-4  # above this share of all words a word is passed over now and then
+
+
+def train(texts: Sequence[Split], rows: int, width: int, config: Word2VecConfig, seed: int) -> Floats:
+    """Return a vector for each id below `rows`, float32 (rows, width); zero for padding, start and what is too rare.
+
+    Args:
+        texts: reviews, in the ids of one vocabulary.
+        rows: of the embedding.
+        width: of a vector.
+        config: passes, window, least count.
+        seed: of what is drawn.
+
+    Raises:
+        RnnsentError: if gensim is not installed.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for split in texts:
+        digest.update(np.ascontiguousarray(split.flat()).tobytes())
+        digest.update(np.ascontiguousarray(split.lengths).tobytes())
+    digest.update(f"{rows} {width} {seed} {config.model_dump_json()}".encode())
+    found = cached_arrays(f"word2vec-1-{digest.hexdigest()}", lambda: _trained(texts, rows, width, config, seed))
+    return np.array(found["vectors"], np.float32)
+
+
+def _trained(texts: Sequence[Split], rows: int, width: int, config: Word2VecConfig, seed: int) -> Arrays:
+    try:
+        from gensim.models import Word2Vec
+    except ImportError:
+        raise RnnsentError("model.vectors.word2vec needs gensim: pip install 'rnnsent[word2vec]'") from None
+    model = Word2Vec(
+        _Sentences(texts, rows),
+        vector_size=width,
+        window=config.window,
+        min_count=config.least_count,
+        epochs=config.epochs,
+        sg=1,
+        negative=NEGATIVE,
+        sample=SAMPLE,
+        workers=1,
+        seed=seed,
+    )
+    table = np.zeros((rows, width), np.float32)
+    ids = np.array([int(word) for word in model.wv.index_to_key], np.int64)
+    table[ids] = model.wv.vectors
+    return {"vectors": table}
+
+
+class _Sentences:
+    """The words of each review as gensim wants them; it goes through them once a pass."""
+
+    def __init__(self, texts: Sequence[Split], rows: int) -> None:
+        self._texts, self._rows = texts, rows
+
+    def __iter__(self) -> Iterator[list[str]]:
+        names = np.array([str(id_) for id_ in range(self._rows)], object)
+        for split in self._texts:
+            for index in range(len(split)):
+                ids = split.sequence(index)
+                words = ids[((ids >= FIRST_WORD) | (ids == UNKNOWN)) & (ids < self._rows)]
+                yield names[words].tolist()
