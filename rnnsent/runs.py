@@ -168,14 +168,14 @@ class RunDirectory:
 
     def unfinished(self) -> str:
         """Say what is left of a run without a manifest, and what can be done with it."""
-        try:
-            epochs = len(self.file(HISTORY).read_text(encoding="utf-8").splitlines()) - 1
-        except (OSError, UnicodeDecodeError):
-            epochs = 0
+        names = self.names()
+        epochs = [self._epochs(name) for name in names if name.rpartition("/")[2] == HISTORY]
         kept = "not one epoch was over"
-        if epochs > 0:
+        if sum(epochs) > 0:
+            several = f", of {len(epochs)} networks" if len(epochs) > 1 else ""
             kept = (
-                f"{count(epochs, 'whole epoch')} kept: the best in {WEIGHTS} and {MODEL}, the newest in {CHECKPOINTS}/"
+                f"{count(sum(epochs), 'whole epoch')}{several} kept: the best in {WEIGHTS} and {MODEL}, the newest in "
+                f"{CHECKPOINTS}/"
             )
         now = "it is being trained now" if is_locked(self.path) else "training was killed"
         return (
@@ -184,6 +184,12 @@ class RunDirectory:
             + "".join(f"  The run that it was to replace is in {path}.\n" for path in waiting_runs(self.path))
             + f"  Anew: rnnsent train --config {self.file(CONFIG)} --run-dir {self.path} --force"
         )
+
+    def _epochs(self, history: str) -> int:
+        try:
+            return len(self.file(history).read_text(encoding="utf-8").splitlines()) - 1
+        except (OSError, UnicodeDecodeError):
+            return 0
 
     def verify(self, *names: str) -> None:
         """Check that the files `names`, or all, are those the run was finished with.
