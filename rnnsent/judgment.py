@@ -67,7 +67,7 @@ def judge(
     predictor = load_predictor(config, weights, runs.load_ratios(run), backend=backend, device=device)
     tell(f"backend: {predictor}")
 
-    reviews = asked_for(run, split, parts.test, parts.validation)
+    reviews = asked_for(str(run), split, parts.test, parts.validation)
     started = time.perf_counter()
     probabilities = predictor(reviews)
     seconds = time.perf_counter() - started
@@ -98,9 +98,9 @@ def judge(
 
 @dataclass(frozen=True)
 class JudgedBaseline:
-    """The judgment of the skeptic's baseline on one split, beside that of the run."""
+    """The judgment of the skeptic's baseline on one split, beside that of the run, if there is one."""
 
-    run: RunDirectory
+    name: str  # of the run, or of the reviews
     split: str
     n: int
     metrics: dict[str, Any]
@@ -125,20 +125,38 @@ def judge_baseline(
         RnnsentError: if scikit-learn is not installed.
     """
     config, recorded, dataset = own_reviews(run, data, tell)
-    train, validation = dataset.held_back(config.data.validation_split)
-    reviews = asked_for(run, split, dataset.test, validation)
-    fitted = baseline.fit(train, validation, len(dataset.label_names), tell)
-    values = evaluate(reviews.labels, fitted.probabilities(reviews)).to_dict()
-    facts = {"strength": fitted.strength, "columns": fitted.columns, "seconds": round(fitted.seconds, 3)}
-    recorded["baseline"] = (recorded.get("baseline") or {"validation": None, "test": None}) | facts | {split: values}
-    judged = JudgedBaseline(
-        run, split, len(reviews), values, recorded.get(split), fitted.strength, fitted.columns, fitted.seconds
-    )
+    judged = replace(_judged_baseline(str(run), config, dataset, split, tell), network=recorded.get(split))
+    facts = {"strength": judged.strength, "columns": judged.columns, "seconds": round(judged.seconds, 3)}
+    before = recorded.get("baseline") or {"validation": None, "test": None}
+    recorded["baseline"] = before | facts | {split: judged.metrics}
     try:
         run.update({runs.METRICS: json_text(recorded)})
     except RunError as error:
         return replace(judged, unsaved=error)
     return judged
+
+
+def judge_baseline_of(config: Config, split: str, *, tell: Tell = lambda line: None) -> JudgedBaseline:
+    """Fit the baseline on the reviews that a config describes, where there is no run, and judge it.
+
+    Args:
+        config: its `data` section alone counts.
+        split, tell: as for `judge`.
+
+    Raises:
+        DataError: if the reviews cannot be had.
+        RnnsentError: if scikit-learn is not installed.
+    """
+    dataset = load_dataset(config.data.model_copy(update={"fallback": None}))
+    return _judged_baseline(str(dataset.provenance.get("file", dataset.source)), config, dataset, split, tell)
+
+
+def _judged_baseline(name: str, config: Config, dataset: Dataset, split: str, tell: Tell) -> JudgedBaseline:
+    train, validation = dataset.held_back(config.data.validation_split)
+    reviews = asked_for(name, split, dataset.test, validation)
+    fitted = baseline.fit(train, validation, len(dataset.label_names), tell)
+    values = evaluate(reviews.labels, fitted.probabilities(reviews)).to_dict()
+    return JudgedBaseline(name, split, len(reviews), values, None, fitted.strength, fitted.columns, fitted.seconds)
 
 
 def own_reviews(
@@ -166,11 +184,11 @@ def own_reviews(
     return config, recorded, dataset
 
 
-def asked_for(run: RunDirectory, split: str, test: Split, validation: Split) -> Split:
+def asked_for(name: str, split: str, test: Split, validation: Split) -> Split:
     """Return the test or the validation split, which must not be empty."""
     reviews = test if split == "test" else validation
     if not len(reviews):
-        raise DataError(f"{run}: there is no test split: it was trained with data.test_split: 0")
+        raise DataError(f"{name}: there is no test split: data.test_split is 0")
     return reviews
 
 

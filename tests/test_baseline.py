@@ -123,3 +123,14 @@ def test_the_command_writes_it_into_the_run_and_eval_shows_it(
     recorded = json.loads(Path("run/metrics.json").read_text())["baseline"]
     assert recorded["validation"] == again["metrics"] and recorded["test"] is not None
     assert rnnsent("verify", "run", "--backend", "numpy").exit_code == 0
+
+
+def test_it_needs_no_run() -> None:
+    found = rnnsent("baseline", "--config", "lstm", "--data", "sample", "--split", "validation", "--json")
+    assert found.exit_code == 0, found.stderr
+    judged = json.loads(found.stdout)
+    assert judged["run"] is None and 0.6 < judged["metrics"]["accuracy"]["value"] < 0.95
+    shown = rnnsent("baseline", "--config", "lstm", "--data", "sample", "--split", "validation")
+    assert shown.stdout.startswith("sample: validation") and "rnnsent eval" not in shown.stdout
+    assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
+    assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import json_option, moved_option, opened, run_argument, split_option
+from rnnsent.commands.options import (
+    json_option,
+    opened,
+    overrides,
+    run_argument,
+    set_option,
+    split_option,
+)
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
@@ -18,34 +25,51 @@ if TYPE_CHECKING:
 @click.command(name="baseline")
 @run_argument
 @split_option
-@moved_option
+@click.option("--data", metavar="SOURCE", help="Where the run's reviews are now; with --config, which reviews.")
+@click.option("--config", "name", metavar="NAME", help="Of the reviews of a config instead, without a run.")
+@set_option
 @json_option
-def command(run: Path | None, split: str, data: str | None, as_json: bool) -> None:
+def command(
+    run: Path | None, split: str, data: str | None, name: str | None, settings: tuple[str, ...], as_json: bool
+) -> None:
     """Judge what a skeptic would use instead of RUN: n-grams, no network.
 
     Logistic regression on 1-, 2- and 3-grams weighted by naive Bayes, fitted
     on the very reviews that the run was trained on. Its accuracy is written
     into the run, and `rnnsent eval` shows it from then on. Needs
     scikit-learn: pip install 'rnnsent[baseline]'.
+
+    `--config lstm --data reviews.csv` needs no run.
     """
     import json
 
     from rnnsent import judgment
+    from rnnsent.configfile import load_config
 
-    found = opened(run)
-    moved = None if data is None else data_settings(data)
-    judged = judgment.judge_baseline(found, split, data=moved, tell=partial(click.echo, err=True))
+    tell = partial(click.echo, err=True)
+    if name is not None:
+        if run is not None:
+            raise click.UsageError("give a RUN or --config, not both")
+        judged = judgment.judge_baseline_of(load_config(name, overrides(settings, data)), split, tell=tell)
+    else:
+        if settings:
+            raise click.UsageError("a run is as it is: --set needs --config")
+        moved = None if data is None else data_settings(data)
+        judged = judgment.judge_baseline(opened(run), split, data=moved, tell=tell)
     if as_json:
-        click.echo(json.dumps({"run": str(found), "split": split, "n": judged.n, "metrics": judged.metrics}))
+        found = {"run": judged.name if name is None else None, "split": split, "n": judged.n}
+        click.echo(json.dumps({**found, "metrics": judged.metrics}))
     else:
         click.echo(report(judged))
+        if name is None and judged.network is None:
+            click.echo(f"  the network was not judged on it yet: rnnsent eval {judged.name} --split {split}")
     if judged.unsaved is not None:
         raise judged.unsaved
 
 
 def report(judged: JudgedBaseline) -> str:
     """Return baseline and network side by side, in at most 80 columns."""
-    lines = [f"{judged.run}: {judged.split}, {judged.n:,} reviews", ""]
+    lines = [f"{judged.name}: {judged.split}, {judged.n:,} reviews", ""]
     lines.append(f"  {'':<10} {'n-grams':>8}   95 % interval         network")
     for name, estimate in judged.metrics.items():
         if estimate["value"] is None:
@@ -55,8 +79,4 @@ def report(judged: JudgedBaseline) -> str:
         shown = "" if network is None else f"      {network:8.4f}"
         lines.append(f"  {name:<10} {estimate['value']:8.4f}   {estimate['low']:.4f} … {estimate['high']:.4f}{shown}")
     lines += ["", f"  {judged.columns:,} n-grams, C {judged.strength:g}, {judged.seconds:.1f} s"]
-    if judged.network is None:
-        lines.append(
-            f"  the network was not judged on this split yet: rnnsent eval {judged.run} --split {judged.split}"
-        )
     return "\n".join(lines)

@@ -34,7 +34,7 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
     moved = None if data is None else data_settings(data)
     config, _, dataset = judgment.own_reviews(found, moved, lambda line: click.echo(line, err=True))
     validation = dataset.held_back(config.data.validation_split)[1]
-    reviews = judgment.asked_for(found, split, dataset.test, validation)
+    reviews = judgment.asked_for(str(found), split, dataset.test, validation)
     rows = robustness.measure(classifier.load(found), reviews)
     if as_json:
         click.echo(json.dumps({"run": str(found), "split": split, "rows": [row.to_dict() for row in rows]}))
