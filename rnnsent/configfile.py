@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from rnnsent.config import Config, Section
 from rnnsent.conflicts import conflicts
-from rnnsent.errors import ConfigError, Problem
+from rnnsent.errors import ConfigError, Problem, count
 from rnnsent.yamldoc import Document, KeyPath, apply_override, dotted, dump, read_document
 
 MAX_BYTES = 1 << 20  # a config is a page; anything near this is not one
@@ -296,7 +296,7 @@ def _rule(path: KeyPath, detail: ErrorDetails) -> str:
         "list_type": "must be a list",
         "dict_type": "must be a mapping",
         "model_type": "must be a section with keys of its own",
-        "too_short": "must have at least one item",
+        "too_short": f"must have at least {count(context.get('min_length', 1), 'item')}",
         "greater_than": f"must be greater than {context.get('gt')}",
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "less_than": f"must be less than {context.get('lt')}",

@@ -101,15 +101,27 @@ def _engine_rules(config: Config) -> Iterator[Conflict]:
                 yield ("model", "recurrent", index, key), rule, given
 
 
+def _ensemble_rules(config: Config) -> Iterator[Conflict]:
+    members = config.members
+    for place, member in enumerate(members):
+        if member in members[:place]:
+            rule = f"is the same network as ensemble.{members.index(member)}, seed included"
+            yield ("ensemble", place), rule, member.training.seed
+
+
 def _vectors_rules(config: Config) -> Iterator[Conflict]:
     vectors = config.model.vectors
     if vectors is not None and (vectors.path is None) == (vectors.word2vec is None):
-        yield ("model", "vectors"), "needs path or word2vec, and not both", vectors.path
+        given = None if vectors.path is None else f"path {vectors.path}, and word2vec"
+        yield ("model", "vectors"), "needs path or word2vec, and not both", given
 
 
 def _teacher_rules(config: Config) -> Iterator[Conflict]:
     if config.training.teacher is not None and not config.data.unlabeled:
-        yield ("training", "teacher"), "needs data.unlabeled: true, texts to teach", config.training.teacher
+        rule = "needs data.unlabeled: true, texts to teach"
+        if config.data.source != "texts":
+            rule = f"must be null under source: {config.data.source}; it needs source: texts and data.unlabeled: true"
+        yield ("training", "teacher"), rule, config.training.teacher
     if config.training.teacher != "self" and config.training.teacher_rounds > 1:
         yield ("training", "teacher_rounds"), "has no effect but under teacher: self", config.training.teacher_rounds
 
@@ -138,4 +150,5 @@ _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _label_rules,
     _teacher_rules,
     _vectors_rules,
+    _ensemble_rules,
 )

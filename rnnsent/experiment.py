@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from rnnsent.data.download import Progress
 from rnnsent.data.split import Split
 from rnnsent.engine.device import Device, start
 from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
-from rnnsent.errors import ConfigError, Interrupted, Problem
+from rnnsent.errors import ConfigError, Interrupted, Problem, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.judgment import evaluate
 from rnnsent.prediction import load_predictor
@@ -113,6 +114,8 @@ def _train_into(
         if network.keeper.best_epoch is not None:
             networks.append(network)
         if stopped is not None:
+            if config.ensemble is not None:
+                stopped = _incomplete(run, number, len(config.members), len(networks), stopped)
             break
 
     with HeldSignals("the run is being completed, in seconds; once more leaves it unfinished") as signals:
@@ -123,6 +126,15 @@ def _train_into(
     if stopped is not None:
         raise stopped
     return Trained(run, facts)
+
+
+def _incomplete(run: RunDirectory, number: int, asked: int, kept: int, stopped: Interrupted) -> Interrupted:
+    """Return the message for an ensemble that was stopped while network `number` was trained."""
+    return Interrupted(
+        f"stopped in network {number} of {asked}; {run} is finished with {count(kept, 'network')}: the mean of what "
+        "was trained so far",
+        stopped.exit_code,
+    )
 
 
 def _taught_by_itself(
@@ -168,6 +180,7 @@ class _Network:
         self, run: RunDirectory, config: Config, reviews: Prepared, device: Device, tell: Tell, title: str
     ) -> None:
         self.config, self._reviews, self._device = config, reviews, device
+        begin = None if config.model.vectors is None else _vectors(config, reviews, tell)
         with HeldSignals("stopping as soon as the network is built; once more stops at once"):
             self.paths: tuple[LayerPath, ...] = choose(config, device)
             tell(describe(self.paths))
@@ -185,13 +198,21 @@ class _Network:
                 adversarial=training.adversarial,
             )
             self.facts: dict[str, Any] = {}
-            if config.model.vectors is not None:
-                found = _vectors(config, reviews, tell)
-                set_embedding(self._model, found.table)
-                self.facts = {"found": found.found, "words": found.words, **found.facts}
+            if begin is not None:
+                set_embedding(self._model, begin.table)
+                self.facts = {"found": begin.found, "words": begin.words, **begin.facts}
             self.plain = model_for(config, num_words=reviews.rows)
             self.keeper: Keeper = Keeper(run, self.plain, title=title)
             run.write(runs.SUMMARY, summary_text(self.plain))
+
+    def course(self) -> dict[str, Any]:
+        """Return how it was trained, for metrics.json."""
+        return {
+            "epochs": len(self.keeper.history),
+            "best_epoch": self.keeper.best_epoch,
+            **self.keeper.best_facts,
+            "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in self.paths},
+        }
 
     def train(self, observers: Sequence[Any], started: float, *, alone: bool) -> Interrupted | None:
         """Train it; return why it was stopped early, if it was.
@@ -233,9 +254,11 @@ def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
     assert asked.word2vec is not None
     parts = reviews.parts
     texts = [parts.train, *([parts.unlabeled] if parts.unlabeled is not None else [])]
-    tell(f"vectors: word2vec on {sum(map(len, texts)):,} texts, on one thread, unless they are in the cache")
     # The same for all networks, whatever their seeds.
-    return vectors.trained(texts, parts.vocabulary, reviews.rows, width, asked.word2vec, seed=0)
+    found = vectors.trained(texts, parts.vocabulary, reviews.rows, width, asked.word2vec, 0, tell)
+    whence = "of the cache" if found.facts["cached"] else f"trained in {found.facts['seconds']:.0f} s"
+    tell(f"vectors: {found.found:,} of {found.words:,} words have one, {whence}")
+    return found
 
 
 def _completed(
@@ -250,7 +273,8 @@ def _completed(
     """Write what is known when training is over, and the manifest; return what metrics.json says."""
     from rnnsent.summaries import of_models
 
-    if config.ensemble is not None and len(networks) < len(config.ensemble):
+    asked = len(config.members)
+    if config.ensemble is not None and len(networks) < asked:
         config = config.model_copy(update={"ensemble": config.ensemble[: len(networks)]})
         run.write(runs.CONFIG, dump_config(config))
     summary = of_models([network.plain for network in networks])
@@ -263,8 +287,9 @@ def _completed(
         "data": reviews.facts,
         "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in first.paths},
         "epochs": sum(len(network.keeper.history) for network in networks),
-        "best_epoch": first.keeper.best_epoch,
+        "best_epoch": first.keeper.best_epoch if config.ensemble is None else None,
         "interrupted": interrupted,
+        "validation_reviews": len(reviews.parts.validation),
         "validation": evaluate(reviews.parts.validation.labels, predictor(reviews.parts.validation)).to_dict(),
         "test": None,
         "baseline": None,
@@ -273,14 +298,8 @@ def _completed(
         "parameters": summary.parameters,
     }
     if config.ensemble is not None:
-        facts["networks"] = [
-            {
-                "epochs": len(network.keeper.history),
-                "best_epoch": network.keeper.best_epoch,
-                **network.keeper.best_facts,
-            }
-            for network in networks
-        ]
+        facts["networks_asked_for"] = asked
+        facts["networks"] = [network.course() for network in networks]
     if first.facts:
         facts["vectors"] = first.facts
     run.write(runs.METRICS, json_text(facts))
@@ -301,5 +320,20 @@ def _require_trainable(config: Config) -> None:
     begin_with = config.model.vectors
     if begin_with is not None and begin_with.path is not None and not Path(begin_with.path).is_file():
         problems.append(Problem("", "model.vectors.path", "no such file", begin_with.path))
+    for module, key, extra in _needed(config):
+        if find_spec(module) is None:
+            rule = f"needs {module.replace('sklearn', 'scikit-learn')}: pip install 'rnnsent[{extra}]'"
+            problems.append(Problem("", key, rule, None))
     if problems:
         raise ConfigError(problems)
+
+
+def _needed(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield the modules that only some configs need, which key asks for each, and the extra that brings it."""
+    model = config.model
+    if model.vectors is not None and model.vectors.word2vec is not None:
+        yield "gensim", "model.vectors.word2vec", "word2vec"
+    if model.ngrams is not None and "regression" in model.ngrams.weights:
+        yield "sklearn", "model.ngrams.weights", "baseline"
+    if config.training.teacher == "baseline":
+        yield "sklearn", "training.teacher", "baseline"

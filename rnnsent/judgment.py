@@ -177,7 +177,9 @@ def own_reviews(
     config = load_config(str(run.file(runs.CONFIG)))
     recorded = run.read_json(runs.METRICS)
     if recorded.get("interrupted"):
-        tell(f"this run was stopped after {count(recorded['epochs'], 'epoch')}")
+        whole = recorded.get("networks_asked_for")
+        networks = f": it has {len(recorded['networks'])} of {whole} networks" if whole else ""
+        tell(f"this run was stopped after {count(recorded['epochs'], 'epoch')}{networks}")
     # No fallback: a run is judged on the reviews that it was trained for, or not at all.
     dataset = load_dataset(config.data.model_copy(update={"fallback": None, **(data or {})}))
     _require_same_data(run, recorded, dataset)

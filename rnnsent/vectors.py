@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,8 @@ def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -
         if id_ is not None and id_ < rows and not filled[id_]:
             table[id_], filled[id_] = _numbers(path, number, cells), True
     found = int(filled.sum())
+    if not path.stat().st_size:
+        raise DataError(f"{path}: is empty")
     if not found:
         raise DataError(f"{path}: has none of the {len(vocabulary.words):,} words of the vocabulary")
     facts = {"file": str(path.resolve()), "sha256": sha256(path)}
@@ -73,14 +75,21 @@ def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -
 
 
 def trained(
-    texts: Sequence[Split], vocabulary: Vocabulary, rows: int, width: int, config: Word2VecConfig, seed: int
+    texts: Sequence[Split],
+    vocabulary: Vocabulary,
+    rows: int,
+    width: int,
+    config: Word2VecConfig,
+    seed: int,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> WordVectors:
     """Return vectors that `word2vec` trains on `texts`; arguments and errors are its own."""
     from rnnsent import word2vec
 
-    table = word2vec.train(texts, rows, width, config, seed)
+    made = word2vec.train(texts, rows, width, config, seed, tell)
+    table = made.table
     filled = np.asarray(table.any(axis=1), np.bool_)
-    facts = {"word2vec": sum(map(len, texts))}
+    facts = {"word2vec": sum(map(len, texts)), "seconds": round(made.seconds, 3), "cached": made.cached}
     found = int(filled[FIRST_WORD:].sum())
     return WordVectors(_completed(table, filled, seed), found, _words(vocabulary, rows), facts)
 
@@ -109,7 +118,8 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
                 _require_width(path, int(line.split()[1]), width)
                 continue
             if len(cells) != width or (number == 1 and _is_number(word.rpartition(" ")[2])):
-                _require_width(path, len(line.split()) - 1, width)
+                if all(map(_is_number, line.split()[1:])):
+                    _require_width(path, len(line.split()) - 1, width)
                 raise DataError(f"{path}, line {number}: not a word and {width} numbers")
             yield number, word, cells
 

@@ -7,7 +7,9 @@ No label is looked at. On one thread, so that a seed decides every bit; what was
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +26,24 @@ NEGATIVE = 5  # words that did not stand there, for each that did
 SAMPLE = 1e-4  # above this share of all words a word is passed over now and then
 
 
-def train(texts: Sequence[Split], rows: int, width: int, config: Word2VecConfig, seed: int) -> Floats:
-    """Return a vector for each id below `rows`, float32 (rows, width); zero for padding, start and what is too rare.
+@dataclass(frozen=True)
+class Trained:
+    """Vectors for every id, float32 (rows, width), zero where there is none; the seconds that training them took."""
+
+    table: Floats
+    seconds: float
+    cached: bool
+
+
+def train(
+    texts: Sequence[Split],
+    rows: int,
+    width: int,
+    config: Word2VecConfig,
+    seed: int,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Trained:
+    """Return a vector for each id below `rows`; there is none for padding, start and what is too rare.
 
     Args:
         texts: reviews, in the ids of one vocabulary.
@@ -33,6 +51,7 @@ def train(texts: Sequence[Split], rows: int, width: int, config: Word2VecConfig,
         width: of a vector.
         config: passes, window, least count.
         seed: of what is drawn.
+        tell: told if they have to be trained.
 
     Raises:
         RnnsentError: if gensim is not installed.
@@ -42,11 +61,21 @@ def train(texts: Sequence[Split], rows: int, width: int, config: Word2VecConfig,
         digest.update(np.ascontiguousarray(split.flat()).tobytes())
         digest.update(np.ascontiguousarray(split.lengths).tobytes())
     digest.update(f"{rows} {width} {seed} {config.model_dump_json()}".encode())
-    found = cached_arrays(f"word2vec-1-{digest.hexdigest()}", lambda: _trained(texts, rows, width, config, seed))
-    return np.array(found["vectors"], np.float32)
+    trained = False
+
+    def build() -> Arrays:
+        nonlocal trained
+        trained = True
+        tell(f"vectors: word2vec on {sum(map(len, texts)):,} texts, {config.epochs} passes on one thread")
+        started = time.perf_counter()
+        table = _trained(texts, rows, width, config, seed)
+        return {"vectors": table, "seconds": np.array([time.perf_counter() - started])}
+
+    found = cached_arrays(f"word2vec-2-{digest.hexdigest()}", build)
+    return Trained(np.array(found["vectors"], np.float32), float(found["seconds"][0]), not trained)
 
 
-def _trained(texts: Sequence[Split], rows: int, width: int, config: Word2VecConfig, seed: int) -> Arrays:
+def _trained(texts: Sequence[Split], rows: int, width: int, config: Word2VecConfig, seed: int) -> Floats:
     try:
         from gensim.models import Word2Vec
     except ImportError:
@@ -66,7 +95,7 @@ def _trained(texts: Sequence[Split], rows: int, width: int, config: Word2VecConf
     table = np.zeros((rows, width), np.float32)
     ids = np.array([int(word) for word in model.wv.index_to_key], np.int64)
     table[ids] = model.wv.vectors
-    return {"vectors": table}
+    return table
 
 
 class _Sentences:

@@ -8,12 +8,12 @@ import pytest
 
 from rnnsent.bench.breakdown import Breakdown, breakdown
 from rnnsent.bench.growth import growth
-from rnnsent.bench.milestones import Course, of_run
+from rnnsent.bench.milestones import Course, of_run, require_same_data
 from rnnsent.bench.race import Lane, Race, race
 from rnnsent.bench.scale import over_sizes
 from rnnsent.bench.tables import breakdown_table, growth_table, milestones_table, race_table, scale_table
 from rnnsent.engine import kernel
-from rnnsent.errors import RnnsentError
+from rnnsent.errors import RnnsentError, RunError
 from rnnsent.run_root import open_run
 from tests.conftest import rnnsent
 
@@ -76,9 +76,9 @@ def test_scale_counts_what_it_trained_on() -> None:
 
 
 def test_milestones_say_when_an_accuracy_was_first_passed() -> None:
-    course = Course("run", (10.0, 20.0, 30.0), (0.86, 0.9, 0.88))
+    course = Course("run", (10.0, 20.0, 30.0), (0.86, 0.9, 0.88), 1234)
     assert [course.reached(accuracy) for accuracy in (0.85, 0.86, 0.875, 0.91)] == [10.0, 10.0, 20.0, None]
-    assert milestones_table([course]).splitlines()[2] == "| run | 10 | 20 | 20 | – | – | 90.00% |"
+    assert milestones_table([course]).splitlines()[2] == "| run | 10 | 20 | 20 | – | – | 90.00% | 1,234 |"
 
 
 def test_milestones_of_a_run_are_what_its_history_says(finished_run: Path) -> None:
@@ -88,5 +88,10 @@ def test_milestones_of_a_run_are_what_its_history_says(finished_run: Path) -> No
     shown = rnnsent("bench", "milestones", str(finished_run), "--png", "m.png")
     assert shown.exit_code == 0, shown.stderr
     assert Path("m.png").read_bytes().startswith(b"\x89PNG") and f"{found.accuracies[0]:.2%}" in shown.stdout
+    assert found.reviews == 24
+    other = Course("other", (1.0,), (0.5,), 24, "another digest")
+    with pytest.raises(RunError, match="other was trained on other data than"):
+        require_same_data([found, Course("stock Keras", (1.0,), (0.5,), 5000), other])
+    require_same_data([found, Course("stock Keras", (1.0,), (0.5,), 5000), found])
     assert rnnsent("bench", "milestones").exit_code == 2
     assert rnnsent("bench", "milestones", "nowhere").exit_code == 1

@@ -72,7 +72,8 @@ def test_the_answer_is_the_mean_of_the_networks(run: Path, backend: str) -> None
 
 def test_the_run_can_do_what_any_run_can(run: Path) -> None:
     metrics = json.loads((run / runs.METRICS).read_text())
-    assert len(metrics["networks"]) == 3 and metrics["epochs"] == 3
+    assert len(metrics["networks"]) == 3 and metrics["epochs"] == 3 and metrics["best_epoch"] is None
+    assert [list(each["engine"]) for each in metrics["networks"]] == [["0:gru"], ["0:lstm"], ["0:gru"]]
     judged = rnnsent("eval", str(run), "--split", "validation", "--json")
     assert judged.exit_code == 0, judged.stderr
     assert json.loads(judged.stdout)["metrics"] == metrics["validation"]
@@ -119,12 +120,13 @@ def test_a_stopped_training_keeps_the_networks_that_were_trained() -> None:
             steps.append(facts.steps)
 
     train(config, "whole", run_dir=Path("whole"), observers=[Count()])
-    with pytest.raises(Interrupted, match="holds the networks that were trained before"):
+    with pytest.raises(Interrupted, match="stopped in network 3 of 3; stopped is finished with 2 networks"):
         train(config, "c", run_dir=Path("stopped"), observers=[StopAt(2 * steps[0] + 2)])
     stopped = open_run(Path("stopped"))
     stopped.verify()
     assert len(load_config("stopped/config.yaml").members) == 2
-    assert rnnsent("eval", "stopped", "--split", "validation").exit_code == 0
+    judged = rnnsent("eval", "stopped", "--split", "validation")
+    assert judged.exit_code == 0 and "it has 2 of 3 networks" in judged.stderr
     with pytest.raises(Interrupted, match="nothing to keep"):
         train(config, "c", run_dir=Path("nothing"), observers=[StopAt(2)])
     assert not Path("nothing").exists()
@@ -138,5 +140,8 @@ def test_faults_in_a_network_are_named_with_their_place(caplog: pytest.LogCaptur
     text = CONFIG.replace("units: 6,", "units: 6, return_sequences: false,")
     with pytest.raises(ConfigError, match=r"ensemble\.1\.recurrent\.0\.return_sequences"):
         parse_config(text, "c", [])
-    with pytest.raises(ConfigError, match="ensemble"):
-        parse_config(CONFIG.split("ensemble:")[0] + "ensemble: [{}]\n", "c", [])
+    alone, twice = (CONFIG.split("ensemble:")[0] + f"ensemble: [{line}]\n" for line in ("{}", "{}, {seed: 0}"))
+    with pytest.raises(ConfigError, match="ensemble: must have at least 2 items"):
+        parse_config(alone, "c", [])
+    with pytest.raises(ConfigError, match=r"ensemble\.1: is the same network as ensemble\.0"):
+        parse_config(twice, "c", [])

@@ -70,6 +70,7 @@ def test_rows_beyond_the_embedding_and_second_lines_of_a_word_are_passed_over() 
     [
         ("", 4, r"v\.txt: its vectors have 3 numbers, not 4: set model.embedding_dim to 3"),
         ("the 1 2", 3, r"v\.txt, line 5: not a word and 3 numbers|its vectors have 2 numbers"),
+        ("the 1 x", 3, r"v\.txt, line 5: not a word and 3 numbers"),
         ("the 1 2 x", 3, r"v\.txt, line 5: not a word and 3 numbers"),
         ("the 1 2 nan", 3, r"v\.txt, line 5: not all numbers are finite"),
     ],
@@ -85,6 +86,9 @@ def test_a_file_that_cannot_be_read_or_has_none_of_the_words_is_refused() -> Non
     Path("broken.gz").write_bytes(gzip.compress(b"film 1 2 3\n" * 1000)[:-20])
     with pytest.raises(DataError, match=r"broken\.gz: damaged"):
         load(Path("broken.gz"), WORDS, 8, 3, seed=0)
+    Path("empty.txt").touch()
+    with pytest.raises(DataError, match=r"empty\.txt: is empty"):
+        load(Path("empty.txt"), WORDS, 8, 3, seed=0)
     with pytest.raises(DataError, match="has none of the 1 words"):
         load(write("v.txt"), Vocabulary(("absent",)), 8, 3, seed=0)
 

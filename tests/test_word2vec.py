@@ -29,7 +29,7 @@ def texts(count: int = 400) -> Split:
 
 
 def test_words_that_stand_together_get_vectors_that_are_alike() -> None:
-    table = word2vec.train([texts()], 24, 12, Word2VecConfig(epochs=20), seed=0)
+    table = word2vec.train([texts()], 24, 12, Word2VecConfig(epochs=20), seed=0).table
     vectors = table[FIRST_WORD:RARE] / np.linalg.norm(table[FIRST_WORD:RARE], axis=1, keepdims=True)
     alike = vectors @ vectors.T
     same = np.kron(np.eye(2), np.ones((8, 8))).astype(bool)
@@ -39,12 +39,21 @@ def test_words_that_stand_together_get_vectors_that_are_alike() -> None:
 
 def test_a_seed_decides_every_bit_and_the_cache_gives_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = Word2VecConfig(epochs=2)
-    first = word2vec.train([texts()], 24, 6, config, seed=0)
-    np.testing.assert_array_equal(first, word2vec.train([texts()], 24, 6, config, seed=0))
+    told: list[str] = []
+
+    def train(splits: list[Split], seed: int) -> word2vec.Trained:
+        return word2vec.train(splits, 24, 6, config, seed, told.append)
+
+    monkeypatch.setenv("RNNSENT_CACHE", str(tmp_path / "one"))
+    first, again = train([texts()], 0), train([texts()], 0)
+    assert (first.cached, again.cached, len(told)) == (False, True, 1) and first.seconds == again.seconds > 0
     monkeypatch.setenv("RNNSENT_CACHE", str(tmp_path / "another"))
-    np.testing.assert_array_equal(first, word2vec.train([texts()], 24, 6, config, seed=0))
-    assert not np.array_equal(first, word2vec.train([texts()], 24, 6, config, seed=1))
-    assert not np.array_equal(first, word2vec.train([texts(), texts(30)], 24, 6, config, seed=0))
+    anew = train([texts()], 0)
+    assert not anew.cached
+    for other in (again, anew):
+        np.testing.assert_array_equal(first.table, other.table)
+    assert not np.array_equal(first.table, train([texts()], 1).table)
+    assert not np.array_equal(first.table, train([texts(), texts(30)], 0).table)
 
 
 CONFIG = """\

@@ -17,6 +17,7 @@ from rnnsent.runs import RunDirectory
 # Okabe and Ito's palette, which people who see fewer colors can tell apart, and a marker each.
 COLORS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+STOCK_REVIEWS = 5000  # the last of the training reviews, as in the notebook
 ACCURACIES = (0.85, 0.875, 0.89, 0.91, 0.92)
 
 
@@ -28,11 +29,15 @@ class Course:
         name: of the run, or of the peer.
         seconds: from the beginning of the experiment to the end of each epoch, data and validation included.
         accuracies: of validation, after each.
+        reviews: how many those are.
+        digest: of the data; None for a peer.
     """
 
     name: str
     seconds: tuple[float, ...]
     accuracies: tuple[float, ...]
+    reviews: int
+    digest: str | None = None
 
     def reached(self, accuracy: float) -> float | None:
         """Return after how many seconds the accuracy was passed; None if it never was."""
@@ -43,19 +48,36 @@ class Course:
 
 
 def of_run(run: RunDirectory) -> Course:
-    """Return the course of a finished run.
+    """Return the course of a finished run; word vectors that it took from the cache count with what they took then.
 
     Raises:
         RunError: if it is unfinished, an ensemble, or of an older rnnsent.
     """
     run.verify()
     if not run.has(runs.HISTORY):
-        raise RunError(f"{run}: is an ensemble; name one of runs of single networks")
+        raise RunError(f"{run}: is an ensemble, whose accuracy is known at its end only; name runs of one network")
     rows = list(csv.DictReader(run.file(runs.HISTORY).read_text(encoding="utf-8").splitlines()))
     if not rows or "elapsed" not in rows[0]:
         raise RunError(f"{run}: its {runs.HISTORY} does not say when epochs ended; it is of an older rnnsent")
-    seconds, accuracies = (tuple(float(row[key]) for row in rows) for key in ("elapsed", "val_accuracy"))
-    return Course(run.path.name, seconds, accuracies)
+    recorded = run.read_json(runs.METRICS)
+    vectors = recorded.get("vectors") or {}
+    before = float(vectors["seconds"]) if vectors.get("cached") else 0.0
+    seconds = tuple(before + float(row["elapsed"]) for row in rows)
+    accuracies = tuple(float(row["val_accuracy"]) for row in rows)
+    reviews = int(recorded.get("validation_reviews", 0))
+    return Course(run.path.resolve().name, seconds, accuracies, reviews, recorded["data"]["sha256"])
+
+
+def require_same_data(courses: Sequence[Course]) -> None:
+    """Require that all runs were trained on the same data, or their accuracies say nothing of each other.
+
+    Raises:
+        RunError: naming the first that was not.
+    """
+    known = [course for course in courses if course.digest is not None]
+    for course in known[1:]:
+        if course.digest != known[0].digest:
+            raise RunError(f"{course.name} was trained on other data than {known[0].name}: they cannot be compared")
 
 
 def of_stock_keras(cell: str, epochs: int, tell: Callable[[str], None]) -> Course:
@@ -68,7 +90,7 @@ def of_stock_keras(cell: str, epochs: int, tell: Callable[[str], None]) -> Cours
             seconds.append(time.perf_counter() - started)
             accuracies.append(found["accuracy"])
             tell(f"stock Keras, {cell}, epoch {epoch + 1} of {epochs}: {found['accuracy']:.2%}, {seconds[-1]:.0f} s")
-    return Course(f"stock Keras, {cell}", tuple(seconds), tuple(accuracies))
+    return Course(f"stock Keras, {cell}", tuple(seconds), tuple(accuracies), STOCK_REVIEWS)
 
 
 def plot(courses: Sequence[Course]) -> bytes:
@@ -81,8 +103,9 @@ def plot(courses: Sequence[Course]) -> bytes:
         shown = [100 * accuracy for accuracy in course.accuracies]
         axes.plot(course.seconds, shown, label=course.name, color=color, marker=marker, markersize=5)
     axes.set(xscale="log", xlabel="Seconds since the start", ylabel="Validation accuracy, %", title="Time to accuracy")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_yticks([100 * accuracy for accuracy in ACCURACIES])
+    for axis in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis("{x:g}")
+    axes.tick_params(axis="x", which="minor", labelsize=7)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     buffer = io.BytesIO()

@@ -103,16 +103,18 @@ def scale(sizes: tuple[int, ...]) -> None:
 def milestones(paths: tuple[Path, ...], stock: tuple[str, ...], epochs: int, picture: Path | None) -> None:
     """Show after how many seconds each RUN passed which validation accuracy.
 
-    From the beginning of the experiment, with reading, counting and
-    validation. Stock Keras validates on the last 5,000 training reviews.
+    From the beginning of the experiment, with reading, counting, word vectors
+    (also those that the cache had) and validation. Runs must be of the same
+    data. Stock Keras validates on the last 5,000 training reviews.
     """
-    from rnnsent.bench.milestones import of_run, of_stock_keras, plot
+    from rnnsent.bench.milestones import of_run, of_stock_keras, plot, require_same_data
     from rnnsent.bench.tables import milestones_table
     from rnnsent.run_root import open_run
 
     if not paths and not stock:
         raise click.UsageError("name runs, or --stock CELL")
     courses = [of_run(open_run(path)) for path in paths]
+    require_same_data(courses)
     courses += [of_stock_keras(cell, epochs, partial(click.echo, err=True)) for cell in stock]
     click.echo(milestones_table(courses))
     if picture is not None:

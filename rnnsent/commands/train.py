@@ -81,7 +81,11 @@ def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:
     accuracy = metrics["validation"]["accuracy"]
     source = metrics["data"]["source"]
     fallback = " (FALLBACK: the imdb reviews could not be had)" if metrics["data"]["fallback_used"] else ""
+    how = f"epoch {metrics['best_epoch']} of {metrics['epochs']} by {monitor}"
+    if "networks" in metrics:
+        alone = ", ".join(f"{network['val_accuracy']:.2%}" for network in metrics["networks"])
+        how = f"{len(metrics['networks'])} networks, alone {alone}"
     return (
-        f"{run}: validation accuracy {accuracy['value']:.2%} [{accuracy['low']:.2%}, {accuracy['high']:.2%}], "
-        f"epoch {metrics['best_epoch']} of {metrics['epochs']} by {monitor}; data: {source}{fallback}"
+        f"{run}: validation accuracy {accuracy['value']:.2%} [{accuracy['low']:.2%}, {accuracy['high']:.2%}], {how}; "
+        f"data: {source}{fallback}"
     )

@@ -45,7 +45,8 @@ class MemberConfig(Section):
     """What one network of an ensemble has of its own. null: what `model` and `training` say."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(
-        None, description="null: training.seed and its place in the list together."
+        None,
+        description="null: training.seed and its place in the list together. A number stays, whatever --seed says.",
     )
     ngrams: Literal[False] | None = Field(None, description="false: words alone, whatever model.ngrams says.")
     embedding_dim: Annotated[int, Field(ge=1)] | None = Field(None, description="As model.embedding_dim.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -49,6 +50,8 @@ def start(asked: str = "auto") -> Device:
     # An exception that a signal raises inside the import is lost in there, or comes out as another.
     with HeldSignals(), _caught_stderr():
         import keras
+
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of what is not the user's doing
 
         backend = keras.backend.backend()
         if backend == "tensorflow":
