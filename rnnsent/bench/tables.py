@@ -78,5 +78,7 @@ def milestones_table(courses: Sequence[Course]) -> str:
     for course in courses:
         reached = [course.reached(accuracy) for accuracy in ACCURACIES]
         cells = ["–" if seconds is None else f"{seconds:.0f}" for seconds in reached]
-        rows.append([course.name, *cells, f"{max(course.accuracies):.2%}", f"{course.reviews:,}"])
+        rows.append(
+            [course.name, *cells, f"{max(course.accuracies):.2%}", f"{course.reviews:,}" if course.reviews else "–"]
+        )
     return markdown(["", *(f"s to {100 * accuracy:g} %" for accuracy in ACCURACIES), "best", "of"], rows)
