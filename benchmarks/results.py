@@ -99,7 +99,8 @@ def main(folder: Path) -> None:
             f"Written by `python benchmarks/results.py FOLDER` {where}. The accuracies of the shipped configs are in "
             "the README. `make bench` fails where a ratio falls below 6."
             " Ratios move with what other guests of the machine do: two hours after the race below, stock Keras' "
-            "epochs of the LSTM took 10.7 s, those of rnnsent 1.59 and 1.08 s, 6.7 and 9.9 times (docs/experiments.md).",
+            "epochs of the LSTM took 10.7 s, those of rnnsent 1.59 and 1.08 s, 6.7 and 9.9 times "
+            "(docs/experiments.md).",
             WIDTH,
         ),
     ]

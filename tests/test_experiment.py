@@ -132,7 +132,7 @@ def test_metrics_say_what_was_trained_on_and_how(run: RunDirectory, tiny_imdb: P
     recorded = run.read_json(runs.METRICS)
     assert set(recorded) == {
         "data", "engine", "epochs", "best_epoch", "interrupted", "validation", "test", "baseline", "seconds",
-        "peak_memory_mb", "parameters",
+        "peak_memory_mb", "parameters", "validation_reviews",
     }  # fmt: skip
     assert recorded["data"] == {
         "source": "imdb",
