@@ -3,9 +3,11 @@
    The .inc files are compiled once per instruction set, with names of their own; which one runs is decided when the
    library is first used. */
 
+#define _GNU_SOURCE /* which core a thread runs on */
 #include "layer.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -34,6 +36,22 @@ static void restore_denormals(unsigned int mode)
 #else
 static unsigned int flush_denormals(void) { return 0; }
 static void restore_denormals(unsigned int mode) { (void)mode; }
+#endif
+
+/* Some schedulers start a thread on the core of its parent, which then does the work of both for milliseconds, longer
+   than a pass takes. */
+#ifdef __GLIBC__
+static void keep_off_this_core(pthread_attr_t *attributes)
+{
+    cpu_set_t cores;
+    if (pthread_getaffinity_np(pthread_self(), sizeof cores, &cores))
+        return;
+    CPU_CLR(sched_getcpu(), &cores);
+    if (CPU_COUNT(&cores))
+        pthread_attr_setaffinity_np(attributes, sizeof cores, &cores);
+}
+#else
+static void keep_off_this_core(pthread_attr_t *attributes) { (void)attributes; }
 #endif
 
 #define PASTE(name, suffix) rnnsent_##name##_##suffix
