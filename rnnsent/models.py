@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnnsent.config import AdversarialConfig, Config, ModelConfig, RecurrentConfig
 from rnnsent.engine.device import leave_cores_to_kernel
 from rnnsent.errors import ConfigError, Problem
+from rnnsent.hashing import hashed_ngrams
 from rnnsent.inference import CHANNEL_SUM_SCALE, EMBEDDINGS, output_of, require_shapes
 from rnnsent.vocabulary import PAD
 
@@ -66,11 +67,12 @@ def build_model(
     for index, (name, layer) in enumerate(zip(config.layer_names, config.recurrent, strict=True)):
         sequences = config.returns_sequence(index)
         trunk.append(_recurrent(layer, name, sequences, precision, cudnn=right_padded or not masked))
-    apart = adversarial is not None or bool(config.embedding_dropout)
+    apart = adversarial is not None or _apart(config)
     if any(native):
         from rnnsent.engine.native_layer import accelerated  # needs TensorFlow
 
-        trunk = accelerated(trunk[0], trunk[1:], native, channels, apart=apart)
+        beside = config.vector_width - config.embedding_dim + channels
+        trunk = accelerated(trunk[0], trunk[1:], native, beside, apart=apart)
     if apart or channels or config.pooling in ("max", "mean_max", "attention"):
         return _functional(trunk, config, masked, precision, labels, channels, adversarial)
     if config.pooling == "mean":
@@ -158,17 +160,14 @@ def _functional(
     beside = keras.Input((None, channels), dtype="float32", name="channels") if channels else None
     make, moved = (keras.Model, None) if adversarial is None else _perturbed(adversarial)
     states, rest = tokens, trunk
-    if moved is not None or beside is not None or config.embedding_dropout:
-        states, rest = trunk[0](tokens), trunk[1:]
-    if config.embedding_dropout:
-        states = layers.SpatialDropout1D(config.embedding_dropout, dtype=precision, name="embedding_dropout")(states)
-    if moved is not None:
-        states = moved(states)
-    if beside is not None:
-        states = ops.concatenate([states, ops.cast(beside, states.dtype)], axis=-1)
+    if adversarial is not None or beside is not None or _apart(config):
+        vectors = _vectors(trunk[0], tokens, config, precision)
+        vectors = vectors if moved is None else moved(vectors)
+        if beside is not None:
+            vectors = ops.concatenate([vectors, ops.cast(beside, vectors.dtype)], axis=-1)
         # By hand: Keras takes what has no mask of its own, the channels, for words wherever they stand.
-        states = rest[0](states, mask=ops.not_equal(tokens, PAD)) if masked else rest[0](states)
-        rest = rest[1:]
+        states = trunk[1](vectors, mask=ops.not_equal(tokens, PAD)) if masked else trunk[1](vectors)
+        rest = trunk[2:]
     for layer in rest:
         states = layer(states)
     vector = _pooled(states, tokens, config, masked, precision)
@@ -179,6 +178,24 @@ def _functional(
     for layer in _dense(config, precision, labels):
         vector = layer(vector)
     return make(tokens if beside is None else [tokens, beside], vector, name="rnnsent")
+
+
+def _apart(config: ModelConfig) -> bool:
+    """Return whether something happens to the word vectors before they are read, so that no layer can look them up."""
+    return bool(config.embedding_dropout) or config.hashed_ngrams is not None
+
+
+def _vectors(embedding: Any, tokens: Any, config: ModelConfig, precision: str) -> Any:
+    """Return the learned vectors at each word: its own, and those of the n-grams that end there."""
+    vectors = embedding(tokens)
+    if hashed := config.hashed_ngrams:
+        table = layers.Embedding(hashed.buckets, hashed.dim, dtype=precision, name="hashed_ngrams")
+        orders = range(2, hashed.orders + 1)
+        found = [table(hashed_ngrams(tokens, order, hashed.buckets, ops)) for order in orders]
+        vectors = ops.concatenate([vectors, sum(found[1:], found[0])], axis=-1)
+    if config.embedding_dropout:
+        vectors = layers.SpatialDropout1D(config.embedding_dropout, dtype=precision, name="embedding_dropout")(vectors)
+    return vectors
 
 
 def _perturbed(config: AdversarialConfig) -> tuple[Any, Any]:

@@ -125,6 +125,22 @@ def test_the_command_writes_it_into_the_run_and_eval_shows_it(
     assert rnnsent("verify", "run", "--backend", "numpy").exit_code == 0
 
 
+def test_eval_judges_it_too_where_it_is_asked_for(
+    finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    shutil.copytree(finished_run, "run")
+    assert json.loads(rnnsent("eval", "run", "--json").stdout)["baseline"] is None
+    first = rnnsent("eval", "run", "--baseline", "--json")
+    assert first.exit_code == 0, first.stderr
+    assert "C 0.3: validation accuracy" in first.stderr
+    beside = json.loads(first.stdout)["baseline"]
+    assert beside["accuracy"]["value"] > 0.9
+    assert json.loads(Path("run/metrics.json").read_text())["baseline"]["test"] == beside
+    again = rnnsent("eval", "run", "--baseline")
+    assert "C 0.3" not in again.stderr and "n-grams" in again.stdout
+
+
 def test_it_needs_no_run() -> None:
     found = rnnsent("baseline", "--config", "lstm", "--data", "sample", "--split", "validation", "--json")
     assert found.exit_code == 0, found.stderr

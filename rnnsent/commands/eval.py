@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 @moved_option
 @backend_option
 @device_option
+@click.option("--baseline", is_flag=True, help="Judge n-grams beside it, as rnnsent baseline does, if not done yet.")
 @json_option
-def command(run: Path | None, split: str, data: str | None, backend: str, device: str, as_json: bool) -> None:
+def command(
+    run: Path | None, split: str, data: str | None, backend: str, device: str, baseline: bool, as_json: bool
+) -> None:
     """Judge a finished RUN; without RUN, the latest one.
 
     Every figure has a 95 % interval. The result is written into the run.
@@ -44,8 +48,12 @@ def command(run: Path | None, split: str, data: str | None, backend: str, device
     tell = partial(click.echo, err=True)
     moved = None if data is None else data_settings(data)
     judged = judgment.judge(found, split, data=moved, backend=backend, device=device, tell=tell)
+    if baseline and judged.baseline is None and judged.unsaved is None:
+        beside = judgment.judge_baseline(found, split, data=moved, tell=tell)
+        judged = replace(judged, baseline=beside.metrics, unsaved=beside.unsaved)
     if as_json:
-        click.echo(json.dumps({"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}))
+        facts = {"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}
+        click.echo(json.dumps({**facts, "baseline": judged.baseline}))
     else:
         click.echo(report(judged))
     if judged.unsaved is not None:

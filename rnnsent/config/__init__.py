@@ -13,6 +13,7 @@ from pydantic import Field
 from rnnsent.config.data import LABELS, DataConfig
 from rnnsent.config.model import (
     DenseConfig,
+    HashedNgramsConfig,
     ModelConfig,
     NgramsConfig,
     RecurrentConfig,
@@ -29,6 +30,7 @@ __all__ = [
     "DataConfig",
     "DenseConfig",
     "EarlyStoppingConfig",
+    "HashedNgramsConfig",
     "MemberConfig",
     "ModelConfig",
     "NgramsConfig",
