@@ -49,11 +49,12 @@ def command(
     moved = None if data is None else data_settings(data)
     judged = judgment.judge(found, split, data=moved, backend=backend, device=device, tell=tell)
     if baseline and judged.baseline is None and judged.unsaved is None:
-        beside = judgment.judge_baseline(found, split, data=moved, tell=tell)
-        judged = replace(judged, baseline=beside.metrics, unsaved=beside.unsaved)
+        linear = judgment.judge_baseline(found, split, data=moved, tell=tell)
+        judged = replace(judged, baseline=linear.metrics, unsaved=linear.unsaved)
     if as_json:
+        beside = {"baseline": judged.baseline} if baseline else {}
         facts = {"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}
-        click.echo(json.dumps({**facts, "baseline": judged.baseline}))
+        click.echo(json.dumps(facts | beside))
     else:
         click.echo(report(judged))
     if judged.unsaved is not None:
