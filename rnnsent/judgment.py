@@ -9,18 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rnnsent import baseline, metrics, multiclass, runs
+import numpy as np
+
+from rnnsent import baseline, metrics, multiclass, runs, slices
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.data.dataset import Dataset, partition
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
 from rnnsent.errors import DataError, RunError, count
-from rnnsent.metrics import Evaluation
-from rnnsent.prediction import load_predictor, most_probable
+from rnnsent.metrics import Evaluation, LabelMetrics
+from rnnsent.prediction import by_label, load_predictor, most_probable
 from rnnsent.runs import RunDirectory, json_text
+from rnnsent.slices import SliceAccuracy
+from rnnsent.vocabulary import Vocabulary
 
 Tell = Callable[[str], None]
+
+MISTAKES = 20  # that are looked for
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,29 @@ class Judged:
     label_names: tuple[str, ...]
     seconds: float
     source: str
+    by_label: tuple[LabelMetrics, ...] = ()
+    slices: tuple[SliceAccuracy, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
     baseline: dict[str, Any] | None = None  # the metrics of the skeptic's baseline on this split, if the run has them
     unsaved: RunError | None = None  # why the run does not hold this judgment
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A review whose label is another one than the network is sure of.
+
+    Attributes:
+        review: its place in the split, from 0, as in the predictions file.
+        label, predicted: the real one, and what the network says.
+        probability: of what it says.
+        text: the words that were read, in lower case where the tokenizer makes them so; ‹?› for unknown ones.
+    """
+
+    review: int
+    label: str
+    predicted: str
+    probability: float
+    text: str
 
 
 def judge(
@@ -82,9 +109,12 @@ def judge(
         parts.label_names,
         seconds,
         dataset.source,
+        evaluation.by_label,
+        _slices(dataset, config, split, probabilities),
+        _mistakes(reviews, probabilities, parts.label_names, parts.vocabulary),
         (recorded.get("baseline") or {}).get(split),
     )
-    details = {"reviews": judged.n, "seconds": round(seconds, 3), "confusion": judged.confusion}
+    details = _details(judged)
     recorded[split] = values
     recorded["evaluations"] = recorded.get("evaluations", {}) | {split: details}
     numbers = None if dataset.numbers is None else dataset.numbers[split]
@@ -94,6 +124,42 @@ def judge(
     except RunError as error:  # whoever waited for the figures should have them
         return replace(judged, unsaved=error)
     return judged
+
+
+def _details(judged: Judged) -> dict[str, Any]:
+    """Return what metrics.json says of a judgment besides its metrics; no words of the reviews."""
+    return {
+        "reviews": judged.n,
+        "seconds": round(judged.seconds, 3),
+        "confusion": judged.confusion,
+        "by_label": {name: each.to_dict() for name, each in zip(judged.label_names, judged.by_label, strict=True)},
+        "slices": [each.to_dict() for each in judged.slices],
+    }
+
+
+def _slices(dataset: Dataset, config: Config, split: str, probabilities: Any) -> tuple[SliceAccuracy, ...]:
+    whole = asked_for("", split, dataset.test, dataset.held_back(config.data.validation_split)[1])
+    ratings = None if dataset.ratings is None else dataset.ratings[split]
+    right = most_probable(probabilities) == whole.labels
+    return tuple(slices.accuracies(slices.slices_of(whole, dataset.vocabulary, config.data, ratings), right))
+
+
+def _mistakes(reviews: Split, probabilities: Any, names: Sequence[str], vocabulary: Vocabulary) -> tuple[Mistake, ...]:
+    """Return the wrong answers that the network was most sure of, the surest first."""
+    each, predicted = by_label(probabilities), most_probable(probabilities)
+    sure = each[np.arange(len(each)), predicted]
+    wrong = np.flatnonzero(predicted != reviews.labels)
+    surest = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
+    return tuple(
+        Mistake(
+            index,
+            names[int(reviews.labels[index])],
+            names[int(predicted[index])],
+            float(sure[index]),
+            vocabulary.decode(reviews.sequence(index)),
+        )
+        for index in surest.tolist()
+    )
 
 
 @dataclass(frozen=True)

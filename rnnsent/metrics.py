@@ -1,46 +1,76 @@
-"""Metrics of a binary classifier, each with a 95 % interval, in plain NumPy.
+"""Metrics of a binary classifier, each with a 95 % interval, in plain NumPy; `multiclass` has those of several labels.
 
 Class 1 is predicted where the probability is *above* the threshold, as in `keras.metrics.binary_accuracy`: a
 probability equal to the threshold is class 0.
 
 A metric whose definition divides by zero is undefined and is None, in Python as in JSON: precision without any
-predicted positive, recall without any real one, F1 without either, ROC AUC with one class only.
+predicted positive, recall without any real one, F1 without either, ROC AUC and balanced accuracy with one class only,
+PR AUC without a positive, Matthews' coefficient where a class is never there or never predicted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Z_95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+from rnnsent.intervals import Estimate, percentiles, proportion
+from rnnsent.measures import area_under, average_precision, calibration_bins, calibration_error, correlation
+
 CLIP = 1e-7  # Keras' epsilon: one confident mistake costs at most 16.1 nats
 
 Floats = NDArray[np.floating[Any]]
 
 
+NAMES = (
+    "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss",
+    "balanced_accuracy", "mcc", "pr_auc", "brier", "ece",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
-class Estimate:
-    """A value and its 95 % interval; None where undefined."""
+class LabelMetrics:
+    """How good a classifier was on the reviews of one label, and on those that it gave this label.
 
-    value: float | None
-    low: float | None = None
-    high: float | None = None
+    Attributes:
+        reviews: of this label.
+        precision, recall: with Wilson's intervals.
+        f1: with a bootstrapped one.
+    """
 
-    def to_dict(self) -> dict[str, float | None]:
-        """Return the estimate for JSON."""
-        return {"value": self.value, "low": self.low, "high": self.high}
+    reviews: int
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return reviews, precision, recall and f1 for JSON."""
+        return {"reviews": self.reviews} | {
+            name: getattr(self, name).to_dict() for name in ("precision", "recall", "f1")
+        }
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a binary classifier was on `n` reviews.
+    """How good a classifier was on `n` reviews.
 
-    `confusion` has a row for each real class and a column for each predicted one: [[tn, fp], [fn, tp]].
+    Attributes:
+        n: reviews.
+        threshold: of two labels, label 1 is predicted above it; of more, what the most probable one exceeds at least.
+        accuracy: share of reviews whose label is the predicted one.
+        precision, recall, f1: of label 1; of three labels or more their mean over the labels.
+        roc_auc: the chance that a review of a label outranks one of another (Hanley and McNeil 1982).
+        log_loss: mean of -ln(probability of the real label), in nats.
+        balanced_accuracy: mean recall of the labels.
+        mcc: correlation of real and predicted labels, -1 … 1 (Matthews 1975; of several labels Gorodkin 2004).
+        pr_auc: average precision: the mean of the precision over the positives, ranked by probability.
+        brier: mean squared distance of probability and truth, 0 … 1; of three labels or more summed over them, 0 … 2.
+        ece: expected calibration error: see `measures.calibration_bins` and `calibration_error`.
+        confusion: a row for each real label and a column for each predicted one; of two: [[tn, fp], [fn, tp]].
+        by_label: of every label.
     """
 
     n: int
@@ -51,12 +81,17 @@ class Evaluation:
     f1: Estimate
     roc_auc: Estimate
     log_loss: Estimate
+    balanced_accuracy: Estimate
+    mcc: Estimate
+    pr_auc: Estimate
+    brier: Estimate
+    ece: Estimate
     confusion: list[list[int]]
+    by_label: tuple[LabelMetrics, ...]
 
     def to_dict(self) -> dict[str, dict[str, float | None]]:
-        """Return {metric: {"value", "low", "high"}}, safe for JSON; the confusion matrix stands apart."""
-        names = ("accuracy", "precision", "recall", "f1", "roc_auc", "log_loss")
-        return {name: getattr(self, name).to_dict() for name in names}
+        """Return {metric: {"value", "low", "high"}}, safe for JSON; confusion and labels stand apart."""
+        return {name: getattr(self, name).to_dict() for name in NAMES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +100,9 @@ class _Table:
 
     counts: Floats  # (2, groups), a column for each distinct probability, ascending; whole numbers
     losses: Floats  # (2, groups), what a review of this class and probability adds to the log loss
+    squares: Floats  # (2, groups), the same for Brier's score
+    doubts: Floats  # (2, groups), how far confidence is above being right, of which each bin's mean is its error
+    bins: NDArray[np.int64]  # (groups,), into which each probability falls
     first_predicted: int  # the first group above the threshold
 
 
@@ -73,16 +111,17 @@ def evaluate(
 ) -> Evaluation:
     """Measure the predictions of a binary classifier.
 
-    Intervals are Wilson's score interval for the proportions (accuracy, precision, recall), and percentiles of a
-    bootstrap over reviews for F1, ROC AUC and log loss. They depend on `seed` and on the set of reviews, not on the
-    order of the reviews; resamples in which a metric is undefined are left out of its percentiles.
+    Intervals are Wilson's score interval for the proportions (accuracy, precision, recall), that of
+    `measures.calibration_error` for ece, and percentiles of a bootstrap over reviews for all others. They depend on
+    `seed` and on the set of reviews, not on the order of the reviews; resamples in which a metric is undefined are left
+    out of its percentiles.
 
     Args:
         labels: (n,), 0 or 1.
         probabilities: (n,), of class 1, in [0, 1].
         threshold: Class 1 is predicted above it.
         seed: Of the bootstrap.
-        resamples: How many; with 0 the three bootstrapped metrics have no interval.
+        resamples: How many; with 0 the bootstrapped metrics have no interval.
 
     Raises:
         ValueError: If the arrays are empty or do not fit each other, or a value is out of its range.
@@ -90,34 +129,22 @@ def evaluate(
     table = _tabulate(labels, probabilities, threshold)
     (tn, fp), (fn, tp) = confusion = _confusion(table, table.counts)
     n = tn + fp + fn + tp
-    f1, auc, loss = _bootstrap(table, (_f1, _roc_auc, _log_loss), seed, resamples)
+    measured = dict(zip(_MEASURES, _bootstrap(table, list(_MEASURES.values()), seed, resamples), strict=True))
+    f1_of_0 = measured.pop("f1 of 0")
     return Evaluation(
         n=n,
         threshold=float(threshold),
         accuracy=proportion(tn + tp, n),
         precision=proportion(tp, tp + fp),
         recall=proportion(tp, tp + fn),
-        f1=f1,
-        roc_auc=auc,
-        log_loss=loss,
         confusion=confusion,
+        by_label=(
+            LabelMetrics(tn + fp, proportion(tn, tn + fn), proportion(tn, tn + fp), f1_of_0),
+            LabelMetrics(fn + tp, proportion(tp, tp + fp), proportion(tp, tp + fn), measured["f1"]),
+        ),
+        ece=calibration_error(table.doubts.ravel(), np.tile(table.bins, 2), table.counts.ravel()),
+        **measured,
     )
-
-
-def proportion(successes: int, total: int) -> Estimate:
-    """Return successes / total with the score interval of Wilson (1927, JASA 22, 209-212); undefined if total is 0."""
-    if not 0 <= successes <= total:
-        raise ValueError(f"successes must lie in 0..{total}, not {successes}")
-    if total == 0:
-        return Estimate(None)
-    share = successes / total
-    center = share + Z_95**2 / (2 * total)
-    spread = Z_95 * sqrt(share * (1 - share) / total + Z_95**2 / (4 * total**2))
-    scale = 1 + Z_95**2 / total
-    # At 0 and at all the formula meets the border exactly; rounding must not carry it across.
-    low = 0.0 if successes == 0 else (center - spread) / scale
-    high = 1.0 if successes == total else (center + spread) / scale
-    return Estimate(share, low, high)
 
 
 def confusion_matrix(labels: ArrayLike, probabilities: ArrayLike, threshold: float = 0.5) -> list[list[int]]:
@@ -151,12 +178,20 @@ def _tabulate(labels: ArrayLike, probabilities: ArrayLike, threshold: float = 0.
     distinct, group = np.unique(scores, return_inverse=True)
     cells = np.bincount(classes * len(distinct) + group, minlength=2 * len(distinct))
     clipped = np.clip(distinct.astype(np.float64), CLIP, 1 - CLIP)
+    # Compared in the dtype of the probabilities, as Keras does it: in float32, 0.3 is not above 0.3.
+    cut = int(np.count_nonzero(distinct <= threshold))
+    wide = distinct.astype(np.float64)
+    predicted = np.arange(len(distinct)) >= cut
+    confidence = np.where(predicted, wide, 1 - wide)
+    right = np.stack([~predicted, predicted])
     return _Table(
         # Floats, because they get multiplied by floats in every resample; whole numbers up to 2**53 stay exact.
         counts=cells.reshape(2, -1).astype(np.float64),
         losses=-np.log(np.stack([1 - clipped, clipped])),
-        # Compared in the dtype of the probabilities, as Keras does it: in float32, 0.3 is not above 0.3.
-        first_predicted=int(np.count_nonzero(distinct <= threshold)),
+        squares=np.stack([wide**2, (1 - wide) ** 2]),
+        doubts=confidence - right,
+        bins=calibration_bins(confidence, cells.reshape(2, -1).sum(axis=0)),
+        first_predicted=cut,
     )
 
 
@@ -188,23 +223,46 @@ def _f1(table: _Table, counts: Floats) -> float:
     return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else np.nan
 
 
+def _f1_of_0(table: _Table, counts: Floats) -> float:
+    (tn, fp), (fn, _) = _confusion(table, counts)
+    return 2 * tn / (2 * tn + fp + fn) if tn + fp + fn else np.nan
+
+
+def _balanced_accuracy(table: _Table, counts: Floats) -> float:
+    (tn, fp), (fn, tp) = _confusion(table, counts)
+    return (tn / (tn + fp) + tp / (fn + tp)) / 2 if tn + fp and fn + tp else np.nan
+
+
+def _mcc(table: _Table, counts: Floats) -> float:
+    return correlation(np.array(_confusion(table, counts)))
+
+
+def _pr_auc(table: _Table, counts: Floats) -> float:
+    return average_precision(counts)
+
+
+def _brier(table: _Table, counts: Floats) -> float:
+    return float((counts * table.squares).sum() / counts.sum())
+
+
 def _roc_auc(table: _Table, counts: Floats) -> float:
     return area_under(counts)
 
 
-def area_under(counts: Floats) -> float:
-    """Return the ROC AUC of reviews counted by class and probability, (2, groups) ascending; NaN for one class."""
-    negatives, positives = counts
-    below = np.cumsum(negatives)
-    pairs = below[-1] * positives.sum()
-    # Pairs in order count two, ties one: whole numbers, so that the area is exact. Not a dot product: BLAS would
-    # wake its threads for each of a thousand short vectors, twenty times slower than the sum itself.
-    in_order = (positives * (2 * below - negatives)).sum()
-    return float(in_order / (2 * pairs)) if pairs else np.nan
-
-
 def _log_loss(table: _Table, counts: Floats) -> float:
     return float((counts * table.losses).sum() / counts.sum())
+
+
+_MEASURES: dict[str, Callable[[_Table, Floats], float]] = {
+    "f1": _f1,
+    "f1 of 0": _f1_of_0,
+    "roc_auc": _roc_auc,
+    "log_loss": _log_loss,
+    "balanced_accuracy": _balanced_accuracy,
+    "mcc": _mcc,
+    "pr_auc": _pr_auc,
+    "brier": _brier,
+}
 
 
 def _bootstrap(
@@ -221,15 +279,6 @@ def _bootstrap(
         counts = np.bincount(drawn, minlength=table.counts.size).reshape(2, -1).astype(np.float64)
         sample[:] = [measure(table, counts) for measure in measures]
     return [percentiles(measure(table, table.counts), samples[:, k]) for k, measure in enumerate(measures)]
-
-
-def percentiles(value: float, samples: Floats) -> Estimate:
-    """Return `value` with the 95 % interval of its bootstrap `samples`; NaN is undefined."""
-    defined = samples[~np.isnan(samples)]
-    if np.isnan(value) or not len(defined):
-        return Estimate(_defined(value))
-    low, high = np.percentile(defined, [2.5, 97.5])
-    return Estimate(value, float(low), float(high))
 
 
 def _defined(value: float) -> float | None:

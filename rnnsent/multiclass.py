@@ -1,7 +1,7 @@
 """Metrics of a classifier of three labels or more, with the same names and intervals as those of two in `metrics`.
 
-Precision, recall, F1 and ROC AUC are macro averages: of each label against all others, every label counting the same. A
-label for which one is undefined is left out of the average.
+Precision, recall, F1, ROC AUC and PR AUC are macro averages: of each label against all others, every label counting the
+same. A label for which one is undefined is left out of the average.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsent.metrics import CLIP, Evaluation, area_under, percentiles, proportion
+from rnnsent.intervals import Estimate, percentiles, proportion
+from rnnsent.measures import area_under, average_precision, calibration_bins, calibration_error, correlation
+from rnnsent.metrics import CLIP, Evaluation, LabelMetrics
 
 Floats = NDArray[np.float64]
 
@@ -39,36 +41,86 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, seed: int = 0, resa
     cells = np.bincount(classes * size + scores.argmax(axis=1), minlength=size * size)
     confusion = cells.reshape(size, size)
     losses = -np.log(np.clip(scores[np.arange(n), classes], CLIP, 1 - CLIP))
+    reviews = _Reviews(classes, scores, losses)
     rng = np.random.default_rng(seed)
     # Resampling reviews resamples the cells of the confusion matrix with their frequencies.
     drawn = rng.multinomial(n, cells / n, resamples).reshape(resamples, size, size)
-    macros = [_macro(confusion[None]), _macro(drawn)]
-    precision, recall, f1 = (percentiles(float(macros[0][k][0]), macros[1][k]) for k in range(3))
-    ranked, averages = _ranked(classes, scores), np.empty((resamples, 2))
-    for average in averages:
-        counts = np.bincount(rng.integers(0, n, n), minlength=n)
-        average[:] = _area(ranked, classes, counts), float(counts @ losses) / n
-    area = _area(ranked, classes, np.ones(n, np.int64))
+    averages = np.array([reviews.averages(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)])
+    averages = averages.reshape(resamples, len(_AVERAGES))
+    values = reviews.averages(np.ones(n, np.int64))
+    averaged = {name: percentiles(values[k], averages[:, k]) for k, name in enumerate(_AVERAGES)}
     return Evaluation(
         n=n,
         threshold=1 / size,
         accuracy=proportion(int(np.trace(confusion)), n),
-        precision=precision,
-        recall=recall,
-        f1=f1,
-        roc_auc=percentiles(area, averages[:, 0]),
-        log_loss=percentiles(float(losses.mean()), averages[:, 1]),
         confusion=confusion.tolist(),
+        by_label=_by_label(confusion, drawn),
+        ece=reviews.calibration_error(),
+        **_of_confusions(confusion, drawn),
+        **averaged,
     )
 
 
-def _macro(confusions: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
-    """Return macro precision, recall and F1 of each matrix, (matrices, labels, labels)."""
+def _of_confusions(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> dict[str, Estimate]:
+    """Return the metrics that the confusion matrix gives, with intervals by the matrices that were drawn."""
+    values, samples = _shares(confusion[None]), _shares(drawn)
+    names = ("precision", "recall", "f1")
+    found = {name: percentiles(float(_mean(values[k])[0]), _mean(samples[k])) for k, name in enumerate(names)}
+    mcc = percentiles(correlation(confusion), np.array([correlation(each) for each in drawn]))
+    return found | {"balanced_accuracy": found["recall"], "mcc": mcc}
+
+
+def _by_label(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> tuple[LabelMetrics, ...]:
+    f1, samples = _shares(confusion[None])[2][0], _shares(drawn)[2]
+    return tuple(
+        LabelMetrics(
+            reviews=int(confusion[label].sum()),
+            precision=proportion(int(confusion[label, label]), int(confusion[:, label].sum())),
+            recall=proportion(int(confusion[label, label]), int(confusion[label].sum())),
+            f1=percentiles(float(f1[label]), samples[:, label]),
+        )
+        for label in range(len(confusion))
+    )
+
+
+def _shares(confusions: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+    """Return precision, recall and F1 of each label in each matrix, (matrices, labels); NaN where undefined."""
     hits = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
     predicted, real = confusions.sum(axis=1), confusions.sum(axis=2)
     pairs = ((hits, predicted), (hits, real), (2 * hits, predicted + real))
-    one, two, three = (_mean(np.divide(a, b, where=b > 0, out=np.full_like(hits, np.nan))) for a, b in pairs)
+    one, two, three = (np.divide(a, b, where=b > 0, out=np.full_like(hits, np.nan)) for a, b in pairs)
     return one, two, three
+
+
+_AVERAGES = ("roc_auc", "log_loss", "pr_auc", "brier")
+
+
+class _Reviews:
+    """What does not change from one resample to the next."""
+
+    def __init__(self, classes: NDArray[np.int64], scores: Floats, losses: Floats) -> None:
+        self._classes, self._losses = classes, losses
+        self._ranked = _ranked(classes, scores)
+        truth = np.eye(scores.shape[1])[classes]
+        self._squares = ((scores - truth) ** 2).sum(axis=1)
+        confidence, right = scores.max(axis=1), scores.argmax(axis=1) == classes
+        self._doubts = confidence - right
+        self._bins = calibration_bins(confidence, np.ones(len(classes), np.int64))
+
+    def averages(self, counts: NDArray[np.int64]) -> list[float]:
+        """Return the metrics of `_AVERAGES` where each review counts so often."""
+        n = float(counts.sum())
+        areas, precisions = _areas(self._ranked, self._classes, counts)
+        return [
+            areas,
+            float(counts @ self._losses) / n,
+            precisions,
+            float(counts @ self._squares) / n,
+        ]
+
+    def calibration_error(self) -> Estimate:
+        """Return the expected calibration error of the most probable label."""
+        return calibration_error(self._doubts, self._bins, np.ones(len(self._doubts)))
 
 
 def _mean(values: Floats) -> Floats:
@@ -88,15 +140,17 @@ def _ranked(classes: NDArray[np.int64], scores: Floats) -> list[tuple[NDArray[np
     return ranked
 
 
-def _area(
+def _areas(
     ranked: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     classes: NDArray[np.int64],
     counts: NDArray[np.int64],
-) -> float:
-    areas = []
+) -> tuple[float, float]:
+    """Return the means, over the labels, of the ROC AUC and of the average precision."""
+    found = []
     for label, (order, begins) in enumerate(ranked):
         weights = counts[order].astype(np.float64)
         positive = classes[order] == label
         table = np.stack([np.add.reduceat(weights * (positive == side), begins) for side in (False, True)])
-        areas.append(area_under(table))
-    return float(_mean(np.array(areas)))
+        found.append((area_under(table), average_precision(table)))
+    one, two = _mean(np.array(found).T)
+    return float(one), float(two)

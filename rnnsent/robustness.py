@@ -16,7 +16,7 @@ from rnnsent import challenges
 from rnnsent.classifier import Classifier
 from rnnsent.config import LABELS
 from rnnsent.data.split import Split
-from rnnsent.metrics import proportion
+from rnnsent.intervals import proportion
 
 TYPO_SHARES = (0.01, 0.05, 0.10)
 LENGTH_PARTS = 4

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnsent.metrics import NAMES
 from rnnsent.run_root import mark_latest
 from rnnsent.runs import RunDirectory
 from tests.conftest import REPOSITORY, rnnsent, write_imdb
@@ -115,7 +116,7 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
     (line,) = result.stdout.splitlines()
     judged = json.loads(line)
     assert (judged["run"], judged["split"], judged["n"]) == ("run", "test", 120)
-    assert set(judged["metrics"]) == {"accuracy", "precision", "recall", "f1", "roc_auc", "log_loss"}
+    assert tuple(judged["metrics"]) == NAMES
     with (trained / "predictions-test.csv").open() as handle:
         rows = list(csv.DictReader(handle))
     share = sum(row["label"] == row["predicted"] for row in rows) / 120

@@ -28,10 +28,18 @@ def test_values_are_those_of_scikit_learn() -> None:
         "f1": f1,
         "roc_auc": area,
         "log_loss": sklearn.log_loss(LABELS, PROBABILITIES),
+        "balanced_accuracy": sklearn.balanced_accuracy_score(LABELS, guesses),
+        "mcc": sklearn.matthews_corrcoef(LABELS, guesses),
+        "pr_auc": sklearn.average_precision_score(np.eye(4)[LABELS], PROBABILITIES, average="macro"),
+        "brier": ((PROBABILITIES - np.eye(4)[LABELS]) ** 2).sum(axis=1).mean(),
     }
     for name, value in expected.items():
         assert getattr(found, name).value == pytest.approx(value, abs=1e-12), name
     assert found.confusion == sklearn.confusion_matrix(LABELS, guesses).tolist()
+    by_label = sklearn.precision_recall_fscore_support(LABELS, guesses)
+    for label, of_label in enumerate(found.by_label):
+        values = [of_label.precision.value, of_label.recall.value, of_label.f1.value, of_label.reviews]
+        assert values == pytest.approx([float(value[label]) for value in by_label])
 
 
 def test_intervals_hold_the_value_and_narrow_with_more_reviews() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,7 +23,11 @@ from rnnsent.commands.options import (
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
-    from rnnsent.judgment import Judged
+    from rnnsent.judgment import Judged, Mistake
+    from rnnsent.metrics import LabelMetrics
+    from rnnsent.slices import SliceAccuracy
+
+WIDTH = 80
 
 
 @click.command(name="eval")
@@ -31,20 +37,58 @@ if TYPE_CHECKING:
 @backend_option
 @device_option
 @click.option("--baseline", is_flag=True, help="Judge n-grams beside it, as rnnsent baseline does, if not done yet.")
+@click.option(
+    "--worst", type=click.IntRange(0), default=3, show_default=True, help="How many of the surest mistakes to show."
+)
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Judge what any program predicted, instead of a run: a table of label and probability.",
+)
+@click.option("--label-column", metavar="NAME", help="--predictions: of the real label; else label, target, ….")
+@click.option("--probability-column", metavar="NAME", help="--predictions: else probability, score, ….")
+@click.option("--positive", metavar="LABEL", help="--predictions: which label the probability is of; else the last.")
 @json_option
 def command(
-    run: Path | None, split: str, data: str | None, backend: str, device: str, baseline: bool, as_json: bool
+    run: Path | None,
+    split: str,
+    data: str | None,
+    backend: str,
+    device: str,
+    baseline: bool,
+    worst: int,
+    predictions: Path | None,
+    as_json: bool,
+    **columns: str | None,
 ) -> None:
     """Judge a finished RUN; without RUN, the latest one.
 
     Every figure has a 95 % interval. The result is written into the run.
     Choose models by validation, and look at test once.
+
+    `--predictions FILE` judges a CSV, TSV, JSON Lines or Parquet table of
+    real labels and probabilities in the same way. Of three labels or more
+    each has a column called `probability of LABEL`.
     """
+    if predictions is not None:
+        if run is not None or data is not None or baseline:
+            raise click.UsageError("--predictions judges a table by itself: no RUN, --data or --baseline beside it")
+        _judge_table(predictions, columns, as_json)
+        return
+    given = next((name for name, value in columns.items() if value is not None), None)
+    if given is not None:
+        raise click.UsageError(f"--{given.replace('_', '-')} is for --predictions")
+    _judge_run(opened(run), split, data, backend, device, baseline, worst, as_json)
+
+
+def _judge_run(
+    found: Any, split: str, data: str | None, backend: str, device: str, baseline: bool, worst: int, as_json: bool
+) -> None:
     import json
 
     from rnnsent import judgment
 
-    found = opened(run)
     tell = partial(click.echo, err=True)
     moved = None if data is None else data_settings(data)
     judged = judgment.judge(found, split, data=moved, backend=backend, device=device, tell=tell)
@@ -56,31 +100,93 @@ def command(
         facts = {"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}
         click.echo(json.dumps(facts | beside))
     else:
-        click.echo(report(judged))
+        click.echo(report(judged, worst))
     if judged.unsaved is not None:
         raise judged.unsaved
 
 
-def report(judged: Judged) -> str:
-    """Return the judgment as a table of at most 80 columns."""
+def _judge_table(path: Path, columns: Mapping[str, str | None], as_json: bool) -> None:
+    import json
+
+    from rnnsent import foreign, judgment
+
+    found = foreign.read_predictions(path, **columns)
+    evaluation = judgment.evaluate(found.labels, found.probabilities)
+    if as_json:
+        click.echo(json.dumps({"predictions": str(path), "n": evaluation.n, "metrics": evaluation.to_dict()}))
+        return
+    names = found.label_names
+    lines = [f"{path}: {evaluation.n:,} predictions", ""]
+    if len(names) == 2:
+        lines[0] += f"; the probability is that of {names[1]}"
+    lines += [*figures(evaluation.to_dict(), {}), *by_label(names, evaluation.by_label)]
+    click.echo("\n".join([*lines, *confusion(names, evaluation.confusion)]))
+
+
+def report(judged: Judged, worst: int = 3) -> str:
+    """Return the judgment as tables of at most 80 columns, and the surest mistakes."""
+    names = judged.label_names
     lines = [f"{judged.run}: {judged.split}, {judged.n:,} reviews of {judged.source}", ""]
-    beside = judged.baseline or {}
-    lines.append(f"  {'':<10} {'value':>8}   95 % interval" + ("        n-grams" if beside else ""))
-    for name, estimate in judged.metrics.items():
+    lines += figures(judged.metrics, judged.baseline or {})
+    lines += [*by_label(names, judged.by_label), *confusion(names, judged.confusion), *parts(judged.slices)]
+    if judged.mistakes and worst:
+        lines += mistakes(judged.mistakes[:worst])
+    rate = judged.n / max(judged.seconds, 1e-9)
+    return "\n".join([*lines, "", f"  {judged.seconds:.1f} s, {rate:,.0f} reviews/s"])
+
+
+def figures(metrics: Mapping[str, Any], beside: Mapping[str, Any]) -> list[str]:
+    """Return a line for each metric, those of the n-grams `beside` it where there are any."""
+    lines = [f"  {'':<17} {'value':>8}   95 % interval" + ("        n-grams" if beside else "")]
+    for name, estimate in metrics.items():
         if estimate["value"] is None:
-            lines.append(f"  {name:<10} {'-':>8}   not defined for these predictions")
+            lines.append(f"  {name:<17} {'-':>8}   not defined for these predictions")
             continue
-        low, high = estimate["low"], estimate["high"]
         other = beside.get(name, {}).get("value")
         shown = "" if other is None else f"      {other:8.4f}"
-        lines.append(f"  {name:<10} {estimate['value']:8.4f}   {low:.4f} … {high:.4f}{shown}")
-    width = max(len(name) for name in judged.label_names)
-    lines += ["", f"  {'':<{width}}  " + "  ".join(f"predicted {name}" for name in judged.label_names)]
-    for name, row in zip(judged.label_names, judged.confusion, strict=True):
-        cells = (
-            f"{count:>{len(f'predicted {column}')},}" for column, count in zip(judged.label_names, row, strict=True)
-        )
+        lines.append(f"  {name:<17} {estimate['value']:8.4f}   {estimate['low']:.4f} … {estimate['high']:.4f}{shown}")
+    return lines
+
+
+def by_label(names: Sequence[str], labels: Sequence[LabelMetrics]) -> list[str]:
+    """Return a line for each label."""
+    width = max(17, *(len(name) for name in names))
+    lines = ["", f"  {'':<{width}} {'reviews':>8} {'precision':>10} {'recall':>8} {'f1':>8}"]
+    for name, each in zip(names, labels, strict=True):
+        cells = [estimate.value for estimate in (each.precision, each.recall, each.f1)]
+        one, two, three = ("-" if value is None else f"{value:.4f}" for value in cells)
+        lines.append(f"  {name:<{width}} {each.reviews:>8,} {one:>10} {two:>8} {three:>8}")
+    return lines
+
+
+def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
+    """Return a line for each real label with how often each was predicted."""
+    width = max(len(name) for name in names)
+    lines = ["", f"  {'':<{width}}  " + "  ".join(f"predicted {name}" for name in names)]
+    for name, row in zip(names, counts, strict=True):
+        cells = (f"{count:>{len(f'predicted {column}')},}" for column, count in zip(names, row, strict=True))
         lines.append(f"  {name:<{width}}  " + "  ".join(cells))
-    rate = judged.n / max(judged.seconds, 1e-9)
-    lines += ["", f"  {judged.seconds:.1f} s, {rate:,.0f} reviews/s"]
-    return "\n".join(lines)
+    return lines
+
+
+def parts(slices: Sequence[SliceAccuracy]) -> list[str]:
+    """Return a line for each part of the reviews, under how they were divided."""
+    lines: list[str] = []
+    group = ""
+    for each in slices:
+        if each.group != group:
+            group = each.group
+            lines += ["", f"  {'by ' + group:<26} {'reviews':>8} {'accuracy':>9}   95 % interval"]
+        found = each.accuracy
+        lines.append(f"    {each.name:<24} {each.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
+    return lines
+
+
+def mistakes(worst: Sequence[Mistake]) -> list[str]:
+    """Return the surest mistakes, each with the end of its words, where reviewers sum up."""
+    lines = ["", "  the surest mistakes"]
+    for each in worst:
+        lines.append(f"    review {each.review}: {each.label}, predicted {each.predicted} at {each.probability:.4f}")
+        end = each.text if len(each.text) <= 3 * WIDTH else f"… {each.text[-3 * WIDTH :].partition(' ')[2]}"
+        lines += textwrap.wrap(end, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return lines

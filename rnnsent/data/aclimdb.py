@@ -80,7 +80,8 @@ class AclImdbSource:
                 yield Record(f"{self.path}: {name}", text, None)
                 continue
             label = rating if self.by_rating else _NAMES[folder]
-            yield Record(f"{self.path}: {name}", text, label, split, f"{split}/{folder}/{number}")
+            group = f"{split}/{folder}/{number}"
+            yield Record(f"{self.path}: {name}", text, label, split, group, rating=int(rating))
         if not found:
             raise DataError(f"{self.path}: holds no reviews such as aclImdb/train/pos/0_9.txt")
 

@@ -27,6 +27,7 @@ class Dataset:
         provenance: file, hash and the like, for metrics.json.
         validation: the reviews to validate on, where the source sets them apart; else the end of train is for that.
         numbers: for "validation" and "test", which line or row of its table each review is; None: that is not known.
+        ratings: for "validation" and "test", the stars of each review, 0 where they are not known; None: nowhere.
         unlabeled: texts without a label, where `data.unlabeled` asks for them.
     """
 
@@ -38,6 +39,7 @@ class Dataset:
     provenance: dict[str, Any]
     validation: Split | None = None
     numbers: Mapping[str, NDArray[np.int64]] | None = None
+    ratings: Mapping[str, NDArray[np.int64]] | None = None
     unlabeled: Split | None = None
 
     def held_back(self, validation_split: float) -> tuple[Split, Split]:

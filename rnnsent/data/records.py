@@ -25,6 +25,7 @@ class Record:
         split: "train", "validation" or "test" where the source says so.
         group: what must not be torn apart by a split, such as the film of a review.
         number: which line or row of its table, from 1; 0 where it is a file by itself.
+        rating: stars, where the source says so besides the label; else 0.
     """
 
     place: str
@@ -33,6 +34,7 @@ class Record:
     split: str | None = None
     group: str | None = None
     number: int = 0
+    rating: int = 0
 
 
 class RecordSource(Protocol):

@@ -112,7 +112,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     settings = json.dumps(described) + config.model_dump_json(include=set(_CACHED_BY)) + (" unlabeled" * how.unlabeled)
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = hashlib.sha256(f"{digest} {settings} {words} {TOKENIZER_VERSION}".encode()).hexdigest()
-    arrays = cached_arrays(f"texts-2-{key[:32]}", lambda: encode_records(source, how, progress))
+    arrays = cached_arrays(f"texts-3-{key[:32]}", lambda: encode_records(source, how, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
         ranked = bytes(arrays["words"]).decode("utf-8", "surrogatepass").split(" ")[:-1]
@@ -132,11 +132,17 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         provenance={"file": str(expanded(config.path or "")), "sha256": digest, **described, **facts},
         validation=validation,
         unlabeled=rows.take(np.flatnonzero(arrays["splits"] == UNLABELED)) if config.unlabeled else None,
-        numbers={
-            name: np.asarray(arrays["numbers"])[np.flatnonzero(arrays["splits"] == split)]
-            for name, split in (("validation", VALIDATION), ("test", TEST))
-        },
+        numbers=_judged_on(arrays, "numbers"),
+        ratings=_judged_on(arrays, "ratings") if np.any(arrays["ratings"]) else None,
     )
+
+
+def _judged_on(arrays: Arrays, name: str) -> dict[str, NDArray[np.int64]]:
+    """Return what the array says of the rows of the validation and the test split."""
+    return {
+        split: np.asarray(arrays[name])[np.flatnonzero(arrays["splits"] == number)]
+        for split, number in (("validation", VALIDATION), ("test", TEST))
+    }
 
 
 _CACHED_BY = (

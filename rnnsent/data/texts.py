@@ -41,6 +41,7 @@ from rnnsent.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary, ranked_wo
 
 MAX_LABELS = 1000  # a label column with more is something else
 NO_LABEL = -1
+MOST_STARS = 100  # a larger number that became a label is something else
 CHUNK = 1 << 22  # ids that are handled at a time
 BUFFER = 1 << 20
 
@@ -116,6 +117,7 @@ class _Rows:
     ungrouped: int = 0
     alone: int = 0  # those of them that have a label
     numbers: array[int] = field(default_factory=lambda: array("q"))
+    ratings: array[int] = field(default_factory=lambda: array("q"))
 
     def add(self, record: Record, spool: IO[bytes]) -> None:
         """Encode one record, or count why not."""
@@ -131,11 +133,18 @@ class _Rows:
         given = UNGIVEN if record.split is None else NAMES[record.split]
         self.given.append(UNLABELED if label == NO_LABEL else given)
         self.numbers.append(record.number)
+        self.ratings.append(self._rating(record))
         if self.grouped:
             self.groups.append(self._group(record))
         same = " ".join(words) or record.text  # what has no words is the same only if it is so to the letter
         print_ = hashlib.blake2b(same.encode("utf-8", "surrogatepass"), digest_size=8)
         self.prints.append(int.from_bytes(print_.digest(), "little"))
+
+    def _rating(self, record: Record) -> int:
+        """Return the stars that the source gives, or that a map made a label of; 0 where they are not known."""
+        mapped = record.label if self.how.label_map is not None else None
+        given = record.rating or (int(mapped) if mapped is not None and mapped.isdecimal() else 0)
+        return given if given <= MOST_STARS else 0
 
     def _group(self, record: Record) -> int:
         if record.group is None:  # stands by itself
@@ -236,6 +245,7 @@ class _Rows:
             "labels": labels,
             "splits": splits,
             "numbers": np.array(self.numbers, np.int64),
+            "ratings": np.array(self.ratings, np.int64),
             # Never empty, or it could not be memory-mapped; a word holds no space.
             "words": np.frombuffer((" ".join(words) + " ").encode("utf-8", "surrogatepass"), np.uint8),
             "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),

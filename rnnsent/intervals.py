@@ -1,0 +1,55 @@
+"""A value with its 95 % interval: Wilson's for a proportion, percentiles of a bootstrap for all else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z_95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
+
+Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval; None where undefined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the estimate for JSON."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+def proportion(successes: int, total: int) -> Estimate:
+    """Return successes / total with the score interval of Wilson (1927, JASA 22, 209-212); undefined if total is 0."""
+    if not 0 <= successes <= total:
+        raise ValueError(f"successes must lie in 0..{total}, not {successes}")
+    if total == 0:
+        return Estimate(None)
+    share = successes / total
+    center = share + Z_95**2 / (2 * total)
+    spread = Z_95 * sqrt(share * (1 - share) / total + Z_95**2 / (4 * total**2))
+    scale = 1 + Z_95**2 / total
+    # At 0 and at all the formula meets the border exactly; rounding must not carry it across.
+    low = 0.0 if successes == 0 else (center - spread) / scale
+    high = 1.0 if successes == total else (center + spread) / scale
+    return Estimate(share, low, high)
+
+
+def percentiles(value: float, samples: Floats) -> Estimate:
+    """Return `value` with the 95 % interval of its bootstrap `samples`; NaN is undefined.
+
+    Resamples in which it is undefined are left out.
+    """
+    defined = samples[~np.isnan(samples)]
+    if np.isnan(value) or not len(defined):
+        return Estimate(None if np.isnan(value) else value)
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return Estimate(value, float(low), float(high))

@@ -1,0 +1,119 @@
+"""What the metrics of two labels and of several are computed by: counts → a number, NaN where it is undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.intervals import Estimate
+
+Floats = NDArray[np.floating[Any]]
+
+BINS = 15  # of the calibration error
+DRAWS = 1000  # of what chance adds to it
+MOST_FACTOR = 64.0
+
+
+def area_under(counts: Floats) -> float:
+    """Return the ROC AUC of reviews counted by class and probability, (2, groups) ascending; NaN for one class."""
+    negatives, positives = counts
+    below = np.cumsum(negatives)
+    pairs = below[-1] * positives.sum()
+    # Pairs in order count two, ties one: whole numbers, so that the area is exact. Not a dot product: BLAS would
+    # wake its threads for each of a thousand short vectors, twenty times slower than the sum itself.
+    in_order = (positives * (2 * below - negatives)).sum()
+    return float(in_order / (2 * pairs)) if pairs else np.nan
+
+
+def calibration_bins(confidence: Floats, counts: NDArray[np.int64], bins: int = BINS) -> NDArray[np.int64]:
+    """Return the bin of each distinct confidence, (groups,): as many reviews in each as equal confidences allow.
+
+    The expected calibration error is the mean, over all reviews, of how far the mean confidence of a bin is from the
+    share of its predictions that are right. Source: M. Naeini, G. Cooper and M. Hauskrecht, "Obtaining well calibrated
+    probabilities using Bayesian binning", AAAI 2015, with bins of equal mass.
+
+    Args:
+        confidence: (groups,), of the predicted label.
+        counts: (groups,), reviews of each.
+        bins: how many.
+    """
+    order = np.argsort(confidence, kind="stable")
+    before = np.cumsum(counts[order]) - counts[order]
+    found = np.empty(len(confidence), np.int64)
+    found[order] = before * bins // max(int(counts.sum()), 1)
+    # Confidences that are equal, of either label, share the first one's bin.
+    distinct, same = np.unique(confidence, return_inverse=True)
+    least = np.full(len(distinct), bins)
+    np.minimum.at(least, same, found)
+    shared: NDArray[np.int64] = least[same]
+    return shared
+
+
+def calibration_error(doubts: Floats, bins: NDArray[np.int64], counts: Floats) -> Estimate:
+    """Return the expected calibration error of reviews in cells, less what chance alone adds to it, with its interval.
+
+    Bins of few reviews are off by chance even where all probabilities are right, so that the plain mean is too large,
+    and resamples of it larger still. Here the errors of the bins are scaled by one factor, and the values and ends are
+    those of the factors for which what was seen is the median, and the 97.5 and 2.5 percentiles, of what chance would
+    show. Over simulated reviews, 200 to 25,000, the interval covered the truth in 89 to 97 % (tests/test_metrics.py).
+
+    Args:
+        doubts: (cells,), confidence less 1 where the prediction is right.
+        bins: (cells,), see `calibration_bins`.
+        counts: (cells,), reviews in each.
+    """
+    sizes = np.bincount(bins, weights=counts)
+    filled = sizes > 0
+    sizes = sizes[filled]
+    means, squares = (np.bincount(bins, weights=counts * doubts**power)[filled] / sizes for power in (1, 2))
+    errors = np.sqrt(np.maximum(squares - means**2, 0) / np.maximum(sizes - 1, 1))
+    weights = sizes / sizes.sum()
+    seen = float((weights * np.abs(means)).sum())
+    chance = errors * np.random.default_rng(0).normal(size=(DRAWS, len(sizes)))
+
+    def factor(quantile: float) -> float:
+        def excess(by: float) -> float:
+            return float(np.quantile((weights * np.abs(by * means + chance)).sum(axis=1), quantile)) - seen
+
+        return _root(excess)
+
+    return Estimate(seen * factor(0.5), seen * factor(0.975), seen * factor(0.025))
+
+
+def _root(excess: Callable[[float], float]) -> float:
+    """Return where `excess`, which rises, is zero; 0 where it is above zero from the start."""
+    if excess(0.0) >= 0:
+        return 0.0
+    low, high = 0.0, 1.0
+    while excess(high) < 0 and high < MOST_FACTOR:
+        high *= 2
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) < 0 else (low, middle)
+    return high
+
+
+def correlation(confusion: NDArray[np.int64]) -> float:
+    """Return Matthews' coefficient of a confusion matrix, (labels, labels); NaN where it is undefined.
+
+    Source: J. Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient", 2004.
+    """
+    n, hits = float(confusion.sum()), float(np.trace(confusion))
+    real, predicted = confusion.sum(axis=1, dtype=np.float64), confusion.sum(axis=0, dtype=np.float64)
+    spread = (n**2 - (real**2).sum()) * (n**2 - (predicted**2).sum())
+    return float((n * hits - (real * predicted).sum()) / np.sqrt(spread)) if spread > 0 else np.nan
+
+
+def average_precision(counts: Floats) -> float:
+    """Return the PR AUC of reviews counted by class and probability, (2, groups) ascending; NaN without positives."""
+    negatives, positives = counts[:, ::-1]
+    total = positives.sum()
+    if not total:
+        return np.nan
+    hits = np.cumsum(positives)
+    ranked = hits + np.cumsum(negatives)
+    precision = np.divide(hits, ranked, where=ranked > 0, out=np.zeros_like(hits))
+    return float((precision * positives).sum() / total)

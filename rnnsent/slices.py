@@ -1,0 +1,170 @@
+"""Parts of a set of reviews on which a network may be better or worse: by length, unknown words, negation, stars.
+
+Parts are made of the reviews alone, never of what a network says of them, so that networks can be compared on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.config import DataConfig
+from rnnsent.data.split import Split
+from rnnsent.intervals import Estimate, proportion
+from rnnsent.vocabulary import FIRST_WORD, START, Vocabulary
+
+Mask = NDArray[np.bool_]
+
+QUARTERS = 4
+# Words that deny; those that end in n't besides. English, as the lists of most readers are.
+NEGATIONS = frozenset(
+    (
+        "no",
+        "not",
+        "never",
+        "none",
+        "nobody",
+        "nothing",
+        "nowhere",
+        "neither",
+        "nor",
+        "cannot",
+        "without",
+        "hardly",
+        "barely",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some of the reviews.
+
+    Attributes:
+        group: what they were divided by: "length", "unknown words", "truncation", "negation", "stars".
+        name: which part, for people.
+        members: (reviews,), which they are.
+    """
+
+    group: str
+    name: str
+    members: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class SliceAccuracy:
+    """How good a network was on a part of the reviews."""
+
+    group: str
+    name: str
+    reviews: int
+    accuracy: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values for JSON."""
+        return {"group": self.group, "name": self.name, "reviews": self.reviews, "accuracy": self.accuracy.to_dict()}
+
+
+def slices_of(
+    reviews: Split, vocabulary: Vocabulary, config: DataConfig, ratings: NDArray[np.int64] | None = None
+) -> list[Slice]:
+    """Divide reviews in several ways; each way, all parts together are all reviews. Ways with one part are left out.
+
+    Args:
+        reviews: uncut, in ids of `vocabulary`.
+        vocabulary: of the data.
+        config: what a network sees of them: `num_words` and `maxlen`.
+        ratings: the stars of each review, 0 where they are not known; None: they are nowhere known.
+    """
+    words = np.maximum(reviews.lengths - 1, 0)  # without the start token
+    found = [
+        *_quarters("length", words, "words"),
+        *_unknown_words(reviews, vocabulary, config),
+        *_truncation(reviews, config),
+        *_negation(reviews, vocabulary, words),
+        *_stars(ratings),
+    ]
+    parts = [each.group for each in found]
+    return [each for each in found if parts.count(each.group) > 1]
+
+
+def accuracies(slices: list[Slice], right: Mask) -> list[SliceAccuracy]:
+    """Return the accuracy on each part.
+
+    Args:
+        slices: of the same reviews.
+        right: (reviews,), whether the predicted label is the real one.
+    """
+    return [
+        SliceAccuracy(
+            each.group,
+            each.name,
+            int(each.members.sum()),
+            proportion(int(right[each.members].sum()), each.members.sum()),
+        )
+        for each in slices
+    ]
+
+
+def _quarters(group: str, values: NDArray[Any], unit: str, digits: int = 0) -> Iterator[Slice]:
+    """Yield parts of about equal size; equal values are in one part."""
+    edges = np.unique(np.quantile(values, np.arange(1, QUARTERS) / QUARTERS)) if len(values) else np.empty(0)
+    part = np.searchsorted(edges, values, "left")
+    for number in np.unique(part).tolist():
+        members = part == number
+        ends = dict.fromkeys(f"{value:,.{digits}f}" for value in (values[members].min(), values[members].max()))
+        yield Slice(group, f"{' to '.join(ends)} {unit}", members)
+
+
+def _unknown_words(reviews: Split, vocabulary: Vocabulary, config: DataConfig) -> Iterator[Slice]:
+    limit = vocabulary.with_num_words(config.num_words).size
+    shares = 100 * _share(reviews, lambda ids: (ids >= limit) | ((ids < FIRST_WORD) & (ids != START)))
+    yield from _quarters("unknown words", shares, "%", digits=1)
+
+
+def _truncation(reviews: Split, config: DataConfig) -> Iterator[Slice]:
+    if config.maxlen is None:
+        return
+    cut = reviews.lengths > config.maxlen
+    for name, members in (("read whole", ~cut), (f"cut to {config.maxlen} words", cut)):
+        if members.any():
+            yield Slice("truncation", name, members)
+
+
+def _negation(reviews: Split, vocabulary: Vocabulary, words: NDArray[np.int64]) -> Iterator[Slice]:
+    denying = np.zeros(FIRST_WORD + len(vocabulary.words), np.bool_)
+    for number, word in enumerate(vocabulary.words, start=FIRST_WORD):
+        denying[number] = word in NEGATIONS or word.endswith("n't")
+    if not denying.any():  # another language, or no words at all
+        return
+    shares = 100 * _share(reviews, lambda ids: denying[np.minimum(ids, len(denying) - 1)])
+    none = shares == 0
+    if none.any():
+        yield Slice("negation", "no negation", none)
+    several = np.flatnonzero(~none)
+    for part in _quarters("negation", shares[several], "in 100 words", digits=1):
+        members = np.zeros(len(reviews), np.bool_)
+        members[several[part.members]] = True
+        yield Slice("negation", part.name, members)
+
+
+def _stars(ratings: NDArray[np.int64] | None) -> Iterator[Slice]:
+    if ratings is None:
+        return
+    for stars in np.unique(ratings).tolist():
+        name = "unknown" if stars == 0 else "1 star" if stars == 1 else f"{stars} stars"
+        yield Slice("stars", name, ratings == stars)
+
+
+def _share(reviews: Split, which: Any) -> NDArray[np.float64]:
+    """Return the share of the words of each review of which `which(ids)` is true; 0 for one without words."""
+    marked = which(reviews.flat()).astype(np.float64)
+    ends = np.cumsum(reviews.lengths)
+    total = np.concatenate([[0.0], np.cumsum(marked)])
+    counts = total[ends] - total[ends - reviews.lengths]
+    share: NDArray[np.float64] = counts / np.maximum(reviews.lengths - 1, 1)
+    return share

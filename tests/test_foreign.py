@@ -1,0 +1,92 @@
+"""`eval --predictions`: what other programs predicted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+
+from rnnsent.errors import DataError
+from rnnsent.foreign import read_predictions
+from tests.conftest import rnnsent
+
+
+def test_two_labels_against_scikit_learn(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200)
+    probabilities = np.round(np.clip(rng.normal(0.35 + 0.3 * labels, 0.2), 0, 1), 4)
+    rows = [f"{'good' if label else 'bad'},{value}" for label, value in zip(labels, probabilities, strict=True)]
+    path = tmp_path / "p.csv"
+    path.write_text("\n".join(["sentiment,score", *rows]))
+    found = rnnsent("eval", "--predictions", str(path), "--json")
+    assert found.exit_code == 0, found.stderr
+    judged = json.loads(found.stdout)
+    assert (judged["predictions"], judged["n"]) == (str(path), 200)
+    values = {name: estimate["value"] for name, estimate in judged["metrics"].items()}
+    assert values["accuracy"] == pytest.approx(sk.accuracy_score(labels, probabilities > 0.5))
+    assert values["roc_auc"] == pytest.approx(sk.roc_auc_score(labels, probabilities))
+    turned = json.loads(rnnsent("eval", "--predictions", str(path), "--positive", "bad", "--json").stdout)
+    assert turned["metrics"]["roc_auc"]["value"] == pytest.approx(1 - values["roc_auc"])
+    shown = rnnsent("eval", "--predictions", str(path)).stdout
+    assert shown.startswith(f"{path}: 200 predictions; the probability is that of good")
+    assert all(len(line) <= 80 for line in shown.splitlines()[1:])
+
+
+def test_several_labels_as_jsonl(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    rows = [("a", [0.7, 0.2, 0.1]), ("b", [0.3, 0.6, 0.1]), ("c", [0.2, 0.5, 0.3]), ("c", [0.1, 0.1, 0.8])]
+    lines = [
+        json.dumps({"label": label} | {f"probability of {name}": p for name, p in zip("abc", values, strict=True)})
+        for label, values in rows
+    ]
+    path.write_text("\n".join(lines))
+    found = read_predictions(path)
+    assert found.label_names == ("a", "b", "c")
+    assert found.labels.tolist() == [0, 1, 2, 2]
+    np.testing.assert_allclose(found.probabilities, [values for _, values in rows])
+    shown = rnnsent("eval", "--predictions", str(path))
+    assert "accuracy            0.7500" in shown.stdout
+
+
+def test_a_runs_own_predictions(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    import shutil
+
+    shutil.copytree(finished_run, "run")
+    of_run = json.loads(rnnsent("eval", "run", "--json").stdout)["metrics"]
+    of_table = json.loads(rnnsent("eval", "--predictions", "run/predictions-test.csv", "--json").stdout)["metrics"]
+    assert of_table["accuracy"] == of_run["accuracy"]
+    assert of_table["log_loss"]["value"] == pytest.approx(of_run["log_loss"]["value"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("label,probability\n1,0.5\n0,1.5\n", ":3: probability must be a number from 0 to 1, not '1.5'"),
+        ("label,probability\n1,x\n", ":2: probability must be a number from 0 to 1, not 'x'"),
+        ("label,probability\n1,0.5\n,0.5\n", ":3: has no label"),
+        ("label,probability\n1,0.5\n", "holds 1 labels"),
+        ("label,probability\n1,0.5\n2,0.5\n3,0.5\n", "holds 3 labels"),
+        ("label,probability\n", "holds no rows"),
+        ("a,b\n1,2\n", "no column for the real label"),
+        ("label,b\n1,2\n", "no column for the probability"),
+        ("label,probability of a,probability of b\nc,0.5,0.5\n", "row 1: labeled c, but no column"),
+        ("label,probability of a,probability of b\na,0.5,0.9\n", "row 1: the probabilities add up to 1.4"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_predictions(path)
+    assert message in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_usage() -> None:
+    assert rnnsent("eval", "run", "--predictions", "p.csv").exit_code == 2
+    assert rnnsent("eval", "run", "--positive", "good").exit_code == 2
+    missing = rnnsent("eval", "--predictions", "nowhere.csv")
+    assert missing.exit_code == 1 and "nowhere.csv" in missing.stderr
