@@ -1,4 +1,4 @@
-"""A value with its 95 % interval: Wilson's for a proportion, percentiles of a bootstrap for all else."""
+"""A value with its 95 % interval: Wilson's for a proportion, for all else one from a bootstrap."""
 
 from __future__ import annotations
 
@@ -53,3 +53,25 @@ def percentiles(value: float, samples: Floats) -> Estimate:
         return Estimate(None if np.isnan(value) else value)
     low, high = np.percentile(defined, [2.5, 97.5])
     return Estimate(value, float(low), float(high))
+
+
+def of_area(value: float, samples: Floats) -> Estimate:
+    """Return an area under a curve, 0 … 1, with the 95 % interval of its bootstrap `samples`; NaN is undefined.
+
+    Near 1 the percentiles hold the truth too seldom, in 91 % of simulated sets of 200 reviews. Instead it is the normal
+    interval of the logits, which are spread evenly around theirs.
+    """
+    defined = samples[~np.isnan(samples)]
+    inside = defined[(defined > 0) & (defined < 1)]
+    if np.isnan(value) or not 0 < value < 1 or not len(inside):
+        return percentiles(value, samples)
+    least = np.minimum(inside, 1 - inside).min() / 2  # of what a resample can show, for those that show a whole area
+    spread = Z_95 * float(_logit(np.clip(defined, least, 1 - least)).std())
+    center = float(_logit(np.array([value]))[0])
+    low, high = (1 / (1 + np.exp(-(center + side))) for side in (-spread, spread))
+    return Estimate(value, float(low), float(high))
+
+
+def _logit(shares: Floats) -> Floats:
+    found: Floats = np.log(shares / (1 - shares))
+    return found

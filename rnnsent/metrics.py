@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsent.intervals import Estimate, percentiles, proportion
+from rnnsent.intervals import Estimate, of_area, percentiles, proportion
 from rnnsent.measures import area_under, average_precision, calibration_bins, calibration_error, correlation
 
 CLIP = 1e-7  # Keras' epsilon: one confident mistake costs at most 16.1 nats
@@ -112,7 +112,7 @@ def evaluate(
     """Measure the predictions of a binary classifier.
 
     Intervals are Wilson's score interval for the proportions (accuracy, precision, recall), that of
-    `measures.calibration_error` for ece, and percentiles of a bootstrap over reviews for all others. They depend on
+    `measures.calibration_error` for ece, and come from a bootstrap over reviews for all others. They depend on
     `seed` and on the set of reviews, not on the order of the reviews; resamples in which a metric is undefined are left
     out of its percentiles.
 
@@ -278,7 +278,10 @@ def _bootstrap(
         drawn = cell_of_review[rng.integers(0, n, n)]
         counts = np.bincount(drawn, minlength=table.counts.size).reshape(2, -1).astype(np.float64)
         sample[:] = [measure(table, counts) for measure in measures]
-    return [percentiles(measure(table, table.counts), samples[:, k]) for k, measure in enumerate(measures)]
+    return [
+        (of_area if measure in (_roc_auc, _pr_auc) else percentiles)(measure(table, table.counts), samples[:, k])
+        for k, measure in enumerate(measures)
+    ]
 
 
 def _defined(value: float) -> float | None:

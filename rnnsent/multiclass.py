@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsent.intervals import Estimate, percentiles, proportion
+from rnnsent.intervals import Estimate, of_area, percentiles, proportion
 from rnnsent.measures import area_under, average_precision, calibration_bins, calibration_error, correlation
 from rnnsent.metrics import CLIP, Evaluation, LabelMetrics
 
@@ -48,7 +48,10 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, seed: int = 0, resa
     averages = np.array([reviews.averages(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)])
     averages = averages.reshape(resamples, len(_AVERAGES))
     values = reviews.averages(np.ones(n, np.int64))
-    averaged = {name: percentiles(values[k], averages[:, k]) for k, name in enumerate(_AVERAGES)}
+    averaged = {
+        name: (of_area if name in ("roc_auc", "pr_auc") else percentiles)(values[k], averages[:, k])
+        for k, name in enumerate(_AVERAGES)
+    }
     return Evaluation(
         n=n,
         threshold=1 / size,
