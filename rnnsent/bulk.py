@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -74,25 +75,41 @@ def texts_of(table: Table, column: Column, skip: int = 0) -> Iterator[str]:
             raise DataError(f"{table.path}:{line}: {error}") from None
 
 
-def as_line(answer: Answer) -> str:
-    """Return an answer as a line for people: label, probability, and in brackets what makes it doubtful."""
+ABSTAINED = "abstain"  # in the place of the label of an answer that is not sure enough
+
+
+def as_line(answer: Answer, least: float | None = None) -> str:
+    """Return an answer as a line for people: label, probability, and in brackets what makes it doubtful.
+
+    Below the probability `least` the label is `ABSTAINED`, here and in `as_csv`.
+    """
     doubts = ["no words"] if answer.blank else []
     if answer.unknown_share >= WARN_UNKNOWN and not answer.blank:
         doubts.append(f"{answer.unknown_share:.0%} unknown words")
     if answer.truncated:
         doubts.append("truncated")
-    return f"{answer.label}\t{answer.probability:.4f}" + (f"\t({', '.join(doubts)})" if doubts else "")
+    return f"{_label(answer, least)}\t{answer.probability:.4f}" + (f"\t({', '.join(doubts)})" if doubts else "")
 
 
-def as_json(answer: Answer) -> str:
-    """Return an answer as a JSON object on one line."""
-    return json.dumps(answer.to_dict(), ensure_ascii=False)
+def as_json(answer: Answer, least: float | None = None) -> str:
+    """Return an answer as a JSON object on one line; with `least` it says whether it abstained, the label then null."""
+    values = answer.to_dict()
+    if least is not None:
+        abstained = answer.probability < least
+        values |= {"label": None if abstained else answer.label, "abstained": abstained}
+    return json.dumps(values, ensure_ascii=False)
 
 
-def as_csv(answer: Answer, delimiter: str = ",") -> str:
+def _label(answer: Answer, least: float | None) -> str:
+    return ABSTAINED if least is not None and answer.probability < least else answer.label
+
+
+def as_csv(answer: Answer, delimiter: str = ",", least: float | None = None) -> str:
     """Return an answer as a row of CSV, in the columns of `csv_header`."""
     shares = [f"{value:.6f}" for value in (*answer.probabilities.values(), answer.unknown_share)]
-    return _csv_row([answer.label, f"{answer.probability:.6f}", *shares, str(answer.truncated).lower()], delimiter)
+    return _csv_row(
+        [_label(answer, least), f"{answer.probability:.6f}", *shares, str(answer.truncated).lower()], delimiter
+    )
 
 
 def csv_header(labels: tuple[str, ...], delimiter: str = ",") -> str:
@@ -116,6 +133,7 @@ def write_answers(
     run: str,
     json_rows: bool = False,
     replace: bool = False,
+    least: float | None = None,
     tell: Callable[[int, bool], None] = lambda rows, resumed: None,
 ) -> int:
     """Write an answer for each row of `table` to `output`, which appears when it is complete; return how many.
@@ -129,6 +147,7 @@ def write_answers(
         run: a name of the run and its contents; another run starts anew.
         json_rows: JSON whatever the name of `output`.
         replace: whether a file that is there may be replaced.
+        least: the probability below which an answer is `ABSTAINED`.
         tell: told of the rows so far; first of those that a stopped call left, with True: of 0 where they are of
             another run or input.
 
@@ -137,8 +156,8 @@ def write_answers(
         RunError: if `output` cannot be written.
     """
     _require_free(output, table, replace)
-    header, row = _format(classifier, output, json_rows)
-    form = f"{header} {json_rows} {classifier.predictor.backend}"
+    header, row = _format(classifier, output, json_rows, least)
+    form = f"{header} {json_rows} {classifier.predictor.backend}" + ("" if least is None else f" {least!r}")
     identity = _identity(run, table, column, form, output)
     try:
         with _Part(output, identity, header) as part:
@@ -170,14 +189,16 @@ def _require_free(output: Path, table: Table, replace: bool) -> None:
         raise RunError(f"{output}: what is to be written? Its name must end in .csv, .tsv, .jsonl or .txt")
 
 
-def _format(classifier: Classifier, output: Path, json_rows: bool) -> tuple[str, Callable[[Answer], str]]:
+def _format(
+    classifier: Classifier, output: Path, json_rows: bool, least: float | None
+) -> tuple[str, Callable[[Answer], str]]:
     suffix = output.suffix.lower()
     if json_rows or suffix in (".jsonl", ".ndjson"):
-        return "", as_json
+        return "", partial(as_json, least=least)
     if suffix in (".csv", ".tsv"):
         delimiter = "," if suffix == ".csv" else "\t"
-        return csv_header(classifier.label_names, delimiter) + "\n", lambda answer: as_csv(answer, delimiter)
-    return "", as_line
+        return csv_header(classifier.label_names, delimiter) + "\n", partial(as_csv, delimiter=delimiter, least=least)
+    return "", partial(as_line, least=least)
 
 
 def _identity(run: str, table: Table, column: Column, form: str, output: Path) -> str:

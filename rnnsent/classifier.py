@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent import runs
+from rnnsent.calibration import NONE, Calibration
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.data.split import Ids, Split
@@ -95,14 +96,22 @@ class Classifier:
         *,
         backend: str = "auto",
         device: str = "auto",
+        calibration: Calibration = NONE,
     ) -> None:
         self.config, self.vocabulary, self.weights = config, vocabulary, weights
-        self.predictor: Predictor = load_predictor(config, weights, ratios, backend=backend, device=device)
+        self.predictor: Predictor = load_predictor(
+            config, weights, ratios, backend=backend, device=device, calibration=calibration
+        )
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """The labels, in the order of `probabilities`."""
         return self.config.data.label_names
+
+    @property
+    def calibration(self) -> Calibration:
+        """That of the run."""
+        return self.predictor.calibration
 
     def predict(self, texts: Iterable[str]) -> list[Answer]:
         """Return an answer for each text, in order. A text without words is read as its start token alone.
@@ -188,11 +197,11 @@ def load(run: str | Path | RunDirectory, *, backend: str = "auto") -> Classifier
         ConfigError: if the backend cannot run its network here.
     """
     found = run if isinstance(run, RunDirectory) else open_run(Path(run))
-    found.verify(
-        runs.CONFIG, runs.VOCABULARY, *runs.weight_files(found), *([runs.NGRAMS] if found.has(runs.NGRAMS) else [])
-    )
+    others = [name for name in (runs.NGRAMS, runs.CALIBRATION) if found.has(name)]
+    found.verify(runs.CONFIG, runs.VOCABULARY, *runs.weight_files(found), *others)
     config = load_config(str(found.file(runs.CONFIG)))
     vocabulary = Vocabulary.load(found.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{found}: was trained without imdb_word_index.json, so it cannot read texts")
-    return Classifier(config, vocabulary, runs.load_weights(found), runs.load_ratios(found), backend=backend)
+    weights, ratios, calibration = runs.load_weights(found), runs.load_ratios(found), runs.load_calibration(found)
+    return Classifier(config, vocabulary, weights, ratios, backend=backend, calibration=calibration)

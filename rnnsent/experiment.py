@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent import environment, preparation, probes, run_root, runs, vectors
+from rnnsent import environment, judgment, preparation, probes, run_root, runs, vectors
 from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config
@@ -22,7 +22,6 @@ from rnnsent.engine.device import Device, start
 from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
 from rnnsent.errors import ConfigError, Interrupted, Problem, count
 from rnnsent.interruption import HeldSignals
-from rnnsent.judgment import evaluate
 from rnnsent.prediction import load_predictor
 from rnnsent.preparation import Prepared, prepare
 from rnnsent.runs import RunDirectory, json_text
@@ -119,7 +118,7 @@ def _train_into(
             break
 
     with HeldSignals("the run is being completed, in seconds; once more leaves it unfinished") as signals:
-        facts = _completed(run, config, reviews, networks, started, interrupted=stopped is not None)
+        facts = _completed(run, config, reviews, networks, started, tell, interrupted=stopped is not None)
         run_root.mark_latest(run)
         if stopped is not None:
             signals.forget()  # it asked for what is happening anyway
@@ -267,6 +266,7 @@ def _completed(
     reviews: Prepared,
     networks: Sequence[_Network],
     started: float,
+    tell: Tell,
     *,
     interrupted: bool,
 ) -> dict[str, Any]:
@@ -282,6 +282,10 @@ def _completed(
         run.write(runs.SUMMARY, summary.text)
     weights = runs.read_weights(run, run.trained)
     predictor = load_predictor(config, weights, reviews.ratios)
+    if config.training.calibrate:
+        predictor, calibrated = judgment.calibrated(predictor, reviews.parts.validation)
+        run.write(runs.CALIBRATION, json_text(calibrated))
+        tell(f"calibration: {predictor.calibration}")
     first = networks[0]
     facts = {
         "data": reviews.facts,
@@ -290,7 +294,7 @@ def _completed(
         "best_epoch": first.keeper.best_epoch if config.ensemble is None else None,
         "interrupted": interrupted,
         "validation_reviews": len(reviews.parts.validation),
-        "validation": evaluate(reviews.parts.validation.labels, predictor(reviews.parts.validation)).to_dict(),
+        "validation": judgment.evaluate(reviews.parts.validation.labels, predictor(reviews.parts.validation)).to_dict(),
         "test": None,
         "baseline": None,
         "seconds": round(time.perf_counter() - started, 3),

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import baseline, metrics, multiclass, runs, slices
+from rnnsent import baseline, calibration, metrics, multiclass, plots, runs, slices
+from rnnsent.calibration import Coverage
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.data.dataset import Dataset, partition
@@ -19,7 +20,7 @@ from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.metrics import Evaluation, LabelMetrics
-from rnnsent.prediction import by_label, load_predictor, most_probable
+from rnnsent.prediction import Predictor, by_label, load_predictor, most_probable
 from rnnsent.runs import RunDirectory, json_text
 from rnnsent.slices import SliceAccuracy
 from rnnsent.vocabulary import Vocabulary
@@ -44,6 +45,7 @@ class Judged:
     by_label: tuple[LabelMetrics, ...] = ()
     slices: tuple[SliceAccuracy, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
     baseline: dict[str, Any] | None = None  # the metrics of the skeptic's baseline on this split, if the run has them
     unsaved: RunError | None = None  # why the run does not hold this judgment
 
@@ -91,7 +93,8 @@ def judge(
     config, recorded, dataset = own_reviews(run, data, tell)
     weights = runs.load_weights(run)
     parts = partition(dataset, config.data)
-    predictor = load_predictor(config, weights, runs.load_ratios(run), backend=backend, device=device)
+    ratios, kept = runs.load_ratios(run), runs.load_calibration(run)
+    predictor = load_predictor(config, weights, ratios, backend=backend, device=device, calibration=kept)
     tell(f"backend: {predictor}")
 
     reviews = asked_for(str(run), split, parts.test, parts.validation)
@@ -100,27 +103,34 @@ def judge(
     seconds = time.perf_counter() - started
     evaluation = evaluate(reviews.labels, probabilities)
     values = evaluation.to_dict()
+    sure = by_label(probabilities)[np.arange(len(reviews)), most_probable(probabilities)]
+    right = most_probable(probabilities) == reviews.labels
     judged = Judged(
-        run,
-        split,
-        len(reviews),
-        values,
-        evaluation.confusion,
-        parts.label_names,
-        seconds,
-        dataset.source,
-        evaluation.by_label,
-        _slices(dataset, config, split, probabilities),
-        _mistakes(reviews, probabilities, parts.label_names, parts.vocabulary),
-        (recorded.get("baseline") or {}).get(split),
+        run=run,
+        split=split,
+        n=len(reviews),
+        metrics=values,
+        confusion=evaluation.confusion,
+        label_names=parts.label_names,
+        seconds=seconds,
+        source=dataset.source,
+        by_label=evaluation.by_label,
+        slices=_slices(dataset, config, split, right),
+        mistakes=_mistakes(reviews, probabilities, parts.label_names, parts.vocabulary),
+        coverage=tuple(calibration.coverage(right, sure)),
+        baseline=(recorded.get("baseline") or {}).get(split),
     )
-    details = _details(judged)
     recorded[split] = values
-    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: details}
+    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged)}
     numbers = None if dataset.numbers is None else dataset.numbers[split]
-    rows = _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers)
+    files: dict[str, str | bytes] = {
+        runs.METRICS: json_text(recorded),
+        runs.predictions(split): _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers),
+        runs.RELIABILITY.format(split=split): plots.reliability(sure, right, f"{run}: {split}"),
+        runs.COVERAGE.format(split=split): plots.coverage(sure, right, f"{run}: {split}"),
+    }
     try:
-        run.update({runs.METRICS: json_text(recorded), runs.predictions(split): rows})
+        run.update(files)
     except RunError as error:  # whoever waited for the figures should have them
         return replace(judged, unsaved=error)
     return judged
@@ -134,13 +144,13 @@ def _details(judged: Judged) -> dict[str, Any]:
         "confusion": judged.confusion,
         "by_label": {name: each.to_dict() for name, each in zip(judged.label_names, judged.by_label, strict=True)},
         "slices": [each.to_dict() for each in judged.slices],
+        "coverage": [each.to_dict() for each in judged.coverage],
     }
 
 
-def _slices(dataset: Dataset, config: Config, split: str, probabilities: Any) -> tuple[SliceAccuracy, ...]:
+def _slices(dataset: Dataset, config: Config, split: str, right: Any) -> tuple[SliceAccuracy, ...]:
     whole = asked_for("", split, dataset.test, dataset.held_back(config.data.validation_split)[1])
     ratings = None if dataset.ratings is None else dataset.ratings[split]
-    right = most_probable(probabilities) == whole.labels
     return tuple(slices.accuracies(slices.slices_of(whole, dataset.vocabulary, config.data, ratings), right))
 
 
@@ -268,6 +278,17 @@ def _require_same_data(run: RunDirectory, recorded: dict[str, Any], dataset: Dat
             f"{where}: these are not the reviews that {run} was trained on and held its others back from (SHA-256 "
             f"{str(found)[:12]}…, not {str(trained)[:12]}…); name those with --data PATH"
         )
+
+
+def calibrated(predictor: Predictor, validation: Split) -> tuple[Predictor, dict[str, Any]]:
+    """Return a predictor that is calibrated on the validation reviews, and what calibration.json says of it."""
+    before = predictor(validation)
+    found = calibration.fit(validation.labels, before)
+    losses = {
+        f"log_loss_{when}": calibration.log_loss(validation.labels, values)
+        for when, values in (("before", before), ("after", found(before)))
+    }
+    return replace(predictor, calibration=found), found.to_dict() | losses
 
 
 def evaluate(labels: Any, probabilities: Any) -> Evaluation:

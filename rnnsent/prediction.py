@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
+from rnnsent.calibration import NONE, Calibration
 from rnnsent.config import Config
 from rnnsent.data.split import Split
 from rnnsent.engine import kernel
@@ -42,6 +43,7 @@ class Predictor:
         config: of the run.
         compute: batches → probabilities, as the call gives them, in the order of the batches.
         ratios: of the n-grams, where the network reads those too.
+        calibration: of the run; what is computed goes through it.
     """
 
     backend: str
@@ -49,12 +51,13 @@ class Predictor:
     config: Config
     compute: Callable[[Batches], Floats]
     ratios: NgramRatios | None = None
+    calibration: Calibration = NONE
 
     def __str__(self) -> str:
         return f"{self.backend} ({self.because})"
 
     def __call__(self, split: Split) -> Floats:
-        """Return the probability of label 1 for each review of `split`, float32 (reviews,), in its order.
+        """Return the calibrated probability of label 1 for each review of `split`, float32 (reviews,), in its order.
 
         Of three labels or more, that of each: (reviews, labels); `by_label` makes one form of both.
         """
@@ -72,7 +75,7 @@ class Predictor:
         if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
             batches = replace(batches, side="post")  # masked: on which side the padding is changes nothing
         probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
-        return probabilities
+        return self.calibration(probabilities)
 
 
 def by_label(probabilities: Floats) -> Floats:
@@ -96,6 +99,7 @@ def load_predictor(
     *,
     backend: str = "auto",
     device: str = "auto",
+    calibration: Calibration = NONE,
 ) -> Predictor:
     """Return what predicts with the network of a run.
 
@@ -106,14 +110,18 @@ def load_predictor(
         backend: one of BACKENDS. auto does without Keras, on the native kernel and where that cannot run a layer in
             NumPy, unless a GPU or `training.engine: stock` was asked for.
         device: "auto", "cpu", "gpu" or "gpu:N"; the first three are the same to native and numpy, which use the CPU.
+        calibration: of the run; by default its probabilities stay as they are.
 
     Raises:
         ConfigError: if the backend cannot run this network here, or not on this device.
         DeviceError: if a GPU was asked for that is not there.
         RunError: if the weights are not those of the config.
     """
-    if config.ensemble is not None:
-        return _ensemble(config, weights, ratios, backend=backend, device=device)
+    make = _one if config.ensemble is None else _ensemble
+    return replace(make(config, weights, ratios, backend, device), calibration=calibration)
+
+
+def _one(config: Config, weights: Weights, ratios: NgramRatios | None, backend: str, device: str) -> Predictor:
     hindrance = _no_native(config, device)
     if backend == "native" and hindrance:
         raise ConfigError([Problem("", "backend", f"must be keras or numpy here: {hindrance}", "native")])
@@ -135,7 +143,7 @@ def member_weights(weights: Weights, number: int) -> dict[str, Floats]:
     return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
 
 
-def _ensemble(config: Config, weights: Weights, ratios: NgramRatios | None, *, backend: str, device: str) -> Predictor:
+def _ensemble(config: Config, weights: Weights, ratios: NgramRatios | None, backend: str, device: str) -> Predictor:
     members = [
         load_predictor(member, member_weights(weights, number), ratios, backend=backend, device=device)
         for number, member in enumerate(config.members, start=1)

@@ -27,6 +27,7 @@ from rnnsent.files import atomic_path, sha256, write_atomic
 from rnnsent.lock import LOCK, Lock, is_locked
 
 if TYPE_CHECKING:
+    from rnnsent.calibration import Calibration
     from rnnsent.ratios import NgramRatios
 
 logger = logging.getLogger(__name__)
@@ -40,11 +41,14 @@ CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
 PROBES = "probes.json"
+CALIBRATION = "calibration.json"
 NGRAMS = "ngrams.npz"
 ENVIRONMENT = "environment.json"
 TEACHER = "teacher"  # a folder for each network that labeled what had no label, from 1
 MEMBERS = "members"  # of an ensemble: a folder each, from 1
 CURVES = "plots/curves.png"
+RELIABILITY = "plots/reliability-{split}.png"
+COVERAGE = "plots/coverage-{split}.png"
 MANIFEST = "manifest.json"
 
 OWN_NAMES = {
@@ -57,6 +61,7 @@ OWN_NAMES = {
     HISTORY,
     METRICS,
     PROBES,
+    CALIBRATION,
     NGRAMS,
     ENVIRONMENT,
     MEMBERS,
@@ -212,10 +217,13 @@ class RunDirectory:
         if faults:
             raise RunError(f"{self.path}: {'; '.join(faults)}. Restore it from a copy, or train again")
 
-    def update(self, contents: Mapping[str, str]) -> None:
+    def update(self, contents: Mapping[str, str | bytes]) -> None:
         """Replace or add files of a finished run; whatever happens meanwhile, it agrees with its manifest."""
         manifest = self.manifest()
-        digests = {name: hashlib.sha256(content.encode()).hexdigest() for name, content in contents.items()}
+        digests = {
+            name: hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest()
+            for name, content in contents.items()
+        }
         replaced = [name for name in contents if name in manifest]
         # New files come before the manifest that names them: one too many does no harm, a missing one would.
         for name in [name for name in contents if name not in manifest]:
@@ -288,6 +296,19 @@ def load_ratios(run: RunDirectory) -> NgramRatios | None:
         return None
     with _array_errors(run.file(NGRAMS)):
         return NgramRatios.from_npz(run.file(NGRAMS).read_bytes())
+
+
+def load_calibration(run: RunDirectory) -> Calibration:
+    """Return the calibration of a finished run; that of an older one changes nothing.
+
+    Raises:
+        RunError: if the file is not what was written.
+    """
+    from rnnsent.calibration import NONE, Calibration
+
+    if not run.has(CALIBRATION):
+        return NONE
+    return Calibration.from_dict(run.read_json(CALIBRATION), str(run.file(CALIBRATION)))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.calibration import NONE, Calibration
 from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.inference import Network, weight_shapes
@@ -38,6 +39,7 @@ class Answering:
     config: Config = PLAIN
     weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     maxlen: int | None = None
+    calibration: Calibration = NONE
     asked: list[list[int]] = field(default_factory=list)
 
     def encode(self, text: str) -> Text:

@@ -23,6 +23,7 @@ from rnnsent.commands.options import (
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
+    from rnnsent.calibration import Coverage
     from rnnsent.judgment import Judged, Mistake
     from rnnsent.metrics import LabelMetrics
     from rnnsent.slices import SliceAccuracy
@@ -129,6 +130,7 @@ def report(judged: Judged, worst: int = 3) -> str:
     lines = [f"{judged.run}: {judged.split}, {judged.n:,} reviews of {judged.source}", ""]
     lines += figures(judged.metrics, judged.baseline or {})
     lines += [*by_label(names, judged.by_label), *confusion(names, judged.confusion), *parts(judged.slices)]
+    lines += covered(judged.coverage)
     if judged.mistakes and worst:
         lines += mistakes(judged.mistakes[:worst])
     rate = judged.n / max(judged.seconds, 1e-9)
@@ -179,6 +181,16 @@ def parts(slices: Sequence[SliceAccuracy]) -> list[str]:
             lines += ["", f"  {'by ' + group:<26} {'reviews':>8} {'accuracy':>9}   95 % interval"]
         found = each.accuracy
         lines.append(f"    {each.name:<24} {each.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
+    return lines
+
+
+def covered(rows: Sequence[Coverage]) -> list[str]:
+    """Return a line for each share of the reviews, the surest answers first to be given."""
+    lines = ["", f"  {'by coverage':<26} {'reviews':>8} {'accuracy':>9}   95 % interval"]
+    for row in rows:
+        found = row.accuracy
+        name = f"{row.share:.0%}, probability {row.least:.3f}"
+        lines.append(f"    {name:<24} {row.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
     return lines
 
 

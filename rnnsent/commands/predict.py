@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 @click.option("--text-column", metavar="NAME", help="Name, or number from 1 without a line of names [as in training].")
 @click.option("--encoding", metavar="NAME", help="Of the input [UTF-8, or by its mark].")
 @click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found].")
+@click.option(
+    "--abstain-below",
+    "least",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="P",
+    help="Say abstain where the probability of the label is below P.",
+)
 @click.option("--force", is_flag=True, help="Replace the file in --output.")
 @backend_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a text.")
@@ -42,6 +49,7 @@ def command(
     text_column: str | None,
     encoding: str | None,
     delimiter: str | None,
+    least: float | None,
     force: bool,
     backend: str,
     as_json: bool,
@@ -50,7 +58,8 @@ def command(
 
     One row out for each row in, in order: label, probability, and in brackets
     what makes the answer doubtful. --output writes CSV, TSV or JSON Lines by
-    its name, and the same command goes on where it was stopped.
+    its name, and the same command goes on where it was stopped. What
+    --abstain-below gains: rnnsent eval, "by coverage".
     `runs/latest` is the latest run.
     """
     from rnnsent import bulk
@@ -63,18 +72,28 @@ def command(
     if run.is_symlink():
         click.echo(f"run: {run.resolve()}", err=True)
     classifier = load(run, backend=backend)
+    chance = 1 / len(classifier.label_names)
+    if least is not None and least <= chance:
+        raise click.UsageError(f"--abstain-below {least:g}: the surest label never has less than {chance:.3g}")
     how = bulk.Reading(format, encoding, delimiter_of(delimiter), column_number(text_column))
     if output is not None and source is not None:
-        _to_file(classifier, run, source, output, how, as_json, force)
+        _to_file(classifier, run, source, output, how, as_json, force, least)
         return
     given = texts if source is None else bulk.texts_of(*bulk.open_texts(source, classifier, how))
     show = bulk.as_json if as_json else bulk.as_line
     for answer in classifier.stream(given):
-        click.echo(show(answer))
+        click.echo(show(answer, least))
 
 
 def _to_file(
-    classifier: Classifier, run: Path, source: str, output: Path, how: Reading, as_json: bool, force: bool
+    classifier: Classifier,
+    run: Path,
+    source: str,
+    output: Path,
+    how: Reading,
+    as_json: bool,
+    force: bool,
+    least: float | None,
 ) -> None:
     from rnnsent import bulk
     from rnnsent.errors import Interrupted
@@ -98,7 +117,7 @@ def _to_file(
     try:
         name = sha256(run / MANIFEST)
         total = bulk.write_answers(
-            classifier, table, column, output, run=name, json_rows=as_json, replace=force, tell=tell
+            classifier, table, column, output, run=name, json_rows=as_json, replace=force, least=least, tell=tell
         )
     except (KeyboardInterrupt, Interrupted) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else 130

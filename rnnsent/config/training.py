@@ -99,6 +99,12 @@ class TrainingConfig(Section):
     adversarial: AdversarialConfig | None = Field(
         None, description="Train against the worst small change of the word vectors. Doubles the time. null: do not."
     )
+    calibrate: bool = Field(
+        True,
+        description="After training, find on the validation reviews what logits have to be divided by for "
+        "probabilities to mean what they say (temperature), and whether another threshold than one half is surely "
+        "better. Kept in calibration.json; used by predict, eval and trace.",
+    )
     bucketing: bool = Field(
         True,
         description="Shuffle, then sort by length within windows of some batches: little padding, batches still "

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.calibration import NONE, Calibration
 from rnnsent.errors import DataError
 from rnnsent.vocabulary import FIRST_WORD, PAD, UNKNOWN
 
@@ -93,7 +94,12 @@ def occluded(ids: Ids, words: slice, empty: Ids) -> Iterator[Ids]:
 
 
 def integrated_gradients(
-    config: Config, weights: Mapping[str, NDArray[np.float32]], ids: Ids, label: int, words: slice = slice(None)
+    config: Config,
+    weights: Mapping[str, NDArray[np.float32]],
+    ids: Ids,
+    label: int,
+    words: slice = slice(None),
+    calibration: Calibration = NONE,
 ) -> Attribution:
     """Return what each word adds to log p / (1 - p) of a label, by Keras, on either of its backends.
 
@@ -103,6 +109,7 @@ def integrated_gradients(
         ids: int32 (time,), of the text.
         label: which one is explained; for a single sigmoid output 1 is what it stands for.
         words: which of the ids are words; the others stay as they are.
+        calibration: of the run; what is explained are its logits.
     """
     if config.ensemble is not None:
         raise DataError("integrated gradients are not there for ensembles; occlusion is")
@@ -114,7 +121,7 @@ def integrated_gradients(
     baseline[words] = table[UNKNOWN]
     rows = max(min(STEPS, BATCH_TOKENS // len(ids)), 1)
     length = config.data.maxlen if config.data.padding == "notebook" and config.data.maxlen else len(ids)
-    gradient = _gradient(config, weights, entries=FIRST_WORD + rows * len(ids), label=label)
+    gradient = _gradient(config, weights, FIRST_WORD + rows * len(ids), label, calibration)
     path = _Path(baseline, target, table, rows, length, gradient)
     ends = path.run(np.array([0.0, 1.0]))[0]
     steps = STEPS
@@ -156,19 +163,19 @@ class _Path:
         return np.concatenate(found), slopes
 
 
-def _gradient(config: Config, weights: Mapping[str, NDArray[np.float32]], *, entries: int, label: int) -> Gradient:
+def _gradient(
+    config: Config, weights: Mapping[str, NDArray[np.float32]], entries: int, label: int, calibration: Calibration
+) -> Gradient:
     """Return what computes log-odds and their gradient by the embedding table, of `entries` rows."""
     from rnnsent.engine.device import start
 
     backend = start().backend
-    from keras import activations
-
     from rnnsent.models import model_for, set_weights
 
     model = model_for(config, num_words=entries)
     set_weights(model, {**weights, TABLE: np.zeros((entries, weights[TABLE].shape[1]), np.float32)})
     # Before sigmoid or softmax: their float32 outputs have no slope left where the network is sure.
-    model.get_layer("output").activation = activations.linear
+    model.get_layer("output").activation = lambda logits: (logits - calibration.shift) / calibration.temperature
     model.trainable = True
     for variable in model.trainable_variables:
         variable.trainable = variable is model.get_layer("embedding").embeddings

@@ -16,6 +16,7 @@ from rnnsent.errors import DataError, count
 from rnnsent.tracing.attribution import Attribution, integrated_gradients, log_odds, occluded
 
 if TYPE_CHECKING:
+    from rnnsent.calibration import Calibration
     from rnnsent.config import Config
 
 Ids = NDArray[np.int32]
@@ -68,6 +69,10 @@ class TracedNetwork(Protocol):
     @property
     def weights(self) -> Mapping[str, NDArray[np.float32]]:
         """Its weights by name, as in weights.npz; only integrated gradients ask for them."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """That of its run, which `probabilities` have gone through."""
 
     def encode(self, text: str) -> Encoded:
         """Return what the network reads of a text."""
@@ -237,7 +242,9 @@ def trace(network: TracedNetwork, text: str, *, method: str = "occlusion") -> Tr
         without = _answers(network, occluded(encoded.ids, words, empty))
         contributions[OCCLUSION] = log_odds(answers[-1:], label) - log_odds(without, label)
     if method != "occlusion":
-        attribution = integrated_gradients(network.config, network.weights, encoded.ids, label, words)
+        attribution = integrated_gradients(
+            network.config, network.weights, encoded.ids, label, words, network.calibration
+        )
         contributions[INTEGRATED_GRADIENTS] = attribution.contributions
     return _traced(network, encoded, answers, contributions, attribution)
 
