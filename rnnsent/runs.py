@@ -45,6 +45,8 @@ ENVIRONMENT = "environment.json"
 TEACHER = "teacher"  # a folder for each network that labeled what had no label, from 1
 MEMBERS = "members"  # of an ensemble: a folder each, from 1
 CURVES = "plots/curves.png"
+LOGS = "logs"  # of the trackers
+MODEL_CARD = "model_card.md"
 MANIFEST = "manifest.json"
 
 OWN_NAMES = {
@@ -62,6 +64,8 @@ OWN_NAMES = {
     MEMBERS,
     TEACHER,
     "plots",
+    LOGS,
+    MODEL_CARD,
     MANIFEST,
 }
 
