@@ -87,8 +87,7 @@ class Trackers:
                 return do()
         except Exception as error:  # of whatever kind: it is theirs
             self._working.pop(name, None)
-            said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            said = without_passwords(said)[:MOST_LETTERS]
+            said = without_passwords(" ".join(str(error).split()) or type(error).__name__)[:MOST_LETTERS]
             self._facts[name]["failed"] = said
             logger.warning("%s failed and is left out from here on; training is not touched: %s", name, said)
             return None
