@@ -144,5 +144,7 @@ def _graph(model: keras.Model) -> Any:
     if keras.backend.backend() != "tensorflow":
         return None
     specs = [tf.TensorSpec(each.shape, each.dtype, each.name) for each in model.inputs]
-    traced = tf.function(lambda *given: model(list(given) if len(given) > 1 else given[0], training=False))
+    traced = tf.function(
+        lambda *given: model(list(given) if len(given) > 1 else given[0], training=False), autograph=False
+    )
     return traced.get_concrete_function(*specs).graph
