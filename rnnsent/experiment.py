@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent import environment, preparation, probes, run_root, runs, vectors
+from rnnsent import environment, model_card, preparation, probes, run_root, runs, vectors
 from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config
@@ -320,6 +320,7 @@ def _completed(
     if first.facts:
         facts["vectors"] = first.facts
     _write_metrics(run, facts, trackers)
+    run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
     run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
     run.finish()
     return facts

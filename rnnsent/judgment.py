@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import baseline, metrics, multiclass, runs, slices
+from rnnsent import baseline, metrics, model_card, multiclass, runs, slices
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.data.dataset import Dataset, partition
@@ -119,11 +119,28 @@ def judge(
     recorded["evaluations"] = recorded.get("evaluations", {}) | {split: details}
     numbers = None if dataset.numbers is None else dataset.numbers[split]
     rows = _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers)
+    return replace(judged, unsaved=store(run, config, recorded, {runs.predictions(split): rows}))
+
+
+def store(
+    run: RunDirectory, config: Config, recorded: dict[str, Any], others: Mapping[str, str] | None = None
+) -> RunError | None:
+    """Write what metrics.json now says into a finished run, with the model card that follows from it.
+
+    Args:
+        run, config: where, and what it was trained with.
+        recorded: the values of metrics.json.
+        others: files that go with them, by name.
+
+    Returns:
+        Why it could not be written: whoever waited for the figures should have them all the same.
+    """
     try:
-        run.update({runs.METRICS: json_text(recorded), runs.predictions(split): rows})
-    except RunError as error:  # whoever waited for the figures should have them
-        return replace(judged, unsaved=error)
-    return judged
+        card = model_card.of_run(run, config, recorded)
+        run.update({runs.METRICS: json_text(recorded), **(others or {}), runs.MODEL_CARD: card})
+    except RunError as error:
+        return error
+    return None
 
 
 def _details(judged: Judged) -> dict[str, Any]:
@@ -195,11 +212,7 @@ def judge_baseline(
     facts = {"strength": judged.strength, "columns": judged.columns, "seconds": round(judged.seconds, 3)}
     before = recorded.get("baseline") or {"validation": None, "test": None}
     recorded["baseline"] = before | facts | {split: judged.metrics}
-    try:
-        run.update({runs.METRICS: json_text(recorded)})
-    except RunError as error:
-        return replace(judged, unsaved=error)
-    return judged
+    return replace(judged, unsaved=store(run, config, recorded))
 
 
 def judge_baseline_of(config: Config, split: str, *, tell: Tell = lambda line: None) -> JudgedBaseline:
