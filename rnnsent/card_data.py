@@ -63,7 +63,7 @@ def domain(config: Config, metrics: Mapping[str, Any]) -> Domain:
         "IMDB reviews",
         "English film reviews",
         "English film reviews as people wrote them on IMDB until 2011, and research on such networks.",
-        "other languages, which are unknown words to it; other kinds of text, on which it is less accurate",
+        "other languages, which are unknown words to it; other kinds of text, on which its figures say nothing",
         (
             "Reviews of five and six stars are not among its data, so it has seen nothing that is neither good nor bad."
             + (films if source == "imdb" else ""),

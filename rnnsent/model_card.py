@@ -162,9 +162,9 @@ def _network(facts: RunFacts) -> Iterator[str]:
         yield f"- {title}{'; '.join(_layers(member))}"
     if facts.config.ensemble is not None:
         yield "- the answer is the mean of their probabilities"
-    known = f", {facts.words:,} of them in the vocabulary" if facts.words else ""
+    known = f"; {facts.words:,} words are in the vocabulary" if facts.words else ""
     limit = facts.config.data.num_words
-    yield f"- words: {'all' if limit is None else f'ids below {limit:,}'}{known}"
+    yield f"- reads {'all ids' if limit is None else f'ids below {limit:,}'}{known}"
     yield f"- parameters: {facts.metrics['parameters']:,}"
     sizes = ", ".join(f"{code(name)} {_size(size)}" for name, size in sorted(facts.sizes.items()))
     yield f"- files: {sizes}\n"
