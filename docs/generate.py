@@ -113,7 +113,7 @@ def _type(schema: dict[str, Any]) -> str:
         schema.get("type", ""), schema.get("type", "")
     )
     if kind == "array":
-        return "list of sections"
+        return "list of sections" if "$ref" in schema["items"] else f"list of {_type(schema['items'])}"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = " and ".join(f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema)
     return f"{kind} {bounds}".strip()

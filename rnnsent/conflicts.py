@@ -126,6 +126,13 @@ def _teacher_rules(config: Config) -> Iterator[Conflict]:
         yield ("training", "teacher_rounds"), "has no effect but under teacher: self", config.training.teacher_rounds
 
 
+def _tracker_rules(config: Config) -> Iterator[Conflict]:
+    names = config.training.trackers
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        yield ("training", "trackers"), "must name each tracker once", twice
+
+
 def _label_rules(config: Config) -> Iterator[Conflict]:
     weights = config.training.class_weights
     if config.data.source == "texts" and config.data.labels is None:
@@ -149,6 +156,7 @@ _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _engine_rules,
     _label_rules,
     _teacher_rules,
+    _tracker_rules,
     _vectors_rules,
     _ensemble_rules,
 )

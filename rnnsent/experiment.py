@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent import environment, judgment, preparation, probes, run_root, runs, vectors
+from rnnsent import environment, judgment, model_card, preparation, probes, run_root, runs, vectors
 from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config
-from rnnsent.conflicts import training_rules
 from rnnsent.data.download import Progress
 from rnnsent.data.split import Split
 from rnnsent.engine.device import Device, start
 from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
-from rnnsent.errors import ConfigError, Interrupted, Problem, count
+from rnnsent.errors import Interrupted, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.prediction import load_predictor
 from rnnsent.preparation import Prepared, prepare
+from rnnsent.requirements import require_trainable
 from rnnsent.runs import RunDirectory, json_text
+from rnnsent.trackers.following import Trackers
 from rnnsent.vectors import WordVectors
-from rnnsent.yamldoc import dotted
 
 if TYPE_CHECKING:
     from rnnsent.keeper import Keeper
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
+Watching = Callable[["_Network"], list[Any]]  # who follows the training of a network
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,13 @@ def train(
         RnnsentError: whatever is wrong with config, data, device or disk.
         Interrupted: after Ctrl-C; the best epoch so far has been kept.
     """
-    _require_trainable(config)
+    require_trainable(config)
     run = run_root.create_run(name, run_dir, force=force)
+    trackers = Trackers(run, config.training.trackers, tell)
     try:
-        return _train_into(run, config, name, tell, observers, progress)
-    except BaseException:
+        return _train_into(run, config, name, tell, observers, progress, trackers)
+    except BaseException as error:
+        trackers.end("stopped" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed")
         # A folder without a single finished epoch is of no use to anybody.
         if not run.trained:
             run.discard()
@@ -83,7 +84,13 @@ def train(
 
 
 def _train_into(
-    run: RunDirectory, config: Config, name: str, tell: Tell, observers: Sequence[Any], progress: Progress | None
+    run: RunDirectory,
+    config: Config,
+    name: str,
+    tell: Tell,
+    observers: Sequence[Any],
+    progress: Progress | None,
+    trackers: Trackers,
 ) -> Trained:
     started = time.perf_counter()
     reviews = prepare(config, tell, progress)
@@ -95,12 +102,15 @@ def _train_into(
     # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
     run.write(runs.CONFIG, dump_config(config))
     run.write(runs.VOCABULARY, reviews.parts.vocabulary.to_json())
+    facts = environment.describe(device, config.training.seed)
+    run.write(runs.ENVIRONMENT, json_text(facts))
+    trackers.begin(config, reviews.facts, facts)
+    watching = _watching(observers, trackers, reviews)
     for number in range(config.training.teacher_rounds if config.training.teacher == "self" else 0):
         where = RunDirectory(run.file(f"{runs.TEACHER}/{number + 1}"))
-        reviews = _taught_by_itself(where, config.members[0], reviews, device, tell, observers, started)
+        reviews = _taught_by_itself(where, config.members[0], reviews, device, tell, watching, started)
     if reviews.ratios is not None:
         run.write(runs.NGRAMS, reviews.ratios.to_npz())
-    run.write(runs.ENVIRONMENT, json_text(environment.describe(device, config.training.seed)))
     networks: list[_Network] = []
     for number, member in enumerate(config.members, start=1):
         where, title = (run, name) if config.ensemble is None else (run.member(number), f"{name}, network {number}")
@@ -109,7 +119,7 @@ def _train_into(
         network = _Network(where, member, reviews, device, tell, title)
         if not networks:
             tell(f"run: {run}")
-        stopped = network.train(observers, started, alone=not networks)
+        stopped = network.train(watching(network), started, alone=not networks)
         if network.keeper.best_epoch is not None:
             networks.append(network)
         if stopped is not None:
@@ -118,7 +128,7 @@ def _train_into(
             break
 
     with HeldSignals("the run is being completed, in seconds; once more leaves it unfinished") as signals:
-        facts = _completed(run, config, reviews, networks, started, tell, interrupted=stopped is not None)
+        facts = _completed(run, config, reviews, networks, started, tell, trackers, interrupted=stopped is not None)
         run_root.mark_latest(run)
         if stopped is not None:
             signals.forget()  # it asked for what is happening anyway
@@ -142,7 +152,7 @@ def _taught_by_itself(
     reviews: Prepared,
     device: Device,
     tell: Tell,
-    observers: Sequence[Any],
+    watching: Watching,
     started: float,
 ) -> Prepared:
     """Train a network that is kept in `run`, and return the reviews with the texts that it labeled.
@@ -151,7 +161,7 @@ def _taught_by_itself(
     """
     tell(f"teacher: a network is trained on {len(reviews.train):,} texts")
     network = _Network(run, config, reviews, device, tell, "teacher")
-    stopped = network.train(observers, started, alone=True)
+    stopped = network.train(watching(network), started, alone=True)
     if stopped is not None:
         raise Interrupted("stopped while the teacher was trained; there was nothing to keep", stopped.exit_code)
     from rnnsent.models import weights_of
@@ -242,6 +252,11 @@ class _Network:
         return None
 
 
+def _watching(observers: Sequence[Any], trackers: Trackers, reviews: Prepared) -> Watching:
+    vocabulary = reviews.parts.vocabulary
+    return lambda network: [*observers, *trackers.follow(network.keeper.run, network.plain, vocabulary)]
+
+
 def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
     """Return the word vectors that a network begins with."""
     asked, width, seed = config.model.vectors, config.model.embedding_dim, config.training.seed
@@ -267,6 +282,7 @@ def _completed(
     networks: Sequence[_Network],
     started: float,
     tell: Tell,
+    trackers: Trackers,
     *,
     interrupted: bool,
 ) -> dict[str, Any]:
@@ -282,8 +298,9 @@ def _completed(
         run.write(runs.SUMMARY, summary.text)
     weights = runs.read_weights(run, run.trained)
     predictor = load_predictor(config, weights, reviews.ratios)
+    validation = reviews.parts.validation
     if config.training.calibrate:
-        predictor, calibrated = judgment.calibrated(predictor, reviews.parts.validation)
+        predictor, calibrated = judgment.calibrated(predictor, validation)
         run.write(runs.CALIBRATION, json_text(calibrated))
         tell(f"calibration: {predictor.calibration}")
     first = networks[0]
@@ -293,8 +310,8 @@ def _completed(
         "epochs": sum(len(network.keeper.history) for network in networks),
         "best_epoch": first.keeper.best_epoch if config.ensemble is None else None,
         "interrupted": interrupted,
-        "validation_reviews": len(reviews.parts.validation),
-        "validation": judgment.evaluate(reviews.parts.validation.labels, predictor(reviews.parts.validation)).to_dict(),
+        "validation_reviews": len(validation),
+        "validation": judgment.evaluate(validation.labels, predictor(validation)).to_dict(),
         "test": None,
         "baseline": None,
         "seconds": round(time.perf_counter() - started, 3),
@@ -306,10 +323,21 @@ def _completed(
         facts["networks"] = [network.course() for network in networks]
     if first.facts:
         facts["vectors"] = first.facts
-    run.write(runs.METRICS, json_text(facts))
+    _write_metrics(run, facts, trackers)
+    run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
     run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
     run.finish()
     return facts
+
+
+def _write_metrics(run: RunDirectory, facts: dict[str, Any], trackers: Trackers) -> None:
+    """Write metrics.json, let the trackers end, and note which of them failed, be it at the very end."""
+    facts |= {"trackers": trackers.facts} if trackers.facts else {}
+    run.write(runs.METRICS, json_text(facts))
+    trackers.end("stopped" if facts["interrupted"] else "finished", facts)
+    if facts.get("trackers", {}) != trackers.facts:
+        facts["trackers"] = trackers.facts
+        run.write(runs.METRICS, json_text(facts))
 
 
 def _batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
@@ -317,27 +345,3 @@ def _batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> 
         split = replace(split, channels=None)
     # XLA, which JAX always goes through, compiles anew for every shape it sees.
     return Batches.from_config(split, config, shuffle=shuffle, multiple=1 if device.backend == "tensorflow" else 50)
-
-
-def _require_trainable(config: Config) -> None:
-    problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
-    begin_with = config.model.vectors
-    if begin_with is not None and begin_with.path is not None and not Path(begin_with.path).is_file():
-        problems.append(Problem("", "model.vectors.path", "no such file", begin_with.path))
-    for module, key, extra in _needed(config):
-        if find_spec(module) is None:
-            rule = f"needs {module.replace('sklearn', 'scikit-learn')}: pip install 'rnnsent[{extra}]'"
-            problems.append(Problem("", key, rule, None))
-    if problems:
-        raise ConfigError(problems)
-
-
-def _needed(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Yield the modules that only some configs need, which key asks for each, and the extra that brings it."""
-    model = config.model
-    if model.vectors is not None and model.vectors.word2vec is not None:
-        yield "gensim", "model.vectors.word2vec", "word2vec"
-    if model.ngrams is not None and "regression" in model.ngrams.weights:
-        yield "sklearn", "model.ngrams.weights", "baseline"
-    if config.training.teacher == "baseline":
-        yield "sklearn", "training.teacher", "baseline"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import baseline, calibration, metrics, multiclass, plots, runs, slices
+from rnnsent import baseline, calibration, metrics, model_card, multiclass, plots, runs, slices
 from rnnsent.calibration import Coverage
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
@@ -124,16 +124,32 @@ def judge(
     recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged)}
     numbers = None if dataset.numbers is None else dataset.numbers[split]
     files: dict[str, str | bytes] = {
-        runs.METRICS: json_text(recorded),
         runs.predictions(split): _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers),
         runs.RELIABILITY.format(split=split): plots.reliability(sure, right, f"{run}: {split}"),
         runs.COVERAGE.format(split=split): plots.coverage(sure, right, f"{run}: {split}"),
     }
+    return replace(judged, unsaved=store(run, config, recorded, files))
+
+
+def store(
+    run: RunDirectory, config: Config, recorded: dict[str, Any], others: Mapping[str, str | bytes] | None = None
+) -> RunError | None:
+    """Write what metrics.json now says into a finished run, with the model card that follows from it.
+
+    Args:
+        run, config: where, and what it was trained with.
+        recorded: the values of metrics.json.
+        others: files that go with them, by name.
+
+    Returns:
+        Why it could not be written: whoever waited for the figures should have them all the same.
+    """
     try:
-        run.update(files)
-    except RunError as error:  # whoever waited for the figures should have them
-        return replace(judged, unsaved=error)
-    return judged
+        card = model_card.of_run(run, config, recorded)
+        run.update({runs.METRICS: json_text(recorded), **(others or {}), runs.MODEL_CARD: card})
+    except RunError as error:
+        return error
+    return None
 
 
 def _details(judged: Judged) -> dict[str, Any]:
@@ -205,11 +221,7 @@ def judge_baseline(
     facts = {"strength": judged.strength, "columns": judged.columns, "seconds": round(judged.seconds, 3)}
     before = recorded.get("baseline") or {"validation": None, "test": None}
     recorded["baseline"] = before | facts | {split: judged.metrics}
-    try:
-        run.update({runs.METRICS: json_text(recorded)})
-    except RunError as error:
-        return replace(judged, unsaved=error)
-    return judged
+    return replace(judged, unsaved=store(run, config, recorded))
 
 
 def judge_baseline_of(config: Config, split: str, *, tell: Tell = lambda line: None) -> JudgedBaseline:

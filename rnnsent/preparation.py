@@ -15,7 +15,7 @@ from rnnsent.data.dataset import Dataset, Partition, partition
 from rnnsent.data.download import Progress
 from rnnsent.data.sources import expanded, load_dataset
 from rnnsent.data.split import Split
-from rnnsent.data.statistics import embedding_rows
+from rnnsent.data.statistics import embedding_rows, unknown_share
 from rnnsent.errors import DataError
 from rnnsent.prediction import by_label
 from rnnsent.ratios import NgramRatios, out_of_fold
@@ -62,6 +62,7 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     parts = partition(dataset, resolved.data)
     tell(describe(dataset, parts))
     facts = {"source": dataset.source, "fallback_used": dataset.source != config.data.source, "sha256": None}
+    facts |= _counted(dataset, parts, resolved)
     train, validation, ratios = parts.train, parts.validation, None
     texts = None
     if config.training.teacher is not None and not len(parts.unlabeled or ()):
@@ -105,6 +106,19 @@ def describe(dataset: Dataset, parts: Partition) -> str:
     file = dataset.provenance.get("file")
     rebuilt = "" if dataset.provenance.get("official_file", True) else ", not Keras' own file"
     return f"data: {dataset.source}, {counts}{unlabeled}" + (f" ({file}{rebuilt})" if file else "")
+
+
+def _counted(dataset: Dataset, parts: Partition, config: Config) -> dict[str, Any]:
+    """Return how many reviews of each label each split has, and how much of validation the network cannot see."""
+    splits = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    names = parts.label_names
+    counts = {name: np.bincount(split.labels, minlength=len(names)).tolist() for name, split in splits.items()}
+    whole = dataset.held_back(config.data.validation_split)[1]
+    return {
+        "counts": {name: dict(zip(names, each, strict=True)) for name, each in counts.items()},
+        "unknown_share": round(unknown_share(parts.validation), 6),
+        "truncated_share": round(float((parts.validation.lengths < whole.lengths).mean()), 6),
+    }
 
 
 def _taught_by_baseline(dataset: Dataset, parts: Partition, tell: Tell) -> tuple[Split, dict[str, Any]]:

@@ -49,26 +49,14 @@ MEMBERS = "members"  # of an ensemble: a folder each, from 1
 CURVES = "plots/curves.png"
 RELIABILITY = "plots/reliability-{split}.png"
 COVERAGE = "plots/coverage-{split}.png"
+LOGS = "logs"  # of the trackers
+MODEL_CARD = "model_card.md"
 MANIFEST = "manifest.json"
 
 OWN_NAMES = {
-    CONFIG,
-    SUMMARY,
-    VOCABULARY,
-    MODEL,
-    WEIGHTS,
-    CHECKPOINTS,
-    HISTORY,
-    METRICS,
-    PROBES,
-    CALIBRATION,
-    NGRAMS,
-    ENVIRONMENT,
-    MEMBERS,
-    TEACHER,
-    "plots",
-    MANIFEST,
-}
+    CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, PROBES, CALIBRATION, NGRAMS,
+    ENVIRONMENT, MEMBERS, TEACHER, "plots", LOGS, MODEL_CARD, MANIFEST,
+}  # fmt: skip
 
 
 def json_text(values: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from rnnsent.errors import ConfigError, Problem
 
@@ -174,6 +175,24 @@ def apply_override(document: Document, place: str, override: str) -> Iterator[Pr
 def dotted(path: KeyPath) -> str:
     """Return `model.recurrent.0.units` for a path of keys and indices."""
     return ".".join(str(part) for part in path)
+
+
+def dump_quoted(values: dict[str, Any]) -> str:
+    """Return `values` as YAML that readers of any version take alike: every text in quotes, and ASCII."""
+    yaml = YAML()
+    yaml.allow_unicode = False
+    yaml.width = 1 << 16
+    stream = StringIO()
+    yaml.dump(_quoted(values), stream)
+    return stream.getvalue()
+
+
+def _quoted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _quoted(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_quoted(each) for each in value]
+    return DoubleQuotedScalarString(value) if isinstance(value, str) else value
 
 
 def dump(values: dict[str, Any]) -> str:

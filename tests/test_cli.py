@@ -100,7 +100,7 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
     manifest = json.loads((trained / "manifest.json").read_text())["files"]
     assert set(manifest) == {
         "config.yaml", "summary.txt", "vocabulary.json", "model.keras", "weights.npz", "checkpoints/epoch-0001.npz",
-        "history.csv", "metrics.json", "probes.json", "environment.json", "plots/curves.png",
+        "history.csv", "metrics.json", "probes.json", "environment.json", "plots/curves.png", "model_card.md",
     }  # fmt: skip
     header = "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed"
     assert (trained / "history.csv").read_text().splitlines()[0] == header
@@ -257,7 +257,7 @@ def test_a_training_stopped_while_keras_starts_leaves_nothing(
 def test_training_says_nothing_but_its_own_lines(tiny_imdb: Path, tiny_config: Path) -> None:
     done = process("train", "--config", "tiny.yaml", "--epochs", "2", env=os.environ | {"RNNSENT_DATA": str(tiny_imdb)})
     starts = [line.split()[0] for line in done.stderr.splitlines()]
-    assert starts == ["data:", "device:", "engine:", "run:", "epoch", "epoch", "judge"]
+    assert starts == ["data:", "device:", "engine:", "run:", "epoch", "epoch", "calibration:", "judge"]
     assert f"({tiny_imdb}/imdb.npz, not Keras' own file)" in done.stderr
     assert len(done.stdout.splitlines()) == 1 and "data: imdb" in done.stdout
 

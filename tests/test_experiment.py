@@ -140,6 +140,13 @@ def test_metrics_say_what_was_trained_on_and_how(run: RunDirectory, tiny_imdb: P
         "sha256": imdb.load(str(tiny_imdb)).provenance["sha256"],
         "file": str(tiny_imdb / "imdb.npz"),
         "official_file": False,
+        "counts": {
+            "train": {"negative": 47, "positive": 49},
+            "validation": {"negative": 13, "positive": 11},
+            "test": {"negative": 60, "positive": 60},
+        },
+        "truncated_share": pytest.approx(5 / 24, abs=1e-6),
+        "unknown_share": 0.0,
     }
     assert set(recorded["engine"]) == {"0:gru"} and recorded["engine"]["0:gru"].keys() == {"path", "because"}
     assert recorded["seconds"] > 0 and recorded["peak_memory_mb"] > 100

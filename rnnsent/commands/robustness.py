@@ -24,7 +24,8 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
 
     Its reviews by length and with typing errors put in; and, of a run that
     tells negative from positive, sentences with negations and contrasts, and
-    texts that are not about films, which rnnsent brings along.
+    texts that are not about films, which rnnsent brings along. The result is
+    written into the run.
     """
     import json
 
@@ -32,14 +33,19 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
 
     found = opened(run)
     moved = None if data is None else data_settings(data)
-    config, _, dataset = judgment.own_reviews(found, moved, lambda line: click.echo(line, err=True))
+    config, recorded, dataset = judgment.own_reviews(found, moved, lambda line: click.echo(line, err=True))
     validation = dataset.held_back(config.data.validation_split)[1]
     reviews = judgment.asked_for(str(found), split, dataset.test, validation)
     rows = robustness.measure(classifier.load(found), reviews)
+    before = recorded.get("robustness") or {}
+    recorded["robustness"] = before | {split: [row.to_dict() for row in rows]}
+    unsaved = judgment.store(found, config, recorded)
     if as_json:
         click.echo(json.dumps({"run": str(found), "split": split, "rows": [row.to_dict() for row in rows]}))
     else:
         click.echo(report(f"{found}: {split}", rows))
+    if unsaved is not None:
+        raise unsaved
 
 
 def report(title: str, rows: list[Row]) -> str:

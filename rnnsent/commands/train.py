@@ -10,6 +10,8 @@ import click
 
 from rnnsent.commands.options import RunPath, config_options, overrides, terminated, text_settings, texts_options
 
+TRACKED = "Tell tensorboard, mlflow or wandb as well; may be repeated."
+
 
 @click.command(name="train")
 @click.option("--config", "name", required=True, metavar="NAME", help="A YAML file, or the name of a shipped config.")
@@ -19,6 +21,7 @@ from rnnsent.commands.options import RunPath, config_options, overrides, termina
 @click.option("--no-fallback", is_flag=True, help="Stop where the data cannot be had, whatever the config allows.")
 @click.option("--run-dir", type=RunPath(), metavar="DIR", help="Where the run goes [runs/NAME-DATE-N].")
 @click.option("--force", is_flag=True, help="Replace the run in --run-dir.")
+@click.option("--track", "trackers", multiple=True, metavar="NAME", help=TRACKED)
 @click.option("--quiet", is_flag=True, help="No progress, only warnings and the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run and its metrics as one line of JSON.")
 def command(
@@ -31,6 +34,7 @@ def command(
     no_fallback: bool,
     run_dir: Path | None,
     force: bool,
+    trackers: tuple[str, ...],
     quiet: bool,
     as_json: bool,
     **texts: Any,
@@ -53,6 +57,8 @@ def command(
     if quiet:
         logging.getLogger("rnnsent").setLevel(logging.WARNING)
     given = [*overrides(settings, data, epochs, seed, device, no_fallback), *text_settings(texts)]
+    if trackers:
+        given.append((" ".join(f"--track {each}" for each in trackers), f"training.trackers={json.dumps(trackers)}"))
     config = load_config(name, given, to_train=True)
     signal.signal(signal.SIGTERM, terminated)
     with training_progress(config.training.epochs, quiet=quiet) as observer, reading_progress() as progress:

@@ -46,6 +46,9 @@ class AdversarialConfig(Section):
     weight: Annotated[float, Field(gt=0.0)] = Field(1.0, description="Of the second loss.")
 
 
+TrackerName = Literal["tensorboard", "mlflow", "wandb"]
+
+
 class TrainingConfig(Section):
     """Optimizer, schedule, batches, device, seed."""
 
@@ -120,6 +123,12 @@ class TrainingConfig(Section):
         "auto",
         description="How recurrent layers run. auto: the fastest way that does the same: cuDNN on a GPU, the native "
         "kernel on a CPU, stock Keras for what these cannot do. native, stock: that one.",
+    )
+    trackers: list[TrackerName] = Field(
+        default_factory=list,
+        description="Who else is told how training goes. tensorboard: files in the run's logs/. mlflow: the store that "
+        "$MLFLOW_TRACKING_URI names, else one in the current folder. wandb: offline in the run's logs/ unless "
+        "$WANDB_MODE says otherwise. Each needs the extra of its name.",
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         0, description="Of weights, dropout and batch order. Same seed, same CPU machine: same run."

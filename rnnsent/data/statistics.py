@@ -112,13 +112,14 @@ def _facts(split: Split, prints: NDArray[np.uint64], dataset: Dataset, config: C
         truncated_tokens_share=1 - kept / max(total, 1),
         padding_share=1 - kept / max(cells, 1),
         padding_share_unbucketed=1 - kept / max(len(cut) * longest, 1),
-        unknown_share=_unknown_share(cut),
+        unknown_share=unknown_share(cut),
         duplicates=len(prints) - len(np.unique(prints)),
         histogram=_histogram(split.lengths),
     )
 
 
-def _unknown_share(split: Split) -> float:
+def unknown_share(split: Split) -> float:
+    """Return which share of the words of a split is UNKNOWN."""
     unknown = words = 0
     for start in range(0, len(split), CHUNK):
         ids = split.take(slice(start, start + CHUNK)).flat()

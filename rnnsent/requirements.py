@@ -1,0 +1,53 @@
+"""What a config needs before it can be trained: files that it names, and libraries that only some configs need."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from rnnsent.config import Config
+from rnnsent.conflicts import training_rules
+from rnnsent.errors import ConfigError, Problem
+from rnnsent.yamldoc import dotted
+
+
+def require_trainable(config: Config) -> None:
+    """Require what training a config needs, before anything is read.
+
+    Raises:
+        ConfigError: naming everything that is missing.
+    """
+    problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
+    begin_with = config.model.vectors
+    if begin_with is not None and begin_with.path is not None and not Path(begin_with.path).is_file():
+        problems.append(Problem("", "model.vectors.path", "no such file", begin_with.path))
+    for module, key, extra in _needed(config):
+        if missing(module):
+            rule = f"needs {module.replace('sklearn', 'scikit-learn')}: pip install 'rnnsent[{extra}]'"
+            problems.append(Problem("", key, rule, None))
+    if problems:
+        raise ConfigError(problems)
+
+
+def missing(module: str) -> bool:
+    """Return whether a module is not installed."""
+    spec = find_spec(module)
+    return spec is None or spec.origin is None  # a folder that happens to be called so, as `wandb` leaves one
+
+
+def _needed(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield the modules that only some configs need, which key asks for each, and the extra that brings it."""
+    model = config.model
+    if model.vectors is not None and model.vectors.word2vec is not None:
+        yield "gensim", "model.vectors.word2vec", "word2vec"
+    if model.ngrams is not None and "regression" in model.ngrams.weights:
+        yield "sklearn", "model.ngrams.weights", "baseline"
+    if config.training.teacher == "baseline":
+        yield "sklearn", "training.teacher", "baseline"
+    for name in config.training.trackers:
+        yield name, "training.trackers", name
+        if name == "mlflow" and not os.environ.get("MLFLOW_TRACKING_URI"):  # its own store is a database
+            yield "sqlalchemy", "training.trackers", name
