@@ -100,7 +100,8 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
     manifest = json.loads((trained / "manifest.json").read_text())["files"]
     assert set(manifest) == {
         "config.yaml", "summary.txt", "vocabulary.json", "model.keras", "weights.npz", "checkpoints/epoch-0001.npz",
-        "history.csv", "metrics.json", "probes.json", "environment.json", "plots/curves.png", "model_card.md",
+        "history.csv", "metrics.json", "probes.json", "calibration.json", "environment.json",
+        "plots/curves.png", "model_card.md",
     }  # fmt: skip
     header = "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed"
     assert (trained / "history.csv").read_text().splitlines()[0] == header
