@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from fractions import Fraction
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 
 from rnnsent.errors import RunError, count
 from rnnsent.intervals import Estimate, proportion
+from rnnsent.measures import mcnemar
 
 Floats = NDArray[np.floating[Any]]
 
@@ -143,21 +142,6 @@ def _threshold(labels: NDArray[np.int64], probabilities: Floats) -> float:
     if mcnemar(int((other & ~half).sum()), int((half & ~other).sum())) >= SIGNIFICANT:
         return 0.5
     return found
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the two-sided p-value of McNemar's exact test.
-
-    Where two classifiers are equally good, each is the one that is right in about half of the reviews that exactly one
-    of them gets right. Source: T. Dietterich, "Approximate statistical tests for comparing supervised classification
-    learning algorithms", 1998; the binomial form needs no many reviews.
-
-    Args:
-        only_first, only_second: how many reviews the first, or the second, alone has right.
-    """
-    n, least = only_first + only_second, min(only_first, only_second)
-    tail = sum(comb(n, k) for k in range(least + 1))  # whole numbers: exact however many there are
-    return min(1.0, float(Fraction(2 * tail, 2**n)))
 
 
 def _minimum(cost: Any, low: float, high: float) -> float:

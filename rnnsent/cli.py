@@ -18,6 +18,7 @@ from rnnsent.errors import Interrupted, RnnsentError
 COMMANDS = (
     "train",
     "eval",
+    "compare",
     "baseline",
     "predict",
     "trace",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -117,3 +119,18 @@ def average_precision(counts: Floats) -> float:
     ranked = hits + np.cumsum(negatives)
     precision = np.divide(hits, ranked, where=ranked > 0, out=np.zeros_like(hits))
     return float((precision * positives).sum() / total)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test.
+
+    Where two classifiers are equally good, each is the one that is right in about half of the reviews that exactly one
+    of them gets right. Source: T. Dietterich, "Approximate statistical tests for comparing supervised classification
+    learning algorithms", 1998; the binomial form needs no many reviews.
+
+    Args:
+        only_first, only_second: how many reviews the first, or the second, alone has right.
+    """
+    n, least = only_first + only_second, min(only_first, only_second)
+    tail = sum(comb(n, k) for k in range(least + 1))  # whole numbers: exact however many there are
+    return min(1.0, float(Fraction(2 * tail, 2**n)))

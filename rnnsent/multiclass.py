@@ -66,15 +66,17 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, seed: int = 0, resa
 
 def _of_confusions(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> dict[str, Estimate]:
     """Return the metrics that the confusion matrix gives, with intervals by the matrices that were drawn."""
-    values, samples = _shares(confusion[None]), _shares(drawn)
+    values, samples = shares(confusion[None]), shares(drawn)
     names = ("precision", "recall", "f1")
-    found = {name: percentiles(float(_mean(values[k])[0]), _mean(samples[k])) for k, name in enumerate(names)}
+    found = {
+        name: percentiles(float(defined_mean(values[k])[0]), defined_mean(samples[k])) for k, name in enumerate(names)
+    }
     mcc = percentiles(correlation(confusion), np.array([correlation(each) for each in drawn]))
     return found | {"balanced_accuracy": found["recall"], "mcc": mcc}
 
 
 def _by_label(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> tuple[LabelMetrics, ...]:
-    f1, samples = _shares(confusion[None])[2][0], _shares(drawn)[2]
+    f1, samples = shares(confusion[None])[2][0], shares(drawn)[2]
     return tuple(
         LabelMetrics(
             reviews=int(confusion[label].sum()),
@@ -86,7 +88,7 @@ def _by_label(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> tuple[L
     )
 
 
-def _shares(confusions: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+def shares(confusions: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
     """Return precision, recall and F1 of each label in each matrix, (matrices, labels); NaN where undefined."""
     hits = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
     predicted, real = confusions.sum(axis=1), confusions.sum(axis=2)
@@ -103,7 +105,7 @@ class _Reviews:
 
     def __init__(self, classes: NDArray[np.int64], scores: Floats, losses: Floats) -> None:
         self._classes, self._losses = classes, losses
-        self._ranked = _ranked(classes, scores)
+        self._ranked = ranked_by_label(classes, scores)
         truth = np.eye(scores.shape[1])[classes]
         self._squares = ((scores - truth) ** 2).sum(axis=1)
         confidence, right = scores.max(axis=1), scores.argmax(axis=1) == classes
@@ -113,11 +115,11 @@ class _Reviews:
     def averages(self, counts: NDArray[np.int64]) -> list[float]:
         """Return the metrics of `_AVERAGES` where each review counts so often."""
         n = float(counts.sum())
-        areas, precisions = _areas(self._ranked, self._classes, counts)
+        area, precision = areas(self._ranked, self._classes, counts)
         return [
-            areas,
+            area,
             float(counts @ self._losses) / n,
-            precisions,
+            precision,
             float(counts @ self._squares) / n,
         ]
 
@@ -126,7 +128,8 @@ class _Reviews:
         return calibration_error(self._doubts, self._bins, np.ones(len(self._doubts)))
 
 
-def _mean(values: Floats) -> Floats:
+def defined_mean(values: Floats) -> Floats:
+    """Return the mean along the last axis of what is not NaN; NaN where nothing is."""
     defined = ~np.isnan(values)
     total = np.where(defined, values, 0).sum(axis=-1)
     counts = defined.sum(axis=-1)
@@ -134,7 +137,7 @@ def _mean(values: Floats) -> Floats:
     return mean
 
 
-def _ranked(classes: NDArray[np.int64], scores: Floats) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+def ranked_by_label(classes: NDArray[np.int64], scores: Floats) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return, for each label, the order of the reviews by its probability and where a new probability begins."""
     ranked = []
     for column in scores.T:
@@ -143,7 +146,7 @@ def _ranked(classes: NDArray[np.int64], scores: Floats) -> list[tuple[NDArray[np
     return ranked
 
 
-def _areas(
+def areas(
     ranked: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     classes: NDArray[np.int64],
     counts: NDArray[np.int64],
@@ -155,5 +158,5 @@ def _areas(
         positive = classes[order] == label
         table = np.stack([np.add.reduceat(weights * (positive == side), begins) for side in (False, True)])
         found.append((area_under(table), average_precision(table)))
-    one, two = _mean(np.array(found).T)
+    one, two = defined_mean(np.array(found).T)
     return float(one), float(two)

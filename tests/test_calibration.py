@@ -17,9 +17,10 @@ from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 
 from rnnsent import plots
-from rnnsent.calibration import NONE, Calibration, coverage, fit, log_loss, mcnemar
+from rnnsent.calibration import NONE, Calibration, coverage, fit, log_loss
 from rnnsent.errors import RunError
 from rnnsent.intervals import proportion
+from rnnsent.measures import mcnemar
 from tests.conftest import rnnsent
 
 

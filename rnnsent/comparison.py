@@ -1,0 +1,246 @@
+"""Whether networks that judged the same reviews differ: paired intervals, McNemar's test, parts, flipped reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.intervals import Estimate, percentiles
+from rnnsent.measures import correlation, mcnemar
+from rnnsent.metrics import CLIP
+from rnnsent.multiclass import areas, defined_mean, ranked_by_label, shares
+from rnnsent.slices import Slice
+
+Floats = NDArray[np.float64]
+
+METRICS = (
+    "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "balanced_accuracy", "mcc", "pr_auc", "brier",
+)  # fmt: skip
+SIGNIFICANT = 0.05
+
+
+class Judgment:
+    """What a network said of reviews, and every metric of any weighting of them.
+
+    Args:
+        labels: int64 (n,).
+        probabilities: (n, labels), of each label.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], probabilities: Floats) -> None:
+        self.labels = labels
+        rows, size = np.arange(len(labels)), probabilities.shape[1]
+        self.predicted: NDArray[np.int64] = probabilities.argmax(axis=1)
+        self.right: NDArray[np.bool_] = self.predicted == labels
+        self.of_real: Floats = probabilities[rows, labels]
+        self._size = size
+        self._losses = -np.log(np.clip(self.of_real, CLIP, 1 - CLIP))
+        squares = (probabilities - np.eye(size)[labels]) ** 2
+        self._squares = squares[:, 1] if size == 2 else squares.sum(axis=1)
+        # Of two labels the areas are those of the second.
+        self._classes = 1 - labels if size == 2 else labels
+        self._ranked = ranked_by_label(self._classes, probabilities[:, 1:] if size == 2 else probabilities)
+        self._cells = labels * size + self.predicted
+
+    def metrics(self, counts: NDArray[np.int64]) -> list[float]:
+        """Return `METRICS` where review k counts `counts[k]` times; NaN where one is undefined."""
+        n, size = float(counts.sum()), self._size
+        confusion = np.bincount(self._cells, weights=counts, minlength=size * size).reshape(size, size)
+        by_label = [values[0] for values in shares(confusion[None])]
+        one = [float(values[1]) if size == 2 else float(defined_mean(values)) for values in by_label]
+        area, ranked = areas(self._ranked, self._classes, counts)
+        return [
+            float(np.trace(confusion)) / n,
+            *one,
+            area,
+            float(counts @ self._losses) / n,
+            float(defined_mean(by_label[1])),
+            correlation(confusion),
+            ranked,
+            float(counts @ self._squares) / n,
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class PartDifference:
+    """How the accuracy on a part of the reviews differs.
+
+    Attributes:
+        group, name, reviews: which part.
+        first, other: the two accuracies.
+        difference: of the other less the first, with a paired interval.
+        p_value: of McNemar's exact test, corrected for the number of parts (Holm).
+    """
+
+    group: str
+    name: str
+    reviews: int
+    first: float
+    other: float
+    difference: Estimate
+    p_value: float
+
+    @property
+    def moved(self) -> bool:
+        """Whether it surely differs."""
+        return self.p_value < SIGNIFICANT
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A review that one of two networks has right, and how far the probability of its label moved."""
+
+    review: int
+    better: bool  # the other network has it right
+    first: float  # probability of the real label
+    other: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two networks on the same reviews; differences are those of the other less the first.
+
+    Attributes:
+        n: reviews.
+        values: of `METRICS`, of the first and of the other; None where undefined.
+        differences: with 95 % intervals of a paired bootstrap.
+        only_first, only_other: reviews that one of them alone has right.
+        p_value: of McNemar's exact test; corrected (Holm) where several networks are compared with the first.
+        parts: by length and the like.
+        flips: those whose probability moved furthest, the furthest first.
+    """
+
+    n: int
+    values: dict[str, tuple[float | None, float | None]]
+    differences: dict[str, Estimate]
+    only_first: int
+    only_other: int
+    p_value: float
+    parts: tuple[PartDifference, ...]
+    flips: tuple[Flip, ...]
+
+    @property
+    def differ(self) -> bool:
+        """Whether their accuracies surely differ."""
+        return self.p_value < SIGNIFICANT
+
+
+def compare(
+    judgments: Sequence[Judgment], slices: Sequence[Slice], *, seed: int = 0, resamples: int = 1000, flips: int = 20
+) -> list[Comparison]:
+    """Compare every network but the first with the first.
+
+    The bootstrap draws reviews, the same for all networks: what is hard for both is hard in both. Source: B. Efron and
+    R. Tibshirani, "An introduction to the bootstrap", 1993, chapter 8. p-values are corrected by S. Holm, "A simple
+    sequentially rejective multiple test procedure", 1979.
+
+    Args:
+        judgments: two or more, of the same reviews in the same order.
+        slices: parts of these reviews.
+        seed, resamples: of the bootstrap.
+        flips: the most that are kept.
+
+    Raises:
+        ValueError: if the labels are not the same.
+    """
+    first, *others = judgments
+    if any(not np.array_equal(first.labels, other.labels) for other in others):
+        raise ValueError("judgments of different reviews")
+    n = len(first.labels)
+    rng = np.random.default_rng(seed)
+    drawn = np.empty((resamples, len(judgments), len(METRICS)))
+    for sample in drawn:
+        counts = np.bincount(rng.integers(0, n, n), minlength=n)
+        sample[:] = [judgment.metrics(counts) for judgment in judgments]
+    whole = np.array([judgment.metrics(np.ones(n, np.int64)) for judgment in judgments])
+    p_values = holm([mcnemar(*_alone(first.right, other.right)) for other in others])
+    parts = _parts(first, others, slices, seed, resamples)
+    return [
+        Comparison(
+            n,
+            {name: (_known(whole[0, k]), _known(whole[place, k])) for k, name in enumerate(METRICS)},
+            {
+                name: percentiles(float(whole[place, k] - whole[0, k]), drawn[:, place, k] - drawn[:, 0, k])
+                for k, name in enumerate(METRICS)
+            },
+            *_alone(first.right, other.right),
+            p_values[place - 1],
+            tuple(parts[place - 1]),
+            tuple(_flips(first, other)[:flips]),
+        )
+        for place, other in enumerate(others, start=1)
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values that hold for all of the tests together, in the same order."""
+    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
+    found, most = [0.0] * len(p_values), 0.0
+    for rank, at in enumerate(order):
+        most = max(most, min(1.0, (len(p_values) - rank) * p_values[at]))
+        found[at] = most
+    return found
+
+
+def _parts(
+    first: Judgment, others: Sequence[Judgment], slices: Sequence[Slice], seed: int, resamples: int
+) -> list[list[PartDifference]]:
+    """Return, for each other network, the parts in the order of `slices`."""
+    pairs = [(other, each.members) for other in others for each in slices]
+    corrected = iter(holm([mcnemar(*_alone(first.right[part], other.right[part])) for other, part in pairs]))
+    found = []
+    for other in others:
+        gain = other.right.astype(np.int64) - first.right
+        rows = []
+        for each in slices:
+            gains = gain[each.members]
+            # Only how many reviews are lost, kept and won counts: three numbers to draw, however many reviews.
+            shares_of = np.array([(gains == step).sum() for step in (-1, 0, 1)]) / len(gains)
+            drawn = np.random.default_rng(seed).multinomial(len(gains), shares_of, resamples)
+            difference = percentiles(float(gains.mean()), (drawn[:, 2] - drawn[:, 0]) / len(gains))
+            before, after = (float(judgment.right[each.members].mean()) for judgment in (first, other))
+            rows.append(PartDifference(each.group, each.name, len(gains), before, after, difference, next(corrected)))
+        found.append(rows)
+    return found
+
+
+def _alone(first: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int]:
+    return int((first & ~other).sum()), int((other & ~first).sum())
+
+
+def _flips(first: Judgment, other: Judgment) -> list[Flip]:
+    flipped = np.flatnonzero(first.right != other.right)
+    moved = np.abs(other.of_real - first.of_real)[flipped]
+    return [
+        Flip(index, bool(other.right[index]), float(first.of_real[index]), float(other.of_real[index]))
+        for index in flipped[np.argsort(-moved, kind="stable")].tolist()
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def flattened(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings and lists as {"a.b.0": value}."""
+    if isinstance(values, dict):
+        pairs: list[tuple[Any, Any]] = list(values.items())
+    elif isinstance(values, list) and any(isinstance(each, dict) for each in values):
+        pairs = list(enumerate(values))
+    else:
+        return {prefix: values}
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found |= flattened(value, f"{prefix}.{key}" if prefix else str(key))
+    return found
+
+
+def differing(first: Any, other: Any, leave: Callable[[str], bool] = lambda key: False) -> dict[str, tuple[Any, Any]]:
+    """Return the keys of nested values that differ, with both values; None where one has no such key."""
+    one, two = flattened(first), flattened(other)
+    keys = [*one, *(key for key in two if key not in one)]
+    return {key: (one.get(key), two.get(key)) for key in keys if one.get(key) != two.get(key) and not leave(key)}

@@ -1,0 +1,163 @@
+"""Judged runs side by side: what each said of the same reviews, how it was made, and what it cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent import comparison, runs, slices
+from rnnsent.comparison import Comparison, Judgment
+from rnnsent.config import Config
+from rnnsent.configfile import load_config
+from rnnsent.data.dataset import Dataset
+from rnnsent.data.split import Split
+from rnnsent.errors import DataError, RunError
+from rnnsent.judgment import Tell, asked_for, own_reviews
+from rnnsent.runs import RunDirectory
+
+NEEDED = (runs.CONFIG, runs.VOCABULARY, runs.CALIBRATION, runs.NGRAMS)  # to predict, besides the weights
+COSTS = ("seconds", "epochs", "peak_memory_mb", "parameters")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A finished run and its judgment of one split.
+
+    Attributes:
+        run: where it is.
+        config: of it.
+        recorded: what metrics.json says.
+        judgment: what it said of the reviews.
+        costs: seconds, epochs, peak_memory_mb, parameters; megabytes of what predicting needs, and of the whole run.
+    """
+
+    run: RunDirectory
+    config: Config
+    recorded: Mapping[str, Any]
+    judgment: Judgment
+    costs: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Several runs, each but the first compared with the first.
+
+    Attributes:
+        split: "test" or "validation".
+        contenders: the runs, in order.
+        comparisons: one for each but the first.
+        differences: of the configs and of versions and machine, key by key, one for each but the first.
+        texts: the words of the reviews that flipped, by their place in the split.
+    """
+
+    split: str
+    contenders: tuple[Contender, ...]
+    comparisons: tuple[Comparison, ...]
+    differences: tuple[dict[str, tuple[Any, Any]], ...]
+    texts: dict[int, str]
+
+
+def compare_runs(
+    given: Sequence[RunDirectory], split: str, *, data: Mapping[str, str | None] | None = None, tell: Tell
+) -> Compared:
+    """Compare finished runs that were judged on the same reviews.
+
+    Args:
+        given: two or more.
+        split: "test" or "validation".
+        data: `source` and `path` of the reviews, where they are no longer where the first run's config says.
+        tell: told if a run was stopped early.
+
+    Raises:
+        RunError: if one was not judged on the split, was changed, or on other reviews than the first.
+        DataError: if the reviews cannot be had any more.
+    """
+    contenders = [_contender(run, split) for run in given]
+    for other in contenders[1:]:
+        _require_same_reviews(contenders[0], other, split)
+    config, _, dataset = own_reviews(given[0], data, tell)
+    reviews = asked_for(str(given[0]), split, dataset.test, dataset.held_back(config.data.validation_split)[1])
+    if not np.array_equal(reviews.labels, contenders[0].judgment.labels):
+        raise RunError(f"{given[0]}: {runs.predictions(split)} is not of these reviews; judge it again: rnnsent eval")
+    found = comparison.compare([each.judgment for each in contenders], _parts(dataset, reviews, config, split))
+    flipped = {flip.review for each in found for flip in each.flips}
+    return Compared(
+        split,
+        tuple(contenders),
+        tuple(found),
+        tuple(_differences(contenders[0], other) for other in contenders[1:]),
+        {index: dataset.vocabulary.decode(reviews.sequence(index)) for index in sorted(flipped)},
+    )
+
+
+def _parts(dataset: Dataset, reviews: Split, config: Config, split: str) -> list[slices.Slice]:
+    ratings = None if dataset.ratings is None else dataset.ratings[split]
+    return slices.slices_of(reviews, dataset.vocabulary, config.data, ratings)
+
+
+def _contender(run: RunDirectory, split: str) -> Contender:
+    run.verify()
+    name = runs.predictions(split)
+    if not run.has(name):
+        raise RunError(f"{run}: was not judged on the {split} reviews: rnnsent eval {run} --split {split}")
+    config = load_config(str(run.file(runs.CONFIG)))
+    recorded = run.read_json(runs.METRICS)
+    where = run.file(name)
+    labels, probabilities = _read(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
+    files = {each: run.file(each).stat().st_size / 1e6 for each in run.manifest()}
+    needed = [*NEEDED, *runs.weight_files(run)]
+    costs = {key: float(recorded[key]) for key in COSTS if isinstance(recorded.get(key), int | float)}
+    costs["mb_to_predict"] = sum(size for each, size in files.items() if each in needed)
+    costs["mb_on_disk"] = sum(files.values())
+    return Contender(run, config, recorded, Judgment(labels, probabilities), costs)
+
+
+def _read(text: str, names: Sequence[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Read a predictions file: labels (n,), probabilities (n, labels)."""
+    columns = [f"probability of {name}" for name in names] if len(names) > 2 else ["probability"]
+    try:
+        rows = list(csv.DictReader(io.StringIO(text)))
+        labels = np.array([names.index(row["label"]) for row in rows], np.int64)
+        values = np.array([[float(row[column]) for column in columns] for row in rows], np.float64)
+        if not len(rows) or not ((values >= 0) & (values <= 1)).all():
+            raise ValueError("probabilities must lie in 0 … 1")
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise RunError(f"{where}: not the predictions of this run: {error}; judge it again: rnnsent eval") from None
+    return labels, np.concatenate([1 - values, values], axis=1) if len(names) == 2 else values
+
+
+def _require_same_reviews(first: Contender, other: Contender, split: str) -> None:
+    """Require that two runs were judged on the same reviews in the same order.
+
+    Raises:
+        DataError: saying why they were not.
+    """
+    hashes = [str(each.recorded.get("data", {}).get("sha256")) for each in (first, other)]
+    names = [each.config.data.label_names for each in (first, other)]
+    labels = [each.judgment.labels for each in (first, other)]
+    why = None
+    if hashes[0] != hashes[1]:
+        files = [each.recorded.get("data", {}).get("file") or each.config.data.source for each in (first, other)]
+        why = f"of other files: {files[0]} (SHA-256 {hashes[0][:12]}…) and {files[1]} ({hashes[1][:12]}…)"
+    elif names[0] != names[1]:
+        why = f"with other labels: {', '.join(names[0])} and {', '.join(names[1])}"
+    elif len(labels[0]) != len(labels[1]):
+        why = f"of which there are {len(labels[0]):,} and {len(labels[1]):,}: the config splits them otherwise"
+    elif not np.array_equal(labels[0], labels[1]):
+        why = "that were drawn otherwise (data.split_seed, validation_split, group_column, …)"
+    if why is not None:
+        raise DataError(f"{first.run} and {other.run} cannot be compared: they were judged on {split} reviews {why}")
+
+
+def _differences(first: Contender, other: Contender) -> dict[str, tuple[Any, Any]]:
+    configs = [each.config.model_dump(mode="json") for each in (first, other)]
+    found = {f"config.{key}": pair for key, pair in comparison.differing(configs[0], configs[1]).items()}
+    where = [each.run.read_json(runs.ENVIRONMENT) for each in (first, other)]
+    machines = comparison.differing(where[0], where[1], leave=lambda key: key in ("command", "seed"))
+    return found | {f"environment.{key}": pair for key, pair in machines.items()}

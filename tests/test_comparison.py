@@ -1,0 +1,178 @@
+"""Comparisons against SciPy, scikit-learn and statsmodels, and through the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+from scipy.stats import bootstrap
+from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from rnnsent.comparison import METRICS, Judgment, compare, differing, holm
+from rnnsent.slices import Slice
+from tests.conftest import rnnsent
+
+N = 400
+
+
+def judged(seed: int, strength: float, labels: Any, size: int = 2) -> Judgment:
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(len(labels), size)) + strength * np.eye(size)[labels]
+    return Judgment(labels, np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))
+
+
+def probabilities(seed: int, strength: float, labels: Any, size: int = 2) -> Any:
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(len(labels), size)) + strength * np.eye(size)[labels]
+    return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_metrics_of_any_weighting_are_those_of_scikit_learn(size: int) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, size, N)
+    p = probabilities(1, 1.0, labels, size)
+    counts = np.bincount(rng.integers(0, N, N), minlength=N)
+    found = dict(zip(METRICS, Judgment(labels, p).metrics(counts), strict=True))
+    rows = np.repeat(np.arange(N), counts)
+    y, q = labels[rows], p[rows]
+    guess = q.argmax(axis=1)
+    macro = "binary" if size == 2 else "macro"
+    one_hot = np.eye(size)[y]
+    expected = {
+        "accuracy": sk.accuracy_score(y, guess),
+        "precision": sk.precision_score(y, guess, average=macro),
+        "recall": sk.recall_score(y, guess, average=macro),
+        "f1": sk.f1_score(y, guess, average=macro),
+        "roc_auc": sk.roc_auc_score(y, q[:, 1] if size == 2 else q, multi_class="ovr"),
+        "log_loss": sk.log_loss(y, q),
+        "balanced_accuracy": sk.balanced_accuracy_score(y, guess),
+        "mcc": sk.matthews_corrcoef(y, guess),
+        "pr_auc": sk.average_precision_score(y if size == 2 else one_hot, q[:, 1] if size == 2 else q),
+        "brier": sk.brier_score_loss(y, q[:, 1]) if size == 2 else ((q - one_hot) ** 2).sum(axis=1).mean(),
+    }
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_pair_against_statsmodels_and_scipy() -> None:
+    labels = np.random.default_rng(0).integers(0, 2, N)
+    one, two = judged(1, 0.8, labels), judged(2, 1.6, labels)
+    (found,) = compare([one, two], [])
+    table = [[int((one.right & two.right).sum()), found.only_first], [found.only_other, 0]]
+    assert found.p_value == pytest.approx(reference_mcnemar(table, exact=True).pvalue)
+    gain = two.right.astype(float) - one.right
+    assert found.differences["accuracy"].value == pytest.approx(gain.mean())
+    interval = bootstrap((gain,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(0))
+    low, high = interval.confidence_interval
+    difference = found.differences["accuracy"]
+    assert [difference.low, difference.high] == pytest.approx([low, high], abs=(high - low) / 14)
+    assert found.differ and found.values["accuracy"] == (one.right.mean(), two.right.mean())
+    (same,) = compare([one, one], [])
+    assert (same.p_value, same.differ, same.flips) == (1.0, False, ())
+    assert same.differences["roc_auc"].low == same.differences["roc_auc"].high == 0
+
+
+def test_paired_intervals_hold_the_truth() -> None:
+    """Of 200 samples 190 intervals should hold the true difference; 181 to 198 is chance."""
+    rng = np.random.default_rng(5)
+    held = 0
+    for seed in range(200):
+        labels = rng.integers(0, 2, 150)
+        one, two = judged(2 * seed + 10, 1.0, labels), judged(2 * seed + 11, 1.5, labels)
+        (found,) = compare([one, two], [], resamples=200, seed=seed)
+        difference = found.differences["accuracy"]
+        assert difference.low is not None and difference.high is not None
+        held += difference.low <= TRUTH <= difference.high
+    assert 181 <= held <= 198
+
+
+def _truth() -> float:
+    labels = np.random.default_rng(7).integers(0, 2, 400_000)
+    return float(judged(9, 1.5, labels).right.mean() - judged(8, 1.0, labels).right.mean())
+
+
+TRUTH = _truth()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_holm_is_that_of_statsmodels(seed: int) -> None:
+    p_values = (np.random.default_rng(seed).random(6) ** 3).tolist()
+    np.testing.assert_allclose(holm(p_values), multipletests(p_values, method="holm")[1])
+    assert holm([]) == []
+
+
+def test_parts_and_flips() -> None:
+    labels = np.zeros(200, np.int64)
+    early = np.arange(200) < 50
+    one = Judgment(labels, np.tile([0.9, 0.1], (200, 1)))
+    worse = np.where(early[:, None], [0.2, 0.8], [0.8, 0.2]).astype(float)
+    worse[7] = [0.01, 0.99]
+    (found,) = compare([one, Judgment(labels, worse)], [Slice("g", "early", early), Slice("g", "late", ~early)])
+    early_part, late_part = found.parts
+    assert (early_part.first, early_part.other, early_part.difference.value) == (1.0, 0.0, -1.0)
+    assert early_part.moved and not late_part.moved and late_part.p_value == 1.0
+    assert found.flips[0].review == 7 and not found.flips[0].better and found.flips[0].other == pytest.approx(0.01)
+    assert found.only_first == 50 and len(found.flips) == 20
+
+
+def test_differing_keys() -> None:
+    one = {"a": 1, "b": {"c": [1, 2], "d": [{"e": 1}]}, "only": None}
+    two = {"a": 1, "b": {"c": [1, 3], "d": [{"e": 2}, {"e": 3}]}}
+    assert differing(one, two) == {"b.c": ([1, 2], [1, 3]), "b.d.0.e": (1, 2), "b.d.1.e": (None, 3)}
+
+
+@pytest.fixture
+def two_runs(
+    finished_run: Path, tiny_imdb: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, str]:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    shutil.copytree(finished_run, "one")
+    trained = rnnsent("train", "--config", str(tiny_config), "--run-dir", "two", "--epochs", "3", "--seed", "5")
+    assert trained.exit_code == 0, trained.stderr
+    return "one", "two"
+
+
+def test_the_command(two_runs: tuple[str, str]) -> None:
+    unjudged = rnnsent("compare", *two_runs)
+    assert unjudged.exit_code == 1 and "rnnsent eval one --split test" in unjudged.stderr
+    for run in two_runs:
+        assert rnnsent("eval", run).exit_code == 0
+    found = rnnsent("compare", *two_runs, "--json")
+    assert found.exit_code == 0, found.stderr
+    (line,) = found.stdout.splitlines()
+    values = json.loads(line)
+    (pair,) = values["comparisons"]
+    accuracies = [json.loads(Path(run, "metrics.json").read_text())["test"]["accuracy"]["value"] for run in two_runs]
+    assert [pair["metrics"]["accuracy"][key] for key in ("first", "other")] == pytest.approx(accuracies)
+    assert pair["differences"]["config.training.seed"] == [0, 5]
+    assert values["runs"][1]["costs"]["epochs"] == 3
+    shown = rnnsent("compare", *two_runs)
+    assert shown.exit_code == 0 and all(len(row) <= 80 for row in shown.stdout.splitlines())
+    assert "McNemar's exact test" in shown.stdout and "config.training.epochs: 1 → 3" in shown.stdout
+    three = rnnsent("compare", *two_runs, "one")
+    assert "corrected for the number of runs (Holm)" in three.stdout.replace("\n  ", " ")
+
+
+def test_other_reviews_are_refused(two_runs: tuple[str, str], sample_run: Path) -> None:
+    for run in ("one", str(shutil.copytree(sample_run, "sample"))):
+        assert rnnsent("eval", run).exit_code == 0
+    found = rnnsent("compare", "one", "sample")
+    assert (
+        found.exit_code == 1 and "cannot be compared: they were judged on test reviews of other files" in found.stderr
+    )
+    assert rnnsent("compare", "one").exit_code == 2
+
+
+def test_a_tampered_predictions_file_is_noticed(two_runs: tuple[str, str]) -> None:
+    for run in two_runs:
+        assert rnnsent("eval", run).exit_code == 0
+    path = Path("two/predictions-test.csv")
+    path.write_text(path.read_text().replace("positive,", "negative,", 1))
+    found = rnnsent("compare", *two_runs)
+    assert found.exit_code == 1 and "predictions-test.csv was changed after training" in found.stderr
