@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,18 @@ from rnnsent.commands.options import RunPath, config_options, overrides, termina
 TRACKED = "Tell tensorboard, mlflow or wandb as well; may be repeated."
 
 
-@click.command(name="train")
+ARGUMENTS = "rnnsent.train.arguments"
+
+
+class _KeepsArguments(click.Command):
+    """Remembers what it was called with, to be passed on."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[ARGUMENTS] = list(args)
+        return super().parse_args(ctx, args)
+
+
+@click.command(name="train", cls=_KeepsArguments)
 @click.option("--config", "name", required=True, metavar="NAME", help="A YAML file, or the name of a shipped config.")
 @config_options
 @texts_options
@@ -22,6 +35,8 @@ TRACKED = "Tell tensorboard, mlflow or wandb as well; may be repeated."
 @click.option("--run-dir", type=RunPath(), metavar="DIR", help="Where the run goes [runs/NAME-DATE-N].")
 @click.option("--force", is_flag=True, help="Replace the run in --run-dir.")
 @click.option("--track", "trackers", multiple=True, metavar="NAME", help=TRACKED)
+@click.option("--seeds", type=click.IntRange(2), metavar="N", help="N runs, of seeds from training.seed on.")
+@click.option("--eval", "judge", is_flag=True, help="--seeds: judge each on the test reviews, after all are trained.")
 @click.option("--quiet", is_flag=True, help="No progress, only warnings and the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run and its metrics as one line of JSON.")
 def command(
@@ -35,6 +50,8 @@ def command(
     run_dir: Path | None,
     force: bool,
     trackers: tuple[str, ...],
+    seeds: int | None,
+    judge: bool,
     quiet: bool,
     as_json: bool,
     **texts: Any,
@@ -44,6 +61,8 @@ def command(
     The run directory keeps config, vocabulary, weights, checkpoints, history,
     metrics and plots. The best epoch by validation is what is kept as the
     model; the test reviews are not looked at (see `rnnsent eval`).
+
+    `--seeds 3 --run-dir DIR` leaves three runs, DIR/seed-0 and so on.
     """
     import json
     import logging
@@ -60,6 +79,11 @@ def command(
     if trackers:
         given.append((" ".join(f"--track {each}" for each in trackers), f"training.trackers={json.dumps(trackers)}"))
     config = load_config(name, given, to_train=True)
+    if seeds is not None:
+        _train_seeds(range(config.training.seed, config.training.seed + seeds), run_dir, judge, as_json)
+        return
+    if judge:
+        raise click.UsageError("--eval is for --seeds; a run is judged by rnnsent eval")
     signal.signal(signal.SIGTERM, terminated)
     with training_progress(config.training.epochs, quiet=quiet) as observer, reading_progress() as progress:
         trained = experiment.train(
@@ -80,6 +104,49 @@ def command(
         click.echo("the last epoch was the best: more may do better (--epochs)", err=True)
     if not quiet:
         click.echo(f"judge it: rnnsent eval {trained.run}", err=True)
+
+
+def _train_seeds(seeds: range, run_dir: Path | None, judge: bool, as_json: bool) -> None:
+    import json
+
+    from rnnsent.seeds import spreads, table, train_seeds
+
+    signal.signal(signal.SIGTERM, terminated)
+    found = train_seeds(
+        _without(
+            click.get_current_context().meta[ARGUMENTS],
+            {"--seeds": 1, "--seed": 1, "--run-dir": 1, "--eval": 0, "--json": 0},
+        ),
+        seeds,
+        lambda seed: [] if run_dir is None else ["--run-dir", str(run_dir / f"seed-{seed}")],
+        judge=judge,
+        tell=partial(click.echo, err=True),
+    )
+    splits = ["validation", *(["test"] if judge else [])]
+    if as_json:
+        runs = [
+            {"seed": each.seed, "run": each.run} | {split: getattr(each, split) for split in splits} for each in found
+        ]
+        click.echo(json.dumps({"runs": runs} | {split: spreads(found, split) for split in splits}))
+        return
+    for split in splits:
+        click.echo("\n".join(table(found, split)))
+    click.echo("\n".join(f"  seed {each.seed}: {each.run}" for each in found))
+
+
+def _without(arguments: Sequence[str], options: Mapping[str, int]) -> list[str]:
+    """Return a command line without some options, of which each is followed by so many values."""
+    kept: list[str] = []
+    skip = 0
+    for argument in arguments:
+        name, given, _ = argument.partition("=")
+        if skip:
+            skip -= 1
+        elif name in options:
+            skip = 0 if given else options[name]
+        else:
+            kept.append(argument)
+    return kept
 
 
 def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:
