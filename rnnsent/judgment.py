@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def judge(
         confusion=evaluation.confusion,
         label_names=parts.label_names,
         seconds=seconds,
-        source=dataset.source,
+        source=source_name(dataset.provenance | {"source": dataset.source}),
         by_label=evaluation.by_label,
         slices=_slices(dataset, config, split, right),
         mistakes=_mistakes(reviews, probabilities, parts.label_names, parts.vocabulary),
@@ -272,6 +273,11 @@ def own_reviews(
     dataset = load_dataset(config.data.model_copy(update={"fallback": None, **(data or {})}))
     _require_same_data(run, recorded, dataset)
     return config, recorded, dataset
+
+
+def source_name(data: Mapping[str, Any]) -> str:
+    """Return what the reviews of a run are called, for people, of what metrics.json says about the data."""
+    return Path(data["file"]).name if data["source"] == "texts" and data.get("file") else str(data["source"])
 
 
 def asked_for(name: str, split: str, test: Split, validation: Split) -> Split:

@@ -188,7 +188,8 @@ def _differing(differences: dict[str, tuple[Any, Any]]) -> Iterator[str]:
     yield ""
     yield "  what differs: A → B" if differences else "  configs and environments are the same"
     for key, (one, two) in differences.items():
-        yield f"    {key}: {_short(one)} → {_short(two)}"
+        line = f"{key}: {_short(one)} → {_short(two)}"
+        yield from textwrap.wrap(line, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 6)
 
 
 def _short(value: Any) -> str:

@@ -151,8 +151,10 @@ def _without(arguments: Sequence[str], options: Mapping[str, int]) -> list[str]:
 
 def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:
     """Return the last line of a training."""
+    from rnnsent.judgment import source_name
+
     accuracy = metrics["validation"]["accuracy"]
-    source = metrics["data"]["source"]
+    source = source_name(metrics["data"])
     fallback = " (FALLBACK: the imdb reviews could not be had)" if metrics["data"]["fallback_used"] else ""
     how = f"epoch {metrics['best_epoch']} of {metrics['epochs']} by {monitor}"
     if "networks" in metrics:
