@@ -7,7 +7,7 @@ import pytest
 
 from rnnsent import reference
 from rnnsent.errors import DataError
-from rnnsent.tracing import trace as module
+from rnnsent.tracing import asking
 from rnnsent.tracing.trace import LEANING, percent, trace
 from tests.traced import Answering, additive, random_network, scripted, sigmoid
 
@@ -180,7 +180,7 @@ def test_no_such_method() -> None:
 
 
 def test_few_sequences_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK_TOKENS", 50)
+    monkeypatch.setattr(asking, "CHUNK_TOKENS", 50)
     network = additive(VALUES)
     chunked = trace(network, "good bad " * 15)
     for lengths in network.asked:

@@ -5,80 +5,25 @@ What is explained is the predicted label, by its log-odds log p / (1 - p), in lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnsent.errors import DataError, count
+from rnnsent.tracing.asking import Encoded, Floats, TracedNetwork, answers, prefixes
 from rnnsent.tracing.attribution import Attribution, integrated_gradients, log_odds, occluded
 
 if TYPE_CHECKING:
-    from rnnsent.calibration import Calibration
     from rnnsent.config import Config
-
-Ids = NDArray[np.int32]
-Floats = NDArray[np.float64]
 
 METHODS = ("occlusion", "integrated-gradients", "both")
 OCCLUSION, INTEGRATED_GRADIENTS = "occlusion", "integrated_gradients"
 
 MAX_WORDS = 10_000  # the work grows with the square: this many words are 150 million steps, half a minute
-CHUNK_TOKENS = 2**18  # of the sequences that are held at a time
 LEANING = 2 / 3  # a label that reached this was an answer; below, the network had not made up its mind
 STRONGEST = 5  # words for and against that are named
-
-
-class Encoded(Protocol):
-    """A text as a network reads it."""
-
-    @property
-    def ids(self) -> Ids:
-        """Int32, of the words that are read; the start token first, unless the beginning of the text was cut off."""
-
-    @property
-    def words(self) -> Sequence[str]:
-        """For each id after the start token the word as it stands in the text, known or not."""
-
-    @property
-    def known(self) -> Sequence[bool]:
-        """For each word whether the network has a vector of its own for it."""
-
-    @property
-    def truncated(self) -> int:
-        """How many words `data.maxlen` cut off."""
-
-    @property
-    def ignored(self) -> Sequence[str]:
-        """Words that have no id at all and are passed over, each once."""
-
-
-class TracedNetwork(Protocol):
-    """What `trace` asks of a network."""
-
-    @property
-    def label_names(self) -> Sequence[str]:
-        """Its labels, in the order of the columns of `probabilities`."""
-
-    @property
-    def config(self) -> Config:
-        """The config of its run: says how it reads."""
-
-    @property
-    def weights(self) -> Mapping[str, NDArray[np.float32]]:
-        """Its weights by name, as in weights.npz; only integrated gradients ask for them."""
-
-    @property
-    def calibration(self) -> Calibration:
-        """That of its run, which `probabilities` have gone through."""
-
-    def encode(self, text: str) -> Encoded:
-        """Return what the network reads of a text."""
-
-    def probabilities(self, sequences: Sequence[Ids]) -> NDArray[Any]:
-        """Return the probability of each label for each sequence of ids, float (sequences, labels)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,25 +173,29 @@ def trace(network: TracedNetwork, text: str, *, method: str = "occlusion") -> Tr
         ValueError: if there is no such method.
         DataError: if nothing of the text can be read, or it is longer than `MAX_WORDS`.
     """
+    return trace_encoded(network, network.encode(text), method=method)
+
+
+def trace_encoded(network: TracedNetwork, encoded: Encoded, *, method: str = "occlusion") -> Trace:
+    """Follow a network through a text that is already what it reads; arguments and errors as for `trace`."""
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
-    encoded = network.encode(text)
     _require_words(encoded)
     words = slice(len(encoded.ids) - len(encoded.words), None)  # all but the start token
     empty = network.encode("").ids
-    answers = _answers(network, _prefixes(encoded, empty))
-    label = int(answers[-1].argmax())
+    found = answers(network, prefixes(encoded, empty))
+    label = int(found[-1].argmax())
     contributions: dict[str, Floats] = {}
     attribution: Attribution | None = None
     if method != "integrated-gradients":
-        without = _answers(network, occluded(encoded.ids, words, empty))
-        contributions[OCCLUSION] = log_odds(answers[-1:], label) - log_odds(without, label)
+        without = answers(network, occluded(encoded.ids, words, empty))
+        contributions[OCCLUSION] = log_odds(found[-1:], label) - log_odds(without, label)
     if method != "occlusion":
         attribution = integrated_gradients(
             network.config, network.weights, encoded.ids, label, words, network.calibration
         )
         contributions[INTEGRATED_GRADIENTS] = attribution.contributions
-    return _traced(network, encoded, answers, contributions, attribution)
+    return _traced(network, encoded, found, contributions, attribution)
 
 
 def percent(probability: float) -> str:
@@ -279,28 +228,6 @@ def _require_words(encoded: Encoded) -> None:
         raise DataError(f"none of the {count(len(encoded.ignored), 'word')} of the text is in the vocabulary")
     if not number:
         raise DataError("data.maxlen of the run leaves no word" if encoded.truncated else "the text has no words")
-
-
-def _prefixes(encoded: Encoded, empty: Ids) -> Iterator[Ids]:
-    """Yield the ids of the first 0, 1, … words; of no word where the start token was cut off: an empty text's."""
-    first = len(encoded.ids) - len(encoded.words)
-    for number in range(len(encoded.words) + 1):
-        yield encoded.ids[: first + number] if first + number else empty
-
-
-def _answers(network: TracedNetwork, sequences: Iterable[Ids]) -> Floats:
-    """Return the probabilities of many sequences, float64 (sequences, labels), holding few of them at a time."""
-    found: list[NDArray[Any]] = []
-    chunk: list[Ids] = []
-    longest = 0
-    for sequence in sequences:
-        longest = max(longest, len(sequence))
-        if chunk and longest * (len(chunk) + 1) > CHUNK_TOKENS:
-            found.append(network.probabilities(chunk))
-            chunk, longest = [], len(sequence)
-        chunk.append(sequence)
-    found.append(network.probabilities(chunk))
-    return np.concatenate(found).astype(np.float64)
 
 
 def _traced(
