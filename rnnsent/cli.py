@@ -23,6 +23,7 @@ COMMANDS = (
     "predict",
     "trace",
     "robustness",
+    "report",
     "verify",
     "summary",
     "data",

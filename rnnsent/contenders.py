@@ -78,9 +78,9 @@ def compare_runs(
         RunError: if one was not judged on the split, was changed, or on other reviews than the first.
         DataError: if the reviews cannot be had any more.
     """
-    contenders = [_contender(run, split) for run in given]
+    contenders = [contender(run, split) for run in given]
     for other in contenders[1:]:
-        _require_same_reviews(contenders[0], other, split)
+        require_same_reviews(contenders[0], other, split)
     config, _, dataset = own_reviews(given[0], data, tell)
     reviews = asked_for(str(given[0]), split, dataset.test, dataset.held_back(config.data.validation_split)[1])
     if not np.array_equal(reviews.labels, contenders[0].judgment.labels):
@@ -101,7 +101,12 @@ def _parts(dataset: Dataset, reviews: Split, config: Config, split: str) -> list
     return slices.slices_of(reviews, dataset.vocabulary, config.data, ratings)
 
 
-def _contender(run: RunDirectory, split: str) -> Contender:
+def contender(run: RunDirectory, split: str) -> Contender:
+    """Return a finished run as it was judged on a split.
+
+    Raises:
+        RunError: if it was not judged on the split, or was changed.
+    """
     run.verify()
     name = runs.predictions(split)
     if not run.has(name):
@@ -109,7 +114,7 @@ def _contender(run: RunDirectory, split: str) -> Contender:
     config = load_config(str(run.file(runs.CONFIG)))
     recorded = run.read_json(runs.METRICS)
     where = run.file(name)
-    labels, probabilities = _read(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
+    labels, probabilities = read_predictions(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
     files = {each: run.file(each).stat().st_size / 1e6 for each in run.manifest()}
     needed = [*NEEDED, *runs.weight_files(run)]
     costs = {key: float(recorded[key]) for key in COSTS if isinstance(recorded.get(key), int | float)}
@@ -118,8 +123,17 @@ def _contender(run: RunDirectory, split: str) -> Contender:
     return Contender(run, config, recorded, Judgment(labels, probabilities), costs)
 
 
-def _read(text: str, names: Sequence[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Read a predictions file: labels (n,), probabilities (n, labels)."""
+def read_predictions(text: str, names: Sequence[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Read a predictions file of a run: labels (n,), probabilities (n, labels).
+
+    Args:
+        text: of the file.
+        names: of the labels, in the order of their numbers.
+        where: the file, for messages.
+
+    Raises:
+        RunError: if it is something else.
+    """
     columns = [f"probability of {name}" for name in names] if len(names) > 2 else ["probability"]
     try:
         rows = list(csv.DictReader(io.StringIO(text)))
@@ -132,7 +146,7 @@ def _read(text: str, names: Sequence[str], where: str) -> tuple[NDArray[np.int64
     return labels, np.concatenate([1 - values, values], axis=1) if len(names) == 2 else values
 
 
-def _require_same_reviews(first: Contender, other: Contender, split: str) -> None:
+def require_same_reviews(first: Contender, other: Contender, split: str) -> None:
     """Require that two runs were judged on the same reviews in the same order.
 
     Raises:

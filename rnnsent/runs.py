@@ -51,11 +51,12 @@ RELIABILITY = "plots/reliability-{split}.png"
 COVERAGE = "plots/coverage-{split}.png"
 LOGS = "logs"  # of the trackers
 MODEL_CARD = "model_card.md"
+REPORT = "report.html"
 MANIFEST = "manifest.json"
 
 OWN_NAMES = {
     CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, PROBES, CALIBRATION, NGRAMS,
-    ENVIRONMENT, MEMBERS, TEACHER, "plots", LOGS, MODEL_CARD, MANIFEST,
+    ENVIRONMENT, MEMBERS, TEACHER, "plots", LOGS, MODEL_CARD, REPORT, MANIFEST,
 }  # fmt: skip
 
 
@@ -196,6 +197,8 @@ class RunDirectory:
             if name not in manifest:
                 faults.append(f"{name} is not in the manifest")
             elif not self.file(name).is_file():
+                if name == REPORT:  # can be made again: whoever throws it away breaks nothing
+                    continue
                 faults.append(f"{name} is missing")
             else:
                 with _read_errors(self.file(name)):

@@ -1,0 +1,177 @@
+"""The reviews of a run that a report shows: its surest mistakes, and how it came to some of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent import classifier, judgment
+from rnnsent.classifier import Classifier, Encoded
+from rnnsent.data.split import Split
+from rnnsent.report.facts import Facts
+from rnnsent.tracing.asking import answers
+from rnnsent.tracing.attribution import log_odds, occluded
+from rnnsent.tracing.trace import Trace, trace_encoded
+from rnnsent.vocabulary import START, UNKNOWN, Vocabulary
+
+MISTAKES = 10
+# Of all texts that are computed for the mistakes of one network: seconds on the kernel, as on the slower reference.
+TOKENS = {"native": 6_000_000, "numpy": 300_000, "keras": 1_000_000}
+OCCLUDED = 400  # words of a longer text whose contributions are found; those where it is not cut off
+FOLLOWED = 600  # words of the longest text that is followed word by word
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer that the network was sure of.
+
+    Attributes:
+        review: its place in the split, from 0, as in the predictions file.
+        label, predicted: the real one, and what the network says.
+        probability: of what it says.
+        words, known: those that are shown, and whether the network knows them.
+        contributions: of each, to the log-odds of what it says, by occlusion.
+        read: how many words the network read.
+        cut: how many it did not.
+    """
+
+    review: int
+    label: str
+    predicted: str
+    probability: float
+    words: tuple[str, ...]
+    known: tuple[bool, ...]
+    contributions: NDArray[np.float64]
+    read: int
+    cut: int
+
+
+@dataclass(frozen=True)
+class Followed:
+    """How the network came to one of its answers."""
+
+    kind: str  # for people: which answer this is
+    review: int
+    label: str
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a report shows of texts; of a run whose texts cannot be had, why."""
+
+    mistakes: tuple[Mistake, ...] = ()
+    followed: tuple[Followed, ...] = ()
+    unread: str = ""
+    ending: bool = True  # whether it is the end of a long text that is read
+
+
+def read(facts: Facts, data: Mapping[str, str | None] | None, tell: Callable[[str], None]) -> Texts:
+    """Return the surest mistakes of a run and some of its answers, word by word.
+
+    Args:
+        facts: of the run.
+        data: `source` and `path` of the reviews, where they are no longer where the run's config says.
+        tell: told if the run was stopped early.
+
+    Raises:
+        RunError: if the run knows no words.
+        DataError: if its reviews cannot be had any more.
+    """
+    network = classifier.load(facts.run)
+    _, _, dataset = judgment.own_reviews(facts.run, data, tell)
+    validation = dataset.held_back(facts.config.data.validation_split)[1]
+    whole = judgment.asked_for(str(facts.run), facts.split, dataset.test, validation)
+    reviews = _Reviews(whole, dataset.vocabulary, network)
+    ending = facts.config.data.truncating == "pre"
+    return Texts(tuple(_mistakes(facts, reviews, network)), tuple(_followed(facts, reviews, network)), "", ending)
+
+
+class _Reviews:
+    """The reviews of a split as the network reads them, with their words.
+
+    Args:
+        whole: uncut.
+        vocabulary: of the data, which has words that the network does not know.
+        network: that reads them.
+    """
+
+    def __init__(self, whole: Split, vocabulary: Vocabulary, network: Classifier) -> None:
+        data = network.config.data
+        self._whole, self._vocabulary = whole, vocabulary
+        self._cut = whole.cut(data.num_words, data.maxlen, data.truncating)
+        self.ending = data.truncating == "pre"
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return how many ids the network reads of each, (reviews,)."""
+        return self._cut.lengths
+
+    def __getitem__(self, review: int) -> Encoded:
+        ids, full = self._cut.sequence(review), self._whole.sequence(review)
+        standing = full[len(full) - len(ids) :] if self.ending else full[: len(ids)]
+        words = [place for place, id_ in enumerate(standing.tolist()) if id_ != START]
+        return Encoded(
+            ids,
+            tuple(self._vocabulary.word(int(standing[place])) for place in words),
+            tuple(bool(ids[place] != UNKNOWN) for place in words),
+            truncated=int((full != START).sum()) - len(words),
+            ignored=(),
+        )
+
+
+def _mistakes(facts: Facts, reviews: _Reviews, network: Classifier) -> list[Mistake]:
+    """Return the surest mistakes, as many as can be explained in seconds, one at least."""
+    found: list[Mistake] = []
+    left = TOKENS.get(network.predictor.backend, min(TOKENS.values())) // len(facts.config.members)
+    wrong = np.flatnonzero(~facts.right)
+    for review in wrong[np.argsort(-facts.confidence[wrong], kind="stable")][:MISTAKES].tolist():
+        encoded = reviews[review]
+        number = min(len(encoded.words), OCCLUDED)
+        left -= number * len(encoded.ids)
+        if not number or (left < 0 and found):
+            continue
+        first, last = len(encoded.ids) - len(encoded.words), len(encoded.ids)
+        shown = slice(last - number, last) if reviews.ending else slice(first, first + number)
+        inside = slice(shown.start - first, shown.stop - first)
+        label = int(facts.predicted[review])
+        values = log_odds(answers(network, [encoded.ids]), label) - log_odds(
+            answers(network, occluded(encoded.ids, shown, network.encode("").ids)), label
+        )
+        found.append(
+            Mistake(
+                review,
+                facts.label_names[int(facts.labels[review])],
+                facts.label_names[label],
+                float(facts.confidence[review]),
+                encoded.words[inside],
+                encoded.known[inside],
+                values,
+                len(encoded.words),
+                encoded.truncated,
+            )
+        )
+    return found
+
+
+def _followed(facts: Facts, reviews: _Reviews, network: Classifier) -> list[Followed]:
+    """Return how some answers came about: a typical right one of each label, a sure mistake, a doubtful one."""
+    lengths = reviews.lengths()
+    short = (lengths > 1) & (lengths <= FOLLOWED + 1)
+    chosen: list[tuple[str, int]] = []
+    for label, name in list(enumerate(facts.label_names))[:3]:
+        places = np.flatnonzero(short & facts.right & (facts.labels == label))
+        if len(places):
+            order = places[np.argsort(facts.confidence[places], kind="stable")]
+            chosen.append((f"Right, and as sure as usual: {name}", int(order[len(order) // 2])))
+    wrong, every = np.flatnonzero(short & ~facts.right), np.flatnonzero(short)
+    if len(wrong):
+        chosen.append(("One of the surest mistakes", int(wrong[np.argmax(facts.confidence[wrong])])))
+    if len(every):
+        chosen.append(("One of the least sure", int(every[np.argmin(facts.confidence[every])])))
+    return [
+        Followed(kind, review, facts.label_names[int(facts.labels[review])], trace_encoded(network, reviews[review]))
+        for kind, review in chosen
+    ]
