@@ -14,6 +14,7 @@ import click
 
 from rnnsent import __version__
 from rnnsent.errors import Interrupted, RnnsentError
+from rnnsent.interruption import listening
 
 COMMANDS = (
     "train",
@@ -62,7 +63,8 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         debug = bool(ctx.params.get("debug"))
         try:
-            return super().invoke(ctx)
+            with listening():
+                return super().invoke(ctx)
         except RnnsentError as error:
             if debug:
                 raise

@@ -3,15 +3,71 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any
+
+from rnnsent.errors import Interrupted
 
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+# How long a signal that Python dropped waits until it comes again, in seconds.
+AGAIN = 0.01
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C and Interrupted at SIGTERM in the block, wherever they come in.
+
+    Python drops what a signal handler raises while a finalizer, or a callback of a weak reference, of the garbage
+    collector or of native code is running; such a signal is sent again, until it arrives in code that can be left. A
+    signal that the process was started to ignore, as nohup does, stays ignored.
+    """
+    heard = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in heard}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    hook, timers = sys.unraisablehook, list[threading.Timer]()
+
+    def send_again(dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt | Interrupted):
+            hook(dropped)
+            return
+        number = signal.SIGTERM if isinstance(dropped.exc_value, Interrupted) else signal.SIGINT
+        timers.append(threading.Timer(AGAIN, os.kill, (os.getpid(), number)))
+        timers[-1].daemon = True
+        timers[-1].start()
+
+    sys.unraisablehook = send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        for timer in timers:
+            timer.cancel()
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else Interrupted("terminated", 128 + number)
+
+
+def _take_effect(number: int) -> None:
+    """Do what the signal does, here and now: its handler is called from this very frame."""
+    handler = signal.getsignal(number)
+    if callable(handler):
+        handler(number, None)
+    else:
+        signal.raise_signal(number)
 
 
 class HeldSignals:
@@ -40,14 +96,14 @@ class HeldSignals:
         self._restore()  # first: what comes in from here on takes effect by itself
         number, self._held = self._held, None
         if number is not None:
-            signal.raise_signal(number)
+            _take_effect(number)
 
     def deliver(self) -> None:
         """Let a signal that came in meanwhile take effect now, as it would have without this block."""
         if self._held is not None:
             number, self._held = self._held, None
             self._restore()
-            signal.raise_signal(number)
+            _take_effect(number)
             self._install()  # reached where the signal is ignored, or its handler only took note
 
     def forget(self) -> None:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import gc
 import logging
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from rnnsent.interruption import HeldSignals
+from rnnsent.errors import Interrupted
+from rnnsent.interruption import HeldSignals, listening
 
 
 class Terminated(BaseException):
@@ -117,3 +121,102 @@ def test_a_forgotten_signal_has_no_effect() -> None:
     with HeldSignals() as signals:
         signal.raise_signal(signal.SIGINT)
         signals.forget()
+
+
+LISTENING = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Interrupted)]
+
+
+class Finalizes:
+    """Python drops what is raised in its finalizer."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+@pytest.fixture
+def collected() -> Iterator[Callable[[int], None]]:
+    """Returns a function in which the signal arrives in a callback of the garbage collector."""
+    number = 0
+    left = 3  # it is lost that often
+
+    def callback(phase: str, info: dict[str, int]) -> None:
+        nonlocal left
+        if number and left:
+            left -= 1
+            signal.raise_signal(number)
+
+    def collect(sent: int) -> None:
+        nonlocal number
+        number = sent
+        gc.collect()
+
+    gc.callbacks.append(callback)
+    yield collect
+    gc.callbacks.remove(callback)
+    assert left < 3
+
+
+def wait() -> None:
+    for _ in range(1000):
+        time.sleep(0.01)
+    pytest.fail("the signal is lost")
+
+
+@pytest.mark.parametrize(("number", "raised"), LISTENING)
+def test_a_signal_that_python_drops_in_a_finalizer_comes_again(
+    number: signal.Signals, raised: type[BaseException], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(raised), listening():
+        Finalizes(number)
+        wait()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("number", "raised"), LISTENING)
+def test_a_signal_that_python_drops_in_the_garbage_collector_comes_again(
+    number: signal.Signals, raised: type[BaseException], collected: Callable[[int], None]
+) -> None:
+    with pytest.raises(raised), listening():
+        collected(number)
+        wait()
+
+
+def test_a_second_signal_that_python_drops_comes_again(collected: Callable[[int], None]) -> None:
+    with pytest.raises(KeyboardInterrupt), listening(), HeldSignals():
+        signal.raise_signal(signal.SIGINT)
+        collected(signal.SIGINT)
+        wait()
+
+
+def test_other_errors_that_python_drops_are_told_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[sys.UnraisableHookArgs] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+
+    class Wrong:
+        def __del__(self) -> None:
+            raise ValueError("wrong")
+
+    with listening():
+        Wrong()
+    assert [str(each.exc_value) for each in told] == ["wrong"]
+
+
+def test_listening_ends_with_its_block() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted, match="terminated") as caught, listening():
+        signal.raise_signal(signal.SIGTERM)
+    assert caught.value.exit_code == 143
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored() -> None:
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with listening(), HeldSignals():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, handler)

@@ -415,7 +415,7 @@ def test_results_go_to_stdout_and_each_tracker_says_one_line() -> None:
     for name in ALL:
         assert sum(line.startswith(f"{name}: ") for line in told) == 1
     assert [line.split(" ")[0] for line in told] == [
-        "data:", "device:", "tensorboard:", "mlflow:", "wandb:", "engine:", "run:", "epoch",
+        "data:", "device:", "tensorboard:", "mlflow:", "wandb:", "engine:", "run:", "epoch", "calibration:",
     ]  # fmt: skip
 
 

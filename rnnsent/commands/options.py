@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -159,13 +159,6 @@ def overrides(
     if no_fallback:
         pairs.append(("--no-fallback", "data.fallback=null"))
     return pairs
-
-
-def terminated(signum: int, frame: Any) -> NoReturn:
-    """Answer SIGTERM as Ctrl-C is answered, with another exit code."""
-    from rnnsent.errors import Interrupted
-
-    raise Interrupted("terminated", 128 + signum)
 
 
 def write_file(path: Path, content: bytes | str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of, terminated
+from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of
 
 if TYPE_CHECKING:
     from rnnsent.bulk import Reading
@@ -113,7 +112,6 @@ def _to_file(
             click.echo(f"\r{done:,} rows", nl=False, err=True)
 
     table, column = bulk.open_texts(source, classifier, how)
-    signal.signal(signal.SIGTERM, terminated)
     try:
         name = sha256(run / MANIFEST)
         total = bulk.write_answers(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from rnnsent.commands.options import RunPath, config_options, overrides, terminated, text_settings, texts_options
+from rnnsent.commands.options import RunPath, config_options, overrides, text_settings, texts_options
 
 TRACKED = "Tell tensorboard, mlflow or wandb as well; may be repeated."
 
@@ -84,7 +83,6 @@ def command(
         return
     if judge:
         raise click.UsageError("--eval is for --seeds; a run is judged by rnnsent eval")
-    signal.signal(signal.SIGTERM, terminated)
     with training_progress(config.training.epochs, quiet=quiet) as observer, reading_progress() as progress:
         trained = experiment.train(
             config,
@@ -111,7 +109,6 @@ def _train_seeds(seeds: range, run_dir: Path | None, judge: bool, as_json: bool)
 
     from rnnsent.seeds import spreads, table, train_seeds
 
-    signal.signal(signal.SIGTERM, terminated)
     found = train_seeds(
         _without(
             click.get_current_context().meta[ARGUMENTS],
