@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test check bench format docs
+.PHONY: help install train test torture check bench format docs
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,10 @@ train: install ## train configs/lstm.yaml
 
 test: install ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+torture: install ## kill trainings, damage the files of runs, and see that nothing is lost; half an hour
+	$(BIN)/python -m tests.torture.kills /tmp/rnnsent-torture
+	$(BIN)/python -m tests.torture.damage /tmp/rnnsent-torture
 
 check: install ## lint, formatting, types
 	$(BIN)/ruff check .

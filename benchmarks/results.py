@@ -25,9 +25,10 @@ RECIPES = (
     "Mean ± standard deviation over the seeds 0, 1, …; the epoch is chosen by validation, 5 % of the training reviews, "
     "by film; the test split is looked at once a run. Wall time is that of `rnnsent train`, with Python, TensorFlow, "
     "the reading of the texts and word2vec (the first seed; the others find its vectors in the cache), on 2 cores. "
-    "Memory is the most that the process ever held. Seeds 1 and 2 of best_unlabelled shared the machine with other "
-    "work: alone it took 1,046 s (seed 0). `pip install 'rnnsent[recipes]'`.",
-    "python benchmarks/recipes.py FOLDER best_small best best_unlabelled",
+    "Memory is the most that the process ever held. Seeds 1 and 2 of best_unlabelled and all of best_ensemble shared "
+    "the machine with other work: best_unlabelled took 1,046 s alone (seed 0), and no more of the others' time was "
+    "kept. `pip install 'rnnsent[recipes]'`.",
+    "python benchmarks/recipes.py FOLDER best_small best best_ensemble best_unlabelled",
 )
 
 ABLATIONS = (
@@ -63,8 +64,10 @@ SECTIONS = [
         "first epoch and prediction. `times`: stock Keras' median by this one's. Validation: the best epoch; "
         "test: after the last. Last column: seconds of training until validation reached the 87.5 % of the book's "
         "LSTM. Accuracies are of one seed each and, in the notebook's form, of "
-        "unmasked and unclipped training, which jumps by points from epoch to epoch in every library; that the kernel "
-        "follows stock Keras' losses from the same weights to 1e-4 is tested (tests/test_engine_native_layer.py).",
+        "unmasked and unclipped training, which jumps by points from epoch to epoch: no two of them say that one "
+        "library learns more. That training on the kernel follows stock layers from the same weights is tested, step "
+        "by step to 1e-4 (tests/test_real_reviews.py, LSTM and GRU); the notebook's own code differs from both in what "
+        "RMSprop divides by, see docs/experiments.md. None of this was measured on a GPU.",
     ),
     ("race-lstm", "bench race --cell lstm --epochs 5", "", ""),
     ("race-gru", "bench race --cell gru --epochs 4", "", ""),
@@ -72,7 +75,8 @@ SECTIONS = [
         "breakdown",
         "bench breakdown",
         "Where a step goes",
-        "Batch 128, masked and bucketed, medians of 40 batches; each part timed alone.",
+        "Batch 128, masked and bucketed, medians of 40 batches; each part timed alone. The rest is what Keras and "
+        "TensorFlow do between the parts, and what the kernel loses there to caches that others have used meanwhile.",
     ),
     (
         "growth",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent import runs
+from rnnsent import runs, stored
 from rnnsent.calibration import NONE, Calibration
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
@@ -198,10 +198,10 @@ def load(run: str | Path | RunDirectory, *, backend: str = "auto") -> Classifier
     """
     found = run if isinstance(run, RunDirectory) else open_run(Path(run))
     others = [name for name in (runs.NGRAMS, runs.CALIBRATION) if found.has(name)]
-    found.verify(runs.CONFIG, runs.VOCABULARY, *runs.weight_files(found), *others)
+    found.verify(runs.CONFIG, runs.VOCABULARY, *stored.weight_files(found), *others)
     config = load_config(str(found.file(runs.CONFIG)))
     vocabulary = Vocabulary.load(found.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{found}: was trained without imdb_word_index.json, so it cannot read texts")
-    weights, ratios, calibration = runs.load_weights(found), runs.load_ratios(found), runs.load_calibration(found)
+    weights, ratios, calibration = stored.load_weights(found), stored.load_ratios(found), stored.load_calibration(found)
     return Classifier(config, vocabulary, weights, ratios, backend=backend, calibration=calibration)

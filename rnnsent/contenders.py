@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent import comparison, runs, slices
+from rnnsent import comparison, runs, slices, stored
 from rnnsent.comparison import Comparison, Judgment
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
@@ -116,7 +116,7 @@ def contender(run: RunDirectory, split: str) -> Contender:
     where = run.file(name)
     labels, probabilities = read_predictions(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
     files = {each: run.file(each).stat().st_size / 1e6 for each in run.manifest()}
-    needed = [*NEEDED, *runs.weight_files(run)]
+    needed = [*NEEDED, *stored.weight_files(run)]
     costs = {key: float(recorded[key]) for key in COSTS if isinstance(recorded.get(key), int | float)}
     costs["mb_to_predict"] = sum(size for each, size in files.items() if each in needed)
     costs["mb_on_disk"] = sum(files.values())
@@ -155,6 +155,12 @@ def require_same_reviews(first: Contender, other: Contender, split: str) -> None
     hashes = [str(each.recorded.get("data", {}).get("sha256")) for each in (first, other)]
     names = [each.config.data.label_names for each in (first, other)]
     labels = [each.judgment.labels for each in (first, other)]
+    which = [each.recorded.get("evaluations", {}).get(split, {}).get("reviews_sha256") for each in (first, other)]
+    unknown = [str(each.run) for each, reviews in zip((first, other), which, strict=True) if reviews is None]
+    if unknown:
+        raise RunError(
+            f"{unknown[0]}: was judged by an older rnnsent; again: rnnsent eval {unknown[0]} --split {split}"
+        )
     why = None
     if hashes[0] != hashes[1]:
         files = [each.recorded.get("data", {}).get("file") or each.config.data.source for each in (first, other)]
@@ -163,7 +169,7 @@ def require_same_reviews(first: Contender, other: Contender, split: str) -> None
         why = f"with other labels: {', '.join(names[0])} and {', '.join(names[1])}"
     elif len(labels[0]) != len(labels[1]):
         why = f"of which there are {len(labels[0]):,} and {len(labels[1]):,}: the config splits them otherwise"
-    elif not np.array_equal(labels[0], labels[1]):
+    elif which[0] != which[1]:
         why = "that were drawn otherwise (data.split_seed, validation_split, group_column, …)"
     if why is not None:
         raise DataError(f"{first.run} and {other.run} cannot be compared: they were judged on {split} reviews {why}")

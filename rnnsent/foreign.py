@@ -17,7 +17,8 @@ from rnnsent.data.tables import Table
 from rnnsent.errors import DataError
 
 LABELS = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
-PROBABILITIES = ("probability", "prob", "score", "p", "y_score", "confidence", "prediction")
+# Not "confidence", "score" or "prediction": these are as often the probability of the answer, or the answer itself.
+PROBABILITIES = ("probability", "prob", "p", "y_score", "y_prob")
 OF = "probability of "  # of several labels, each has a column of its own
 SUM_TOLERANCE = 1e-3
 

@@ -98,6 +98,11 @@ class HeldSignals:
         if number is not None:
             _take_effect(number)
 
+    @property
+    def held(self) -> bool:
+        """Whether a signal came in that has not taken effect yet."""
+        return self._held is not None
+
     def deliver(self) -> None:
         """Let a signal that came in meanwhile take effect now, as it would have without this block."""
         if self._held is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import baseline, calibration, metrics, model_card, multiclass, plots, runs, slices
+from rnnsent import baseline, calibration, metrics, model_card, multiclass, plots, runs, slices, stored
 from rnnsent.calibration import Coverage
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
@@ -92,9 +93,9 @@ def judge(
         DataError: if its data cannot be had any more.
     """
     config, recorded, dataset = own_reviews(run, data, tell)
-    weights = runs.load_weights(run)
+    weights = stored.load_weights(run)
     parts = partition(dataset, config.data)
-    ratios, kept = runs.load_ratios(run), runs.load_calibration(run)
+    ratios, kept = stored.load_ratios(run), stored.load_calibration(run)
     predictor = load_predictor(config, weights, ratios, backend=backend, device=device, calibration=kept)
     tell(f"backend: {predictor}")
 
@@ -122,7 +123,8 @@ def judge(
         baseline=(recorded.get("baseline") or {}).get(split),
     )
     recorded[split] = values
-    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged)}
+    which = reviews_sha256(dataset, config, split)
+    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | {"reviews_sha256": which}}
     numbers = None if dataset.numbers is None else dataset.numbers[split]
     files: dict[str, str | bytes] = {
         runs.predictions(split): _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers),
@@ -165,8 +167,22 @@ def _details(judged: Judged) -> dict[str, Any]:
     }
 
 
+def reviews_sha256(dataset: Dataset, config: Config, split: str) -> str:
+    """Return what tells the reviews of a split from others of the same file: places, labels, lengths, in order."""
+    whole = _whole("", dataset, config, split)
+    digest = hashlib.sha256()
+    for part in (whole.labels, whole.lengths, *([] if dataset.numbers is None else [dataset.numbers[split]])):
+        digest.update(np.ascontiguousarray(part, np.int64).data)
+    return digest.hexdigest()
+
+
+def _whole(name: str, dataset: Dataset, config: Config, split: str) -> Split:
+    """Return the reviews of a split as they were loaded, whatever a network sees of them."""
+    return asked_for(name, split, dataset.test, dataset.held_back(config.data.validation_split)[1])
+
+
 def _slices(dataset: Dataset, config: Config, split: str, right: Any) -> tuple[SliceAccuracy, ...]:
-    whole = asked_for("", split, dataset.test, dataset.held_back(config.data.validation_split)[1])
+    whole = _whole("", dataset, config, split)
     ratings = None if dataset.ratings is None else dataset.ratings[split]
     return tuple(slices.accuracies(slices.slices_of(whole, dataset.vocabulary, config.data, ratings), right))
 
@@ -284,7 +300,7 @@ def asked_for(name: str, split: str, test: Split, validation: Split) -> Split:
     """Return the test or the validation split, which must not be empty."""
     reviews = test if split == "test" else validation
     if not len(reviews):
-        raise DataError(f"{name}: there is no test split: data.test_split is 0")
+        raise DataError(f"{name}: there is no {split} split: data.{split}_split is 0")
     return reviews
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import keras
 import numpy as np
-from keras import ops
 
-from rnnsent import plots, runs
-from rnnsent.errors import Interrupted, count
+from rnnsent import checkpoints, plots, runs
+from rnnsent.checkpoints import Checkpoint
+from rnnsent.errors import Interrupted
 from rnnsent.interruption import HeldSignals
 from rnnsent.models import set_weights, weights_of
 from rnnsent.observers import EpochFacts, Observer
 from rnnsent.runs import RunDirectory
-
-KEPT_CHECKPOINTS = 2
+from rnnsent.state import best_weights
 
 
 class Keeper(Observer):
@@ -32,22 +32,32 @@ class Keeper(Observer):
         self.best_model = plain
         self.history: list[EpochFacts] = []
         self.best_epoch: int | None = None
+        self.state: str | None = None  # where training could go on, for people
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
         """Write best model, history and curves; each file all or nothing, and all of one epoch."""
         with HeldSignals():
             self.history.append(facts)
             if best:
-                self._write_best(model)
+                self._write_best(weights_of(model))
                 self.best_epoch = facts.epoch
-            rows = [",".join(facts.to_dict()), *(_row(epoch) for epoch in self.history)]
-            self.run.write(runs.HISTORY, "\n".join(rows) + "\n")
-            self.run.write(runs.CURVES, plots.curves(self.history, self.title, self.best_epoch))
+            self._write_history()
 
-    def on_state(self, epoch: int, model: keras.Model) -> None:
-        """Write the checkpoint: the weights as trained, not their average, and all that the optimizer remembers."""
+    def on_state(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint."""
         with HeldSignals():
-            self._write_checkpoint(epoch, model)
+            checkpoints.write(self.run, checkpoint)
+            self.state = checkpoint.place
+
+    def go_on(self, begin: Checkpoint) -> None:
+        """Take up a training that was stopped: write anew what was written until `begin`."""
+        with HeldSignals():
+            self.state = begin.place
+            self.history = [EpochFacts(**facts) for facts in begin.facts["history"]]
+            self.best_epoch = begin.facts["best"]
+            if self.best_epoch is not None:
+                self._write_best(best_weights(begin))
+                self._write_history()
 
     @property
     def best_facts(self) -> dict[str, float]:
@@ -67,33 +77,26 @@ class Keeper(Observer):
             Interrupted: at once, if there is not one epoch to be kept.
         """
         code = interruption.exit_code if isinstance(interruption, Interrupted) else 130
+        state = "before the first step" if self.state is None else self.state
         if self.best_epoch is None and not alone:
-            return Interrupted("stopped; the run holds the networks that were trained before", code)
+            return Interrupted(f"stopped {state}; the run holds the networks that were trained before", code)
         if self.best_epoch is None:
-            raise Interrupted("stopped before the first epoch was over; there was nothing to keep", code)
-        return Interrupted(
-            f"stopped after {count(len(self.history), 'whole epoch')}; {self.run} holds the best, epoch "
-            f"{self.best_epoch}",
-            code,
-        )
+            raise Interrupted(f"stopped {state}", code)
+        return Interrupted(f"stopped {state}; {self.run} holds the best epoch, {self.best_epoch}", code)
 
-    def _write_checkpoint(self, epoch: int, model: keras.Model) -> None:
-        arrays = {f"model/{name}": value for name, value in weights_of(model).items()}
-        for variable in model.optimizer.variables:
-            arrays[f"optimizer/{variable.path}"] = ops.convert_to_numpy(variable)
-        self.run.write(runs.checkpoint(epoch), _npz(arrays))
-        if epoch > KEPT_CHECKPOINTS:
-            self.run.file(runs.checkpoint(epoch - KEPT_CHECKPOINTS)).unlink(missing_ok=True)
+    def _write_history(self) -> None:
+        rows = [",".join(self.history[0].to_dict()), *(_row(epoch) for epoch in self.history)]
+        self.run.write(runs.HISTORY, "\n".join(rows) + "\n")
+        self.run.write(runs.CURVES, plots.curves(self.history, self.title, self.best_epoch))
 
-    def _write_best(self, model: keras.Model) -> None:
-        weights = weights_of(model)
+    def _write_best(self, weights: Mapping[str, np.ndarray]) -> None:
         set_weights(self.best_model, weights)
         self.run.write(runs.WEIGHTS, _npz(weights))
         with self.run.writing(runs.MODEL) as temporary:
             self.best_model.save(temporary)
 
 
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()

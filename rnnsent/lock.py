@@ -23,7 +23,7 @@ class Lock:
         descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         self.release = weakref.finalize(self, os.close, descriptor)
         if not _try_lock(descriptor):
-            raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
+            raise RunError(f"{path}: another training is writing this run now; wait for it, or choose another")
 
 
 def is_locked(path: Path) -> bool:

@@ -311,7 +311,8 @@ def _reproducing(facts: RunFacts) -> Iterator[str]:
     yield "## How to reproduce\n"
     command = [str(part) for part in environment.get("command", [])]
     if "train" in command[:3]:  # else it was called from Python
-        yield from fenced(shlex.join(["rnnsent", *command[1:]]), "sh")
+        asked = [part for part in command[1:] if part not in ("--json", "--quiet")]
+        yield from fenced(shlex.join(["rnnsent", *asked]), "sh")
     yield f"The config with every default is {code(runs.CONFIG)}: `rnnsent train --config {runs.CONFIG}`.\n"
     packages = ", ".join(f"{name} {version}" for name, version in environment.get("packages", {}).items())
     commit = environment.get("git_commit")

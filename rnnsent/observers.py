@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import keras
+
+    from rnnsent.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,14 @@ class StepFacts:
 class Observer:
     """Somebody who is told how training goes: the steps of an epoch, then the epoch, then the state after it."""
 
+    def on_past(self, history: Sequence[EpochFacts]) -> None:
+        """Training goes on, after the epochs of `history`."""
+
     def on_step(self, facts: StepFacts) -> None:
         """A batch was trained on."""
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
         """An epoch was trained and validated; `model` holds the weights that were validated."""
 
-    def on_state(self, epoch: int, model: keras.Model) -> None:
-        """Model and optimizer hold what the next epoch begins with: the weights as trained, not their average."""
+    def on_state(self, checkpoint: Checkpoint) -> None:
+        """The state between two steps from which training could go on; its arrays change with the next step."""

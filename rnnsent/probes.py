@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import runs
+from rnnsent import runs, stored
 from rnnsent.classifier import Classifier
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
@@ -110,7 +110,7 @@ def verify(
         note("encoder", True, "no probes: the run knows no words")
         return checks
     config, vocabulary = load_config(str(run.file(runs.CONFIG))), Vocabulary.load(run.file(runs.VOCABULARY))
-    weights, ratios = runs.load_weights(run), runs.load_ratios(run)
+    weights, ratios = stored.load_weights(run), stored.load_ratios(run)
     _verify_encoder(Classifier(config, vocabulary, weights, ratios, backend="numpy"), kept, note)
     for backend in backends:
         try:

@@ -18,6 +18,7 @@ from rnnsent.config import LABELS
 from rnnsent.data.split import Split
 from rnnsent.intervals import proportion
 
+WRITTEN = "written for it"  # the group of what rnnsent brings along
 TYPO_SHARES = (0.01, 0.05, 0.10)
 LENGTH_PARTS = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -68,7 +69,7 @@ def measure(classifier: Classifier, reviews: Split, seed: int = 0) -> list[Row]:
             asked = texts()
             encoded = [classifier.vocabulary.encode(text) for text, _ in asked]
             positive = np.array([label for _, label in asked], np.int64)
-            rows.append(_row("written for it", name, _right(classifier, encoded, positive)))
+            rows.append(_row(WRITTEN, name, _right(classifier, encoded, positive)))
     return rows
 
 

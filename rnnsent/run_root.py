@@ -48,13 +48,11 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
             raise RunError(f"{path}: is a file; --run-dir names a folder")
         if path.is_symlink() or path.name in ("", ".."):  # such as runs/latest: the run is meant, not the link
             path = path.resolve()
-        occupied = path.is_dir() and any(entry.name != LOCK for entry in path.iterdir())
+        occupied = path.is_dir() and any(not is_temporary(entry.name) for entry in path.iterdir())
         if occupied:
             _require_replaceable(path, force)
         path.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path / "probe"):
-            pass
-        (path / "probe").unlink()
+        _require_writable(path)
         lock = Lock(path)
         if not occupied:
             return RunDirectory(path, lock=lock)
@@ -66,6 +64,26 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
         for other in waiting:
             logger.warning("%s holds a run that %s was to replace when it was stopped", other, path)
         return RunDirectory(path, replaced, lock=Lock(path))
+
+
+def reopen_run(path: Path) -> RunDirectory:
+    """Return the run at `path` for its training to go on.
+
+    Raises:
+        RunError: if there is no such run, it is being trained now, or cannot be written to.
+    """
+    run = open_run(path)
+    path = run.path.resolve() if run.path.is_symlink() else run.path
+    with disk_errors(path):
+        lock = Lock(path)
+        _require_writable(path)
+    return RunDirectory(path, next(iter(waiting_runs(path)[-1:]), None), lock=lock)
+
+
+def _require_writable(path: Path) -> None:
+    with atomic_path(path / ".probe"):
+        pass
+    (path / ".probe").unlink()
 
 
 def open_run(path: Path | None) -> RunDirectory:
@@ -149,6 +167,11 @@ def _require_replaceable(path: Path, force: bool) -> None:
         raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
     if path.resolve() in (here := Path.cwd(), *here.parents):
         raise RunError(f"{path}: a run is not replaced from inside it; go to another folder")
+    if not force and (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
+        raise RunError(
+            f"{path}: holds a training that was stopped; go on: rnnsent train --resume {path}; or choose another "
+            "--run-dir, or --force to replace it"
+        )
     if not force:
         raise RunError(f"{path}: is not empty; choose another --run-dir, or --force to replace the run in it")
     known = OWN_NAMES | {predictions("test"), predictions("validation")}

@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import json
 import logging
 import shutil
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, sha256, write_atomic
 from rnnsent.lock import LOCK, Lock, is_locked
 
 if TYPE_CHECKING:
-    from rnnsent.calibration import Calibration
-    from rnnsent.ratios import NgramRatios
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +39,7 @@ PROBES = "probes.json"
 CALIBRATION = "calibration.json"
 NGRAMS = "ngrams.npz"
 ENVIRONMENT = "environment.json"
+ORIGIN = "origin.json"
 TEACHER = "teacher"  # a folder for each network that labeled what had no label, from 1
 MEMBERS = "members"  # of an ensemble: a folder each, from 1
 CURVES = "plots/curves.png"
@@ -56,8 +52,11 @@ MANIFEST = "manifest.json"
 
 OWN_NAMES = {
     CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, PROBES, CALIBRATION, NGRAMS,
-    ENVIRONMENT, MEMBERS, TEACHER, "plots", LOGS, MODEL_CARD, REPORT, MANIFEST,
+    ENVIRONMENT, ORIGIN, MEMBERS, TEACHER, "plots", LOGS, MODEL_CARD, REPORT, MANIFEST,
 }  # fmt: skip
+
+
+AT_THE_END = {METRICS, PROBES, CALIBRATION, MODEL_CARD, REPORT}  # written when training is over, or later
 
 
 def json_text(values: dict[str, Any]) -> str:
@@ -68,11 +67,6 @@ def json_text(values: dict[str, Any]) -> str:
 def predictions(split: str) -> str:
     """Return the name of the file with the predictions for a split."""
     return f"predictions-{split}.csv"
-
-
-def checkpoint(epoch: int) -> str:
-    """Return the name of the checkpoint after an epoch, from 1."""
-    return f"{CHECKPOINTS}/epoch-{epoch:04d}.npz"
 
 
 @dataclass(frozen=True)
@@ -113,9 +107,23 @@ class RunDirectory:
     def finish(self) -> None:
         """Write the manifest: from now on the run is complete."""
         self._write_manifest({name: [sha256(self.file(name))] for name in self.names() if not is_temporary(name)})
-        self._unlock()
+        self.release()
         if self.replaced is not None:
             shutil.rmtree(self.replaced)
+
+    def begin_again(self) -> None:
+        """Let an unfinished run be trained on: what was written at its end, or only in part, is removed."""
+        with disk_errors(self.path):
+            self.file(MANIFEST).unlink(missing_ok=True)
+            for name in self.names():
+                if (is_temporary(name) and name != LOCK) or (
+                    name in AT_THE_END
+                    or name.startswith("predictions-")
+                    or (name.startswith("plots/") and name != CURVES)
+                ):
+                    self.file(name).unlink()
+            if self.file(LOGS).is_dir():
+                shutil.rmtree(self.file(LOGS))
 
     def discard(self) -> None:
         """Remove a run that came to nothing, and put back the one it was to replace."""
@@ -123,9 +131,10 @@ class RunDirectory:
             shutil.rmtree(self.path)
             if self.replaced is not None:
                 self.replaced.rename(self.path)
-        self._unlock()
+        self.release()
 
-    def _unlock(self) -> None:
+    def release(self) -> None:
+        """Let others write the run."""
         if self.lock is not None:
             self.file(LOCK).unlink(missing_ok=True)
             self.lock.release()
@@ -133,7 +142,12 @@ class RunDirectory:
     @property
     def trained(self) -> list[str]:
         """The names of the files with weights that are there, whether the run is finished or not."""
-        return _weight_files(self.names())
+        return weight_names(self.names())
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a state from which training can go on."""
+        return any(name.rpartition("/")[0].rpartition("/")[2] == CHECKPOINTS for name in self.names())
 
     @property
     def finished(self) -> bool:
@@ -149,8 +163,11 @@ class RunDirectory:
         if not self.finished:
             raise RunError(self.unfinished())
         try:
-            files = json.loads(self.file(MANIFEST).read_text())["files"]
-            return {str(name): [str(digest) for digest in digests] for name, digests in files.items()}
+            found = json.loads(self.file(MANIFEST).read_text())
+            files = {str(name): [str(digest) for digest in digests] for name, digests in found["files"].items()}
+            if found["format"] != 1 and found["sha256"] != _digest(files):
+                raise RunError(f"{self.file(MANIFEST)}: damaged: it is not what was written")
+            return files
         except KeyError:
             raise RunError(f"{self.file(MANIFEST)}: damaged: it lists no files") from None
         except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -164,18 +181,20 @@ class RunDirectory:
         """Say what is left of a run without a manifest, and what can be done with it."""
         names = self.names()
         epochs = [self._epochs(name) for name in names if name.rpartition("/")[2] == HISTORY]
-        kept = "not one epoch was over"
+        kept = "training has not come far enough to be kept"
+        states = [name.rpartition("/")[2] for name in names if name.startswith(f"{CHECKPOINTS}/")]
+        if states:
+            kept = f"the state of training is kept in {CHECKPOINTS}/{states[-1]}; no epoch was over"
         if sum(epochs) > 0:
             several = f", of {len(epochs)} networks" if len(epochs) > 1 else ""
-            kept = (
-                f"{count(sum(epochs), 'whole epoch')}{several} kept: the best in {WEIGHTS} and {MODEL}, the newest in "
-                f"{CHECKPOINTS}/"
-            )
-        now = "it is being trained now" if is_locked(self.path) else "training was killed"
+            kept = f"{count(sum(epochs), 'whole epoch')}{several} kept: the best in {WEIGHTS} and {MODEL}"
+        locked = is_locked(self.path) and self.lock is None
+        now = "it is being trained now" if locked else "training was stopped"
         return (
             f"{self.path}: not a finished run, it has no {MANIFEST}: {now}.\n"
             f"  {kept}.\n"
             + "".join(f"  The run that it was to replace is in {path}.\n" for path in waiting_runs(self.path))
+            + f"  Go on: rnnsent train --resume {self.path}\n"
             + f"  Anew: rnnsent train --config {self.file(CONFIG)} --run-dir {self.path} --force"
         )
 
@@ -235,7 +254,13 @@ class RunDirectory:
         return values
 
     def _write_manifest(self, files: Mapping[str, list[str]]) -> None:
-        self.write(MANIFEST, json.dumps({"format": 1, "files": dict(sorted(files.items()))}, indent=1) + "\n")
+        listed = dict(sorted(files.items()))
+        self.write(MANIFEST, json.dumps({"format": 2, "sha256": _digest(listed), "files": listed}, indent=1) + "\n")
+
+
+def _digest(files: Mapping[str, Sequence[str]]) -> str:
+    """Return the SHA-256 of what a manifest lists: the manifest has no other to vouch for it."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def member_files(names: Iterable[str], name: str) -> list[str]:
@@ -244,70 +269,9 @@ def member_files(names: Iterable[str], name: str) -> list[str]:
     return sorted(found, key=lambda each: int(each.split("/")[1]))
 
 
-def weight_files(run: RunDirectory) -> list[str]:
-    """Return the names of the files with the weights of a finished run: one, or one for each network of an ensemble."""
-    return _weight_files(run.manifest())
-
-
-def _weight_files(names: Iterable[str]) -> list[str]:
+def weight_names(names: Iterable[str]) -> list[str]:
+    """Return which of `names` are files with weights: one, or one for each network of an ensemble."""
     return [WEIGHTS] if WEIGHTS in names else member_files(names, WEIGHTS)
-
-
-def load_weights(run: RunDirectory) -> dict[str, Any]:
-    """Return the arrays of weights.npz by name; of an ensemble those of all its networks, as `members/1/NAME`, ….
-
-    Raises:
-        RunError: if a file is not an archive of plain arrays, or the run is not finished.
-    """
-    return read_weights(run, weight_files(run))
-
-
-def read_weights(run: RunDirectory, names: Iterable[str]) -> dict[str, Any]:
-    """Return the same of the weight files `names`, whether the run is finished or not."""
-    weights: dict[str, Any] = {}
-    for file in names:
-        prefix = file.removesuffix(WEIGHTS)
-        with (
-            _array_errors(run.file(file)),
-            np.load(io.BytesIO(run.file(file).read_bytes()), allow_pickle=False) as archive,
-        ):
-            weights |= {f"{prefix}{name}": archive[name] for name in archive.files}
-    return weights
-
-
-def load_ratios(run: RunDirectory) -> NgramRatios | None:
-    """Return the ratios of ngrams.npz; None where the run has none.
-
-    Raises:
-        RunError: if the file is not what was written.
-    """
-    from rnnsent.ratios import NgramRatios
-
-    if not run.has(NGRAMS):
-        return None
-    with _array_errors(run.file(NGRAMS)):
-        return NgramRatios.from_npz(run.file(NGRAMS).read_bytes())
-
-
-def load_calibration(run: RunDirectory) -> Calibration:
-    """Return the calibration of a finished run; that of an older one changes nothing.
-
-    Raises:
-        RunError: if the file is not what was written.
-    """
-    from rnnsent.calibration import NONE, Calibration
-
-    if not run.has(CALIBRATION):
-        return NONE
-    return Calibration.from_dict(run.read_json(CALIBRATION), str(run.file(CALIBRATION)))
-
-
-@contextmanager
-def _array_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: cannot be read: {error}") from None
 
 
 def waiting_runs(path: Path) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rnnsent import runs
+from rnnsent import runs, stored
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.data.sources import load_dataset
@@ -53,7 +53,7 @@ def summarize_run(run: RunDirectory) -> Summary:
 
     from rnnsent.models import rebuild_model
 
-    config, weights = load_config(str(run.file(runs.CONFIG))), runs.load_weights(run)
+    config, weights = load_config(str(run.file(runs.CONFIG))), stored.load_weights(run)
     alone = config.ensemble is None
     return of_models(
         [

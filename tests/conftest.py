@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rnnsent.data import imdb
+from rnnsent.engine import kernel
 
 REPOSITORY = Path(__file__).parent.parent
 POSITIVE, NEGATIVE = range(4, 14), range(14, 24)  # ranks of words that decide; 24 to 49 are filler
@@ -35,6 +37,12 @@ def isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("RNNSENT_DATA", raising=False)
     monkeypatch.setattr(imdb, "BASE_URL", "http://127.0.0.1:9/")  # the discard port: nobody listens
+
+
+# Where there is a compiler, a kernel that is not there is a fault.
+needs_kernel = pytest.mark.skipif(
+    not kernel.available() and shutil.which("cc") is None, reason="there is no C compiler, and so no kernel"
+)
 
 
 def write_imdb(folder: Path, reviews: int = 120, seed: int = 0) -> Path:

@@ -12,12 +12,11 @@ from rnnsent.bench.milestones import Course, of_run, require_same_data
 from rnnsent.bench.race import Lane, Race, race
 from rnnsent.bench.scale import over_sizes
 from rnnsent.bench.tables import breakdown_table, growth_table, milestones_table, race_table, scale_table
-from rnnsent.engine import kernel
 from rnnsent.errors import RnnsentError, RunError
 from rnnsent.run_root import open_run
-from tests.conftest import rnnsent
+from tests.conftest import needs_kernel, rnnsent
 
-pytestmark = pytest.mark.skipif(not kernel.available(), reason="the native kernel was not built: no C compiler?")
+pytestmark = needs_kernel
 
 
 def test_medians_leave_out_the_first_round() -> None:

@@ -100,7 +100,7 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
     manifest = json.loads((trained / "manifest.json").read_text())["files"]
     assert set(manifest) == {
         "config.yaml", "summary.txt", "vocabulary.json", "model.keras", "weights.npz", "checkpoints/epoch-0001.npz",
-        "history.csv", "metrics.json", "probes.json", "calibration.json", "environment.json",
+        "history.csv", "metrics.json", "probes.json", "calibration.json", "environment.json", "origin.json",
         "plots/curves.png", "model_card.md",
     }  # fmt: skip
     header = "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed"
@@ -169,7 +169,11 @@ def test_the_shipped_lstm_reads_the_sample_corpus() -> None:
     [
         (["trian"], 2, "Did you mean"),
         (["train", "--confg", "x"], 2, "--config"),
-        (["train"], 2, "Missing option '--config'"),
+        (["train"], 2, "--config says what to train, --resume which run is to go on"),
+        (["train", "--config", "lstm", "--resume", "runs/x"], 2, "give one of them"),
+        (["train", "--resume", "nowhere"], 1, "nowhere: no such run directory"),
+        (["train", "--resume", "nowhere", "--run-dir", "x"], 2, "--resume goes on in its own folder"),
+        (["train", "--config", "lstm", "--allow-changes"], 2, "--allow-changes is for --resume"),
         (["train", "--config", "lstn"], 1, "did you mean lstm?"),
         (["train", "--config", "broken.yaml"], 1, "broken.yaml:1: broken YAML"),
         (["train", "--config", "lstm", "--set", "training.epoch=3"], 1, "did you mean epochs?"),
@@ -225,14 +229,30 @@ def test_a_stopped_training_keeps_its_best_epoch(tmp_path: Path, tiny_config: Pa
     data = write_imdb(tmp_path / "big", reviews=2000).parent
     found, errors = stopped(number, "run/plots/curves.png", data, "--epochs", "500")
     assert found == code, errors
-    assert "run holds the best, epoch" in errors and "Traceback" not in errors
+    assert "run holds the best epoch" in errors and "Traceback" not in errors
+    assert errors.splitlines()[-1].endswith("go on: rnnsent train --resume run")
     assert json.loads(Path("run/metrics.json").read_text())["interrupted"] is True
     assert process("eval", "run", "--json", env=os.environ | {"RNNSENT_DATA": str(data)}).returncode == 0
 
 
-def test_a_training_stopped_in_its_first_epoch_leaves_nothing(tmp_path: Path, tiny_config: Path) -> None:
+SLOWLY = ("--set", "training.batch_size=1", "--set", "training.checkpoint_every=20", "--epochs", "500")
+
+
+def test_a_training_stopped_in_its_first_epoch_can_go_on(tmp_path: Path, tiny_config: Path) -> None:
     data = write_imdb(tmp_path / "big", reviews=20_000).parent
-    found, errors = stopped(signal.SIGINT, "run/summary.txt", data, "--set", "training.batch_size=1")
+    found, errors = stopped(signal.SIGINT, "run/checkpoints", data, *SLOWLY)
+    assert found == 130, errors
+    assert errors.splitlines()[-1].startswith("Interrupted: stopped after 0 epochs and ") and "Traceback" not in errors
+    assert "Go on: rnnsent train --resume run" in errors
+    assert not Path("run/weights.npz").exists()
+    done = process("train", "--resume", "run", "--epochs", "1", env=os.environ | {"RNNSENT_DATA": str(data)})
+    assert done.returncode == 1
+    assert "config.training.epochs: 500 → 1" in done.stderr and "--allow-changes" in done.stderr
+
+
+def test_a_training_stopped_before_its_first_step_leaves_nothing(tmp_path: Path, tiny_config: Path) -> None:
+    data = write_imdb(tmp_path / "big", reviews=20_000).parent
+    found, errors = stopped(signal.SIGINT, "run/config.yaml", data, "--set", "training.batch_size=1")
     assert found == 130, errors
     assert errors.splitlines()[-1].startswith("Interrupted") and "Traceback" not in errors
     assert not Path("run").exists()

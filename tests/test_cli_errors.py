@@ -108,7 +108,10 @@ def test_an_unfinished_run_says_what_is_left_and_what_to_do(run: Path) -> None:
     assert "1 whole epoch kept: the best in weights.npz" in message
     assert "Anew: rnnsent train --config run/config.yaml --run-dir run --force" in message
     (run / "history.csv").unlink()
-    assert "not one epoch was over" in refused("eval", "run")
+    assert "Go on: rnnsent train --resume run" in message
+    assert "kept in checkpoints/epoch-0001.npz; no epoch was over" in refused("eval", "run")
+    shutil.rmtree(run / "checkpoints")
+    assert "training has not come far enough to be kept" in refused("eval", "run")
 
 
 def test_a_run_that_is_not_there_names_the_one_that_was_meant() -> None:

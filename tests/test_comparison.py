@@ -169,6 +169,22 @@ def test_other_reviews_are_refused(two_runs: tuple[str, str], sample_run: Path) 
     assert rnnsent("compare", "one").exit_code == 2
 
 
+def test_reviews_of_one_file_that_were_drawn_otherwise_are_refused(tmp_path: Path) -> None:
+    # Sorted by label: whatever is drawn, the labels of the test reviews are the same ones in the same order.
+    rows = [f"{word} film number {n},{word}" for word in ("bad", "good") for n in range(40)]
+    Path("sorted.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    for seed in (1, 2):
+        arguments = ["train", "--config", "gru", "--data", "sorted.csv", "--epochs", "1", "--run-dir", f"drawn-{seed}"]
+        trained = rnnsent(*arguments, "--set", f"data.split_seed={seed}")
+        assert trained.exit_code == 0, trained.stderr
+        for split in ("test", "validation"):
+            assert rnnsent("eval", f"drawn-{seed}", "--split", split).exit_code == 0
+    for split in ("test", "validation"):
+        found = rnnsent("compare", "drawn-1", "drawn-2", "--split", split)
+        assert found.exit_code == 1 and "that were drawn otherwise (data.split_seed" in found.stderr
+    assert rnnsent("report", "drawn-1", "drawn-2").exit_code == 1
+
+
 def test_a_tampered_predictions_file_is_noticed(two_runs: tuple[str, str]) -> None:
     for run in two_runs:
         assert rnnsent("eval", run).exit_code == 0

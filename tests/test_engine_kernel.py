@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from rnnsent import reference
 from rnnsent.engine import kernel
 from rnnsent.engine.kernel import CELLS, GATES, LEVELS, Gradients, Inputs, Pass, Weights
+from tests.conftest import needs_kernel
 
 NATIVE = Path(kernel.__file__).parent / "native"
 HARNESS = Path(__file__).parent / "native_harness.c"
 STOCK = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 HERE = LEVELS[: LEVELS.index(kernel.level()) + 1] if kernel.available() else ()
-
-pytestmark = pytest.mark.skipif(not kernel.available(), reason="the native kernel was not built: no C compiler?")
+pytestmark = needs_kernel
 
 
 def random_layer(

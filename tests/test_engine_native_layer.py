@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.data.split import Split
-from rnnsent.engine import kernel
 from rnnsent.models import build_model, set_weights, weights_of
 from rnnsent.observers import Observer
 from rnnsent.training import fit
+from tests.conftest import needs_kernel
 from tests.test_models import model_config
 
-pytestmark = pytest.mark.skipif(not kernel.available(), reason="the native kernel was not built: no C compiler?")
+pytestmark = needs_kernel
 
 LENGTHS = [7, 1, 4, 7, 2]
 STACKS = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import rnnsent as package
-from rnnsent import runs
+from rnnsent import runs, stored
 from rnnsent.configfile import load_config, parse_config
 from rnnsent.data.split import Split
 from rnnsent.errors import ConfigError, Interrupted
@@ -56,7 +56,7 @@ def test_each_network_is_what_its_line_makes_of_the_config() -> None:
 @pytest.mark.parametrize("backend", ["native", "numpy", "keras"])
 def test_the_answer_is_the_mean_of_the_networks(run: Path, backend: str) -> None:
     found = open_run(run)
-    config, weights, ratios = load_config(str(run / runs.CONFIG)), runs.load_weights(found), runs.load_ratios(found)
+    config, weights, ratios = load_config(str(run / runs.CONFIG)), stored.load_weights(found), stored.load_ratios(found)
     assert ratios is not None
     rng = np.random.default_rng(0)
     split = Split.from_sequences([rng.integers(4, 300, n).tolist() for n in (1, 5, 40, 17)], np.zeros(4, np.int64))
@@ -127,7 +127,7 @@ def test_a_stopped_training_keeps_the_networks_that_were_trained() -> None:
     assert len(load_config("stopped/config.yaml").members) == 2
     judged = rnnsent("eval", "stopped", "--split", "validation")
     assert judged.exit_code == 0 and "it has 2 of 3 networks" in judged.stderr
-    with pytest.raises(Interrupted, match="nothing to keep"):
+    with pytest.raises(Interrupted, match="stopped before the first step"):
         train(config, "c", run_dir=Path("nothing"), observers=[StopAt(2)])
     assert not Path("nothing").exists()
 

@@ -28,7 +28,8 @@ from rnnsent.experiment import train
 from rnnsent.judgment import judge
 from rnnsent.observers import Observer, StepFacts
 from rnnsent.run_root import open_run
-from rnnsent.runs import RunDirectory, load_weights
+from rnnsent.runs import RunDirectory
+from rnnsent.stored import load_weights
 from rnnsent.summaries import summarize
 from tests.conftest import TINY_CONFIG, write_imdb
 

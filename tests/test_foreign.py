@@ -20,7 +20,7 @@ def test_two_labels_against_scikit_learn(tmp_path: Path) -> None:
     probabilities = np.round(np.clip(rng.normal(0.35 + 0.3 * labels, 0.2), 0, 1), 4)
     rows = [f"{'good' if label else 'bad'},{value}" for label, value in zip(labels, probabilities, strict=True)]
     path = tmp_path / "p.csv"
-    path.write_text("\n".join(["sentiment,score", *rows]))
+    path.write_text("\n".join(["sentiment,y_score", *rows]))
     found = rnnsent("eval", "--predictions", str(path), "--json")
     assert found.exit_code == 0, found.stderr
     judged = json.loads(found.stdout)
@@ -90,3 +90,12 @@ def test_usage() -> None:
     assert rnnsent("eval", "run", "--positive", "good").exit_code == 2
     missing = rnnsent("eval", "--predictions", "nowhere.csv")
     assert missing.exit_code == 1 and "nowhere.csv" in missing.stderr
+
+
+@pytest.mark.parametrize("name", ["confidence", "score", "prediction"])
+def test_what_may_be_the_answers_own_probability_has_to_be_named(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(f"label,{name}\nNEGATIVE,0.99\nPOSITIVE,0.98\n")
+    found = rnnsent("eval", "--predictions", str(path))
+    assert found.exit_code == 1 and "no column for the probability" in found.stderr
+    assert rnnsent("eval", "--predictions", str(path), "--probability-column", name).exit_code == 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from rnnsent import plots, runs
+from rnnsent import checkpoints, files, plots, runs
+from rnnsent.checkpoints import Checkpoint
 from rnnsent.config import ModelConfig
 from rnnsent.configfile import parse_config
 from rnnsent.errors import Interrupted
@@ -21,6 +23,9 @@ from rnnsent.models import build_model, weights_of
 from rnnsent.observers import EpochFacts
 from rnnsent.run_root import create_run
 from rnnsent.runs import RunDirectory
+from rnnsent.state import capture
+
+STATE = f"{runs.CHECKPOINTS}/epoch-0002.npz"
 
 
 def network() -> ModelConfig:
@@ -77,18 +82,36 @@ def test_the_best_epoch_is_kept_as_weights_and_as_model(keeper: Keeper, model: k
     assert {value.dtype for value in stored(keeper.run).values()} == {np.dtype(np.float32)}
 
 
+def checkpoint(model: keras.Model, epoch: int, best: int = 1) -> Checkpoint:
+    history = [facts(number).to_dict() for number in range(1, epoch + 1)]
+    known = {"history": history, "best": best, "callbacks": {}, "seconds": 0.0, "elapsed": 1.0}
+    return Checkpoint(epoch, 0, known, capture(model, model.get_weights(), []))
+
+
 def test_the_two_newest_checkpoints_hold_weights_and_optimizer(keeper: Keeper, model: keras.Model) -> None:
     for epoch in (1, 2, 3):
         change(model, epoch / 10)
         keeper.on_epoch(facts(epoch), epoch == 1, model)
-        keeper.on_state(epoch, model)
-    names = [path.name for path in sorted(keeper.run.file(runs.CHECKPOINTS).iterdir())]
-    assert names == ["epoch-0002.npz", "epoch-0003.npz"]
-    arrays = stored(keeper.run, runs.checkpoint(3))
-    weights = {name.removeprefix("model/"): value for name, value in arrays.items() if name.startswith("model/")}
-    assert_same(weights, weights_of(model))
+        keeper.on_state(checkpoint(model, epoch))
+    assert checkpoints.names(keeper.run) == ["checkpoints/epoch-0002.npz", "checkpoints/epoch-0003.npz"]
+    found = checkpoints.newest(keeper.run)
+    assert found is not None and (found.epoch, found.step) == (3, 0)
+    assert_same(found.under("model"), weights_of(model))
     # Adam: the step, the rate, and two moments for each weight.
-    assert sum(name.startswith("optimizer/") for name in arrays) == 2 + 2 * len(model.weights)
+    assert len(found.under("optimizer")) == 2 + 2 * len(model.weights)
+
+
+def test_a_training_that_goes_on_writes_anew_what_was_there(keeper: Keeper, model: keras.Model, tmp_path: Path) -> None:
+    keeper.on_epoch(facts(1), True, model)
+    best = weights_of(model)
+    kept = checkpoint(model, 1)
+    change(model, 0.5)
+    keeper.on_epoch(facts(2), True, model)  # and killed before its checkpoint
+    again = Keeper(keeper.run, keeper.best_model, "again")
+    again.go_on(kept)
+    assert_same(stored(keeper.run), best)
+    assert_same(exported(keeper.run), best)
+    assert again.best_epoch == 1 and keeper.run.file(runs.HISTORY).read_text().count("\n") == 2
 
 
 def test_history_has_a_row_for_each_epoch(keeper: Keeper, model: keras.Model) -> None:
@@ -108,14 +131,15 @@ def test_history_has_a_row_for_each_epoch(keeper: Keeper, model: keras.Model) ->
 def test_the_message_of_an_interruption_says_what_was_kept(
     keeper: Keeper, model: keras.Model, interruption: BaseException, code: int
 ) -> None:
-    with pytest.raises(Interrupted, match="before the first epoch was over") as nothing:
+    with pytest.raises(Interrupted, match="stopped before the first step") as nothing:
         keeper.close_early(interruption)
     assert nothing.value.exit_code == code
     keeper.on_epoch(facts(1), True, model)
     keeper.on_epoch(facts(2), False, model)
+    keeper.on_state(checkpoint(model, 2))
     kept = keeper.close_early(interruption)
     assert kept.exit_code == code
-    assert "2 whole epochs" in str(kept) and "the best, epoch 1" in str(kept)
+    assert "stopped after 2 epochs" in str(kept) and "the best epoch, 1" in str(kept)
 
 
 class Terminated(BaseException):
@@ -136,7 +160,7 @@ def terminating() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("number", "raised", "name"),
     [
-        (signal.SIGINT, KeyboardInterrupt, runs.checkpoint(2)),
+        (signal.SIGINT, KeyboardInterrupt, STATE),
         (signal.SIGINT, KeyboardInterrupt, runs.WEIGHTS),
         (signal.SIGTERM, Terminated, runs.WEIGHTS),
         (signal.SIGINT, KeyboardInterrupt, runs.CURVES),
@@ -152,20 +176,21 @@ def test_an_interruption_waits_until_the_whole_epoch_is_written(
 ) -> None:
     keeper.on_epoch(facts(1), True, model)
     change(model, 0.25)
-    real: Callable[[RunDirectory, str, bytes | str], None] = RunDirectory.write
+    real = files.atomic_path
 
-    def write(self: RunDirectory, written: str, content: bytes | str) -> None:
-        if written == name:
+    def atomic_path(target: Path) -> AbstractContextManager[Path]:
+        if target == keeper.run.file(name):
             signal.raise_signal(number)
-        real(self, written, content)
+        return real(target)
 
-    monkeypatch.setattr(RunDirectory, "write", write)
+    monkeypatch.setattr(runs, "atomic_path", atomic_path)
+    monkeypatch.setattr(files, "atomic_path", atomic_path)
     monkeypatch.setattr(plots, "curves", lambda *arguments: b"quickly")
     with pytest.raises(raised):
         keeper.on_epoch(facts(2), True, model)
-        keeper.on_state(2, model)
+        keeper.on_state(checkpoint(model, 2))
     assert keeper.best_epoch == 2
-    if name == runs.checkpoint(2):
+    if name == STATE:
         assert keeper.run.file(name).is_file()
     assert keeper.run.file(runs.HISTORY).read_text().count("\n") == 3
     assert_same(stored(keeper.run), weights_of(model))

@@ -19,7 +19,7 @@ from rnnsent.models import model_for, weights_of
 from rnnsent.prediction import load_predictor
 from rnnsent.ratios import NgramRatios, out_of_fold
 from rnnsent.run_root import open_run
-from rnnsent.runs import load_ratios
+from rnnsent.stored import load_ratios
 from tests.conftest import rnnsent
 
 CONFIG = """\

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rnnsent.batches import Batches
 from rnnsent.configfile import load_config
 from rnnsent.data.dataset import partition
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
+from rnnsent.models import model_for
+from rnnsent.observers import Observer, StepFacts
 from rnnsent.prediction import load_predictor
+from rnnsent.preparation import prepare
 from rnnsent.run_root import open_run
-from rnnsent.runs import load_weights
+from rnnsent.stored import load_weights
+from rnnsent.training import fit
 from tests.conftest import rnnsent
 
 
@@ -42,6 +48,26 @@ def test_data_info_agrees_with_what_is_known_of_the_reviews() -> None:
         # As one matrix of 500 columns more than half is padding; batches of similar length hold next to none.
         assert 0.5 < split["padding_share_unbucketed"] < 0.6
         assert split["padding_share"] < 0.03
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])  # a SimpleRNN's training blows any rounding up, in stock Keras too
+def test_the_notebooks_training_follows_the_losses_of_stock_keras(cell: str) -> None:
+    config = load_config(f"notebook/{cell}", [("test", "training.epochs=1"), ("test", "training.batch_size=64")])
+    reviews = prepare(config)
+    train = replace(reviews, train=reviews.train.take(slice(50 * 64)), validation=reviews.validation.take(slice(64)))
+    losses: dict[bool, list[float]] = {False: [], True: []}
+    for native, told in losses.items():
+
+        class Watch(Observer):
+            def on_step(self, facts: StepFacts, told: list[float] = told) -> None:
+                told.append(facts.loss)
+
+        model = model_for(reviews.config, num_words=reviews.rows, seed=0, native=[native])
+        shuffled = Batches.from_config(train.train, reviews.config, shuffle=True)
+        fit(model, shuffled, Batches.from_config(train.validation, reviews.config, shuffle=False),
+            reviews.config.training, observers=[Watch()])  # fmt: skip
+    assert len(losses[True]) == 50
+    np.testing.assert_allclose(losses[True], losses[False], rtol=0, atol=1e-4)
 
 
 def test_the_last_thirty_words_beat_chance_and_all_backends_agree() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent import requirements, runs
+from rnnsent import requirements, runs, stored
 from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.errors import ConfigError, Interrupted
@@ -164,7 +164,7 @@ def test_the_projector_gets_the_words_of_the_best_epoch(tracked: Trained) -> Non
     vocabulary = json.loads(tracked.run.file(runs.VOCABULARY).read_text())["words"]
     words = (folder / embedding.metadata_path).read_text().split("\n")[:-1]
     vectors = np.loadtxt(folder / embedding.tensor_path, delimiter="\t")
-    kept = runs.load_weights(tracked.run)["embedding/embeddings"]
+    kept = stored.load_weights(tracked.run)["embedding/embeddings"]
     assert words == vocabulary[: len(words)] and list(embedding.tensor_shape) == list(vectors.shape)
     assert len(words) == min(300 - 4, len(vocabulary))
     np.testing.assert_allclose(vectors, kept[4 : 4 + len(words)], rtol=1e-5)
@@ -223,8 +223,8 @@ def test_logs_are_part_of_the_run_and_lead_nowhere_else(tracked: Trained, tmp_pa
 def test_being_watched_changes_not_one_bit(tracked: Trained) -> None:
     plain = train(config(), "plain", run_dir=Path("plain"))
     assert "trackers" not in plain.metrics and not plain.run.file(runs.LOGS).exists()
-    watched = runs.load_weights(tracked.run)
-    for name, value in runs.load_weights(plain.run).items():
+    watched = stored.load_weights(tracked.run)
+    for name, value in stored.load_weights(plain.run).items():
         np.testing.assert_array_equal(watched[name], value)
 
 

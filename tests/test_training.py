@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rnnsent.batches import Batches
+from rnnsent.checkpoints import Checkpoint
 from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.data import imdb
@@ -260,9 +261,9 @@ def test_the_state_after_an_epoch_is_what_the_next_begins_with(parts: Partition)
         def on_epoch(self, facts: EpochFacts, best: bool, trained: keras.Model) -> None:
             averages.append(trained.get_weights())
 
-        def on_state(self, epoch: int, trained: keras.Model) -> None:
-            assert epoch == len(averages)
-            states.append(trained.get_weights())
+        def on_state(self, checkpoint: Checkpoint) -> None:
+            assert (checkpoint.epoch, checkpoint.step) == (len(averages), 0)
+            states.append(list(checkpoint.under("model").values()))
 
     chosen = config("training.ema=0.9", "training.epochs=2")
     model = model_for(chosen, num_words=60, seed=0)

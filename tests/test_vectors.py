@@ -11,7 +11,7 @@ import pytest
 
 from rnnsent.errors import DataError
 from rnnsent.run_root import open_run
-from rnnsent.runs import load_weights
+from rnnsent.stored import load_weights
 from rnnsent.vectors import load
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
 from tests.conftest import rnnsent

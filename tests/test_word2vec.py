@@ -13,7 +13,7 @@ from rnnsent import word2vec
 from rnnsent.config import Word2VecConfig
 from rnnsent.data.split import Split
 from rnnsent.run_root import open_run
-from rnnsent.runs import load_weights
+from rnnsent.stored import load_weights
 from rnnsent.vocabulary import FIRST_WORD
 from tests.conftest import rnnsent
 

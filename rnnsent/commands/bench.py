@@ -31,6 +31,16 @@ def command() -> None:
     """
 
 
+def _require_kernel() -> None:
+    from rnnsent.engine import kernel
+
+    if not kernel.available():
+        raise RnnsentError(
+            "bench measures the native kernel, and it was not built: install a C compiler, then "
+            "pip install --force-reinstall --no-deps rnnsent"
+        )
+
+
 @command.command()
 @cell_option
 @data_option
@@ -46,6 +56,7 @@ def race(
     The notebook's models at the notebook's settings. Each contestant is a
     process of its own; medians, without the first epoch and prediction.
     """
+    _require_kernel()
     from rnnsent.bench.race import race as run
     from rnnsent.bench.tables import race_table
 
@@ -68,6 +79,7 @@ def race(
 @click.option("--cell", type=click.Choice(CELLS), default="lstm", show_default=True)
 def growth(cell: str) -> None:
     """Show how a training step grows with units, batch, length, layers."""
+    _require_kernel()
     from rnnsent.bench.growth import growth as run
     from rnnsent.bench.tables import growth_table
 
@@ -79,6 +91,7 @@ def growth(cell: str) -> None:
 @data_option
 def breakdown(cells: tuple[str, ...], data: str) -> None:
     """Show where a training step goes."""
+    _require_kernel()
     from rnnsent.bench.breakdown import breakdown as run
     from rnnsent.bench.tables import breakdown_table
 
@@ -89,6 +102,7 @@ def breakdown(cells: tuple[str, ...], data: str) -> None:
 @click.option("--reviews", "sizes", type=click.IntRange(min=2000), multiple=True, help="[25000, 100000, 1000000]")
 def scale(sizes: tuple[int, ...]) -> None:
     """Train on synthetic reviews from memory-mapped files; show the memory."""
+    _require_kernel()
     from rnnsent.bench.scale import SIZES, over_sizes
     from rnnsent.bench.tables import scale_table
 

@@ -30,6 +30,7 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
     import json
 
     from rnnsent import classifier, judgment, robustness
+    from rnnsent.config import LABELS
 
     found = opened(run)
     moved = None if data is None else data_settings(data)
@@ -37,6 +38,9 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
     validation = dataset.held_back(config.data.validation_split)[1]
     reviews = judgment.asked_for(str(found), split, dataset.test, validation)
     rows = robustness.measure(classifier.load(found), reviews)
+    if not any(row.group == robustness.WRITTEN for row in rows):
+        names = " and ".join(LABELS)
+        click.echo(f"negations, contrasts, other domains: left out, they are for the labels {names}", err=True)
     before = recorded.get("robustness") or {}
     recorded["robustness"] = before | {split: [row.to_dict() for row in rows]}
     unsaved = judgment.store(found, config, recorded)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnnsent.commands.options import RunPath, config_options, overrides, text_settings, texts_options
+
+if TYPE_CHECKING:
+    from rnnsent.config import Config
+    from rnnsent.observers import Observer
 
 TRACKED = "Tell tensorboard, mlflow or wandb as well; may be repeated."
 
@@ -26,7 +31,9 @@ class _KeepsArguments(click.Command):
 
 
 @click.command(name="train", cls=_KeepsArguments)
-@click.option("--config", "name", required=True, metavar="NAME", help="A YAML file, or the name of a shipped config.")
+@click.option("--config", "name", metavar="NAME", help="A YAML file, or the name of a shipped config.")
+@click.option("--resume", type=RunPath(), metavar="RUN", help="Instead: a run whose training is to go on.")
+@click.option("--allow-changes", is_flag=True, help="--resume: though config, data, versions or machine changed.")
 @config_options
 @texts_options
 @click.option("--device", metavar="DEVICE", help="auto, cpu, gpu or gpu:N.")
@@ -39,7 +46,9 @@ class _KeepsArguments(click.Command):
 @click.option("--quiet", is_flag=True, help="No progress, only warnings and the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the run and its metrics as one line of JSON.")
 def command(
-    name: str,
+    name: str | None,
+    resume: Path | None,
+    allow_changes: bool,
     settings: tuple[str, ...],
     data: str | None,
     epochs: int | None,
@@ -61,15 +70,24 @@ def command(
     metrics and plots. The best epoch by validation is what is kept as the
     model; the test reviews are not looked at (see `rnnsent eval`).
 
+    Whatever stops it, `--resume RUN` goes on and ends with the same weights,
+    bit for bit, as if it had not been stopped.
+
     `--seeds 3 --run-dir DIR` leaves three runs, DIR/seed-0 and so on.
     """
     import json
     import logging
 
-    from rnnsent import experiment
+    from rnnsent import experiment, runs
     from rnnsent.configfile import load_config
     from rnnsent.progress import reading_progress, training_progress
 
+    if (name is None) == (resume is None):
+        raise click.UsageError("--config says what to train, --resume which run is to go on: give one of them")
+    if resume is not None and (run_dir is not None or seeds is not None):
+        raise click.UsageError("--resume goes on in its own folder, with its own seed")
+    if allow_changes and resume is None:
+        raise click.UsageError("--allow-changes is for --resume")
     if force and run_dir is None:
         raise click.UsageError("--force replaces the run in --run-dir; without --run-dir every run is a new one")
     if quiet:
@@ -77,28 +95,41 @@ def command(
     given = [*overrides(settings, data, epochs, seed, device, no_fallback), *text_settings(texts)]
     if trackers:
         given.append((" ".join(f"--track {each}" for each in trackers), f"training.trackers={json.dumps(trackers)}"))
-    config = load_config(name, given, to_train=True)
-    if seeds is not None:
-        _train_seeds(range(config.training.seed, config.training.seed + seeds), run_dir, judge, as_json)
-        return
-    if judge:
+    tell = (lambda line: None) if quiet else partial(click.echo, err=True)
+    if judge and seeds is None:
         raise click.UsageError("--eval is for --seeds; a run is judged by rnnsent eval")
-    with training_progress(config.training.epochs, quiet=quiet) as observer, reading_progress() as progress:
-        trained = experiment.train(
-            config,
-            Path(name).stem,
-            run_dir=run_dir,
-            force=force,
-            tell=lambda line: None if quiet else click.echo(line, err=True),
-            observers=[observer],
-            progress=progress,
-        )
+    with ExitStack() as shown:
+
+        def observers(config: Config) -> list[Observer]:
+            return [shown.enter_context(training_progress(config.training.epochs, quiet=quiet))]
+
+        progress = shown.enter_context(reading_progress())
+        if resume is not None:
+            trained = experiment.resume(
+                resume, given, allow_changes=allow_changes, tell=tell, observers=observers, progress=progress
+            )
+        else:
+            assert name is not None
+            config = load_config(name, given, to_train=True)
+            if seeds is not None:
+                _train_seeds(range(config.training.seed, config.training.seed + seeds), run_dir, judge, as_json)
+                return
+            trained = experiment.train(
+                config,
+                Path(name).stem,
+                run_dir=run_dir,
+                force=force,
+                tell=tell,
+                observers=observers(config),
+                progress=progress,
+            )
     if as_json:
         click.echo(json.dumps({"run": str(trained.run), **trained.metrics}))
         return
-    click.echo(result_line(str(trained.run), trained.metrics, config.training.monitor))
+    training = load_config(str(trained.run.file(runs.CONFIG))).training
+    click.echo(result_line(str(trained.run), trained.metrics, training.monitor))
     metrics = trained.metrics
-    if not quiet and metrics["best_epoch"] == metrics["epochs"] == config.training.epochs > 1:
+    if not quiet and metrics["best_epoch"] == metrics["epochs"] == training.epochs > 1:
         click.echo("the last epoch was the best: more may do better (--epochs)", err=True)
     if not quiet:
         click.echo(f"judge it: rnnsent eval {trained.run}", err=True)

@@ -124,6 +124,12 @@ class TrainingConfig(Section):
         description="How recurrent layers run. auto: the fastest way that does the same: cuDNN on a GPU, the native "
         "kernel on a CPU, stock Keras for what these cannot do. native, stock: that one.",
     )
+    checkpoint_every: Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^[1-9]\d*(s|m|h)$")] | None = Field(
+        "60s",
+        description="How often the state of training is kept within an epoch, for `--resume`: a number of steps, or a "
+        "time such as 60s, 5m, 1h, at which it takes no more than 2 % of the time. After each epoch it is kept anyway. "
+        "null: only then.",
+    )
     trackers: list[TrackerName] = Field(
         default_factory=list,
         description="Who else is told how training goes. tensorboard: files in the run's logs/. mlflow: the store that "
@@ -133,3 +139,11 @@ class TrainingConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         0, description="Of weights, dropout and batch order. Same seed, same CPU machine: same run."
     )
+
+    @property
+    def checkpoint_interval(self) -> float | int | None:
+        """Steps (int) or seconds (float) between two checkpoints within an epoch."""
+        every = self.checkpoint_every
+        if isinstance(every, str):
+            return float(every[:-1]) * {"s": 1, "m": 60, "h": 3600}[every[-1]]
+        return every

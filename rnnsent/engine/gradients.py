@@ -12,7 +12,8 @@ def summed_by_word(optimizer: type) -> type:
     """Return the optimizer class with every gradient made dense first.
 
     On TensorFlow an embedding's gradient arrives as one slice for each occurrence of a word, and Keras takes the norm
-    of the slices, not of their sum: clipping by norm would depend on how often words repeat.
+    of the slices, and the squares that RMSprop and Adam divide by, not those of their sum: a step would depend on how
+    often words repeat, and be another one where the engine sums them itself.
     """
     if keras.backend.backend() != "tensorflow":
         return optimizer

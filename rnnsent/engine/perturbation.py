@@ -44,6 +44,7 @@ class PerturbedModel(keras.Model):  # type: ignore[misc]
     def perturb(self, layer: Perturbation, config: AdversarialConfig) -> None:
         """Say which layer moves the vectors, and how."""
         self._perturbation, self._adversarial = layer, config
+        self._directions = keras.random.SeedGenerator()  # of the model: its state is kept in checkpoints
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Run one step: the loss of the reviews, and that of the same reviews moved in the worst direction."""
@@ -84,7 +85,7 @@ class PerturbedModel(keras.Model):  # type: ignore[misc]
 
     def _away_from(self, predicted: Any, inputs: Any, vectors: Any) -> Any:
         """Return the direction in which the prediction changes most: one step of the power iteration."""
-        start = _of_length(tf.random.normal(tf.shape(vectors)), PROBE * _lengths(vectors))
+        start = _of_length(keras.random.normal(tf.shape(vectors), seed=self._directions), PROBE * _lengths(vectors))
         with tf.GradientTape() as tape:
             tape.watch(start)
             loss = self.compute_loss(inputs, predicted, self._moved(inputs, start), None, training=True)

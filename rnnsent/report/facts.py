@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent import runs
+from rnnsent import runs, stored
 from rnnsent.calibration import Calibration
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
@@ -182,8 +182,8 @@ def gather(run: RunDirectory, split: str, name: str) -> Facts:
         histories=tuple(_history(run, file) for file in _histories(manifest)),
         labels=labels,
         probabilities=probabilities,
-        calibration=runs.load_calibration(run),
-        layers=tuple(_layers(config, runs.load_weights(run))),
+        calibration=stored.load_calibration(run),
+        layers=tuple(_layers(config, stored.load_weights(run))),
         sizes=_sizes(run, manifest),
         digests={each: manifest[each][-1] for each in sorted(manifest) if _decides(each, split)},
     )

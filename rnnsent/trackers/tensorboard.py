@@ -67,7 +67,7 @@ class _Network(Observer):
     def __init__(self, folder: Path, network: Network) -> None:
         self._folder, self._network = folder, network
         self._train, self._validation = _writer(folder / "train"), _writer(folder / "validation")
-        self._steps, self._trained = 0, False
+        self._trained = False
         import tensorflow as tf
 
         graph = _graph(network.plain)
@@ -77,9 +77,8 @@ class _Network(Observer):
 
     def on_step(self, facts: StepFacts) -> None:
         """Write the loss of the epoch so far, about a hundred times an epoch."""
-        self._steps += 1
         if facts.step % max(facts.steps // STEPS_AN_EPOCH, 1) == 0:
-            _scalars(self._train, self._steps, {"step/loss": facts.loss})
+            _scalars(self._train, (facts.epoch - 1) * facts.steps + facts.step, {"step/loss": facts.loss})
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
         """Write what an epoch did."""

@@ -17,6 +17,7 @@
 #define GROUP 12        /* the most reviews that step together: whole tiles of either height */
 #define WORD_BLOCK 48   /* words whose products are made together, in the first cache */
 #define OUTER_BLOCK 32  /* rows of an outer product that stay in the first cache */
+#define SUM_BLOCK 32    /* terms of a sum that are added up before they join the rest of it */
 #define MAX_THREADS 64
 
 /* Gradients that fade over hundreds of steps end in denormal numbers, which are zero to training and cost a hundred

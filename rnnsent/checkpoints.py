@@ -1,0 +1,167 @@
+"""Checkpoints: all that a training needs to go on bit for bit, in files that show by themselves whether they are whole.
+
+`checkpoints/epoch-0003.npz` is the state after three epochs, `checkpoints/epoch-0003-step-000120.npz` that 120 batches
+later. Each is a NumPy archive of plain arrays; the newest two are kept. Without Keras.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.errors import RunError, count
+from rnnsent.runs import CHECKPOINTS, RunDirectory
+
+logger = logging.getLogger(__name__)
+
+KEPT = 2
+FORMAT = 2  # 1 had no position, and nothing to go on from
+
+_FACTS, _DIGEST = "facts", "sha256"
+_NAME = re.compile(r"epoch-(\d{4,})(?:-step-(\d{6,}))?\.npz")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a training between two steps.
+
+    Attributes:
+        epoch: the epoch that is being trained, from 0; equally, how many are over.
+        step: how many batches of it are over.
+        facts: history, counters of callbacks, seconds: what JSON can hold, exactly.
+        arrays: weights, optimizer, random generators, metrics, by name.
+    """
+
+    epoch: int
+    step: int
+    facts: dict[str, Any] = field(repr=False)
+    arrays: dict[str, NDArray[Any]] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of its file in the run."""
+        step = f"-step-{self.step:06d}" if self.step else ""
+        return f"{CHECKPOINTS}/epoch-{self.epoch:04d}{step}.npz"
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for people."""
+        after = count(self.epoch, "epoch")
+        return f"after {after} and {count(self.step, 'step')}" if self.step else f"after {after}"
+
+    def under(self, prefix: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays whose names begin with `prefix/`, without it, in their order."""
+        return {
+            name.removeprefix(f"{prefix}/"): array
+            for name, array in self.arrays.items()
+            if name.startswith(f"{prefix}/")
+        }
+
+
+def write(run: RunDirectory, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, all or nothing, and remove those that are older than the one before it.
+
+    Raises:
+        RunError: if the disk is full or cannot be written to; the checkpoints before are intact.
+    """
+    facts = {"format": FORMAT, "epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.facts}
+    arrays = {_FACTS: _bytes(json.dumps(facts, sort_keys=True)), **checkpoint.arrays}
+    with run.writing(checkpoint.name) as temporary, temporary.open("wb") as handle:
+        np.savez(handle, **{_DIGEST: _bytes(_digest(arrays)), **arrays})  # type: ignore[arg-type]
+    older = [name for name in names(run) if _position(name) < (checkpoint.epoch, checkpoint.step)]
+    for name in older[: -(KEPT - 1)]:
+        run.file(name).unlink(missing_ok=True)
+
+
+def keep_newest(run: RunDirectory) -> None:
+    """Remove all but the newest: training is over."""
+    for name in names(run)[:-1]:
+        run.file(name).unlink(missing_ok=True)
+
+
+def names(run: RunDirectory) -> list[str]:
+    """Return the names of the checkpoints of a run, the oldest first."""
+    folder = run.file(CHECKPOINTS)
+    there = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted((f"{CHECKPOINTS}/{name}" for name in there if _NAME.fullmatch(name)), key=_position)
+
+
+def newest_epoch(run: RunDirectory) -> int:
+    """Return how many epochs were over at the newest checkpoint, going by its name; 0 where there is none."""
+    there = names(run)
+    return _position(there[-1])[0] if there else 0
+
+
+def newest(run: RunDirectory) -> Checkpoint | None:
+    """Return the newest checkpoint that is whole; None where there is none at all.
+
+    Damaged ones are named in the log.
+
+    Raises:
+        RunError: if there are checkpoints, and all are damaged.
+    """
+    there = names(run)
+    for name in reversed(there):
+        try:
+            return read(run, name)
+        except RunError as error:
+            logger.warning("%s; an older one is looked for", error)
+    if there:
+        raise RunError(f"{run.file(CHECKPOINTS)}: no checkpoint is whole; restore the run from a copy, or train anew")
+    return None
+
+
+def read(run: RunDirectory, name: str) -> Checkpoint:
+    """Return one checkpoint.
+
+    Raises:
+        RunError: if it is not, byte for byte of its arrays, what was written, or cannot be read.
+    """
+    path = run.file(name)
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        digest = arrays.pop(_DIGEST).tobytes().decode()
+        whole = digest == _digest(arrays)
+        facts = json.loads(arrays.pop(_FACTS).tobytes()) if whole else {}
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunError(f"{path}: damaged, it cannot be read: {error}") from None
+    if not whole:
+        raise RunError(f"{path}: damaged: its contents are not those that were written")
+    if facts.pop("format") != FORMAT:
+        raise RunError(f"{path}: written by another version of rnnsent")
+    found = Checkpoint(facts.pop("epoch"), facts.pop("step"), facts, arrays)
+    if found.name != name:
+        raise RunError(f"{path}: damaged: it holds the state {found.place}")
+    return found
+
+
+def _position(name: str) -> tuple[int, int]:
+    found = _NAME.fullmatch(name.rpartition("/")[2])
+    assert found is not None
+    return int(found[1]), int(found[2] or 0)
+
+
+def _bytes(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return the SHA-256 of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}\0{array.dtype.str}\0{arrays[name].shape}\0".encode())
+        digest.update(array.data if array.size else b"")
+    return digest.hexdigest()

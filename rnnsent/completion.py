@@ -1,0 +1,86 @@
+"""What is known when training is over: calibration, metrics, model card, probes; then the manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rnnsent import checkpoints, environment, judgment, model_card, probes, runs, stored
+from rnnsent.config import Config
+from rnnsent.configfile import dump_config
+from rnnsent.network import Network
+from rnnsent.prediction import load_predictor
+from rnnsent.preparation import Prepared
+from rnnsent.runs import RunDirectory, json_text
+from rnnsent.trackers.following import Trackers
+
+Tell = Callable[[str], None]
+
+
+def completed(
+    run: RunDirectory,
+    config: Config,
+    reviews: Prepared,
+    networks: Sequence[Network],
+    started: float,
+    tell: Tell,
+    trackers: Trackers,
+    *,
+    interrupted: bool,
+) -> dict[str, Any]:
+    """Write what is known when training is over, and the manifest; return what metrics.json says."""
+    from rnnsent.summaries import of_models
+
+    asked = len(config.members)
+    if config.ensemble is not None and len(networks) < asked:
+        config = config.model_copy(update={"ensemble": config.ensemble[: len(networks)]})
+        run.write(runs.CONFIG, dump_config(config))
+    summary = of_models([network.plain for network in networks])
+    if config.ensemble is not None:
+        run.write(runs.SUMMARY, summary.text)
+    weights = stored.read_weights(run, run.trained)
+    predictor = load_predictor(config, weights, reviews.ratios)
+    validation = reviews.parts.validation
+    if config.training.calibrate:
+        predictor, calibrated = judgment.calibrated(predictor, validation)
+        run.write(runs.CALIBRATION, json_text(calibrated))
+        tell(f"calibration: {predictor.calibration}")
+    first = networks[0]
+    facts = {
+        "data": reviews.facts,
+        "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in first.paths},
+        "epochs": sum(len(network.keeper.history) for network in networks),
+        "best_epoch": first.keeper.best_epoch if config.ensemble is None else None,
+        "interrupted": interrupted,
+        "validation_reviews": len(validation),
+        "validation": judgment.evaluate(validation.labels, predictor(validation)).to_dict(),
+        "test": None,
+        "baseline": None,
+        "seconds": round(time.perf_counter() - started, 3),
+        "peak_memory_mb": round(environment.peak_memory_mb(), 1),
+        "parameters": summary.parameters,
+    }
+    if config.ensemble is not None:
+        facts["networks_asked_for"] = asked
+        facts["networks"] = [network.course() for network in networks]
+    if first.facts:
+        facts["vectors"] = first.facts
+    _write_metrics(run, facts, trackers)
+    run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
+    run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
+    if not interrupted:
+        for network in networks:
+            checkpoints.keep_newest(network.keeper.run)
+    run.finish()
+    return facts
+
+
+def _write_metrics(run: RunDirectory, facts: dict[str, Any], trackers: Trackers) -> None:
+    """Write metrics.json, let the trackers end, and note which of them failed, be it at the very end."""
+    facts |= {"trackers": trackers.facts} if trackers.facts else {}
+    run.write(runs.METRICS, json_text(facts))
+    trackers.end("stopped" if facts["interrupted"] else "finished", facts)
+    if facts.get("trackers", {}) != trackers.facts:
+        facts["trackers"] = trackers.facts
+        run.write(runs.METRICS, json_text(facts))

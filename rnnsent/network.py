@@ -1,0 +1,137 @@
+"""One network of a run: built on its device, trained or trained on, kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnnsent import checkpoints, runs, vectors
+from rnnsent.batches import Batches
+from rnnsent.config import Config
+from rnnsent.data.split import Split
+from rnnsent.engine.device import Device
+from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
+from rnnsent.errors import Interrupted
+from rnnsent.interruption import HeldSignals
+from rnnsent.preparation import Prepared
+from rnnsent.runs import RunDirectory
+from rnnsent.vectors import WordVectors
+
+if TYPE_CHECKING:
+    from rnnsent.keeper import Keeper
+
+Tell = Callable[[str], None]
+
+
+class Network:
+    """One network of a run: built, trained, kept.
+
+    Args:
+        run: where it is kept.
+        config: of this network alone.
+        reviews: what it is trained on.
+        device: where.
+        tell: told how its layers run.
+        title: above its curves.
+    """
+
+    def __init__(
+        self, run: RunDirectory, config: Config, reviews: Prepared, device: Device, tell: Tell, title: str
+    ) -> None:
+        self.config, self._reviews, self._device = config, reviews, device
+        pretrained = None if config.model.vectors is None else _vectors(config, reviews, tell)
+        with HeldSignals("stopping as soon as the network is built; once more stops at once"):
+            self.paths: tuple[LayerPath, ...] = choose(config, device)
+            tell(describe(self.paths))
+
+            from rnnsent.keeper import Keeper
+            from rnnsent.models import model_for, set_embedding, summary_text
+
+            training = config.training
+            self._model = model_for(
+                config,
+                num_words=reviews.rows,
+                precision=training.precision,
+                seed=training.seed,
+                native=[layer.path == NATIVE for layer in self.paths],
+                adversarial=training.adversarial,
+            )
+            self.facts: dict[str, Any] = {}
+            if pretrained is not None:
+                set_embedding(self._model, pretrained.table)
+                self.facts = {"found": pretrained.found, "words": pretrained.words, **pretrained.facts}
+            self.plain = model_for(config, num_words=reviews.rows)
+            self.keeper: Keeper = Keeper(run, self.plain, title=title)
+            run.write(runs.SUMMARY, summary_text(self.plain))
+            self.started = time.perf_counter()  # as if all of it had been one process
+            self._begin = checkpoints.newest(run)
+            if self._begin is not None:
+                self.started -= self._begin.facts["elapsed"]
+                self.keeper.go_on(self._begin)
+                tell(f"checkpoint: {self._begin.place}")
+
+    def course(self) -> dict[str, Any]:
+        """Return how it was trained, for metrics.json."""
+        return {
+            "epochs": len(self.keeper.history),
+            "best_epoch": self.keeper.best_epoch,
+            **self.keeper.best_facts,
+            "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in self.paths},
+        }
+
+    def train(self, observers: Sequence[Any], started: float, *, alone: bool) -> Interrupted | None:
+        """Train it; return why it was stopped early, if it was.
+
+        Args:
+            observers: follow along.
+            started: when the experiment began.
+            alone: whether nothing is there that was trained before.
+
+        Raises:
+            Interrupted: if it was stopped before there was anything to keep.
+        """
+        from rnnsent.training import fit
+
+        reviews, config = self._reviews, self.config
+        try:
+            fit(
+                self._model,
+                _batches(reviews.train, config, self._device, shuffle=True),
+                _batches(reviews.validation, config, self._device, shuffle=False),
+                config.training,
+                label_names=reviews.parts.label_names,
+                observers=[self.keeper, *observers],
+                started=started,
+                begin=self._begin,
+            )
+        except (KeyboardInterrupt, Interrupted) as interruption:
+            return self.keeper.close_early(interruption, alone=alone)
+        return None
+
+
+def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
+    """Return the word vectors that a network begins with."""
+    asked, width, seed = config.model.vectors, config.model.embedding_dim, config.training.seed
+    assert asked is not None
+    if asked.path is not None:
+        found = vectors.load(Path(asked.path), reviews.parts.vocabulary, reviews.rows, width, seed)
+        tell(f"vectors: {found.found:,} of {found.words:,} words are in {asked.path}")
+        return found
+    assert asked.word2vec is not None
+    parts = reviews.parts
+    texts = [parts.train, *([parts.unlabeled] if parts.unlabeled is not None else [])]
+    # The same for all networks, whatever their seeds.
+    found = vectors.trained(texts, parts.vocabulary, reviews.rows, width, asked.word2vec, 0, tell)
+    whence = "of the cache" if found.facts["cached"] else f"trained in {found.facts['seconds']:.0f} s"
+    tell(f"vectors: {found.found:,} of {found.words:,} words have one, {whence}")
+    return found
+
+
+def _batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
+    if not config.channels:  # though other networks of the ensemble may read them
+        split = replace(split, channels=None)
+    # XLA, which JAX always goes through, compiles anew for every shape it sees.
+    return Batches.from_config(split, config, shuffle=shuffle, multiple=1 if device.backend == "tensorflow" else 50)

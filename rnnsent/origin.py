@@ -1,0 +1,138 @@
+"""What a training comes from, config, data, versions, machine: whether another one would be the same, bit for bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnsent import runs
+from rnnsent.comparison import differing
+from rnnsent.config import Config
+from rnnsent.configfile import dump_config, load_config, parse_config
+from rnnsent.data.split import Split
+from rnnsent.errors import RunError
+from rnnsent.preparation import Prepared
+from rnnsent.runs import RunDirectory, json_text
+
+Origin = dict[str, Any]
+
+# What neither changes a weight nor what is said of the run: the reviews themselves are compared, not their place.
+FREE = ("config.training.checkpoint_every", "config.training.trackers", "config.data.path", "config.data.test_path")
+
+_CHUNK = 1 << 20  # tokens
+
+
+def of_training(name: str, config: Config, reviews: Prepared, environment: Mapping[str, Any]) -> Origin:
+    """Return what the training `name` comes from; `environment` as in environment.json."""
+    parts = {"train": reviews.parts.train, "validation": reviews.parts.validation}
+    if reviews.parts.unlabeled is not None:
+        parts["unlabeled"] = reviews.parts.unlabeled
+    return {
+        "name": name,
+        "config": config.model_dump(mode="json"),
+        "data": {part: fingerprint(split) for part, split in parts.items()},
+        "versions": {"python": environment["python"], **environment["packages"], "code": environment["git_commit"]},
+        "machine": {name: environment[name] for name in ("processor", "backend", "threads")}
+        | {"device": environment["device"]["name"]},
+    }
+
+
+def fingerprint(split: Split) -> str:
+    """Return the SHA-256 of the reviews of a split in their order, as they are read, and of their labels."""
+    digest = hashlib.sha256()
+    for part in (split.lengths, split.labels):
+        digest.update(np.ascontiguousarray(part).data)
+    tokens: list[Any] = []
+    held = 0
+    for start, length in zip(split.starts.tolist(), split.lengths.tolist(), strict=True):
+        tokens.append(split.tokens[start : start + length])
+        held += length
+        if held >= _CHUNK:
+            digest.update(np.concatenate(tokens).data)
+            tokens, held = [], 0
+    if tokens:
+        digest.update(np.concatenate(tokens).data)
+    digest.update(str(split.limit).encode())
+    return digest.hexdigest()
+
+
+def write(run: RunDirectory, origin: Origin) -> None:
+    """Keep it in the run."""
+    run.write(runs.ORIGIN, json_text(origin))
+
+
+def read(run: RunDirectory) -> Origin | None:
+    """Return what a run comes from; None where it was stopped before that was known.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    if not run.file(runs.ORIGIN).is_file():
+        return None
+    found = run.read_json(runs.ORIGIN)
+    if found.keys() != {"name", "config", "data", "versions", "machine"} or not isinstance(found["config"], dict):
+        raise RunError(f"{run.file(runs.ORIGIN)}: damaged: it is not what was written")
+    return found
+
+
+def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config:
+    """Return the config with which a run goes on: its own, with what was changed in its config.yaml, and `overrides`.
+
+    Raises:
+        ConfigError: with every problem of the file and of the overrides.
+        RunError: if there is no config, or what the run comes from cannot be read.
+    """
+    path = run.file(runs.CONFIG)
+    if not path.is_file():
+        raise RunError(f"{path}: is missing; without it nobody knows what was trained")
+    config = load_config(str(path))
+    origin = read(run)
+    whole = None if origin is None else origin["config"]["ensemble"]
+    if (
+        whole
+        and config.ensemble is not None
+        and config.model_dump(mode="json")["ensemble"] == whole[: len(config.ensemble)]
+    ):
+        # A training that was stopped wrote of which networks the run consists; the others are still to come.
+        config = parse_config(dump_config(config), str(path), [("origin", f"ensemble={json.dumps(whole)}")])
+    return parse_config(dump_config(config), str(path), overrides, to_train=True)
+
+
+def changes(then: Origin, now: Origin) -> dict[str, tuple[Any, Any]]:
+    """Return what differs, {"config.training.epochs": (then, now)}, and would make another training of it."""
+    return differing({**then, "name": None}, {**now, "name": None}, leave=lambda key: key.startswith(FREE))
+
+
+def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool) -> list[str]:
+    """Return a line for each difference, if they are allowed.
+
+    Raises:
+        RunError: naming all, if they are not.
+    """
+    found = changes(then, now)
+    lines = [_line(key, before, after) for key, (before, after) in found.items()]
+    if lines and not allowed:
+        raise RunError(
+            f"{run}: would not go on as the same training:\n" + "\n".join(lines) + "\n"
+            "  Undo the change, or go on all the same with --allow-changes"
+        )
+    return lines
+
+
+def _line(key: str, before: Any, after: Any) -> str:
+    if key.startswith("data."):
+        return f"  {key}: other reviews than those the training began with (SHA-256 {_short(before)} → {_short(after)})"
+    return f"  {key}: {_shown(before)} → {_shown(after)}"
+
+
+def _short(digest: str | None) -> str:
+    return "none" if digest is None else f"{digest[:12]}…"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"

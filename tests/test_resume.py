@@ -1,0 +1,313 @@
+"""Training that is stopped and goes on ends with the bits of one that was not, whatever was on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnsent import checkpoints
+from rnnsent.batches import Batches
+from rnnsent.checkpoints import Checkpoint
+from rnnsent.config import Config
+from rnnsent.configfile import parse_config
+from rnnsent.data import imdb
+from rnnsent.data.dataset import Partition, partition
+from rnnsent.engine.device import start
+from rnnsent.engine.paths import NATIVE, choose
+from rnnsent.errors import RunError, TrainingError
+from rnnsent.lock import Lock
+from rnnsent.models import model_for
+from rnnsent.observers import EpochFacts, Observer, StepFacts
+from rnnsent.runs import RunDirectory
+from rnnsent.training import TrainingResult, fit
+from tests.conftest import TINY_CONFIG, rnnsent, write_imdb
+
+EVERY_STEP = ("training.epochs=2", "training.batch_size=40", "training.checkpoint_every=1")
+
+
+class Killed(BaseException):
+    """As by SIGKILL: whatever is in memory is gone."""
+
+
+class Disk(Observer):
+    """Keeps what it is handed as files; is killed after some steps, or while an epoch is validated."""
+
+    def __init__(self, run: RunDirectory, steps: int | None = None) -> None:
+        self.run, self.left = run, steps
+        self.told: list[tuple[int, int]] = []
+
+    def on_step(self, facts: StepFacts) -> None:
+        self.told.append((facts.epoch, facts.step))
+
+    def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
+        self.told.append((facts.epoch, 0))
+
+    def on_state(self, checkpoint: Checkpoint) -> None:
+        checkpoints.write(self.run, checkpoint)
+        if self.left is not None:
+            self.left -= 1
+            if not self.left:
+                raise Killed
+
+
+@pytest.fixture
+def parts(tiny_imdb: Path) -> Partition:
+    return partition(imdb.load(str(tiny_imdb)), config().data)
+
+
+def config(*changes: str, cell: str = "gru") -> Config:
+    changed = [("--set", change) for change in (*EVERY_STEP, *changes)]
+    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", changed)
+
+
+def train(
+    parts: Partition, chosen: Config, disk: Observer, begin: Checkpoint | None = None
+) -> tuple[keras.Model, TrainingResult]:
+    keras.utils.set_random_seed(1234)  # another process: whatever it drew before
+    native = [layer.path == NATIVE for layer in choose(chosen, start("cpu"))]
+    model = model_for(
+        chosen,
+        num_words=60,
+        precision=chosen.training.precision,
+        seed=chosen.training.seed,
+        native=native,
+        adversarial=chosen.training.adversarial,
+    )
+    shuffled = Batches.from_config(parts.train, chosen, shuffle=True)
+    validation = Batches.from_config(parts.validation, chosen, shuffle=False)
+    return model, fit(model, shuffled, validation, chosen.training, observers=[disk], begin=begin)
+
+
+def untimed(facts: EpochFacts) -> EpochFacts:
+    return replace(facts, seconds=0.0, tokens_per_second=0.0, elapsed=0.0)
+
+
+def assert_same(one: tuple[keras.Model, TrainingResult], other: tuple[keras.Model, TrainingResult]) -> None:
+    for mine, theirs in zip(one[0].get_weights(), other[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert list(map(untimed, one[1].history)) == list(map(untimed, other[1].history))
+    assert one[1].best.epoch == other[1].best.epoch
+
+
+OPTIONS = {
+    "lstm": ("lstm", "training.ema=0.9", "training.clip_norm=1.0", "training.schedule={kind: cosine, warmup_steps: 4}"),
+    "rnn": ("simple_rnn", "training.optimizer=nadam", "training.batch_tokens=800", "training.class_weights=balanced"),
+    "dropouts": ("gru", "model.dropout=0.5", "model.embedding_dropout=0.3", "training.word_dropout=0.2",
+                 "training.early_stopping={patience: 1}", "training.learning_rate=1e-12", "training.epochs=3"),
+    "adversarial": ("gru", "training.adversarial={kind: virtual}", "training.ema=0.5",
+                    "training.schedule={kind: plateau, patience: 1}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_killed_after_every_step_the_weights_are_the_same_bits(option: str, parts: Partition, tmp_path: Path) -> None:
+    cell, *changes = OPTIONS[option]
+    chosen = config(*changes, cell=cell)
+    undisturbed = Disk(RunDirectory(tmp_path / "undisturbed"))
+    expected = train(parts, chosen, undisturbed)
+    run, found, begin = RunDirectory(tmp_path / "killed"), None, None
+    told: list[tuple[int, int]] = []
+    while found is None:
+        disk = Disk(run, steps=2)  # with one it would do as well; so every other test stands between two epochs
+        try:
+            found = train(parts, chosen, disk, begin)
+        except Killed:
+            assert len(told) < 20
+        begin = checkpoints.newest(run)
+        told += disk.told
+    assert_same(found, expected)
+    assert told == undisturbed.told  # no step and no epoch twice
+
+
+@pytest.fixture
+def trained(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    shutil.copytree(finished_run, "run")
+    return Path("run")
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_a_finished_run_has_nothing_to_go_on_with(trained: Path) -> None:
+    before = contents(trained)
+    result = rnnsent("train", "--resume", "run")
+    assert result.exit_code == 0 and "run is finished: there is nothing to go on with" in result.stderr
+    assert result.stdout.startswith("run: validation accuracy ")
+    assert contents(trained) == before
+
+
+def test_more_epochs_are_a_change_that_has_to_be_allowed(trained: Path) -> None:
+    before = contents(trained)
+    refused = rnnsent("train", "--resume", "run", "--epochs", "2", "--set", "training.trackers=[]")
+    assert refused.exit_code == 1
+    assert "config.training.epochs: 1 → 2" in refused.stderr and "--allow-changes" in refused.stderr
+    assert contents(trained) == before
+    allowed = rnnsent("train", "--resume", "run", "--epochs", "2", "--allow-changes")
+    assert allowed.exit_code == 0, allowed.stderr
+    assert "config.training.epochs: 1 → 2" in allowed.stderr
+    rows = csv.DictReader(Path("run/history.csv").read_text().splitlines())
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    once = rnnsent("train", "--config", "run/config.yaml", "--run-dir", "once")
+    assert once.exit_code == 0, once.stderr
+    assert Path("once/weights.npz").read_bytes() == Path("run/weights.npz").read_bytes()
+    assert rnnsent("eval", "run", "--split", "validation").exit_code == 0
+
+
+def test_fewer_epochs_than_are_over_are_refused(trained: Path) -> None:
+    allowed = rnnsent("train", "--resume", "run", "--epochs", "2", "--allow-changes")
+    assert allowed.exit_code == 0, allowed.stderr
+    before = contents(trained)
+    found = rnnsent("train", "--resume", "run", "--epochs", "1", "--allow-changes")
+    assert found.exit_code == 1 and "2 epochs are over, which is more than training.epochs: 1" in found.stderr
+    assert contents(trained) == before
+    environment = json.loads(Path("run/environment.json").read_text())
+    assert "--resume" not in environment["command"]
+
+
+def test_whoever_trains_into_a_run_that_was_stopped_is_told_how_to_go_on(trained: Path, tiny_config: Path) -> None:
+    (trained / "manifest.json").unlink()
+    found = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run")
+    assert found.exit_code == 1 and "go on: rnnsent train --resume run" in found.stderr
+
+
+def test_the_same_reviews_may_lie_elsewhere(trained: Path, tiny_imdb: Path, tmp_path: Path) -> None:
+    (trained / "manifest.json").unlink()
+    shutil.copytree(tiny_imdb, tmp_path / "moved")
+    found = rnnsent("train", "--resume", "run", "--data", str(tmp_path / "moved"))
+    assert found.exit_code == 0, found.stderr
+
+
+def test_two_processes_do_not_train_one_run(trained: Path) -> None:
+    (trained / "manifest.json").unlink()
+    lock = Lock(trained)
+    found = rnnsent("train", "--resume", "run")
+    assert found.exit_code == 1 and "another training is writing this run now" in found.stderr
+    lock.release()
+    assert rnnsent("train", "--resume", "run").exit_code == 0
+
+
+def test_other_data_and_another_config_file_are_named(trained: Path, tmp_path: Path) -> None:
+    (trained / "manifest.json").unlink()  # killed at the very end
+    other = write_imdb(tmp_path / "other", seed=1).parent
+    found = rnnsent("train", "--resume", "run", "--data", str(other))
+    assert found.exit_code == 1
+    assert "  data.train: other reviews than those the training began with" in found.stderr
+    assert "  data.validation: other reviews" in found.stderr
+    config = Path("run/config.yaml")
+    config.write_text(config.read_text().replace("learning_rate: 0.02", "learning_rate: 0.5"))
+    found = rnnsent("train", "--resume", "run")
+    assert found.exit_code == 1 and "config.training.learning_rate: 0.02 → 0.5" in found.stderr
+    origin = json.loads(Path("run/origin.json").read_text())
+    origin["versions"]["keras"] = "2.0"
+    Path("run/origin.json").write_text(json.dumps(origin))
+    found = rnnsent("train", "--resume", "run")
+    assert found.exit_code == 1 and 'versions.keras: "2.0" → "' in found.stderr
+    Path("run/origin.json").unlink()
+    assert "origin.json: is missing" in rnnsent("train", "--resume", "run").stderr
+    Path("run/origin.json").write_text("{}")
+    assert "origin.json: damaged" in rnnsent("train", "--resume", "run").stderr
+
+
+def test_a_process_that_is_killed_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "lstm"))
+    monkeypatch.setenv("RNNSENT_DATA", str(write_imdb(tmp_path / "big", reviews=1500).parent))
+    arguments = ["train", "--config", "tiny.yaml", "--set", "training.checkpoint_every=3", "--run-dir"]
+    whole = rnnsent(*arguments, "whole")
+    assert whole.exit_code == 0, whole.stderr
+    command = [sys.executable, "-m", "rnnsent", *arguments, "run"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as training:
+        while not list(Path("run/checkpoints").glob("epoch-0001-step-*.npz")):
+            assert training.poll() is None
+            time.sleep(0.001)
+        training.kill()
+    Path("run/.weights-torn.npz").write_bytes(b"half of it")  # as if killed in the middle of a write
+    held = rnnsent("eval", "run")
+    assert held.exit_code == 1 and "Go on: rnnsent train --resume run" in held.stderr
+    done = rnnsent("train", "--resume", "run")
+    assert done.exit_code == 0, done.stderr
+    assert "checkpoint: after 1 epoch and " in done.stderr
+    assert Path("run/weights.npz").read_bytes() == Path("whole/weights.npz").read_bytes()
+    assert sorted(contents(Path("run"))) == sorted(contents(Path("whole")))
+    assert not list(Path("run").glob(".weights*"))
+
+
+def checkpoint(step: int) -> Checkpoint:
+    rng = np.random.default_rng(step)
+    arrays = {"model/a": rng.normal(size=(5, 3)).astype(np.float32), "random/0": np.arange(2, dtype=np.uint32)}
+    return Checkpoint(1, step, {"history": [], "best": None, "seconds": 0.5}, arrays)
+
+
+@settings(max_examples=200, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans())
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(place: float, bit: int, cut: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDirectory(Path(folder))
+        for step in (1, 2, 3):
+            checkpoints.write(run, checkpoint(step))
+        older, newer = checkpoints.names(run)
+        path = run.file(newer)
+        content = bytearray(path.read_bytes())
+        at = int(place * len(content))
+        content[at] ^= 1 << bit
+        path.write_bytes(content[:at] if cut else content)
+        found = checkpoints.newest(run)
+        assert found is not None
+        expected = checkpoint(found.step)  # what no reader looks at, such as a date in the archive, may be damaged
+        assert found.facts == expected.facts and found.arrays.keys() == expected.arrays.keys()
+        for name, array in expected.arrays.items():
+            np.testing.assert_array_equal(found.arrays[name], array)
+        assert found.step == 2 or not cut
+        path.write_bytes(b"")
+        run.file(older).write_bytes(b"nothing")
+        with pytest.raises(RunError, match="no checkpoint is whole"):
+            checkpoints.newest(run)
+
+
+def test_a_checkpoint_under_another_name_is_refused(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    checkpoints.write(run, checkpoint(1))
+    run.file(checkpoints.names(run)[0]).rename(tmp_path / "checkpoints" / "epoch-0007.npz")
+    with pytest.raises(RunError, match="it holds the state after 1 epoch and 1 step"):
+        checkpoints.read(run, "checkpoints/epoch-0007.npz")
+
+
+def test_a_checkpoint_of_another_network_is_refused(parts: Partition, tmp_path: Path) -> None:
+    disk = Disk(RunDirectory(tmp_path), steps=1)
+    with pytest.raises(Killed):
+        train(parts, config(), disk)
+    begin = checkpoints.newest(disk.run)
+    with pytest.raises(RunError, match="of another model"):
+        train(parts, config("model.embedding_dim=5"), disk, begin)
+
+
+def test_weights_that_are_no_longer_numbers_are_never_kept(parts: Partition, tmp_path: Path) -> None:
+    class Poison(Disk):
+        """Spoils a weight after a step whose own loss was still a number."""
+
+        def on_step(self, facts: StepFacts) -> None:
+            super().on_step(facts)
+            if len(self.told) == 3:
+                model.weights[0].assign(np.full(model.weights[0].shape, np.nan))
+
+    disk = Poison(RunDirectory(tmp_path))
+    chosen = config()
+    model = model_for(chosen, num_words=60, seed=0)
+    shuffled, rest = (Batches.from_config(split, chosen, shuffle=True) for split in (parts.train, parts.validation))
+    with pytest.raises(TrainingError, match=r"embeddings is no longer finite in epoch 1, step 3 \(a batch of 40 "):
+        fit(model, shuffled, rest, chosen.training, observers=[disk])
+    assert [name[-10:] for name in checkpoints.names(disk.run)] == ["000001.npz", "000002.npz"]
