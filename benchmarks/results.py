@@ -83,10 +83,9 @@ SECTIONS = [
         "bench growth",
         "How a step grows",
         "LSTM; one dimension varied at a time from 32 units, batch 128, maxlen 500, 1 layer; lengths as on IMDB. Stock "
-        "Keras pads to maxlen, as the notebook does. One made-up batch, repeated. Rows were measured minutes apart, "
-        "and stock Keras' step of the first setting has been seen between 55 and 93 ms: a third more or less can be "
-        "the machine's. With more units the arithmetic itself is what takes the time, for both; of shorter "
-        "reviews less padding is saved.",
+        "Keras pads to maxlen, as the notebook does. One made-up batch, repeated. Medians of three rounds over all "
+        "settings, both in turns; the last column has the least and the largest ratio of a turn. With more units the "
+        "arithmetic itself is what takes the time, for both; of shorter reviews less padding is saved.",
     ),
     (
         "scale",

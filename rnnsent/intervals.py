@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Z_95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
+# With fewer reviews, or fewer mistakes among them, what is drawn again and again is too much alike.
+FEW_REVIEWS, FEW_MISTAKES = 200, 20
+
 Floats = NDArray[np.floating[Any]]
 
 
@@ -41,6 +44,14 @@ def proportion(successes: int, total: int) -> Estimate:
     low = 0.0 if successes == 0 else (center - spread) / scale
     high = 1.0 if successes == total else (center + spread) / scale
     return Estimate(share, low, high)
+
+
+def doubts(reviews: int, mistakes: int) -> str | None:
+    """Return why bootstrapped intervals are too narrow, if they are: then Wilson's alone can be relied on."""
+    if reviews >= FEW_REVIEWS and mistakes >= FEW_MISTAKES:
+        return None
+    few = f"{reviews:,} reviews are few" if reviews < FEW_REVIEWS else f"{mistakes:,} mistakes are few"
+    return f"{few}: the true figures lie outside these intervals more often than in 5 of 100 cases"
 
 
 def percentiles(value: float, samples: Floats) -> Estimate:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnsent.bench.breakdown import Breakdown, breakdown
-from rnnsent.bench.growth import growth
+from rnnsent.bench.growth import Cost, Setting, growth
 from rnnsent.bench.milestones import Course, of_run, require_same_data
 from rnnsent.bench.race import Lane, Race, race
 from rnnsent.bench.scale import over_sizes
@@ -51,12 +51,14 @@ def test_a_contestant_that_fails_is_named() -> None:
 
 def test_growth_measures_each_setting_once() -> None:
     told: list[str] = []
-    found = growth("simple_rnn", told.append, {"units": (3,), "maxlen": (7, 500)})
+    found = growth("simple_rnn", told.append, {"units": (3,), "maxlen": (7, 500)}, rounds=1)
     assert [cost.setting.units for cost in found["units"]] == [3]
     assert [cost.setting.maxlen for cost in found["maxlen"]] == [7, 500]
     assert len(told) == 3
-    assert all(cost.stock_ms > 0 and cost.rnnsent_ms > 0 for each in found.values() for cost in each)
+    assert all(cost.stock[0] > 0 and cost.rnnsent[0] > 0 for each in found.values() for cost in each)
     assert growth_table(found).count("\n") == 4
+    turns = Cost(Setting(units=3), (30.0, 40.0, 35.0), (3.0, 2.0, 7.0))
+    assert growth_table({"units": [turns]}).splitlines()[2] == "| units 3 | 35 | 3.0 | 10.0 | 5.0 … 20.0 |"
 
 
 def test_a_breakdown_names_its_parts() -> None:

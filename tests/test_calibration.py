@@ -21,6 +21,7 @@ from rnnsent.calibration import NONE, Calibration, coverage, fit, log_loss
 from rnnsent.errors import RunError
 from rnnsent.intervals import proportion
 from rnnsent.measures import mcnemar
+from rnnsent.runs import RunDirectory
 from tests.conftest import rnnsent
 
 
@@ -147,10 +148,8 @@ def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) ->
 def without_calibration(run: Path) -> Path:
     """The same run as an older rnnsent would have left it."""
     shutil.copytree(run, "older")
-    manifest = json.loads(Path("older/manifest.json").read_text())
-    del manifest["files"]["calibration.json"]
-    Path("older/manifest.json").write_text(json.dumps(manifest))
     Path("older/calibration.json").unlink()
+    RunDirectory(Path("older")).finish()
     return Path("older")
 
 

@@ -14,7 +14,7 @@ from scipy import special
 from scipy.stats import binomtest
 
 from rnnsent import metrics
-from rnnsent.intervals import Estimate, proportion
+from rnnsent.intervals import Estimate, doubts, proportion
 from rnnsent.metrics import Evaluation, evaluate
 
 Data = tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.float64]]]
@@ -196,3 +196,12 @@ def test_booleans_integers_and_floats_are_one() -> None:
         return evaluate(labels, probabilities, resamples=10)
 
     assert of([True, False], [1, 0]) == of([1.0, 0.0], [1.0, 0.0]) == of([1, 0], np.array([1, 0], np.float16))
+
+
+@pytest.mark.parametrize(
+    ("reviews", "mistakes", "said"),
+    [(200, 20, None), (199, 50, "199 reviews are few"), (25_000, 19, "19 mistakes are few")],
+)
+def test_intervals_of_few_reviews_are_doubted(reviews: int, mistakes: int, said: str | None) -> None:
+    found = doubts(reviews, mistakes)
+    assert found is None if said is None else (found or "").startswith(said)

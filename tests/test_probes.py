@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rnnsent import probes, runs
-from rnnsent.files import sha256
 from rnnsent.run_root import open_run
+from rnnsent.runs import RunDirectory
 from tests.conftest import rnnsent
 
 
@@ -78,18 +78,14 @@ def test_another_model_in_the_saved_file_fails(run: Path) -> None:
     model = keras.models.load_model("run/model.keras", compile=False)
     model.set_weights([weight * 1.5 for weight in model.get_weights()])
     model.save("run/model.keras")
-    manifest = json.loads((run / "manifest.json").read_text())
-    manifest["files"]["model.keras"] = [sha256(run / "model.keras")]
-    (run / "manifest.json").write_text(json.dumps(manifest))
+    RunDirectory(run).finish()
     result = rnnsent("verify", "run", "--backend", "keras")
     assert result.exit_code == 1 and "FAILED model.keras" in result.stdout
     assert "ok     keras " in result.stdout
 
 
 def test_a_run_without_probes_says_so(run: Path) -> None:
-    manifest = json.loads((run / "manifest.json").read_text())
-    del manifest["files"]["probes.json"]
-    (run / "manifest.json").write_text(json.dumps(manifest))
     (run / "probes.json").unlink()
+    RunDirectory(run).finish()
     result = rnnsent("verify", "run")
     assert result.exit_code == 1 and "has no probes.json: it was trained by an older rnnsent" in result.stderr

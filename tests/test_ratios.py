@@ -19,6 +19,7 @@ from rnnsent.models import model_for, weights_of
 from rnnsent.prediction import load_predictor
 from rnnsent.ratios import NgramRatios, out_of_fold
 from rnnsent.run_root import open_run
+from rnnsent.runs import RunDirectory
 from rnnsent.stored import load_ratios
 from tests.conftest import rnnsent
 
@@ -216,7 +217,7 @@ def test_damaged_ratios_are_refused() -> None:
     for one, two in zip((*ratios.keys, *ratios.ratios), (*again.keys, *again.ratios), strict=True):
         np.testing.assert_array_equal(one, two)
     Path("run").mkdir()
-    Path("run/manifest.json").write_text('{"files": {"ngrams.npz": []}}')
     Path("run/ngrams.npz").write_bytes(b"PK" + bytes(50))
+    RunDirectory(Path("run")).finish()
     with pytest.raises(RunError, match=r"ngrams\.npz: cannot be read"):
         load_ratios(open_run(Path("run")))

@@ -160,6 +160,14 @@ def test_columns_are_found_by_their_names(header: str, text: str, label: str, sp
     assert (found.text, found.label, found.split, found.group) == (text, label, split, None)
 
 
+def test_columns_are_found_in_any_case_where_that_is_clear() -> None:
+    table = open_table(written("t.csv", "Message Text,Kind,kind\na,b,c\n"))
+    assert choose_columns(table, Columns("message text", "kind")).text == "Message Text"
+    assert choose_columns(table, Columns("message text", "Kind")).label == "Kind"
+    with pytest.raises(DataError, match="no column 'KIND'"):
+        choose_columns(table, Columns("message text", "KIND"))
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [

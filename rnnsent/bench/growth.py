@@ -43,28 +43,37 @@ VARIED: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of a step, medians."""
+    """Milliseconds of a step, the median of a process each; of processes that took turns, the first with the first."""
 
     setting: Setting
-    stock_ms: float
-    rnnsent_ms: float
+    stock: tuple[float, ...]
+    rnnsent: tuple[float, ...]
+
+    @property
+    def ratios(self) -> list[float]:
+        """How many times as long stock Keras took, in each turn, the least first."""
+        return sorted(stock / ours for stock, ours in zip(self.stock, self.rnnsent, strict=True))
 
 
 def growth(
-    cell: str, tell: Callable[[str], None], varied: dict[str, tuple[int, ...]] = VARIED
+    cell: str, tell: Callable[[str], None], varied: dict[str, tuple[int, ...]] = VARIED, rounds: int = 3
 ) -> dict[str, list[Cost]]:
     """Measure a step of each setting, one dimension varied at a time, by name of the dimension.
 
-    Stock Keras and rnnsent take turns, each in processes of their own: they want other numbers of threads.
+    Stock Keras and rnnsent take turns, each in processes of their own: they want other numbers of threads. A round goes
+    over all settings before the next begins, so that a slow quarter of an hour does not fall on one of them alone.
     """
-    known: dict[Setting, Cost] = {}
-    for name, values in varied.items():
-        for value in values:
-            setting = replace(Setting(), **{name: value})
-            if setting not in known:
-                known[setting] = Cost(setting, *(_in_process(cell, setting, native) for native in (False, True)))
-                tell(f"{cell}, {setting}: {known[setting].stock_ms:.0f} ms, {known[setting].rnnsent_ms:.1f} ms")
-    return {name: [known[replace(Setting(), **{name: value})] for value in values] for name, values in varied.items()}
+    settings = list(
+        dict.fromkeys(replace(Setting(), **{name: each}) for name, values in varied.items() for each in values)
+    )
+    times: dict[Setting, list[tuple[float, float]]] = {setting: [] for setting in settings}
+    for number in range(1, rounds + 1):
+        for setting, found in times.items():
+            stock, ours = _in_process(cell, setting, False), _in_process(cell, setting, True)
+            found.append((stock, ours))
+            tell(f"round {number}: {cell}, {setting}: {stock:.0f} ms, {ours:.1f} ms")
+    costs = {setting: Cost(setting, *zip(*found, strict=True)) for setting, found in times.items()}
+    return {name: [costs[replace(Setting(), **{name: value})] for value in values] for name, values in varied.items()}
 
 
 def _in_process(cell: str, setting: Setting, native: bool) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 from rnnsent.bench.breakdown import Breakdown
 from rnnsent.bench.contestants import NAMES
@@ -44,14 +45,14 @@ def race_table(races: Sequence[Race]) -> str:
 
 
 def growth_table(costs: dict[str, list[Cost]]) -> str:
-    """Return a row for each value of each dimension."""
+    """Return a row for each value of each dimension: medians of the turns, and the least and the largest ratio."""
     rows = [
-        [f"{name} {getattr(cost.setting, name)}", f"{cost.stock_ms:.0f}", f"{cost.rnnsent_ms:.1f}",
-         f"{cost.stock_ms / cost.rnnsent_ms:.1f}"]
+        [f"{name} {getattr(cost.setting, name)}", f"{median(cost.stock):.0f}", f"{median(cost.rnnsent):.1f}",
+         f"{median(cost.ratios):.1f}", f"{cost.ratios[0]:.1f} … {cost.ratios[-1]:.1f}"]
         for name, each in costs.items()
         for cost in each
     ]  # fmt: skip
-    return markdown(["", "stock Keras, ms/step", "rnnsent, ms/step", "times"], rows)
+    return markdown(["", "stock Keras, ms/step", "rnnsent, ms/step", "times", "least … most"], rows)
 
 
 def breakdown_table(found: Sequence[Breakdown]) -> str:

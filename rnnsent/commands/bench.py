@@ -77,13 +77,14 @@ def race(
 
 @command.command()
 @click.option("--cell", type=click.Choice(CELLS), default="lstm", show_default=True)
-def growth(cell: str) -> None:
+@click.option("--rounds", type=POSITIVE, default=3, show_default=True, help="Over all settings.")
+def growth(cell: str, rounds: int) -> None:
     """Show how a training step grows with units, batch, length, layers."""
     _require_kernel()
     from rnnsent.bench.growth import growth as run
     from rnnsent.bench.tables import growth_table
 
-    click.echo(growth_table(run(cell, partial(click.echo, err=True))))
+    click.echo(growth_table(run(cell, partial(click.echo, err=True), rounds=rounds)))
 
 
 @command.command()

@@ -120,7 +120,11 @@ def _judge_table(path: Path, columns: Mapping[str, str | None], as_json: bool) -
     lines = [f"{path}: {evaluation.n:,} predictions", ""]
     if len(names) == 2:
         lines[0] += f"; the probability is that of {names[1]}"
-    lines += [*figures(evaluation.to_dict(), {}), *by_label(names, evaluation.by_label)]
+    lines += [
+        *figures(evaluation.to_dict(), {}),
+        *doubtful(evaluation.confusion),
+        *by_label(names, evaluation.by_label),
+    ]
     click.echo("\n".join([*lines, *confusion(names, evaluation.confusion)]))
 
 
@@ -129,6 +133,7 @@ def report(judged: Judged, worst: int = 3) -> str:
     names = judged.label_names
     lines = [f"{judged.run}: {judged.split}, {judged.n:,} reviews of {judged.source}", ""]
     lines += figures(judged.metrics, judged.baseline or {})
+    lines += doubtful(judged.confusion)
     lines += [*by_label(names, judged.by_label), *confusion(names, judged.confusion), *parts(judged.slices)]
     lines += covered(judged.coverage)
     if judged.mistakes and worst:
@@ -148,6 +153,16 @@ def figures(metrics: Mapping[str, Any], beside: Mapping[str, Any]) -> list[str]:
         shown = "" if other is None else f"      {other:8.4f}"
         lines.append(f"  {name:<17} {estimate['value']:8.4f}   {estimate['low']:.4f} … {estimate['high']:.4f}{shown}")
     return lines
+
+
+def doubtful(counts: Sequence[Sequence[int]]) -> list[str]:
+    """Return a line that says where intervals are not what they seem; none where they are."""
+    from rnnsent.intervals import doubts
+
+    reviews = sum(map(sum, counts))
+    right = sum(row[place] for place, row in enumerate(counts))
+    why = doubts(reviews, reviews - right)
+    return [] if why is None else ["", *textwrap.wrap(why, 78, initial_indent="  ", subsequent_indent="  ")]
 
 
 def by_label(names: Sequence[str], labels: Sequence[LabelMetrics]) -> list[str]:

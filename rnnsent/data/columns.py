@@ -80,6 +80,9 @@ def _column(
     if asked is not None:
         if asked in table.columns:
             return asked
+        in_any_case = [name for name in table.columns if name.strip().lower() == asked.strip().lower()]
+        if len(in_any_case) == 1:
+            return in_any_case[0]
         close = difflib.get_close_matches(asked, table.columns, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         raise DataError(f"{table.path}: no column {asked!r} ({option}); {hint}its columns: {_shown(table)}")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rnnsent import runs
 from rnnsent.configfile import dump_config
 from rnnsent.errors import count
+from rnnsent.intervals import doubts
 from rnnsent.model_card import CELLS, POOLINGS
 from rnnsent.report.blocks import Block, Code, Folded, Paragraph, Table
 from rnnsent.report.facts import Facts
@@ -30,6 +31,8 @@ def notes(facts: Facts) -> list[str]:
         found.append(f"Training was stopped early, after {count(metrics['epochs'], 'epoch')}{of}.")
     if facts.split == "validation":
         found.append("Judged on validation, by which epoch and settings were chosen: its figures are on the kind side.")
+    if why := doubts(facts.reviews, int((~facts.right).sum())):
+        found.append(f"{why}.")
     return found
 
 
