@@ -1,6 +1,6 @@
 """Kills trainings at random moments until they end all the same, and compares them with undisturbed ones.
 
-    python -m tests.torture.kills FOLDER [--kills N] [--seed N] [CASE…]
+    python -m tests.torture.kills [--kills N] [--seed N] FOLDER [CASE…]
 
 Each case is trained undisturbed once; then again and again the same training is started, killed by SIGKILL at a random
 moment between its start and its end, and resumed, until it has ended and the kills are used up. The final weights have
