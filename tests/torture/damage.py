@@ -87,7 +87,7 @@ def of_finished(whole: Path, copy: Path, rng: random.Random) -> tuple[str, str, 
         found = rnnsent(*arguments)
         if found.exit_code == 0:
             return name, kind, f"WRONG: {arguments[0]} did not notice"
-        if name not in found.stderr or "Traceback" in found.stderr or "fault of rnnsent" in found.stderr:
+        if name not in found.output or "Traceback" in found.stderr or "fault of rnnsent" in found.stderr:
             return name, kind, f"WRONG: {arguments[0]}: {found.stderr.strip()[:300]}"
     return name, kind, "refused by name"
 
