@@ -7,12 +7,9 @@ later. Each is a NumPy archive of plain arrays; the newest two are kept. Without
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +19,7 @@ from numpy.typing import NDArray
 
 from rnnsent.errors import RunError, count
 from rnnsent.runs import CHECKPOINTS, RunDirectory
+from rnnsent.stored import read_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -129,14 +127,12 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
         RunError: if it is not, byte for byte of its arrays, what was written, or cannot be read.
     """
     path = run.file(name)
+    arrays = read_arrays(path)
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        digest = arrays.pop(_DIGEST).tobytes().decode()
-        whole = digest == _digest(arrays)
+        whole = arrays.pop(_DIGEST).tobytes().decode() == _digest(arrays)
         facts = json.loads(arrays.pop(_FACTS).tobytes()) if whole else {}
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(f"{path}: damaged, it cannot be read: {error}") from None
+    except (KeyError, ValueError) as error:
+        raise RunError(f"{path}: damaged: {error}") from None
     if not whole:
         raise RunError(f"{path}: damaged: its contents are not those that were written")
     if facts.pop("format") != FORMAT:

@@ -18,7 +18,7 @@ from rnnsent.configfile import load_config
 from rnnsent.data.dataset import Dataset
 from rnnsent.data.split import Split
 from rnnsent.errors import DataError, RunError
-from rnnsent.judgment import Tell, asked_for, own_reviews
+from rnnsent.judgment import Tell, own_reviews, whole_reviews
 from rnnsent.runs import RunDirectory
 
 NEEDED = (runs.CONFIG, runs.VOCABULARY, runs.CALIBRATION, runs.NGRAMS)  # to predict, besides the weights
@@ -82,7 +82,7 @@ def compare_runs(
     for other in contenders[1:]:
         require_same_reviews(contenders[0], other, split)
     config, _, dataset = own_reviews(given[0], data, tell)
-    reviews = asked_for(str(given[0]), split, dataset.test, dataset.held_back(config.data.validation_split)[1])
+    reviews = whole_reviews(str(given[0]), dataset, config, split)
     if not np.array_equal(reviews.labels, contenders[0].judgment.labels):
         raise RunError(f"{given[0]}: {runs.predictions(split)} is not of these reviews; judge it again: rnnsent eval")
     found = comparison.compare([each.judgment for each in contenders], _parts(dataset, reviews, config, split))

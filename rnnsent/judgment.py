@@ -100,6 +100,7 @@ def judge(
     tell(f"backend: {predictor}")
 
     reviews = asked_for(str(run), split, parts.test, parts.validation)
+    whole = whole_reviews(str(run), dataset, config, split)
     started = time.perf_counter()
     probabilities = predictor(reviews)
     seconds = time.perf_counter() - started
@@ -117,15 +118,15 @@ def judge(
         seconds=seconds,
         source=source_name(dataset.provenance | {"source": dataset.source}),
         by_label=evaluation.by_label,
-        slices=_slices(dataset, config, split, right),
+        slices=_slices(dataset, whole, config, split, right),
         mistakes=_mistakes(reviews, probabilities, parts.label_names, parts.vocabulary),
         coverage=tuple(calibration.coverage(right, sure)),
         baseline=(recorded.get("baseline") or {}).get(split),
     )
     recorded[split] = values
-    which = reviews_sha256(dataset, config, split)
-    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | {"reviews_sha256": which}}
     numbers = None if dataset.numbers is None else dataset.numbers[split]
+    which = _sha256(whole, numbers)
+    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | {"reviews_sha256": which}}
     files: dict[str, str | bytes] = {
         runs.predictions(split): _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers),
         runs.RELIABILITY.format(split=split): plots.reliability(sure, right, f"{run}: {split}"),
@@ -167,22 +168,20 @@ def _details(judged: Judged) -> dict[str, Any]:
     }
 
 
-def reviews_sha256(dataset: Dataset, config: Config, split: str) -> str:
-    """Return what tells the reviews of a split from others of the same file: places, labels, lengths, in order."""
-    whole = _whole("", dataset, config, split)
+def whole_reviews(name: str, dataset: Dataset, config: Config, split: str) -> Split:
+    """Return the reviews of a split as they were loaded, whatever a network sees of them; errors as `asked_for`."""
+    return asked_for(name, split, dataset.test, dataset.held_back(config.data.validation_split)[1])
+
+
+def _sha256(whole: Split, numbers: Any | None) -> str:
+    """Return what tells the reviews of a split from others of the same file: labels, lengths, places, in order."""
     digest = hashlib.sha256()
-    for part in (whole.labels, whole.lengths, *([] if dataset.numbers is None else [dataset.numbers[split]])):
+    for part in (whole.labels, whole.lengths, *([] if numbers is None else [numbers])):
         digest.update(np.ascontiguousarray(part, np.int64).data)
     return digest.hexdigest()
 
 
-def _whole(name: str, dataset: Dataset, config: Config, split: str) -> Split:
-    """Return the reviews of a split as they were loaded, whatever a network sees of them."""
-    return asked_for(name, split, dataset.test, dataset.held_back(config.data.validation_split)[1])
-
-
-def _slices(dataset: Dataset, config: Config, split: str, right: Any) -> tuple[SliceAccuracy, ...]:
-    whole = _whole("", dataset, config, split)
+def _slices(dataset: Dataset, whole: Split, config: Config, split: str, right: Any) -> tuple[SliceAccuracy, ...]:
     ratings = None if dataset.ratings is None else dataset.ratings[split]
     return tuple(slices.accuracies(slices.slices_of(whole, dataset.vocabulary, config.data, ratings), right))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,12 +39,18 @@ def read_weights(run: RunDirectory, names: Iterable[str]) -> dict[str, Any]:
     weights: dict[str, Any] = {}
     for file in names:
         prefix = file.removesuffix(WEIGHTS)
-        with (
-            _array_errors(run.file(file)),
-            np.load(io.BytesIO(run.file(file).read_bytes()), allow_pickle=False) as archive,
-        ):
-            weights |= {f"{prefix}{name}": archive[name] for name in archive.files}
+        weights |= {f"{prefix}{name}": array for name, array in read_arrays(run.file(file)).items()}
     return weights
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return the arrays of an .npz by name.
+
+    Raises:
+        RunError: if it is not an archive of plain arrays, or damaged.
+    """
+    with _array_errors(path), np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def load_ratios(run: RunDirectory) -> NgramRatios | None:
@@ -77,5 +84,5 @@ def load_calibration(run: RunDirectory) -> Calibration:
 def _array_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise RunError(f"{path}: cannot be read: {error}") from None

@@ -35,8 +35,7 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
     found = opened(run)
     moved = None if data is None else data_settings(data)
     config, recorded, dataset = judgment.own_reviews(found, moved, lambda line: click.echo(line, err=True))
-    validation = dataset.held_back(config.data.validation_split)[1]
-    reviews = judgment.asked_for(str(found), split, dataset.test, validation)
+    reviews = judgment.whole_reviews(str(found), dataset, config, split)
     rows = robustness.measure(classifier.load(found), reviews)
     if not any(row.group == robustness.WRITTEN for row in rows):
         names = " and ".join(LABELS)

@@ -83,8 +83,7 @@ def read(facts: Facts, data: Mapping[str, str | None] | None, tell: Callable[[st
     """
     network = classifier.load(facts.run)
     _, _, dataset = judgment.own_reviews(facts.run, data, tell)
-    validation = dataset.held_back(facts.config.data.validation_split)[1]
-    whole = judgment.asked_for(str(facts.run), facts.split, dataset.test, validation)
+    whole = judgment.whole_reviews(str(facts.run), dataset, facts.config, facts.split)
     reviews = _Reviews(whole, dataset.vocabulary, network)
     ending = facts.config.data.truncating == "pre"
     return Texts(tuple(_mistakes(facts, reviews, network)), tuple(_followed(facts, reviews, network)), "", ending)

@@ -109,7 +109,7 @@ class _Follower(Observer):
     def on_past(self, history: Sequence[EpochFacts]) -> None:
         """Tell of the epochs as if they were trained now: every tracker begins anew."""
         for facts in history:
-            self._hand_on(partial(_retold, facts))
+            self.on_epoch(facts, False, None)
 
     def on_step(self, facts: StepFacts) -> None:
         """Hand it on."""
@@ -123,7 +123,3 @@ class _Follower(Observer):
         observer = self._observer
         if observer is not None and self._trackers.tracker(self._name) is not None:
             self._trackers.asked(self._name, lambda: do(observer))
-
-
-def _retold(facts: EpochFacts, observer: Observer) -> None:
-    observer.on_epoch(facts, False, None)
