@@ -165,6 +165,7 @@ def _joined(train: Split, texts: Split, labels: int) -> Split:
         lengths=np.concatenate([train.lengths, texts.lengths]),
         labels=np.concatenate([train.labels, texts.labels]),
         targets=np.concatenate([np.eye(labels, dtype=np.float32)[train.labels], texts.targets]),
+        groups=None if train.groups is None or texts.groups is None else np.concatenate([train.groups, texts.groups]),
     )
 
 

@@ -120,7 +120,7 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     Raises:
         RnnsentError: if scikit-learn is needed and not installed.
     """
-    folds = np.random.default_rng(seed).permutation(len(train)) % config.folds
+    folds = _folds(train, config.folds, seed)
     kinds = {"naive_bayes": _naive_bayes, "regression": _regression}
     without = [kinds[kind](train, labels, folds, config) for kind in config.weights]
     channels = np.zeros((len(train.tokens), config.orders * len(config.weights) * len(sides(labels))), np.float32)
@@ -129,6 +129,16 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
         _beside([each(fold) for each in without]).write(held_out, channels)
     whole = _beside([each(None) for each in without])
     return whole, replace(train, channels=channels, ngram_orders=config.orders)
+
+
+def _folds(train: Split, folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each review, (reviews,): drawn, those of one group together."""
+    rng = np.random.default_rng(seed)
+    if train.groups is None:
+        return rng.permutation(len(train)) % folds
+    _, group = np.unique(train.groups, return_inverse=True)
+    drawn: NDArray[np.int64] = rng.permutation(int(group.max()) + 1)[group] % folds
+    return drawn
 
 
 def _beside(parts: list[NgramRatios]) -> NgramRatios:

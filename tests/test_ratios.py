@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,20 @@ def test_a_training_review_never_counts_for_its_own_ratios(weights: Any) -> None
     own = slice(int(train.starts[7]), int(train.starts[7] + train.lengths[7]))
     np.testing.assert_array_equal(channels.channels[own], other.channels[own])
     assert (channels.channels != other.channels).any()  # of the reviews in the other folds
+
+
+@pytest.mark.parametrize("weights", WEIGHTS, ids=" and ".join)
+def test_nor_does_another_review_of_its_group(weights: Any) -> None:
+    """As nothing is known of the films of the test split when a network meets them."""
+    films = np.arange(60) % 12
+    train = Split.from_sequences([[1, 100 + int(film), 4 + index % 9] for index, film in enumerate(films)], films % 2)
+    config = NgramsConfig(orders=1, folds=4, least_reviews=1, weights=weights)
+    names = train.starts + 1  # where each review names its film, whose reviews have all the same label
+    alone, together = (out_of_fold(split, 2, config, 0)[1] for split in (train, replace(train, groups=films)))
+    assert alone.channels is not None and together.channels is not None
+    assert (np.sign(alone.channels[names, 0]) == 2 * train.labels - 1).all()
+    # What a word has that was never seen, since one label may be a little more frequent than the other in a fold.
+    assert np.abs(together.channels[names, 0]).max() < 0.25 * np.abs(alone.channels[names, 0]).min()
 
 
 @pytest.mark.parametrize("weights", WEIGHTS[:2], ids=" and ".join)

@@ -21,7 +21,7 @@ from rnnsent.data.records import Record
 from rnnsent.errors import DataError
 
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/(\d+)_(\d+)\.txt")
-_URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos)\.txt")
+_URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")
 _NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
 
 
@@ -76,11 +76,11 @@ class AclImdbSource:
             found += 1
             split, folder, number, rating = review.groups()
             text = decoded(content, None, f"{self.path}: {name}")
+            group = f"{split}/{folder}/{number}"
             if folder == "unsup":
-                yield Record(f"{self.path}: {name}", text, None)
+                yield Record(f"{self.path}: {name}", text, None, group=group)
                 continue
             label = rating if self.by_rating else _NAMES[folder]
-            group = f"{split}/{folder}/{number}"
             yield Record(f"{self.path}: {name}", text, label, split, group, rating=int(rating))
         if not found:
             raise DataError(f"{self.path}: holds no reviews such as aclImdb/train/pos/0_9.txt")

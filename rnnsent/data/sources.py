@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     settings = json.dumps(described) + config.model_dump_json(include=set(_CACHED_BY)) + (" unlabeled" * how.unlabeled)
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = hashlib.sha256(f"{digest} {settings} {words} {TOKENIZER_VERSION}".encode()).hexdigest()
-    arrays = cached_arrays(f"texts-3-{key[:32]}", lambda: encode_records(source, how, progress))
+    arrays = cached_arrays(f"texts-4-{key[:32]}", lambda: encode_records(source, how, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
         ranked = bytes(arrays["words"]).decode("utf-8", "surrogatepass").split(" ")[:-1]
@@ -120,6 +121,8 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
             tuple(word for word in ranked if word), None, "unknown", "the training texts", config.tokenizer
         )
     rows = Split.from_offsets(arrays["tokens"], arrays["offsets"], np.asarray(arrays["labels"]))
+    if "groups" in facts:
+        rows = replace(rows, groups=np.asarray(arrays["groups"]))
     train, validation, test = (
         rows.take(np.flatnonzero(arrays["splits"] == split)) for split in (TRAIN, VALIDATION, TEST)
     )

@@ -29,6 +29,7 @@ class Split:
         channels: float32 (total, width), what stands beside each token, such as its n-grams' ratios; None: nothing.
         ngram_orders: of how many orders of n-grams these are, each with as many columns.
         targets: float32 (reviews, labels), how probable each label is, where that is not certain; None: it is.
+        groups: int64 (reviews,), what each is about, such as its film; None: each stands by itself.
     """
 
     tokens: Ids
@@ -39,6 +40,7 @@ class Split:
     channels: NDArray[np.float32] | None = None
     ngram_orders: int = 1
     targets: NDArray[np.float32] | None = None
+    groups: Offsets | None = None
 
     @classmethod
     def from_offsets(cls, tokens: Ids, offsets: Offsets, labels: Offsets) -> Split:
@@ -65,9 +67,14 @@ class Split:
 
     def take(self, index: NDArray[np.int64] | slice) -> Split:
         """Return the reviews at `index`, in its order."""
-        targets = None if self.targets is None else self.targets[index]
-        taken = replace(self, starts=self.starts[index], lengths=self.lengths[index], labels=self.labels[index])
-        return replace(taken, targets=targets)
+        return replace(
+            self,
+            starts=self.starts[index],
+            lengths=self.lengths[index],
+            labels=self.labels[index],
+            targets=None if self.targets is None else self.targets[index],
+            groups=None if self.groups is None else self.groups[index],
+        )
 
     def certainty(self) -> NDArray[np.float64]:
         """Return how certain the label of each review is, (reviews,): 1, or 0 where all labels are as probable."""

@@ -246,6 +246,7 @@ class _Rows:
             "splits": splits,
             "numbers": np.array(self.numbers, np.int64),
             "ratings": np.array(self.ratings, np.int64),
+            "groups": np.arange(rows) if groups is None else groups,
             # Never empty, or it could not be memory-mapped; a word holds no space.
             "words": np.frombuffer((" ".join(words) + " ").encode("utf-8", "surrogatepass"), np.uint8),
             "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
