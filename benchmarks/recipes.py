@@ -1,9 +1,10 @@
 """Trains and judges the recipes with several seeds and prints the table of docs/results.md.
 
-    RNNSENT_DATA=… python benchmarks/recipes.py FOLDER [--seeds N] [--set KEY=VALUE] RECIPE…
+    RNNSENT_DATA=… python benchmarks/recipes.py FOLDER [--seeds N] [--variant KEY=VALUE]… RECIPE…
 
-Each run stays in FOLDER/RECIPE-SEED and is not made again. `--set` makes a variant, in FOLDER/RECIPE,KEY=VALUE-SEED;
-variants are judged by validation alone, so that nothing is chosen by what the test says.
+Each run stays in FOLDER/RECIPE-SEED and is not made again. With variants the table is another one: the recipe, and
+below it what each of them makes of it, in FOLDER/RECIPE,KEY=VALUE-SEED; those are judged by validation alone, so that
+nothing is chosen by what the test says.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -27,17 +29,17 @@ def rnnsent(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def measured(folder: Path, recipe: str, seed: int, settings: list[str]) -> dict[str, Any]:
+def measured(folder: Path, recipe: str, seed: int, variant: str | None = None) -> dict[str, Any]:
     """Train and judge one recipe with one seed, unless that was done before; return its facts."""
-    run = folder / f"{','.join([recipe, *settings]).replace('/', '_')}-{seed}"
+    run = folder / f"{recipe if variant is None else f'{recipe},{variant}'}-{seed}".replace("/", "_")
     facts = run.with_suffix(run.suffix + ".json")
     if not facts.exists():
         print(f"{run}", file=sys.stderr)
         started = time.perf_counter()
-        changes = [part for setting in settings for part in ("--set", setting)]
+        changes = [] if variant is None else ["--set", variant]
         trained = rnnsent("train", "--config", recipe, "--seed", str(seed), "--run-dir", str(run), "--quiet", *changes)
         wall = time.perf_counter() - started
-        test = None if settings else rnnsent("eval", str(run))["metrics"]
+        test = None if variant is not None else rnnsent("eval", str(run))["metrics"]
         size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
         facts.write_text(json.dumps({"trained": trained, "test": test, "wall": wall, "size": size}))
     found: dict[str, Any] = json.loads(facts.read_text())
@@ -67,19 +69,34 @@ def row(name: str, found: list[dict[str, Any]]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def variants(folder: Path, recipe: str, seeds: int, asked: list[str]) -> Iterator[str]:
+    """Yield the lines of a table: what each variant makes of the validation accuracy of a recipe."""
+    yield "| with | seeds | validation, % | difference |\n| :-- | --: | --: | --: |"
+    whole = None
+    for variant in (None, *asked):
+        found = [measured(folder, recipe, seed, variant)["trained"]["validation"]["accuracy"] for seed in range(seeds)]
+        values = [100 * each["value"] for each in found]
+        whole = mean(values) if whole is None else whole
+        name = f"`{recipe}`" if variant is None else f"`{variant}`"
+        yield f"| {name} | {seeds} | {spread(values)} | {mean(values) - whole:+.2f} |"
+
+
 def main() -> None:
     """Measure what is missing and print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", action="append", default=[], dest="settings")
+    parser.add_argument("--variant", action="append", default=[], dest="variants")
     parser.add_argument("recipes", nargs="+")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
+    if given.variants:
+        for recipe in given.recipes:
+            print("\n".join(variants(given.folder, recipe, given.seeds, given.variants)), flush=True)
+        return
     print("| " + " | ".join(COLUMNS) + " |\n|" + " :-- |" + " --: |" * (len(COLUMNS) - 1))
     for recipe in given.recipes:
-        found = [measured(given.folder, recipe, seed, given.settings) for seed in range(given.seeds)]
-        print(row(", ".join([f"`{recipe}`", *given.settings]), found), flush=True)
+        print(row(f"`{recipe}`", [measured(given.folder, recipe, seed) for seed in range(given.seeds)]), flush=True)
 
 
 if __name__ == "__main__":

@@ -2,25 +2,40 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rnnsent.configfile import shipped_names
 from tests.conftest import REPOSITORY
 
-_spec = importlib.util.spec_from_file_location("generate", REPOSITORY / "docs" / "generate.py")
-assert _spec is not None and _spec.loader is not None
-generate = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(generate)
 
+def script(path: str) -> Any:
+    """Return a script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, REPOSITORY / path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+generate = script("docs/generate.py")
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", list(generate.PAGES), ids=lambda path: path.name)
 def test_generated_pages_are_up_to_date(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == generate.PAGES[path](), "run `make docs`"
+
+
+def test_the_results_are_what_was_measured() -> None:
+    results = script("benchmarks/results.py")
+    assert (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8") == results.page(), "run it"
+    assert {path.stem for path in results.MEASURED.iterdir()} <= set(results.SECTIONS)
 
 
 def test_readme_names_every_package_and_folder_of_the_tree() -> None:

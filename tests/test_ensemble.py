@@ -11,6 +11,7 @@ import pytest
 
 import rnnsent as package
 from rnnsent import runs, stored
+from rnnsent.bench.milestones import of_run
 from rnnsent.configfile import load_config, parse_config
 from rnnsent.data.split import Split
 from rnnsent.errors import ConfigError, Interrupted
@@ -89,6 +90,13 @@ def test_the_run_can_do_what_any_run_can(run: Path) -> None:
     assert layers["parameters"] == metrics["parameters"] == sum(layer["parameters"] for layer in layers["layers"])
     answer = package.load(run).predict(["a fine film"])[0]
     assert 0.5 <= answer.probability <= 1
+
+
+def test_its_way_to_an_accuracy_is_its_end(run: Path) -> None:
+    recorded = json.loads((run / runs.METRICS).read_text())
+    course = of_run(open_run(run))
+    assert course.seconds == (recorded["seconds"],) and course.reviews == recorded["validation_reviews"]
+    assert course.accuracies == (recorded["validation"]["accuracy"]["value"],)
 
 
 def test_a_changed_network_is_noticed(run: Path, tmp_path: Path) -> None:

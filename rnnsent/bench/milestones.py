@@ -50,22 +50,29 @@ class Course:
 def of_run(run: RunDirectory) -> Course:
     """Return the course of a finished run; word vectors that it took from the cache count with what they took then.
 
+    The accuracy of an ensemble is known at its end only: its course is that one point.
+
     Raises:
-        RunError: if it is unfinished, an ensemble, or of an older rnnsent.
+        RunError: if it is unfinished, or of an older rnnsent.
     """
     run.verify()
-    if not run.has(runs.HISTORY):
-        raise RunError(f"{run}: is an ensemble, whose accuracy is known at its end only; name runs of one network")
-    rows = list(csv.DictReader(run.file(runs.HISTORY).read_text(encoding="utf-8").splitlines()))
-    if not rows or "elapsed" not in rows[0]:
-        raise RunError(f"{run}: its {runs.HISTORY} does not say when epochs ended; it is of an older rnnsent")
     recorded = run.read_json(runs.METRICS)
     vectors = recorded.get("vectors") or {}
     before = float(vectors["seconds"]) if vectors.get("cached") else 0.0
-    seconds = tuple(before + float(row["elapsed"]) for row in rows)
-    accuracies = tuple(float(row["val_accuracy"]) for row in rows)
+    at_the_end = recorded["seconds"], recorded["validation"]["accuracy"]["value"]
+    points = _epochs(run) if run.has(runs.HISTORY) else [at_the_end]
+    seconds = tuple(before + float(elapsed) for elapsed, _ in points)
+    accuracies = tuple(float(accuracy) for _, accuracy in points)
     reviews = int(recorded.get("validation_reviews", 0))
     return Course(run.path.resolve().name, seconds, accuracies, reviews, recorded["data"]["sha256"])
+
+
+def _epochs(run: RunDirectory) -> list[tuple[str, str]]:
+    """Return after how many seconds each epoch ended, and its validation accuracy, as written."""
+    rows = list(csv.DictReader(run.file(runs.HISTORY).read_text(encoding="utf-8").splitlines()))
+    if not rows or "elapsed" not in rows[0]:
+        raise RunError(f"{run}: its {runs.HISTORY} does not say when epochs ended; it is of an older rnnsent")
+    return [(row["elapsed"], row["val_accuracy"]) for row in rows]
 
 
 def require_same_data(courses: Sequence[Course]) -> None:

@@ -57,8 +57,8 @@ class NgramsConfig(Section):
     orders: Annotated[int, Field(ge=1, le=3)] = Field(3, description="1: of words; 2: and of bigrams; 3: and trigrams.")
     folds: Annotated[int, Field(ge=2)] = Field(
         10,
-        description="The ratios of a training review are counted on the reviews of the other folds, never on one of its "
-        "own group (its film).",
+        description="The ratios of a training review are counted on the reviews of the other folds, which hold none of "
+        "its own group (its film).",
     )
     strength: Annotated[float, Field(gt=0.0)] = Field(
         0.3, description="regression: the inverse of its regularization, scikit-learn's C."
