@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.intervals import Estimate, percentiles
+from rnnsent import multiclass
+from rnnsent.intervals import Estimate, paired, percentiles
 from rnnsent.measures import correlation, mcnemar
-from rnnsent.metrics import CLIP
-from rnnsent.multiclass import areas, defined_mean, ranked_by_label, shares
+from rnnsent.multiclass import Weights, defined_mean, shares
 from rnnsent.slices import Slice
 
 Floats = NDArray[np.float64]
@@ -23,8 +23,8 @@ METRICS = (
 SIGNIFICANT = 0.05
 
 
-class Judgment:
-    """What a network said of reviews, and every metric of any weighting of them.
+class Judgment(multiclass.Judgment):
+    """What a network said of reviews, and every metric of them under any weighting.
 
     Args:
         labels: int64 (n,).
@@ -32,37 +32,23 @@ class Judgment:
     """
 
     def __init__(self, labels: NDArray[np.int64], probabilities: Floats) -> None:
-        self.labels = labels
-        rows, size = np.arange(len(labels)), probabilities.shape[1]
-        self.predicted: NDArray[np.int64] = probabilities.argmax(axis=1)
+        super().__init__(labels, probabilities)
+        self.probabilities = probabilities
         self.right: NDArray[np.bool_] = self.predicted == labels
-        self.of_real: Floats = probabilities[rows, labels]
-        self._size = size
-        self._losses = -np.log(np.clip(self.of_real, CLIP, 1 - CLIP))
-        squares = (probabilities - np.eye(size)[labels]) ** 2
-        self._squares = squares[:, 1] if size == 2 else squares.sum(axis=1)
-        # Of two labels the areas are those of the second.
-        self._classes = 1 - labels if size == 2 else labels
-        self._ranked = ranked_by_label(self._classes, probabilities[:, 1:] if size == 2 else probabilities)
-        self._cells = labels * size + self.predicted
+        self._cells = labels * self.size + self.predicted
 
-    def metrics(self, counts: NDArray[np.int64]) -> list[float]:
-        """Return `METRICS` where review k counts `counts[k]` times; NaN where one is undefined."""
-        n, size = float(counts.sum()), self._size
-        confusion = np.bincount(self._cells, weights=counts, minlength=size * size).reshape(size, size)
+    def metrics(self, weights: Weights) -> list[float]:
+        """Return `METRICS` of weighted reviews; NaN where one is undefined."""
+        size = self.size
+        changed = weights.labels * size + self.predicted[weights.reviews]
+        cells = np.concatenate([self._cells, changed]), np.concatenate([weights.own, weights.others])
+        confusion = np.bincount(cells[0], weights=cells[1], minlength=size * size).reshape(size, size)
         by_label = [values[0] for values in shares(confusion[None])]
         one = [float(values[1]) if size == 2 else float(defined_mean(values)) for values in by_label]
-        area, ranked = areas(self._ranked, self._classes, counts)
-        return [
-            float(np.trace(confusion)) / n,
-            *one,
-            area,
-            float(counts @ self._losses) / n,
-            float(defined_mean(by_label[1])),
-            correlation(confusion),
-            ranked,
-            float(counts @ self._squares) / n,
-        ]
+        area, loss, ranked, square = self.averages(weights)
+        balanced = float(defined_mean(by_label[1]))
+        accuracy = float(np.trace(confusion) / confusion.sum())
+        return [accuracy, *one, area, loss, balanced, correlation(confusion), ranked, square]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +120,11 @@ def compare(
 ) -> list[Comparison]:
     """Compare every network but the first with the first.
 
-    The bootstrap draws reviews, the same for all networks: what is hard for both is hard in both. Source: B. Efron and
-    R. Tibshirani, "An introduction to the bootstrap", 1993, chapter 8. p-values are corrected by S. Holm, "A simple
-    sequentially rejective multiple test procedure", 1979.
+    The bootstrap draws weights of reviews, the same for all networks: what is hard for both is hard in both (B. Efron
+    and R. Tibshirani, "An introduction to the bootstrap", 1993, chapter 8). What it takes for granted of mistakes that
+    were not seen, see `intervals.prior_reviews`, each network has to itself, so that two that agree on a few reviews
+    are not taken to agree on all. The difference of accuracies has the interval of `intervals.paired`. p-values are
+    corrected by S. Holm, "A simple sequentially rejective multiple test procedure", 1979.
 
     Args:
         judgments: two or more, of the same reviews in the same order.
@@ -151,29 +139,42 @@ def compare(
     if any(not np.array_equal(first.labels, other.labels) for other in others):
         raise ValueError("judgments of different reviews")
     n = len(first.labels)
+    drawn = _drawn(judgments, seed, resamples)
+    whole = np.array([judgment.metrics(Weights(np.ones(n))) for judgment in judgments])
+    p_values = holm([mcnemar(*_alone(first.right, other.right)) for other in others])
+    parts = _parts(first, others, slices)
+    found = []
+    for place, other in enumerate(others, start=1):
+        differences = {
+            name: percentiles(float(whole[place, k] - whole[0, k]), drawn[:, place, k] - drawn[:, 0, k])
+            for k, name in enumerate(METRICS)
+        }
+        alone = _alone(first.right, other.right)
+        if not _same(first, other):
+            differences["accuracy"] = paired(*alone, n)
+        values = {name: (_known(whole[0, k]), _known(whole[place, k])) for k, name in enumerate(METRICS)}
+        told = tuple(_flips(first, other)[:flips])
+        found.append(Comparison(n, values, differences, *alone, p_values[place - 1], tuple(parts[place - 1]), told))
+    return found
+
+
+def _drawn(judgments: Sequence[Judgment], seed: int, resamples: int) -> Floats:
+    """Return `METRICS` of each network in each sample of the bootstrap, (samples, networks, metrics)."""
+    first = judgments[0]
+    labels, size = first.labels, first.size
     rng = np.random.default_rng(seed)
     drawn = np.empty((resamples, len(judgments), len(METRICS)))
     for sample in drawn:
-        counts = np.bincount(rng.integers(0, n, n), minlength=n)
-        sample[:] = [judgment.metrics(counts) for judgment in judgments]
-    whole = np.array([judgment.metrics(np.ones(n, np.int64)) for judgment in judgments])
-    p_values = holm([mcnemar(*_alone(first.right, other.right)) for other in others])
-    parts = _parts(first, others, slices, seed, resamples)
-    return [
-        Comparison(
-            n,
-            {name: (_known(whole[0, k]), _known(whole[place, k])) for k, name in enumerate(METRICS)},
-            {
-                name: percentiles(float(whole[place, k] - whole[0, k]), drawn[:, place, k] - drawn[:, 0, k])
-                for k, name in enumerate(METRICS)
-            },
-            *_alone(first.right, other.right),
-            p_values[place - 1],
-            tuple(parts[place - 1]),
-            tuple(_flips(first, other)[:flips]),
-        )
-        for place, other in enumerate(others, start=1)
-    ]
+        own = rng.standard_exponential(len(labels))
+        for place, judgment in enumerate(judgments):
+            weights = Weights.drawn(own, labels, size, rng)
+            sample[place] = sample[0] if place and _same(first, judgment) else judgment.metrics(weights)
+    return drawn
+
+
+def _same(one: Judgment, other: Judgment) -> bool:
+    """Return whether both said the same, to the last digit: then it is one network."""
+    return one is other or np.array_equal(one.probabilities, other.probabilities)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -186,24 +187,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return found
 
 
-def _parts(
-    first: Judgment, others: Sequence[Judgment], slices: Sequence[Slice], seed: int, resamples: int
-) -> list[list[PartDifference]]:
+def _parts(first: Judgment, others: Sequence[Judgment], slices: Sequence[Slice]) -> list[list[PartDifference]]:
     """Return, for each other network, the parts in the order of `slices`."""
     pairs = [(other, each.members) for other in others for each in slices]
     corrected = iter(holm([mcnemar(*_alone(first.right[part], other.right[part])) for other, part in pairs]))
     found = []
     for other in others:
-        gain = other.right.astype(np.int64) - first.right
         rows = []
         for each in slices:
-            gains = gain[each.members]
-            # Only how many reviews are lost, kept and won counts: three numbers to draw, however many reviews.
-            shares_of = np.array([(gains == step).sum() for step in (-1, 0, 1)]) / len(gains)
-            drawn = np.random.default_rng(seed).multinomial(len(gains), shares_of, resamples)
-            difference = percentiles(float(gains.mean()), (drawn[:, 2] - drawn[:, 0]) / len(gains))
-            before, after = (float(judgment.right[each.members].mean()) for judgment in (first, other))
-            rows.append(PartDifference(each.group, each.name, len(gains), before, after, difference, next(corrected)))
+            before, after = first.right[each.members], other.right[each.members]
+            n, shares_right = len(before), (float(before.mean()), float(after.mean()))
+            difference = paired(*_alone(before, after), n)
+            rows.append(PartDifference(each.group, each.name, n, *shares_right, difference, next(corrected)))
         found.append(rows)
     return found
 

@@ -15,8 +15,6 @@ from rnnsent import comparison, runs, slices, stored
 from rnnsent.comparison import Comparison, Judgment
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
-from rnnsent.data.dataset import Dataset
-from rnnsent.data.split import Split
 from rnnsent.errors import DataError, RunError
 from rnnsent.judgment import Tell, own_reviews, whole_reviews
 from rnnsent.runs import RunDirectory
@@ -85,7 +83,9 @@ def compare_runs(
     reviews = whole_reviews(str(given[0]), dataset, config, split)
     if not np.array_equal(reviews.labels, contenders[0].judgment.labels):
         raise RunError(f"{given[0]}: {runs.predictions(split)} is not of these reviews; judge it again: rnnsent eval")
-    found = comparison.compare([each.judgment for each in contenders], _parts(dataset, reviews, config, split))
+    ratings = None if dataset.ratings is None else dataset.ratings[split]
+    parts = slices.slices_for(reviews, dataset.vocabulary, [each.config.data for each in contenders], ratings)
+    found = comparison.compare([each.judgment for each in contenders], parts)
     flipped = {flip.review for each in found for flip in each.flips}
     return Compared(
         split,
@@ -94,11 +94,6 @@ def compare_runs(
         tuple(_differences(contenders[0], other) for other in contenders[1:]),
         {index: dataset.vocabulary.decode(reviews.sequence(index)) for index in sorted(flipped)},
     )
-
-
-def _parts(dataset: Dataset, reviews: Split, config: Config, split: str) -> list[slices.Slice]:
-    ratings = None if dataset.ratings is None else dataset.ratings[split]
-    return slices.slices_of(reviews, dataset.vocabulary, config.data, ratings)
 
 
 def contender(run: RunDirectory, split: str) -> Contender:

@@ -1,4 +1,4 @@
-"""A value with its 95 % interval: Wilson's for a proportion, for all else one from a bootstrap."""
+"""A value with its 95 % interval: Wilson's for a proportion, for all else one from a Bayesian bootstrap."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 Z_95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
-# With fewer reviews, or fewer mistakes among them, what is drawn again and again is too much alike.
-FEW_REVIEWS, FEW_MISTAKES = 200, 20
+FEW_REVIEWS = 30  # with fewer nobody tried how often the intervals hold the truth
+
+PRIOR = 0.5  # reviews of another label that every set is taken to hold besides its own
+PRIOR_PLACES = 24  # among which that is shared out; what is left over is less than 1e-11 of it
 
 Floats = NDArray[np.floating[Any]]
 
@@ -46,43 +48,57 @@ def proportion(successes: int, total: int) -> Estimate:
     return Estimate(share, low, high)
 
 
-def doubts(reviews: int, mistakes: int) -> str | None:
-    """Return why bootstrapped intervals are too narrow, if they are: then Wilson's alone can be relied on."""
-    if reviews >= FEW_REVIEWS and mistakes >= FEW_MISTAKES:
+def doubts(reviews: int) -> str | None:
+    """Return why the intervals may not be what they seem; None where they were found to be."""
+    if reviews >= FEW_REVIEWS:
         return None
-    few = f"{reviews:,} reviews are few" if reviews < FEW_REVIEWS else f"{mistakes:,} mistakes are few"
-    return f"{few}: the true figures lie outside these intervals more often than in 5 of 100 cases"
+    tried = f"from {FEW_REVIEWS} on the intervals were found to hold the true figures as often as they should"
+    return f"{reviews:,} review{' is' if reviews == 1 else 's are'} few: {tried}"
 
 
 def percentiles(value: float, samples: Floats) -> Estimate:
-    """Return `value` with the 95 % interval of its bootstrap `samples`; NaN is undefined.
+    """Return `value` with the 95 % interval of the `samples` of a bootstrap, which holds it; NaN is undefined.
 
-    Resamples in which it is undefined are left out.
+    Samples in which it is undefined are left out.
     """
     defined = samples[~np.isnan(samples)]
     if np.isnan(value) or not len(defined):
         return Estimate(None if np.isnan(value) else value)
     low, high = np.percentile(defined, [2.5, 97.5])
-    return Estimate(value, float(low), float(high))
+    # Where nothing is wrong all samples lie below the value.
+    return Estimate(value, min(float(low), value), max(float(high), value))
 
 
-def of_area(value: float, samples: Floats) -> Estimate:
-    """Return an area under a curve, 0 … 1, with the 95 % interval of its bootstrap `samples`; NaN is undefined.
+def prior_reviews(reviews: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
+    """Return which of the reviews a sample of the bootstrap takes to have another label as well, and their weights.
 
-    Near 1 the percentiles hold the truth too seldom, in 91 % of simulated sets of 200 reviews. Instead it is the normal
-    interval of the logits, which are spread evenly around theirs.
+    Weights of reviews are drawn, in each sample, from the standard exponential distribution: D. Rubin, "The Bayesian
+    bootstrap", Annals of Statistics 9, 1981. That alone knows no mistake that was not seen, and of a classifier that
+    was always right it would be certain. So the reviews are taken to hold half a review more, of another label, which
+    may be any of them: what H. Jeffreys' prior is to a proportion, and what keeps an interval from having no width.
+    How often the intervals hold the truth, from 30 reviews on: `benchmarks/coverage.py`.
+
+    The weights are those of a gamma distribution of shape PRIOR / reviews for each review, of which all but a few are
+    as good as zero; J. Sethuraman, "A constructive definition of Dirichlet priors", 1994, draws these few.
     """
-    defined = samples[~np.isnan(samples)]
-    inside = defined[(defined > 0) & (defined < 1)]
-    if np.isnan(value) or not 0 < value < 1 or not len(inside):
-        return percentiles(value, samples)
-    least = np.minimum(inside, 1 - inside).min() / 2  # of what a resample can show, for those that show a whole area
-    spread = Z_95 * float(_logit(np.clip(defined, least, 1 - least)).std())
-    center = float(_logit(np.array([value]))[0])
-    low, high = (1 / (1 + np.exp(-(center + side))) for side in (-spread, spread))
-    return Estimate(value, float(low), float(high))
+    rest = np.cumprod(rng.random(PRIOR_PLACES) ** (1 / PRIOR))
+    pieces = -np.diff(rest, prepend=1.0)
+    return rng.integers(0, reviews, PRIOR_PLACES), rng.standard_gamma(PRIOR) * pieces
 
 
-def _logit(shares: Floats) -> Floats:
-    found: Floats = np.log(shares / (1 - shares))
-    return found
+def paired(only_first: int, only_other: int, reviews: int) -> Estimate:
+    """Return how far a share of right answers is above another on the same reviews, with its interval.
+
+    Source: D. Bonett and R. Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on
+    paired data", Journal of Educational and Behavioral Statistics 37, 2012.
+
+    Args:
+        only_first, only_other: reviews that one of the two alone has right.
+        reviews: on how many; undefined if 0.
+    """
+    if reviews == 0:
+        return Estimate(None)
+    value = (only_other - only_first) / reviews
+    lost, won = ((number + 1) / (reviews + 2) for number in (only_first, only_other))
+    spread = Z_95 * sqrt((lost + won - (won - lost) ** 2) / (reviews + 2))
+    return Estimate(value, max(min(won - lost - spread, value), -1.0), min(max(won - lost + spread, value), 1.0))

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsent.intervals import Estimate, of_area, percentiles, proportion
-from rnnsent.measures import area_under, average_precision, calibration_bins, calibration_error, correlation
+from rnnsent.intervals import Estimate, percentiles, prior_reviews, proportion
+from rnnsent.measures import area_under, average_precision, calibration_error, correlation
 
 CLIP = 1e-7  # Keras' epsilon: one confident mistake costs at most 16.1 nats
 
@@ -101,8 +101,7 @@ class _Table:
     counts: Floats  # (2, groups), a column for each distinct probability, ascending; whole numbers
     losses: Floats  # (2, groups), what a review of this class and probability adds to the log loss
     squares: Floats  # (2, groups), the same for Brier's score
-    doubts: Floats  # (2, groups), how far confidence is above being right, of which each bin's mean is its error
-    bins: NDArray[np.int64]  # (groups,), into which each probability falls
+    confidence: Floats  # (groups,), the probability of the predicted label
     first_predicted: int  # the first group above the threshold
 
 
@@ -112,22 +111,21 @@ def evaluate(
     """Measure the predictions of a binary classifier.
 
     Intervals are Wilson's score interval for the proportions (accuracy, precision, recall), that of
-    `measures.calibration_error` for ece, and come from a bootstrap over reviews for all others. They depend on
-    `seed` and on the set of reviews, not on the order of the reviews; resamples in which a metric is undefined are left
-    out of its percentiles.
+    `measures.calibration_error` for ece, and for all others percentiles of a Bayesian bootstrap over reviews, see
+    `intervals.prior_reviews`. They depend on `seed` and on the set of reviews, not on the order of the reviews.
 
     Args:
         labels: (n,), 0 or 1.
         probabilities: (n,), of class 1, in [0, 1].
         threshold: Class 1 is predicted above it.
         seed: Of the bootstrap.
-        resamples: How many; with 0 the bootstrapped metrics have no interval.
+        resamples: Samples of it; with 0 the bootstrapped metrics have no interval.
 
     Raises:
         ValueError: If the arrays are empty or do not fit each other, or a value is out of its range.
     """
     table = _tabulate(labels, probabilities, threshold)
-    (tn, fp), (fn, tp) = confusion = _confusion(table, table.counts)
+    (tn, fp), (fn, tp) = confusion = _whole(_confusion(table, table.counts))
     n = tn + fp + fn + tp
     measured = dict(zip(_MEASURES, _bootstrap(table, list(_MEASURES.values()), seed, resamples), strict=True))
     f1_of_0 = measured.pop("f1 of 0")
@@ -142,7 +140,7 @@ def evaluate(
             LabelMetrics(tn + fp, proportion(tn, tn + fn), proportion(tn, tn + fp), f1_of_0),
             LabelMetrics(fn + tp, proportion(tp, tp + fp), proportion(tp, tp + fn), measured["f1"]),
         ),
-        ece=calibration_error(table.doubts.ravel(), np.tile(table.bins, 2), table.counts.ravel()),
+        ece=_calibration_error(table),
         **measured,
     )
 
@@ -150,7 +148,7 @@ def evaluate(
 def confusion_matrix(labels: ArrayLike, probabilities: ArrayLike, threshold: float = 0.5) -> list[list[int]]:
     """Return [[tn, fp], [fn, tp]]; arguments and errors as in `evaluate`."""
     table = _tabulate(labels, probabilities, threshold)
-    return _confusion(table, table.counts)
+    return _whole(_confusion(table, table.counts))
 
 
 def roc_auc(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
@@ -181,16 +179,12 @@ def _tabulate(labels: ArrayLike, probabilities: ArrayLike, threshold: float = 0.
     # Compared in the dtype of the probabilities, as Keras does it: in float32, 0.3 is not above 0.3.
     cut = int(np.count_nonzero(distinct <= threshold))
     wide = distinct.astype(np.float64)
-    predicted = np.arange(len(distinct)) >= cut
-    confidence = np.where(predicted, wide, 1 - wide)
-    right = np.stack([~predicted, predicted])
     return _Table(
         # Floats, because they get multiplied by floats in every resample; whole numbers up to 2**53 stay exact.
         counts=cells.reshape(2, -1).astype(np.float64),
         losses=-np.log(np.stack([1 - clipped, clipped])),
         squares=np.stack([wide**2, (1 - wide) ** 2]),
-        doubts=confidence - right,
-        bins=calibration_bins(confidence, cells.reshape(2, -1).sum(axis=0)),
+        confidence=np.where(np.arange(len(distinct)) >= cut, wide, 1 - wide),
         first_predicted=cut,
     )
 
@@ -213,9 +207,19 @@ def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.in
     return classes.astype(np.int64), scores
 
 
-def _confusion(table: _Table, counts: Floats) -> list[list[int]]:
+def _confusion(table: _Table, counts: Floats) -> list[list[float]]:
     cut = table.first_predicted
-    return [[int(row[:cut].sum()), int(row[cut:].sum())] for row in counts]
+    return [[float(row[:cut].sum()), float(row[cut:].sum())] for row in counts]
+
+
+def _whole(confusion: Sequence[Sequence[float]]) -> list[list[int]]:
+    return [[int(count) for count in row] for row in confusion]
+
+
+def _calibration_error(table: _Table) -> Estimate:
+    counts = table.counts.astype(np.int64)
+    predicted = np.arange(counts.shape[1]) >= table.first_predicted
+    return calibration_error(table.confidence, np.where(predicted, counts[1], counts[0]), counts.sum(axis=0))
 
 
 def _f1(table: _Table, counts: Floats) -> float:
@@ -268,20 +272,23 @@ _MEASURES: dict[str, Callable[[_Table, Floats], float]] = {
 def _bootstrap(
     table: _Table, measures: Sequence[Callable[[_Table, Floats], float]], seed: int, resamples: int
 ) -> list[Estimate]:
-    """Estimate every measure from the same resamples."""
+    """Estimate every measure from the same samples of the bootstrap."""
     rng = np.random.default_rng(seed)
-    # One entry for each review, in the order of the table, so that the order of the reviews cannot matter.
-    cell_of_review = np.repeat(np.arange(table.counts.size), table.counts.ravel().astype(np.int64))
-    n = len(cell_of_review)
+    # In the order of the table, so that the order of the reviews cannot matter.
+    flat = table.counts.ravel()
+    cells = np.flatnonzero(flat)
+    held, up_to = flat[cells], np.cumsum(flat[cells])
+    n, groups = int(up_to[-1]), table.counts.shape[1]
     samples = np.empty((resamples, len(measures)))
+    weights = np.zeros(len(flat))
     for sample in samples:
-        drawn = cell_of_review[rng.integers(0, n, n)]
-        counts = np.bincount(drawn, minlength=table.counts.size).reshape(2, -1).astype(np.float64)
-        sample[:] = [measure(table, counts) for measure in measures]
-    return [
-        (of_area if measure in (_roc_auc, _pr_auc) else percentiles)(measure(table, table.counts), samples[:, k])
-        for k, measure in enumerate(measures)
-    ]
+        weights[:] = 0.0
+        weights[cells] = rng.standard_gamma(held)  # the sum of as many weights of single reviews
+        reviews, others = prior_reviews(n, rng)
+        same = cells[np.searchsorted(up_to, reviews, "right")]
+        np.add.at(weights, (same + groups) % (2 * groups), others)  # the same probability, the other label
+        sample[:] = [measure(table, weights.reshape(2, -1)) for measure in measures]
+    return [percentiles(measure(table, table.counts), samples[:, k]) for k, measure in enumerate(measures)]
 
 
 def _defined(value: float) -> float | None:

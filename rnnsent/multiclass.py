@@ -6,11 +6,14 @@ same. A label for which one is undefined is left out of the average.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsent.intervals import Estimate, of_area, percentiles, proportion
-from rnnsent.measures import area_under, average_precision, calibration_bins, calibration_error, correlation
+from rnnsent.intervals import PRIOR, Estimate, percentiles, prior_reviews, proportion
+from rnnsent.measures import area_under, average_precision, calibration_error, correlation
 from rnnsent.metrics import CLIP, Evaluation, LabelMetrics
 
 Floats = NDArray[np.float64]
@@ -19,13 +22,13 @@ Floats = NDArray[np.float64]
 def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, seed: int = 0, resamples: int = 1000) -> Evaluation:
     """Measure the predictions of a classifier of several labels; the most probable one is what is predicted.
 
-    The interval of the accuracy is Wilson's; the others are percentiles of a bootstrap over reviews.
+    Intervals are made as those of `metrics.evaluate`.
 
     Args:
         labels: (n,), 0 … labels - 1.
         probabilities: (n, labels).
         seed: of the bootstrap.
-        resamples: how many.
+        resamples: samples of it.
 
     Raises:
         ValueError: if the arrays are empty or do not fit each other, or a value is out of its range.
@@ -40,31 +43,27 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, *, seed: int = 0, resa
     size, n = scores.shape[1], len(classes)
     cells = np.bincount(classes * size + scores.argmax(axis=1), minlength=size * size)
     confusion = cells.reshape(size, size)
-    losses = -np.log(np.clip(scores[np.arange(n), classes], CLIP, 1 - CLIP))
-    reviews = _Reviews(classes, scores, losses)
+    judged = Judgment(classes, scores)
     rng = np.random.default_rng(seed)
-    # Resampling reviews resamples the cells of the confusion matrix with their frequencies.
-    drawn = rng.multinomial(n, cells / n, resamples).reshape(resamples, size, size)
-    averages = np.array([reviews.averages(np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)])
-    averages = averages.reshape(resamples, len(_AVERAGES))
-    values = reviews.averages(np.ones(n, np.int64))
-    averaged = {
-        name: (of_area if name in ("roc_auc", "pr_auc") else percentiles)(values[k], averages[:, k])
-        for k, name in enumerate(_AVERAGES)
-    }
+    drawn = _drawn_confusions(confusion, resamples, rng)
+    averages = np.empty((resamples, len(AVERAGES)))
+    for sample in averages:
+        sample[:] = judged.averages(Weights.drawn(rng.standard_exponential(n), classes, size, rng))
+    values = judged.averages(Weights(np.ones(n)))
+    right = (judged.predicted == classes).astype(np.int64)
     return Evaluation(
         n=n,
         threshold=1 / size,
         accuracy=proportion(int(np.trace(confusion)), n),
         confusion=confusion.tolist(),
         by_label=_by_label(confusion, drawn),
-        ece=reviews.calibration_error(),
+        ece=calibration_error(scores.max(axis=1), right, np.ones(n, np.int64)),
         **_of_confusions(confusion, drawn),
-        **averaged,
+        **{name: percentiles(values[k], averages[:, k]) for k, name in enumerate(AVERAGES)},
     )
 
 
-def _of_confusions(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> dict[str, Estimate]:
+def _of_confusions(confusion: NDArray[np.int64], drawn: Floats) -> dict[str, Estimate]:
     """Return the metrics that the confusion matrix gives, with intervals by the matrices that were drawn."""
     values, samples = shares(confusion[None]), shares(drawn)
     names = ("precision", "recall", "f1")
@@ -75,7 +74,7 @@ def _of_confusions(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> di
     return found | {"balanced_accuracy": found["recall"], "mcc": mcc}
 
 
-def _by_label(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> tuple[LabelMetrics, ...]:
+def _by_label(confusion: NDArray[np.int64], drawn: Floats) -> tuple[LabelMetrics, ...]:
     f1, samples = shares(confusion[None])[2][0], shares(drawn)[2]
     return tuple(
         LabelMetrics(
@@ -88,7 +87,7 @@ def _by_label(confusion: NDArray[np.int64], drawn: NDArray[np.int64]) -> tuple[L
     )
 
 
-def shares(confusions: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
+def shares(confusions: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
     """Return precision, recall and F1 of each label in each matrix, (matrices, labels); NaN where undefined."""
     hits = np.diagonal(confusions, axis1=1, axis2=2).astype(np.float64)
     predicted, real = confusions.sum(axis=1), confusions.sum(axis=2)
@@ -97,35 +96,116 @@ def shares(confusions: NDArray[np.int64]) -> tuple[Floats, Floats, Floats]:
     return one, two, three
 
 
-_AVERAGES = ("roc_auc", "log_loss", "pr_auc", "brier")
+def _drawn_confusions(confusion: NDArray[np.int64], samples: int, rng: np.random.Generator) -> Floats:
+    """Return confusion matrices of the Bayesian bootstrap, which weighs their cells, (samples, labels, labels)."""
+    others = confusion.sum(axis=0) - confusion  # reviews of other labels that got the same answer
+    prior = PRIOR * others / max(int(others.sum()), 1)
+    return rng.standard_gamma(confusion + prior, size=(samples, *confusion.shape))
 
 
-class _Reviews:
-    """What does not change from one resample to the next."""
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each review counts, with its own label; and some with another one.
 
-    def __init__(self, classes: NDArray[np.int64], scores: Floats, losses: Floats) -> None:
-        self._classes, self._losses = classes, losses
-        self._ranked = ranked_by_label(classes, scores)
-        truth = np.eye(scores.shape[1])[classes]
-        self._squares = ((scores - truth) ** 2).sum(axis=1)
-        confidence, right = scores.max(axis=1), scores.argmax(axis=1) == classes
-        self._doubts = confidence - right
-        self._bins = calibration_bins(confidence, np.ones(len(classes), np.int64))
+    Attributes:
+        own: (n,).
+        reviews, labels, others: (places,), which reviews count with which other label as well, and how much.
+    """
 
-    def averages(self, counts: NDArray[np.int64]) -> list[float]:
-        """Return the metrics of `_AVERAGES` where each review counts so often."""
-        n = float(counts.sum())
-        area, precision = areas(self._ranked, self._classes, counts)
-        return [
-            area,
-            float(counts @ self._losses) / n,
-            precision,
-            float(counts @ self._squares) / n,
-        ]
+    own: Floats
+    reviews: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    labels: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    others: Floats = field(default_factory=lambda: np.empty(0))
 
-    def calibration_error(self) -> Estimate:
-        """Return the expected calibration error of the most probable label."""
-        return calibration_error(self._doubts, self._bins, np.ones(len(self._doubts)))
+    @classmethod
+    def drawn(cls, own: Floats, classes: NDArray[np.int64], labels: int, rng: np.random.Generator) -> Weights:
+        """Return weights of one sample of the Bayesian bootstrap, see `intervals.prior_reviews`."""
+        reviews, others = prior_reviews(len(classes), rng)
+        changed = (classes[reviews] + rng.integers(1, labels, len(reviews))) % labels
+        return cls(own, reviews, changed, others.astype(np.float64, copy=False))
+
+    def total(self) -> Floats:
+        """Return the weight of each review, (n,)."""
+        total = self.own.copy()
+        np.add.at(total, self.reviews, self.others)
+        return total
+
+    def with_label(self, label: int, members: NDArray[np.bool_]) -> Floats:
+        """Return the weight that each review has with a label, (n,), of which `members` are those whose own it is."""
+        found: Floats = np.where(members, self.own, 0.0)
+        changed = self.labels == label
+        np.add.at(found, self.reviews[changed], self.others[changed])
+        return found
+
+
+AVERAGES = ("roc_auc", "log_loss", "pr_auc", "brier")
+
+
+class Judgment:
+    """What a network said of reviews, and metrics of them under any weighting.
+
+    Args:
+        labels: int64 (n,).
+        probabilities: (n, labels), of each label. Of two labels the areas are those of the second.
+    """
+
+    def __init__(self, labels: NDArray[np.int64], probabilities: Floats) -> None:
+        self.labels, self.size = labels, probabilities.shape[1]
+        rows = np.arange(len(labels))
+        self.predicted: NDArray[np.int64] = probabilities.argmax(axis=1)
+        self.of_real: Floats = probabilities[rows, labels]
+        self._losses: Floats = -np.log(np.clip(probabilities, CLIP, 1 - CLIP))
+        squares = (probabilities**2).sum(axis=1)[:, None] - 2 * probabilities + 1
+        self._squares: Floats = squares / 2 if self.size == 2 else squares
+        self._own_losses, self._own_squares = self._losses[rows, labels], self._squares[rows, labels]
+        columns = range(1 if self.size == 2 else 0, self.size)
+        self._ranked = [_Ranked.of(column, probabilities[:, column], labels) for column in columns]
+
+    def averages(self, weights: Weights) -> list[float]:
+        """Return `AVERAGES` of weighted reviews; NaN where one is undefined."""
+        total = weights.total()
+        n = float(total.sum())
+        area, precision = defined_mean(np.array([ranked.areas(weights, total) for ranked in self._ranked]).T)
+        at = weights.reviews, weights.labels
+        loss, square = (
+            float((weights.own * own).sum() + (weights.others * every[at]).sum()) / n
+            for own, every in ((self._own_losses, self._losses), (self._own_squares, self._squares))
+        )
+        return [float(area), loss, float(precision), square]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """The reviews in the order of the probability of a label.
+
+    Attributes:
+        label: which.
+        members: (n,), whose own label it is.
+        order: (n,).
+        begins: where a new probability begins; None: everywhere.
+    """
+
+    label: int
+    members: NDArray[np.bool_]
+    order: NDArray[np.int64]
+    begins: NDArray[np.int64] | None
+
+    @classmethod
+    def of(cls, label: int, probabilities: Floats, classes: NDArray[np.int64]) -> _Ranked:
+        """Rank by the probabilities, (n,)."""
+        order = np.argsort(probabilities, kind="stable")
+        begins = np.flatnonzero(np.diff(probabilities[order], prepend=-1.0))
+        return cls(label, classes == label, order, None if len(begins) == len(order) else begins)
+
+    def areas(self, weights: Weights, total: Floats) -> tuple[float, float]:
+        """Return ROC AUC and average precision of the label against all others; `total` is that of `weights`."""
+        positive = weights.with_label(self.label, self.members)
+        table = np.empty((2, len(total)))
+        np.take(total - positive, self.order, out=table[0], mode="clip")  # clip: without a copy of the array
+        np.take(positive, self.order, out=table[1], mode="clip")
+        if self.begins is not None:
+            table = np.add.reduceat(table, self.begins, axis=1)
+        return area_under(table), average_precision(table)
 
 
 def defined_mean(values: Floats) -> Floats:
@@ -135,28 +215,3 @@ def defined_mean(values: Floats) -> Floats:
     counts = defined.sum(axis=-1)
     mean: Floats = np.divide(total, counts, where=counts > 0, out=np.full(total.shape, np.nan))
     return mean
-
-
-def ranked_by_label(classes: NDArray[np.int64], scores: Floats) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return, for each label, the order of the reviews by its probability and where a new probability begins."""
-    ranked = []
-    for column in scores.T:
-        order = np.argsort(column, kind="stable")
-        ranked.append((order, np.flatnonzero(np.diff(column[order], prepend=-1.0))))
-    return ranked
-
-
-def areas(
-    ranked: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    classes: NDArray[np.int64],
-    counts: NDArray[np.int64],
-) -> tuple[float, float]:
-    """Return the means, over the labels, of the ROC AUC and of the average precision."""
-    found = []
-    for label, (order, begins) in enumerate(ranked):
-        weights = counts[order].astype(np.float64)
-        positive = classes[order] == label
-        table = np.stack([np.add.reduceat(weights * (positive == side), begins) for side in (False, True)])
-        found.append((area_under(table), average_precision(table)))
-    one, two = defined_mean(np.array(found).T)
-    return float(one), float(two)

@@ -5,8 +5,8 @@ Parts are made of the reviews alone, never of what a network says of them, so th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,40 @@ def slices_of(
     ]
     parts = [each.group for each in found]
     return [each for each in found if parts.count(each.group) > 1]
+
+
+def slices_for(
+    reviews: Split, vocabulary: Vocabulary, configs: Sequence[DataConfig], ratings: NDArray[np.int64] | None = None
+) -> list[Slice]:
+    """Divide reviews for several networks, the same whichever comes first.
+
+    Where they read with different `num_words` or `maxlen`, what depends on it is there for each value, and says so.
+
+    Args:
+        reviews, vocabulary, ratings: as for `slices_of`.
+        configs: of each network.
+    """
+    found: dict[tuple[str, str], Slice] = {}
+    for config in sorted(configs, key=_reading):
+        for each in slices_of(reviews, vocabulary, config, ratings):
+            group = _named(each.group, config, configs)
+            found.setdefault((group, each.name), replace(each, group=group))
+    order = list(dict.fromkeys(group.partition(" (")[0] for group, _ in found))
+    return sorted(found.values(), key=lambda each: order.index(each.group.partition(" (")[0]))
+
+
+def _reading(config: DataConfig) -> tuple[float, float]:
+    """Return what orders configs: the words that are known and read, None being all."""
+    return config.num_words or np.inf, config.maxlen or np.inf
+
+
+def _named(group: str, config: DataConfig, configs: Sequence[DataConfig]) -> str:
+    """Return what a way of dividing is called where it depends on what not all configs say."""
+    key, preposition = {"unknown words": ("num_words", "of"), "truncation": ("maxlen", "at")}.get(group, ("", ""))
+    if not key or len({getattr(each, key) for each in configs}) == 1:
+        return group
+    value = getattr(config, key)
+    return f"{group} ({preposition} {'all' if value is None else value})"
 
 
 def accuracies(slices: list[Slice], right: Mask) -> list[SliceAccuracy]:

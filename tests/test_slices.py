@@ -12,7 +12,7 @@ from rnnsent.config import DataConfig
 from rnnsent.configfile import parse_config
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
-from rnnsent.slices import accuracies, slices_of
+from rnnsent.slices import accuracies, slices_for, slices_of
 from rnnsent.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary
 
 WORDS = ("the", "film", "not", "didn't", "good", "bad", "don't", "rare", "rarer")
@@ -40,6 +40,19 @@ def test_parts_are_what_their_names_say() -> None:
     assert found["truncation"] == {"read whole": [0, 1, 3, 4, 5], "cut to 5 words": [2]}
     assert found["stars"] == {"unknown": [2], "1 star": [1, 3], "7 stars": [4], "10 stars": [0, 5]}
     assert found["length"]["1 words"] == [0, 5]
+
+
+def test_parts_for_several_networks_do_not_depend_on_their_order() -> None:
+    split = reviews("good rare rarer", "bad film zyx zyx", "the film didn't the the", "rarer the not", "the the the")
+    wide, narrow, same = (DataConfig(maxlen=n, num_words=w) for n, w in ((None, None), (4, 7), (4, 7)))
+    found = [slices_for(split, VOCABULARY, configs) for configs in ([wide, narrow], [narrow, wide])]
+    told = [[(each.group, each.name, each.members.tolist()) for each in order] for order in found]
+    assert told[0] == told[1]
+    groups = list(dict.fromkeys(group for group, _, _ in told[0]))
+    assert groups == ["length", "unknown words (of 7)", "unknown words (of all)", "truncation (at 4)", "negation"]
+    alike = slices_for(split, VOCABULARY, [narrow, same])
+    alone = slices_of(split, VOCABULARY, narrow)
+    assert [(each.group, each.name) for each in alike] == [(each.group, each.name) for each in alone]
 
 
 def test_unknown_words_are_those_that_the_network_has_no_vector_for() -> None:

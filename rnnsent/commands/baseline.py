@@ -70,13 +70,13 @@ def command(
 def report(judged: JudgedBaseline) -> str:
     """Return baseline and network side by side, in at most 80 columns."""
     lines = [f"{judged.name}: {judged.split}, {judged.n:,} reviews", ""]
-    lines.append(f"  {'':<10} {'n-grams':>8}   95 % interval         network")
+    lines.append(f"  {'':<17} {'n-grams':>8}   95 % interval         network")
     for name, estimate in judged.metrics.items():
         if estimate["value"] is None:
-            lines.append(f"  {name:<10} {'-':>8}   not defined for these predictions")
+            lines.append(f"  {name:<17} {'-':>8}   not defined for these predictions")
             continue
         network = (judged.network or {}).get(name, {}).get("value")
         shown = "" if network is None else f"      {network:8.4f}"
-        lines.append(f"  {name:<10} {estimate['value']:8.4f}   {estimate['low']:.4f} … {estimate['high']:.4f}{shown}")
+        lines.append(f"  {name:<17} {estimate['value']:8.4f}   {estimate['low']:.4f} … {estimate['high']:.4f}{shown}")
     lines += ["", f"  {judged.columns:,} n-grams, C {judged.strength:g}, {judged.seconds:.1f} s"]
     return "\n".join(lines)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from rnnsent.contenders import Compared
 
 WIDTH = 80
+# Intervals and tests are about the reviews: what another seed would have made of a config is not in them.
+ONE_SEED = (
+    "All this is about these runs, one training each. Others of the same configs, with other seeds, may compare "
+    "otherwise: rnnsent train --seeds 5."
+)
 LEFT_OUT = 40  # characters of a value
 UNITS = {
     "seconds": "seconds", "epochs": "epochs", "peak_memory_mb": "MB at most", "parameters": "parameters",
@@ -121,6 +126,8 @@ def report(found: Compared, flips: int) -> Iterator[str]:
         yield from _flips(each, found.texts, flips)
         yield from _differing(differences)
         yield from _costs(first.costs, other.costs)
+    yield ""
+    yield from textwrap.wrap(ONE_SEED, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def verdict(each: Comparison, many: bool) -> str:
@@ -136,9 +143,9 @@ def verdict(each: Comparison, many: bool) -> str:
     assert difference.value is not None and low is not None and high is not None
     between = f"between {100 * low:+.2f} and {100 * high:+.2f} points"
     if not each.differ:
-        return f"{test} They are not told apart by these reviews: B's accuracy may be {between} from A's."
+        return f"{test} The two runs are not told apart by these reviews: B's accuracy may be {between} from A's."
     better = "B" if difference.value > 0 else "A"
-    return f"{test} They differ: {better} is better; B's accuracy is {between} from A's."
+    return f"{test} These two runs differ: {better} is more accurate; B's accuracy is {between} from A's."
 
 
 def _figures(each: Comparison) -> Iterator[str]:
@@ -160,11 +167,11 @@ def _parts(each: Comparison) -> Iterator[str]:
         if part.group != group:
             group = part.group
             yield ""
-            yield f"  {'by ' + group:<26} {'reviews':>8} {'A':>7} {'B':>7} {'B - A':>8}   95 % interval"
+            yield f"  {'by ' + group:<28} {'reviews':>8} {'A':>6} {'B':>6} {'B - A':>7}  95 % interval"
         found = part.difference
         mark = " *" if part.moved else ""
         yield (
-            f"    {part.name:<24} {part.reviews:>8,} {part.first:7.4f} {part.other:7.4f} {found.value:+8.4f}   "
+            f"    {part.name:<26} {part.reviews:>8,} {part.first:6.4f} {part.other:6.4f} {found.value:+7.4f}  "
             f"{found.low:+.3f} … {found.high:+.3f}{mark}"
         )
     if any(part.moved for part in each.parts):

@@ -159,9 +159,7 @@ def doubtful(counts: Sequence[Sequence[int]]) -> list[str]:
     """Return a line that says where intervals are not what they seem; none where they are."""
     from rnnsent.intervals import doubts
 
-    reviews = sum(map(sum, counts))
-    right = sum(row[place] for place, row in enumerate(counts))
-    why = doubts(reviews, reviews - right)
+    why = doubts(sum(map(sum, counts)))
     return [] if why is None else ["", *textwrap.wrap(why, 78, initial_indent="  ", subsequent_indent="  ")]
 
 
@@ -193,19 +191,19 @@ def parts(slices: Sequence[SliceAccuracy]) -> list[str]:
     for each in slices:
         if each.group != group:
             group = each.group
-            lines += ["", f"  {'by ' + group:<26} {'reviews':>8} {'accuracy':>9}   95 % interval"]
+            lines += ["", f"  {'by ' + group:<28} {'reviews':>8} {'accuracy':>9}   95 % interval"]
         found = each.accuracy
-        lines.append(f"    {each.name:<24} {each.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
+        lines.append(f"    {each.name:<26} {each.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
     return lines
 
 
 def covered(rows: Sequence[Coverage]) -> list[str]:
     """Return a line for each share of the reviews, the surest answers first to be given."""
-    lines = ["", f"  {'by coverage':<26} {'reviews':>8} {'accuracy':>9}   95 % interval"]
+    lines = ["", f"  {'by coverage':<28} {'reviews':>8} {'accuracy':>9}   95 % interval"]
     for row in rows:
         found = row.accuracy
         name = f"{row.share:.0%}, probability {row.least:.3f}"
-        lines.append(f"    {name:<24} {row.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
+        lines.append(f"    {name:<26} {row.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
     return lines
 
 

@@ -31,7 +31,7 @@ def notes(facts: Facts) -> list[str]:
         found.append(f"Training was stopped early, after {count(metrics['epochs'], 'epoch')}{of}.")
     if facts.split == "validation":
         found.append("Judged on validation, by which epoch and settings were chosen: its figures are on the kind side.")
-    if why := doubts(facts.reviews, int((~facts.right).sum())):
+    if why := doubts(facts.reviews):
         found.append(f"{why}.")
     return found
 

@@ -16,6 +16,10 @@ from rnnsent.report.wording import duration, figure, interval, percent, points
 
 SHOWN = ("accuracy", "roc_auc", "log_loss", "brier", "ece")
 MOVED = ("f1", "roc_auc", "log_loss", "brier")  # whose differences are shown besides
+ONE_SEED = (
+    "All this is about these runs, one training each. Others of the same configs, with other seeds, may compare "
+    "otherwise."
+)
 OPEN = 8  # rows of a table that is not folded
 FLIPS = 5  # reviews that are shown of each run
 LETTERS = 300  # of the end of such a review
@@ -87,6 +91,7 @@ def comparisons(several: Sequence[Facts], compared: Compared) -> Iterator[Block]
     ]
     caption = f"Each less {first.name}, with 95 % intervals of a paired bootstrap"
     yield Table(caption, ["run", *(single.title(name) for name in MOVED)], table)
+    yield Paragraph(ONE_SEED, "note")
     for facts, each in pairs:
         if flips := _flips(each, compared.texts, first.name, facts.name):
             yield Folded(f"Reviews about which {first.name} and {facts.name} differ most", [flips])
@@ -96,7 +101,7 @@ def _verdict(first: str, other: str, each: Comparison) -> str:
     if not each.differ:
         return f"{other} and {first} are not told apart by these reviews."
     apart = each.differences["accuracy"].value or 0.0
-    return f"{other} is {'better' if apart > 0 else 'worse'} than {first}, more than chance explains."
+    return f"{other} is {'more' if apart > 0 else 'less'} accurate than {first}, more than chance explains."
 
 
 def _points(each: Comparison) -> str:
