@@ -16,6 +16,7 @@ from rnnsent.runs import (
     CONFIG,
     MANIFEST,
     OWN_NAMES,
+    SEEDS,
     RunDirectory,
     disk_errors,
     is_temporary,
@@ -66,6 +67,14 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
         return RunDirectory(path, replaced, lock=Lock(path))
 
 
+def seeds_folder(name: str, path: Path | None) -> Path:
+    """Return the folder for runs with several seeds: `path`, or a new `runs/NAME-DATE-N`."""
+    if path is not None:
+        return path
+    with disk_errors(ROOT):
+        return _next_free(name)
+
+
 def reopen_run(path: Path) -> RunDirectory:
     """Return the run at `path` for its training to go on.
 
@@ -104,6 +113,9 @@ def open_run(path: Path | None) -> RunDirectory:
     if not path.is_dir():
         raise RunError(f"{path}: no such run directory{_other_runs(path)}")
     if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
+        within = sorted(entry.parent.name for entry in path.glob(f"seed-*/{CONFIG}"))
+        if within and (path / SEEDS).is_file():
+            raise RunError(f"{path}: holds a run for each seed: name one of {', '.join(within)} in it")
         raise RunError(f"{path}: not a run directory, it has no {CONFIG}{_other_runs(path)}")
     return RunDirectory(path)
 

@@ -49,6 +49,7 @@ LOGS = "logs"  # of the trackers
 MODEL_CARD = "model_card.md"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
+SEEDS = "seeds.json"  # in a folder that holds a run for each seed: what they are of
 
 OWN_NAMES = {
     CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, PROBES, CALIBRATION, NGRAMS,

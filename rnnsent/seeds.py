@@ -1,19 +1,27 @@
 """The same training with several seeds, one after the other, each in a process of its own; mean and spread.
 
-A process of its own, because what TensorFlow keeps of one training would be in the memory of the next.
+A process of its own, because what TensorFlow keeps of one training would be in the memory of the next. The runs are in
+one folder, `seed-0` and so on, beside a file that says what they are of, so that what was stopped can go on.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from rnnsent.errors import Interrupted, RnnsentError, count
+from rnnsent.comparison import differing
+from rnnsent.errors import Interrupted, RnnsentError, RunError, count
+from rnnsent.files import write_atomic
+from rnnsent.interruption import HeldSignals
+from rnnsent.runs import CONFIG, SEEDS, disk_errors, json_text
 
 SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")
 
@@ -35,56 +43,146 @@ class SeedRun:
     test: dict[str, Any] | None = None
 
 
-def train_seeds(
-    arguments: Sequence[str],
-    seeds: Sequence[int],
-    place: Callable[[int], Sequence[str]],
-    *,
-    judge: bool,
-    tell: Callable[[str], None] = lambda line: None,
-) -> list[SeedRun]:
-    """Train with each seed, and return the runs; what children say on stderr is shown as they say it.
+@dataclass(frozen=True)
+class Plan:
+    """What the runs of a folder are of.
+
+    Attributes:
+        arguments: of `rnnsent train`, without --seed, --seeds, --run-dir, --force, --eval and --json.
+        seeds: which.
+        judge: whether each is judged on the test reviews, after all are trained.
+        config: with its defaults, without a seed.
+    """
+
+    arguments: tuple[str, ...]
+    seeds: tuple[int, ...]
+    judge: bool
+    config: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Plan:
+        """Return what was planned in a folder.
+
+        Raises:
+            RunError: if it is damaged.
+        """
+        try:
+            found = json.loads((folder / SEEDS).read_text(encoding="utf-8"))
+            arguments, seeds = tuple(map(str, found["arguments"])), tuple(map(int, found["seeds"]))
+            return cls(arguments, seeds, bool(found["judge"]), dict(found["config"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{folder / SEEDS}: cannot be read: {error}") from None
+
+
+def run_of(folder: Path, seed: int) -> Path:
+    """Return where the run of a seed is."""
+    return folder / f"seed-{seed}"
+
+
+def begin(folder: Path, plan: Plan, *, force: bool) -> None:
+    """Write down what the runs of a folder are of; where some are there already, they must be of the same config.
 
     Args:
-        arguments: of `rnnsent train`, without --seed, --seeds, --run-dir and --json.
-        seeds: which.
-        place: further arguments for a seed: where its run goes.
-        judge: whether each is judged on the test reviews, once, after all are trained.
+        folder: of the runs.
+        plan: with the same config as before, or more seeds of it.
+        force: whatever was planned before.
+
+    Raises:
+        RunError: if the folder holds a run, or runs of something else.
+    """
+    if (folder / CONFIG).is_file():
+        raise RunError(f"{folder}: is a run; for --seeds, --run-dir names a folder that holds a run for each seed")
+    there = [seed for seed in plan.seeds if (run_of(folder, seed) / CONFIG).is_file()]
+    if not force and (folder / SEEDS).is_file():
+        changed = differing(Plan.read(folder).config, plan.config)
+        if changed:
+            lines = "".join(f"\n  {key}: {one!r} → {two!r}" for key, (one, two) in changed.items())
+            raise RunError(f"{folder}: holds runs of another config; choose another --run-dir, or --force:{lines}")
+    elif not force and there:
+        raise RunError(f"{run_of(folder, there[0])}: is there already; choose another --run-dir, or --force")
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / SEEDS, json_text(asdict(plan)))
+
+
+def train_seeds(
+    folder: Path,
+    plan: Plan,
+    *,
+    quiet: bool = False,
+    force: bool = False,
+    allow_changes: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[SeedRun]:
+    """Train with each seed what is not trained yet, and return the runs; children say on stderr what they do.
+
+    Args:
+        folder: see `begin`.
+        plan: of it.
+        quiet: children say less.
+        force: train all anew.
+        allow_changes: let a training go on although versions or machine are not what they were.
         tell: told of each seed.
 
     Raises:
-        Interrupted: if a child was stopped; what is finished is named.
+        Interrupted: if a child was stopped; what is finished is named, and how to go on.
         RnnsentError: if a child failed.
     """
     found: list[SeedRun] = []
-    for seed in seeds:
+    for seed in plan.seeds:
         tell(f"seed {seed}")
-        facts = _child(["train", *arguments, "--seed", str(seed), *place(seed), "--json"], found)
+        run = run_of(folder, seed)
+        if (run / CONFIG).is_file() and not force:
+            how = ["--resume", str(run), *(["--allow-changes"] if allow_changes else [])]
+        else:
+            how = [*plan.arguments, "--seed", str(seed), "--run-dir", str(run), *(["--force"] if force else [])]
+        facts = _child(folder, ["train", *how, *(["--quiet"] if quiet else []), "--json"], found)
         found.append(SeedRun(seed, facts["run"], facts["validation"]))
-    if judge:
+    if plan.judge:
         for at, each in enumerate(found):
-            test = _child(["eval", each.run, "--json"], found)["metrics"]
+            test = _child(folder, ["eval", each.run, "--json"], found)["metrics"]
             found[at] = SeedRun(each.seed, each.run, each.validation, test)
     return found
 
 
-def _child(arguments: Sequence[str], done: Sequence[SeedRun]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "rnnsent", *arguments]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        output, _ = child.communicate()
-    except BaseException:
-        # Ctrl-C reaches the child as well, which keeps what it has; SIGTERM reaches this process alone.
-        child.terminate()
-        child.wait()
-        raise
+def _child(folder: Path, arguments: Sequence[str], done: Sequence[SeedRun]) -> dict[str, Any]:
+    output, code = _called([sys.executable, "-m", "rnnsent", *arguments])
     kept = f"; finished: {', '.join(each.run for each in done)}" if done else ""
-    if child.returncode in (130, 143):
-        raise Interrupted(f"stopped after {count(len(done), 'seed')}{kept}", child.returncode)
-    if child.returncode:
-        raise RnnsentError(f"rnnsent {arguments[0]} failed, see above{kept}")
+    on = f"{kept}; go on: rnnsent train --resume {folder}"
+    if code in (130, 143):
+        raise Interrupted(f"stopped after {count(len(done), 'seed')}{on}", code)
+    if code:
+        _remove_empty(folder)
+        raise RnnsentError(f"rnnsent {arguments[0]} failed, see above{on if (folder / SEEDS).is_file() else ''}")
     facts: dict[str, Any] = json.loads(output.splitlines()[-1])
     return facts
+
+
+def _called(command: Sequence[str]) -> tuple[str, int]:
+    """Return what a command wrote on stdout, and its exit code; signals are handed on to it, one for one."""
+    child: subprocess.Popen[str] | None = None
+    while True:
+        try:
+            if child is None:
+                with HeldSignals():  # inside, it would be running and nobody know of it
+                    # In a group of its own: Ctrl-C on a terminal would reach it besides what is handed on, and two
+                    # signals mean that somebody does not want to wait.
+                    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)
+            output = child.communicate()[0]
+            # Before its own handlers are there a signal ends it at once, which is told by a negative number.
+            return output, child.returncode if child.returncode >= 0 else 128 - child.returncode
+        except (KeyboardInterrupt, Interrupted) as stop:
+            if child is None:
+                raise
+            child.send_signal(signal.SIGTERM if isinstance(stop, Interrupted) else signal.SIGINT)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder in which nothing was begun."""
+    if {path.name for path in folder.iterdir()} == {SEEDS}:
+        with suppress(OSError):
+            (folder / SEEDS).unlink()
+            folder.rmdir()
 
 
 def spreads(found: Sequence[SeedRun], split: str) -> dict[str, dict[str, float | None]]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from statistics import mean, stdev
 
 import pytest
 
 from rnnsent.commands.train import _without
-from rnnsent.seeds import SeedRun, spreads, table
+from rnnsent.configfile import load_config
+from rnnsent.seeds import Plan, SeedRun, begin, spreads, table
 from tests.conftest import rnnsent
 
 
@@ -29,13 +34,72 @@ def test_runs_and_spread(tiny_imdb: Path, tiny_config: Path, monkeypatch: pytest
             accuracies.append(recorded[split]["accuracy"]["value"])
         assert values[split]["accuracy"] == pytest.approx({"mean": mean(accuracies), "sd": stdev(accuracies)})
     assert [each["run"] for each in values["runs"]] == ["runs-of-it/seed-3", "runs-of-it/seed-4"]
-    again = rnnsent("train", *given, "--seeds", "2")
-    assert again.exit_code == 1 and "rnnsent train failed, see above" in again.stderr  # --run-dir is taken
+
+
+@pytest.fixture
+def two_seeds(finished_run: Path, tiny_imdb: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The arguments of a training with two seeds; the first is trained already."""
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    given = ["--config", str(tiny_config), "--epochs", "1", "--run-dir", "both", "--quiet", "--seeds", "2", "--json"]
+    config = load_config(str(tiny_config), [("", "training.epochs=1")]).model_dump(mode="json")
+    del config["training"]["seed"]
+    begin(Path("both"), Plan(tuple(given[:4]), (0, 1), False, config), force=False)
+    shutil.copytree(finished_run, "both/seed-0")
+    return given
+
+
+def test_the_same_command_goes_on(two_seeds: list[str]) -> None:
+    first = Path("both/seed-0/weights.npz").stat().st_mtime_ns
+    found = rnnsent("train", *two_seeds)
+    assert found.exit_code == 0, found.stderr
+    assert Path("both/seed-0/weights.npz").stat().st_mtime_ns == first
+    assert [each["run"] for each in json.loads(found.stdout)["runs"]] == ["both/seed-0", "both/seed-1"]
+    # As a kill leaves it: without the manifest and what is written before it.
+    for name in ("manifest.json", "metrics.json", "probes.json", "model_card.md"):
+        Path("both/seed-1", name).unlink()
+    again = rnnsent("train", "--resume", "both", "--quiet", "--json")
+    assert again.exit_code == 0, again.stderr
+    assert json.loads(again.stdout) == json.loads(found.stdout)
+    unclear = rnnsent("eval", "both")
+    assert unclear.exit_code == 1 and "holds a run for each seed: name one of seed-0, seed-1" in unclear.stderr
+
+
+def test_a_signal_stops_the_seed_in_progress_and_says_how_to_go_on(two_seeds: list[str]) -> None:
+    command = [sys.executable, "-m", "rnnsent", "train", *(each for each in two_seeds if each != "--quiet")]
+    training = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert training.stderr is not None
+    said = []
+    for line in training.stderr:
+        said.append(line)
+        if line == "seed 1\n":
+            break
+    training.send_signal(signal.SIGTERM)
+    output, rest = training.communicate(timeout=120)
+    assert training.returncode == 143 and output == "", "".join(said) + rest
+    assert "finished: both/seed-0; go on: rnnsent train --resume both" in rest
+
+
+def test_other_runs_are_left_alone(two_seeds: list[str], finished_run: Path) -> None:
+    other = rnnsent("train", *two_seeds, "--set", "model.embedding_dim=9")
+    assert other.exit_code == 1 and other.stdout == ""
+    assert "both: holds runs of another config" in other.stderr and "model.embedding_dim: 8 → 9" in other.stderr
+    Path("both/seeds.json").unlink()
+    unknown = rnnsent("train", *two_seeds)
+    assert unknown.exit_code == 1 and "both/seed-0: is there already" in unknown.stderr
+    shutil.copytree(finished_run, "run")
+    in_a_run = rnnsent("train", *("run" if each == "both" else each for each in two_seeds))
+    assert in_a_run.exit_code == 1 and "run: is a run" in in_a_run.stderr
+    Path("both/seeds.json").write_text("[]")
+    damaged = rnnsent("train", "--resume", "both")
+    assert damaged.exit_code == 1 and "both/seeds.json: cannot be read" in damaged.stderr
 
 
 def test_usage(tiny_config: Path) -> None:
     assert rnnsent("train", "--config", str(tiny_config), "--eval").exit_code == 2
     assert rnnsent("train", "--config", str(tiny_config), "--seeds", "1").exit_code == 2
+    Path("both").mkdir()
+    Path("both/seeds.json").write_text("{}")
+    assert rnnsent("train", "--resume", "both", "--epochs", "3").exit_code == 2
 
 
 def test_arguments_are_passed_on_but_for_some() -> None:

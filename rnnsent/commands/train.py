@@ -20,6 +20,9 @@ TRACKED = "Tell tensorboard, mlflow or wandb as well; may be repeated."
 
 
 ARGUMENTS = "rnnsent.train.arguments"
+# Options with their number of values: what is not for the training of each seed, and what may stand beside --resume.
+NOT_OF_EACH = {"--seeds": 1, "--seed": 1, "--run-dir": 1, "--force": 0, "--eval": 0, "--quiet": 0, "--json": 0}
+TO_GO_ON = {"--resume": 1, "--allow-changes": 0, "--quiet": 0, "--json": 0}
 
 
 class _KeepsArguments(click.Command):
@@ -32,7 +35,7 @@ class _KeepsArguments(click.Command):
 
 @click.command(name="train", cls=_KeepsArguments)
 @click.option("--config", "name", metavar="NAME", help="A YAML file, or the name of a shipped config.")
-@click.option("--resume", type=RunPath(), metavar="RUN", help="Instead: a run whose training is to go on.")
+@click.option("--resume", type=RunPath(), metavar="RUN", help="Instead: a run, or a folder of --seeds, to go on with.")
 @click.option("--allow-changes", is_flag=True, help="--resume: though config, data, versions or machine changed.")
 @config_options
 @texts_options
@@ -73,7 +76,10 @@ def command(
     Whatever stops it, `--resume RUN` goes on and ends with the same weights,
     bit for bit, as if it had not been stopped.
 
-    `--seeds 3 --run-dir DIR` leaves three runs, DIR/seed-0 and so on.
+    `--seeds 3 --run-dir DIR` leaves three runs, DIR/seed-0 and so on; the
+    same command again, or `--resume DIR`, goes on where it was stopped.
+
+    With --json nothing else is on stdout, and nothing at all after an error.
     """
     import json
     import logging
@@ -86,6 +92,11 @@ def command(
         raise click.UsageError("--config says what to train, --resume which run is to go on: give one of them")
     if resume is not None and (run_dir is not None or seeds is not None):
         raise click.UsageError("--resume goes on in its own folder, with its own seed")
+    if resume is not None and (resume / runs.SEEDS).is_file():
+        if _without(click.get_current_context().meta[ARGUMENTS], TO_GO_ON):
+            raise click.UsageError("runs with several seeds go on as they were begun: nothing else beside --resume")
+        _train_seeds(resume, quiet, False, allow_changes, as_json)
+        return
     if allow_changes and resume is None:
         raise click.UsageError("--allow-changes is for --resume")
     if force and run_dir is None:
@@ -112,7 +123,8 @@ def command(
             assert name is not None
             config = load_config(name, given, to_train=True)
             if seeds is not None:
-                _train_seeds(range(config.training.seed, config.training.seed + seeds), run_dir, judge, as_json)
+                folder = _begin_seeds(config, name, seeds, run_dir, judge, force)
+                _train_seeds(folder, quiet, force, False, as_json)
                 return
             trained = experiment.train(
                 config,
@@ -135,22 +147,28 @@ def command(
         click.echo(f"judge it: rnnsent eval {trained.run}", err=True)
 
 
-def _train_seeds(seeds: range, run_dir: Path | None, judge: bool, as_json: bool) -> None:
+def _begin_seeds(config: Config, name: str, number: int, run_dir: Path | None, judge: bool, force: bool) -> Path:
+    """Write down what runs with several seeds are of, and return their folder."""
+    from rnnsent import seeds
+    from rnnsent.run_root import seeds_folder
+
+    values = config.model_dump(mode="json")
+    first = values["training"].pop("seed")
+    arguments = _without(click.get_current_context().meta[ARGUMENTS], NOT_OF_EACH)
+    plan = seeds.Plan(tuple(arguments), tuple(range(first, first + number)), judge, values)
+    folder = seeds_folder(Path(name).stem, run_dir)
+    seeds.begin(folder, plan, force=force)
+    return folder
+
+
+def _train_seeds(folder: Path, quiet: bool, force: bool, allow_changes: bool, as_json: bool) -> None:
     import json
 
-    from rnnsent.seeds import spreads, table, train_seeds
+    from rnnsent.seeds import Plan, spreads, table, train_seeds
 
-    found = train_seeds(
-        _without(
-            click.get_current_context().meta[ARGUMENTS],
-            {"--seeds": 1, "--seed": 1, "--run-dir": 1, "--eval": 0, "--json": 0},
-        ),
-        seeds,
-        lambda seed: [] if run_dir is None else ["--run-dir", str(run_dir / f"seed-{seed}")],
-        judge=judge,
-        tell=partial(click.echo, err=True),
-    )
-    splits = ["validation", *(["test"] if judge else [])]
+    plan, tell = Plan.read(folder), (lambda line: None) if quiet else partial(click.echo, err=True)
+    found = train_seeds(folder, plan, quiet=quiet, force=force, allow_changes=allow_changes, tell=tell)
+    splits = ["validation", *(["test"] if plan.judge else [])]
     if as_json:
         runs = [
             {"seed": each.seed, "run": each.run} | {split: getattr(each, split) for split in splits} for each in found
