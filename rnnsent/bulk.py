@@ -72,7 +72,7 @@ def texts_of(table: Table, column: Column, skip: int = 0) -> Iterator[str]:
         try:
             yield cell_text(cells[0]) or ""
         except DataError as error:
-            raise DataError(f"{table.path}:{line}: {error}") from None
+            raise DataError(f"{table.name}:{line}: {error}") from None
 
 
 ABSTAINED = "abstain"  # in the place of the label of an answer that is not sure enough
@@ -169,7 +169,7 @@ def write_answers(
                 part.append("".join(f"{row(answer)}\n" for answer in chunk), len(chunk))
                 tell(part.rows, False)
             if str(table.path) != "-" and _identity(run, table, column, form, output) != identity:
-                raise DataError(f"{table.path}: changed while it was read; wait until it is complete, and start again")
+                raise DataError(f"{table.name}: changed while it was read; wait until it is complete, and start again")
             part.complete()
             return part.rows
     except OSError as error:

@@ -16,6 +16,9 @@ MAAS = (
 )
 
 
+SENTIMENTS = frozenset(("negative", "neutral", "positive", "neg", "neu", "pos", "mixed"))
+
+
 @dataclass(frozen=True)
 class Domain:
     """What follows from where the texts are from.
@@ -27,6 +30,8 @@ class Domain:
         limits: sentences.
         language: as the hub writes it; None where rnnsent does not know.
         hub: the name of the data set there.
+        unit: what its texts are called.
+        sentiment: whether its labels say whether something is liked.
     """
 
     name: str
@@ -36,6 +41,8 @@ class Domain:
     limits: tuple[str, ...] = ()
     language: str | None = None
     hub: str | None = None
+    unit: str = "reviews"
+    sentiment: bool = True
 
 
 def domain(config: Config, metrics: Mapping[str, Any]) -> Domain:
@@ -57,6 +64,8 @@ def domain(config: Config, metrics: Mapping[str, Any]) -> Domain:
             f"Texts of the language, the kind and the time of those in {file}, labeled with the same thing in mind.",
             "other languages, other kinds of text, labels that mean something else",
             _contradicting(metrics),
+            unit="texts",
+            sentiment=SENTIMENTS.issuperset(name.lower() for name in config.data.label_names),
         )
     films = " A validation review may be about a film that training reviews are about, too."
     return Domain(
@@ -95,7 +104,7 @@ def data_section(config: Config, metrics: Mapping[str, Any]) -> Iterator[str]:
         rows = [
             [split, f"{sum(each.values()):,}", *(f"{each[name]:,}" for name in names)] for split, each in counts.items()
         ]
-        yield from table(["split", "reviews", *map(text, names)], rows)
+        yield from table(["split", domain(config, metrics).unit, *map(text, names)], rows)
         yield ""
 
 

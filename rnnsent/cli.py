@@ -1,6 +1,7 @@
 """The command line: a group of commands that are imported when they are needed, and the exit codes.
 
-0 success · 1 config, data or training failure · 2 usage · 130 interrupt · 143 terminated.
+0 success · 1 config, data or training failure · 2 usage · 130 interrupt · 141 the output was closed, as by
+head · 143 terminated.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import errno
 import importlib
 import logging
+import os
+import sys
 from typing import Any
 
 import click
@@ -76,8 +79,12 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             click.echo("Interrupted", err=True)
             ctx.exit(130)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except BrokenPipeError:
+            # Whoever read the output has had enough, as head has: nothing to be said, and nowhere to say it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(141)
         except OSError as error:
             if debug or error.errno != errno.ENOSPC:
                 raise

@@ -30,15 +30,8 @@ def completed(
     interrupted: bool,
 ) -> dict[str, Any]:
     """Write what is known when training is over, and the manifest; return what metrics.json says."""
-    from rnnsent.summaries import of_models
-
     asked = len(config.members)
-    if config.ensemble is not None and len(networks) < asked:
-        config = config.model_copy(update={"ensemble": config.ensemble[: len(networks)]})
-        run.write(runs.CONFIG, dump_config(config))
-    summary = of_models([network.plain for network in networks])
-    if config.ensemble is not None:
-        run.write(runs.SUMMARY, summary.text)
+    config, parameters = _as_trained(run, config, networks)
     weights = stored.read_weights(run, run.trained)
     predictor = load_predictor(config, weights, reviews.ratios)
     validation = reviews.parts.validation
@@ -46,26 +39,20 @@ def completed(
         predictor, calibrated = judgment.calibrated(predictor, validation)
         run.write(runs.CALIBRATION, json_text(calibrated))
         tell(f"calibration: {predictor.calibration}")
-    first = networks[0]
-    facts = {
-        "data": reviews.facts,
-        "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in first.paths},
-        "epochs": sum(len(network.keeper.history) for network in networks),
-        "best_epoch": first.keeper.best_epoch if config.ensemble is None else None,
-        "interrupted": interrupted,
+    facts = _course(config, reviews, networks, interrupted) | {
         "validation_reviews": len(validation),
         "validation": judgment.evaluate(validation.labels, predictor(validation)).to_dict(),
         "test": None,
         "baseline": None,
         "seconds": round(time.perf_counter() - started, 3),
         "peak_memory_mb": round(environment.peak_memory_mb(), 1),
-        "parameters": summary.parameters,
+        "parameters": parameters,
     }
     if config.ensemble is not None:
         facts["networks_asked_for"] = asked
         facts["networks"] = [network.course() for network in networks]
-    if first.facts:
-        facts["vectors"] = first.facts
+    if networks[0].facts:
+        facts["vectors"] = networks[0].facts
     _write_metrics(run, facts, trackers)
     run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
     run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
@@ -74,6 +61,31 @@ def completed(
             checkpoints.keep_newest(network.keeper.run)
     run.finish()
     return facts
+
+
+def _as_trained(run: RunDirectory, config: Config, networks: Sequence[Network]) -> tuple[Config, int]:
+    """Write config and summary as they are of what was trained; return the config, and how many parameters it has."""
+    from rnnsent.summaries import of_models
+
+    if config.ensemble is not None and len(networks) < len(config.members):
+        config = config.model_copy(update={"ensemble": config.ensemble[: len(networks)]})
+        run.write(runs.CONFIG, dump_config(config))
+    summary = of_models([network.plain for network in networks])
+    if config.ensemble is not None:
+        run.write(runs.SUMMARY, summary.text)
+    return config, summary.parameters
+
+
+def _course(config: Config, reviews: Prepared, networks: Sequence[Network], interrupted: bool) -> dict[str, Any]:
+    """Return what metrics.json says of how it was trained, and on what."""
+    first = networks[0]
+    return {
+        "data": reviews.facts,
+        "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in first.paths},
+        "epochs": sum(len(network.keeper.history) for network in networks),
+        "best_epoch": first.keeper.best_epoch if config.ensemble is None else None,
+        "interrupted": interrupted,
+    }
 
 
 def _write_metrics(run: RunDirectory, facts: dict[str, Any], trackers: Trackers) -> None:

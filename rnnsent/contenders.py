@@ -17,6 +17,7 @@ from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.errors import DataError, RunError
 from rnnsent.judgment import Tell, own_reviews, whole_reviews
+from rnnsent.mistakes import Places
 from rnnsent.runs import RunDirectory
 
 NEEDED = (runs.CONFIG, runs.VOCABULARY, runs.CALIBRATION, runs.NGRAMS)  # to predict, besides the weights
@@ -52,6 +53,7 @@ class Compared:
         comparisons: one for each but the first.
         differences: of the configs and of versions and machine, key by key, one for each but the first.
         texts: the words of the reviews that flipped, by their place in the split.
+        places: of these in their file, as `mistakes.Places` says it.
     """
 
     split: str
@@ -59,6 +61,7 @@ class Compared:
     comparisons: tuple[Comparison, ...]
     differences: tuple[dict[str, tuple[Any, Any]], ...]
     texts: dict[int, str]
+    places: dict[int, str]
 
 
 def compare_runs(
@@ -86,13 +89,15 @@ def compare_runs(
     ratings = None if dataset.ratings is None else dataset.ratings[split]
     parts = slices.slices_for(reviews, dataset.vocabulary, [each.config.data for each in contenders], ratings)
     found = comparison.compare([each.judgment for each in contenders], parts)
-    flipped = {flip.review for each in found for flip in each.flips}
+    flipped = sorted({flip.review for each in found for flip in each.flips})
+    places = Places.of(dataset, config, split)
     return Compared(
         split,
         tuple(contenders),
         tuple(found),
         tuple(_differences(contenders[0], other) for other in contenders[1:]),
-        {index: dataset.vocabulary.decode(reviews.sequence(index)) for index in sorted(flipped)},
+        {index: dataset.vocabulary.decode(reviews.sequence(index)) for index in flipped},
+        {index: places[index] for index in flipped},
     )
 
 

@@ -22,14 +22,12 @@ from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.metrics import Evaluation, LabelMetrics
+from rnnsent.mistakes import Mistake, Places, surest_mistakes
 from rnnsent.prediction import Predictor, by_label, load_predictor, most_probable
 from rnnsent.runs import RunDirectory, json_text
 from rnnsent.slices import SliceAccuracy
-from rnnsent.vocabulary import Vocabulary
 
 Tell = Callable[[str], None]
-
-MISTAKES = 20  # that are looked for
 
 
 @dataclass(frozen=True)
@@ -50,24 +48,6 @@ class Judged:
     coverage: tuple[Coverage, ...] = ()
     baseline: dict[str, Any] | None = None  # the metrics of the skeptic's baseline on this split, if the run has them
     unsaved: RunError | None = None  # why the run does not hold this judgment
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A review whose label is another one than the network is sure of.
-
-    Attributes:
-        review: its place in the split, from 0, as in the predictions file.
-        label, predicted: the real one, and what the network says.
-        probability: of what it says.
-        text: the words that were read, in lower case where the tokenizer makes them so; ‹?› for unknown ones.
-    """
-
-    review: int
-    label: str
-    predicted: str
-    probability: float
-    text: str
 
 
 def judge(
@@ -105,28 +85,27 @@ def judge(
     probabilities = predictor(reviews)
     seconds = time.perf_counter() - started
     evaluation = evaluate(reviews.labels, probabilities)
-    values = evaluation.to_dict()
-    sure = by_label(probabilities)[np.arange(len(reviews)), most_probable(probabilities)]
-    right = most_probable(probabilities) == reviews.labels
+    predicted = most_probable(probabilities)
+    right, sure = predicted == reviews.labels, by_label(probabilities)[np.arange(len(reviews)), predicted]
     judged = Judged(
         run=run,
         split=split,
         n=len(reviews),
-        metrics=values,
+        metrics=evaluation.to_dict(),
         confusion=evaluation.confusion,
         label_names=parts.label_names,
         seconds=seconds,
         source=source_name(dataset.provenance | {"source": dataset.source}),
         by_label=evaluation.by_label,
         slices=_slices(dataset, whole, config, split, right),
-        mistakes=_mistakes(reviews, probabilities, parts.label_names, parts.vocabulary),
+        mistakes=surest_mistakes(reviews, probabilities, parts, Places.of(dataset, config, split)),
         coverage=tuple(calibration.coverage(right, sure)),
         baseline=(recorded.get("baseline") or {}).get(split),
     )
-    recorded[split] = values
     numbers = None if dataset.numbers is None else dataset.numbers[split]
-    which = _sha256(whole, numbers)
-    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | {"reviews_sha256": which}}
+    which = {"reviews_sha256": _sha256(whole, numbers)}
+    recorded[split] = judged.metrics
+    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | which}
     files: dict[str, str | bytes] = {
         runs.predictions(split): _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers),
         runs.RELIABILITY.format(split=split): plots.reliability(sure, right, f"{run}: {split}"),
@@ -184,24 +163,6 @@ def _sha256(whole: Split, numbers: Any | None) -> str:
 def _slices(dataset: Dataset, whole: Split, config: Config, split: str, right: Any) -> tuple[SliceAccuracy, ...]:
     ratings = None if dataset.ratings is None else dataset.ratings[split]
     return tuple(slices.accuracies(slices.slices_of(whole, dataset.vocabulary, config.data, ratings), right))
-
-
-def _mistakes(reviews: Split, probabilities: Any, names: Sequence[str], vocabulary: Vocabulary) -> tuple[Mistake, ...]:
-    """Return the wrong answers that the network was most sure of, the surest first."""
-    each, predicted = by_label(probabilities), most_probable(probabilities)
-    sure = each[np.arange(len(each)), predicted]
-    wrong = np.flatnonzero(predicted != reviews.labels)
-    surest = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
-    return tuple(
-        Mistake(
-            index,
-            names[int(reviews.labels[index])],
-            names[int(predicted[index])],
-            float(sure[index]),
-            vocabulary.decode(reviews.sequence(index)),
-        )
-        for index in surest.tolist()
-    )
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class RunFacts:
 
     Attributes:
         name: of the run's folder.
+        address: the run in commands, `runs.RunDirectory.address`.
         config: as in config.yaml.
         metrics, environment: what metrics.json and environment.json say.
         words: in the vocabulary; 0 where only ids are known.
@@ -65,6 +66,7 @@ class RunFacts:
     """
 
     name: str
+    address: str
     config: Config
     metrics: Mapping[str, Any]
     environment: Mapping[str, Any]
@@ -90,7 +92,7 @@ def of_run(run: RunDirectory, config: Config, metrics: Mapping[str, Any]) -> str
             sizes[kind] = sizes.get(kind, 0) + run.file(name).stat().st_size
     words = len(Vocabulary.load(run.file(runs.VOCABULARY)).words)
     name = run.path.resolve().name
-    return render(RunFacts(name, config, metrics, run.read_json(runs.ENVIRONMENT), words, sizes))
+    return render(RunFacts(name, run.address, config, metrics, run.read_json(runs.ENVIRONMENT), words, sizes))
 
 
 def render(facts: RunFacts) -> str:
@@ -115,12 +117,13 @@ def _head(facts: RunFacts) -> dict[str, Any]:
     cells = {layer.cell for member in facts.config.members for layer in member.model.recurrent}
     about = domain(facts.config, facts.metrics)
     judged = [split for split in SPLITS if facts.metrics.get(split)]
+    kind = ["sentiment-analysis"] if about.sentiment else []
     names = [HUB_METRICS[name] for name in facts.metrics["validation"] if name in HUB_METRICS]
     return {
         **({"language": about.language} if about.language else {}),
         "library_name": "keras",
         "pipeline_tag": "text-classification",
-        "tags": ["rnnsent", "sentiment-analysis", "recurrent-neural-network", *sorted(cells)],
+        "tags": ["rnnsent", *kind, "recurrent-neural-network", *sorted(cells)],
         **({"datasets": [about.hub]} if about.hub else {}),
         "metrics": names,
         "model-index": [{"name": facts.name, "results": [_result(facts, split) for split in judged]}],
@@ -217,7 +220,8 @@ def _device(environment: Mapping[str, Any]) -> str:
 
 def _figures(facts: RunFacts) -> Iterator[str]:
     yield "## Figures\n"
-    yield "Epoch and settings were chosen on the validation reviews, so that their figures are on the kind side.\n"
+    unit = domain(facts.config, facts.metrics).unit
+    yield f"Epoch and settings were chosen on the validation {unit}, so that their figures are on the kind side.\n"
     for split in SPLITS:
         measured = facts.metrics.get(split)
         if not measured:
@@ -252,15 +256,16 @@ def _uses(facts: RunFacts) -> Iterator[str]:
 
 def _limits(facts: RunFacts) -> Iterator[str]:
     data, recorded = facts.config.data, facts.metrics["data"]
+    unit = domain(facts.config, facts.metrics).unit
     yield "## Limits\n"
     if data.maxlen is not None:
         end = "end" if data.truncating == "pre" else "beginning"
         share = recorded.get("truncated_share")
-        hit = "" if share is None else f"; that cut {share:.1%} of the validation reviews"
+        hit = "" if share is None else f"; that cut {share:.1%} of the validation {unit}"
         yield f"- Of a longer text only {data.maxlen:,} words are read, those at its {end}{hit}."
     unknown = recorded.get("unknown_share")
     if unknown is not None:
-        yield f"- {unknown:.1%} of the words of the validation reviews are unknown to it; elsewhere it may be more."
+        yield f"- {unknown:.1%} of the words of the validation {unit} are unknown to it; elsewhere it may be more."
     yield from (f"- {line}" for line in domain(facts.config, facts.metrics).limits)
     yield from _weaknesses(facts)
     yield ""
@@ -273,7 +278,8 @@ def _weaknesses(facts: RunFacts) -> Iterator[str]:
         parts = (metrics.get("evaluations") or {}).get(split, {}).get("slices")
         if parts:
             worst = min(parts, key=lambda part: part["accuracy"]["high"])  # not one that is merely small
-            yield f"- Weakest part of the {split} reviews: {_part(worst, worst['accuracy'], worst['reviews'])}."
+            unit = domain(facts.config, facts.metrics).unit
+            yield f"- Weakest part of the {split} {unit}: {_part(worst, worst['accuracy'], worst['reviews'])}."
             break
     measured = [row for rows in (metrics.get("robustness") or {}).values() for row in rows]
     hard = {row["name"]: row for row in measured if row["group"] == WRITTEN}
@@ -321,7 +327,7 @@ def _reproducing(facts: RunFacts) -> Iterator[str]:
 
 
 def _command(facts: RunFacts, name: str, *options: str) -> str:
-    return code(shlex.join(["rnnsent", name, facts.name, *options]))
+    return code(f"rnnsent {name} {facts.address} {shlex.join(options)}".rstrip())
 
 
 def _size(size: int) -> str:

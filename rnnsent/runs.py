@@ -11,6 +11,8 @@ import errno
 import hashlib
 import json
 import logging
+import os
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -80,6 +82,12 @@ class RunDirectory:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def address(self) -> str:
+        """The path in commands that people are told: as it was given, or what a link names, which may change."""
+        path = Path(os.path.relpath(self.path.resolve())) if self.path.is_symlink() else self.path
+        return shlex.quote(str(path))
 
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""

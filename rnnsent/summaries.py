@@ -18,11 +18,27 @@ from rnnsent.runs import RunDirectory
 
 @dataclass(frozen=True)
 class Summary:
-    """The layers of a model; those of all networks, one after the other, where it is an ensemble."""
+    """The layers of a model, or of each network of an ensemble.
 
-    text: str  # Keras' own table
-    layers: list[dict[str, Any]]  # name, type, output_shape (None: any), parameters
-    parameters: int
+    Attributes:
+        text: Keras' own table, or tables.
+        networks: of each network its layers: name, type, output_shape (None: any), parameters.
+        sizes: of each network its parameters.
+    """
+
+    text: str
+    networks: list[list[dict[str, Any]]]
+    sizes: list[int]
+
+    @property
+    def parameters(self) -> int:
+        """Of all networks together."""
+        return sum(self.sizes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return layers and parameters for JSON; of an ensemble those of each network."""
+        each = [{"layers": layers, "parameters": size} for layers, size in zip(self.networks, self.sizes, strict=True)]
+        return each[0] if len(each) == 1 else {"networks": each, "parameters": self.parameters}
 
 
 def summarize(config: Config) -> Summary:
@@ -70,5 +86,5 @@ def of_models(models: list[Any]) -> Summary:
     tables = [summary_text(model) for model in models]
     if len(models) > 1:
         tables = [f"network {number} of {len(models)}\n{table}" for number, table in enumerate(tables, start=1)]
-    layers = [layer for model in models for layer in layer_facts(model)]
-    return Summary("\n".join(tables), layers, sum(int(model.count_params()) for model in models))
+    sizes = [int(model.count_params()) for model in models]
+    return Summary("\n".join(tables), [layer_facts(model) for model in models], sizes)

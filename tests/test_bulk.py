@@ -243,7 +243,7 @@ def test_a_reader_that_leaves_early_is_no_error(run: Path) -> None:
     shell = f"{sys.executable} -m rnnsent predict {run} --input t.txt | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     answer, code = done.stdout.splitlines()
-    assert answer.startswith("ja\t") and code == "1"  # as click ends where nobody reads on
+    assert answer.startswith("ja\t") and code == "141" and done.stderr == ""  # as of programs that the system stops
     assert done.stderr == ""
 
 
@@ -263,3 +263,15 @@ def test_ctrl_c_in_the_middle_of_a_file_can_be_gone_on_from(run: Path) -> None:
     assert again.returncode == 0 and "going on after" in again.stderr
     with Path("out.csv").open() as handle:
         assert sum(1 for _ in handle) == 400_001
+
+
+def test_a_file_without_the_column_is_refused(run: Path) -> None:
+    Path("t.jsonl").write_text('{"other": "w2"}\n')
+    found = rnnsent("predict", str(run), "--input", "t.jsonl")
+    assert found.exit_code == 1 and "t.jsonl: no column 'body'" in found.stderr
+    Path("t.csv").write_text("w1 w2\n\nw3\n")
+    found = rnnsent("predict", str(run), "--input", "t.csv", "--text-column", "2")
+    assert found.exit_code == 1 and "t.csv:1: has 1 cell, so there is no column 2" in found.stderr
+    Path("t.csv").write_text("id;body\n1;w1\n")
+    found = rnnsent("predict", str(run), "--input", "t.csv", "--delimiter", ",")
+    assert found.exit_code == 1 and "seems to be separated by ';'" in found.stderr

@@ -211,13 +211,13 @@ def test_a_summary_counts_the_words_where_the_config_does_not(data: None, tiny_c
     # 49 words and the 4 special ids make 53 rows of 8.
     summary = summarize(load_config(str(tiny_config), [("--set", "data.num_words=null")]))
     assert "424" in summary.text and "(None, None, 8)" in summary.text
-    assert summary.layers[0] == {
+    assert summary.networks[0][0] == {
         "name": "embedding",
         "type": "Embedding",
         "output_shape": [None, None, 8],
         "parameters": 424,
     }
-    assert summary.parameters == sum(layer["parameters"] for layer in summary.layers)
+    assert summary.parameters == sum(layer["parameters"] for layer in summary.networks[0])
 
 
 def test_too_few_reviews_to_split(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def facts(sample_run: Path) -> RunFacts:
     found = open_run(sample_run)
     config = load_config(str(found.file(runs.CONFIG)))
     metrics, environment = found.read_json(runs.METRICS), found.read_json(runs.ENVIRONMENT)
-    return RunFacts("small", config, metrics, environment, 1039, {runs.WEIGHTS: 123_456, runs.MODEL: 1_234})
+    sizes = {runs.WEIGHTS: 123_456, runs.MODEL: 1_234}
+    return RunFacts("small", "runs/small", config, metrics, environment, 1039, sizes)
 
 
 def with_data(facts: RunFacts, source: str, **changes: Any) -> RunFacts:

@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnnsent.data.columns import Columns, choose_columns
-from rnnsent.data.opening import DELIMITERS, open_table
+from rnnsent.data.opening import open_table
+from rnnsent.data.tables import DELIMITERS
 from rnnsent.errors import DataError
 
 

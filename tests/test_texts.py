@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pyarrow as arrow
 import pyarrow.parquet as parquet
 import pytest
 
+from rnnsent.config import DataConfig
 from rnnsent.configfile import load_config
 from rnnsent.data.dataset import Dataset
 from rnnsent.data.sources import load_dataset
@@ -430,3 +432,28 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "t.csv: its encoded texts cannot be kept: File too large; RNNSENT_CACHE=FOLDER names another" in done.stderr
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+PLAIN = "good,a\nbad,b\n" * 8
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes", "said"),
+    [
+        ("text,label\n" + PLAIN, {"text_column": 1, "label_column": 2}, "data.csv:1: is a line of names"),
+        ("Satz,Art\n" + PLAIN, {"text_column": 1, "label_column": 2}, "first line alone is labeled Art"),
+        ("good;a\nbad;b\n" * 8, {"text_column": 1, "label_column": 2, "delimiter": ","}, "so there is no column 2"),
+        ("text;label\ngood;a\n", {"delimiter": ","}, "seems to be separated by ';', and is read as if by ','"),
+        ("text,label\ngood,a\n", {"text_column": "text", "label_column": "text"}, "cannot be both text and label"),
+        (
+            "text,label,id\n" + "".join(f"good,a,{n}\n" for n in range(12)),
+            {"text_column": "text", "label_column": "id"},
+            "12 labels in 12 rows (0, 1, 2, …): is this the column of labels?",
+        ),
+    ],
+    ids=["names", "other-names", "numbers", "delimiter", "same", "ids"],
+)
+def test_a_wrong_column_is_noticed(rows: str, changes: dict[str, Any], said: str) -> None:
+    Path("data.csv").write_text(rows)
+    with pytest.raises(DataError, match=re.escape(said)):
+        load_dataset(DataConfig(source="texts", path="data.csv", vocabulary="training", **changes))

@@ -15,6 +15,7 @@ from rnnsent.commands.options import (
     run_argument,
     set_option,
     split_option,
+    tell_stale,
 )
 from rnnsent.data.naming import data_settings
 
@@ -55,10 +56,12 @@ def command(
         if settings:
             raise click.UsageError("a run is as it is: --set needs --config")
         moved = None if data is None else data_settings(data)
-        judged = judgment.judge_baseline(opened(run), split, data=moved, tell=tell)
+        found = opened(run)
+        judged = judgment.judge_baseline(found, split, data=moved, tell=tell)
+        tell_stale(found)
     if as_json:
-        found = {"run": judged.name if name is None else None, "split": split, "n": judged.n}
-        click.echo(json.dumps({**found, "metrics": judged.metrics}))
+        facts = {"run": judged.name if name is None else None, "split": split, "n": judged.n}
+        click.echo(json.dumps({**facts, "metrics": judged.metrics}))
     else:
         click.echo(report(judged))
         if name is None and judged.network is None:

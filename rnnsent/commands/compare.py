@@ -123,7 +123,7 @@ def report(found: Compared, flips: int) -> Iterator[str]:
         yield ""
         yield from textwrap.wrap(verdict(each, many), WIDTH, initial_indent="  ", subsequent_indent="  ")
         yield from _parts(each)
-        yield from _flips(each, found.texts, flips)
+        yield from _flips(each, found, flips)
         yield from _differing(differences)
         yield from _costs(first.costs, other.costs)
     yield ""
@@ -178,15 +178,17 @@ def _parts(each: Comparison) -> Iterator[str]:
         yield "  * differs surely: McNemar's test, corrected for the number of parts (Holm)"
 
 
-def _flips(each: Comparison, texts: dict[int, str], number: int) -> Iterator[str]:
+def _flips(each: Comparison, found: Compared, number: int) -> Iterator[str]:
     if not number or not each.flips:
         return
     yield ""
     yield "  the reviews that moved furthest (probability of the real label)"
     for flip in each.flips[:number]:
         whose = "B alone is right" if flip.better else "A alone is right"
-        yield f"    review {flip.review}: A {flip.first:.4f}, B {flip.other:.4f}; {whose}"
-        words = texts[flip.review]
+        where = f" ({place})" if (place := found.places[flip.review]) else ""
+        told = f"review {flip.review}{where}: A {flip.first:.4f}, B {flip.other:.4f}; {whose}"
+        yield from textwrap.wrap(told, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
+        words = found.texts[flip.review]
         end = words if len(words) <= 3 * WIDTH else f"… {words[-3 * WIDTH :].partition(' ')[2]}"
         yield from textwrap.wrap(end, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
 

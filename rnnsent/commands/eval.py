@@ -13,19 +13,22 @@ import click
 
 from rnnsent.commands.options import (
     backend_option,
+    be_quiet,
     device_option,
     json_option,
     moved_option,
     opened,
     run_argument,
     split_option,
+    tell_stale,
 )
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.calibration import Coverage
-    from rnnsent.judgment import Judged, Mistake
+    from rnnsent.judgment import Judged
     from rnnsent.metrics import LabelMetrics
+    from rnnsent.mistakes import Mistake
     from rnnsent.slices import SliceAccuracy
 
 WIDTH = 80
@@ -50,6 +53,7 @@ WIDTH = 80
 @click.option("--label-column", metavar="NAME", help="--predictions: of the real label; else label, target, ….")
 @click.option("--probability-column", metavar="NAME", help="--predictions: else probability, score, ….")
 @click.option("--positive", metavar="LABEL", help="--predictions: which label the probability is of; else the last.")
+@click.option("--quiet", is_flag=True, help="Only the judgment and warnings.")
 @json_option
 def command(
     run: Path | None,
@@ -60,6 +64,7 @@ def command(
     baseline: bool,
     worst: int,
     predictions: Path | None,
+    quiet: bool,
     as_json: bool,
     **columns: str | None,
 ) -> None:
@@ -80,17 +85,30 @@ def command(
     given = next((name for name, value in columns.items() if value is not None), None)
     if given is not None:
         raise click.UsageError(f"--{given.replace('_', '-')} is for --predictions")
-    _judge_run(opened(run), split, data, backend, device, baseline, worst, as_json)
+    if quiet:
+        be_quiet()
+    found = opened(run, quiet=quiet)
+    _judge_run(found, split, data, backend, device, baseline, worst, quiet, as_json)
+    if not quiet:
+        tell_stale(found)
 
 
 def _judge_run(
-    found: Any, split: str, data: str | None, backend: str, device: str, baseline: bool, worst: int, as_json: bool
+    found: Any,
+    split: str,
+    data: str | None,
+    backend: str,
+    device: str,
+    baseline: bool,
+    worst: int,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     import json
 
     from rnnsent import judgment
 
-    tell = partial(click.echo, err=True)
+    tell = (lambda line: None) if quiet else partial(click.echo, err=True)
     moved = None if data is None else data_settings(data)
     judged = judgment.judge(found, split, data=moved, backend=backend, device=device, tell=tell)
     if baseline and judged.baseline is None and judged.unsaved is None:
@@ -211,7 +229,9 @@ def mistakes(worst: Sequence[Mistake]) -> list[str]:
     """Return the surest mistakes, each with the end of its words, where reviewers sum up."""
     lines = ["", "  the surest mistakes"]
     for each in worst:
-        lines.append(f"    review {each.review}: {each.label}, predicted {each.predicted} at {each.probability:.4f}")
+        where = f" ({each.place})" if each.place else ""
+        told = f"review {each.review}{where}: {each.label}, predicted {each.predicted} at {each.probability:.4f}"
+        lines += textwrap.wrap(told, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
         end = each.text if len(each.text) <= 3 * WIDTH else f"… {each.text[-3 * WIDTH :].partition(' ')[2]}"
         lines += textwrap.wrap(end, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return lines

@@ -126,12 +126,27 @@ def column_number(given: str | None) -> str | int | None:
     return int(given) if given is not None and given.isdigit() and int(given) > 0 else given
 
 
-def opened(run: Path | None) -> RunDirectory:
+def be_quiet() -> None:
+    """Let the library say no more than warnings."""
+    import logging
+
+    logging.getLogger("rnnsent").setLevel(logging.WARNING)
+
+
+def tell_stale(run: RunDirectory) -> None:
+    """Say so where a run has a report, which is older than what was just written into the run."""
+    from rnnsent.runs import REPORT
+
+    if run.file(REPORT).is_file():
+        click.echo(f"{run.file(REPORT)} is older than these figures; anew: rnnsent report {run.address}", err=True)
+
+
+def opened(run: Path | None, *, quiet: bool = False) -> RunDirectory:
     """Return the run that the argument names; without one the latest, and say so."""
     from rnnsent.run_root import open_run
 
     found = open_run(run)
-    if run is None:
+    if run is None and not quiet:
         click.echo(f"run: {found} (the latest)", err=True)
     return found
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import json_option, moved_option, opened, run_argument, split_option
+from rnnsent.commands.options import json_option, moved_option, opened, run_argument, split_option, tell_stale
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
         click.echo(json.dumps({"run": str(found), "split": split, "rows": [row.to_dict() for row in rows]}))
     else:
         click.echo(report(f"{found}: {split}", rows))
+    tell_stale(found)
     if unsaved is not None:
         raise unsaved
 

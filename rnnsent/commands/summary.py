@@ -27,7 +27,11 @@ def command(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Print the layers, shapes and parameters of RUN, of a config, or of the latest run."""
+    """Print the layers, shapes and parameters of RUN, of a config, or of the latest run.
+
+    With --json {"layers", "parameters"}; of an ensemble {"networks",
+    "parameters"}, with the former for each network.
+    """
     changes = overrides(settings, data, epochs, seed)
     if name is not None:
         if run is not None:
@@ -55,6 +59,6 @@ def _show(summary: Summary, as_json: bool) -> None:
     import json
 
     if as_json:
-        click.echo(json.dumps({"layers": summary.layers, "parameters": summary.parameters}))
+        click.echo(json.dumps(summary.to_dict()))
     else:
         click.echo(summary.text, nl=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.commands.options import RunPath, config_options, overrides, text_settings, texts_options
+from rnnsent.commands.options import RunPath, be_quiet, config_options, overrides, text_settings, texts_options
 
 if TYPE_CHECKING:
     from rnnsent.config import Config
@@ -82,7 +82,6 @@ def command(
     With --json nothing else is on stdout, and nothing at all after an error.
     """
     import json
-    import logging
 
     from rnnsent import experiment, runs
     from rnnsent.configfile import load_config
@@ -102,7 +101,7 @@ def command(
     if force and run_dir is None:
         raise click.UsageError("--force replaces the run in --run-dir; without --run-dir every run is a new one")
     if quiet:
-        logging.getLogger("rnnsent").setLevel(logging.WARNING)
+        be_quiet()
     given = [*overrides(settings, data, epochs, seed, device, no_fallback), *text_settings(texts)]
     if trackers:
         given.append((" ".join(f"--track {each}" for each in trackers), f"training.trackers={json.dumps(trackers)}"))
@@ -140,11 +139,10 @@ def command(
         return
     training = load_config(str(trained.run.file(runs.CONFIG))).training
     click.echo(result_line(str(trained.run), trained.metrics, training.monitor))
-    metrics = trained.metrics
-    if not quiet and metrics["best_epoch"] == metrics["epochs"] == training.epochs > 1:
-        click.echo("the last epoch was the best: more may do better (--epochs)", err=True)
     if not quiet:
-        click.echo(f"judge it: rnnsent eval {trained.run}", err=True)
+        for hint in hints(trained.metrics, training.epochs):
+            click.echo(hint, err=True)
+        click.echo(f"judge it: rnnsent eval {trained.run.address}", err=True)
 
 
 def _begin_seeds(config: Config, name: str, number: int, run_dir: Path | None, judge: bool, force: bool) -> Path:
@@ -193,6 +191,21 @@ def _without(arguments: Sequence[str], options: Mapping[str, int]) -> list[str]:
         else:
             kept.append(argument)
     return kept
+
+
+def hints(metrics: dict[str, Any], epochs: int) -> Iterator[str]:
+    """Yield what may be tried next, of what metrics.json says of a training of so many epochs."""
+    accuracy = metrics["validation"]["accuracy"]["value"]
+    counts = metrics["data"]["counts"]["validation"]
+    commonest = max(counts, key=counts.__getitem__)
+    share = counts[commonest] / max(sum(counts.values()), 1)
+    if accuracy <= share and accuracy < 1:
+        yield (
+            f"it has learned nothing yet: always answering {commonest} would be right in {share:.2%}; more epochs, "
+            "another learning rate, or more texts may help"
+        )
+    elif metrics["best_epoch"] == metrics["epochs"] == epochs > 1 and accuracy < 1:
+        yield "the last epoch was the best: more may do better (--epochs)"
 
 
 def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:

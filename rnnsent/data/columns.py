@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from rnnsent.data.tables import Table
+from rnnsent.data.tables import DELIMITERS, Table
 from rnnsent.errors import DataError
 
 Column = str | int  # a name, or a number from 1 where the file has no line of names
@@ -49,17 +49,18 @@ def choose_columns(table: Table, asked: Columns | None = None, *, labeled: bool 
     asked = asked or Columns("")
     if table.format == "lines":
         if labeled:
-            raise DataError(f"{table.path}: plain text has no labels; use CSV, TSV, JSONL or Parquet")
+            raise DataError(f"{table.name}: plain text has no labels; use CSV, TSV, JSONL or Parquet")
         return Columns(1)
     faults: list[str] = []
     text = _column(table, "text_column", asked.text or None, TEXT_NAMES, faults)
     label = _column(table, "label_column", asked.label, LABEL_NAMES, faults) if labeled else None
     if faults:
-        found = f"; the delimiter is taken to be {table.delimiter!r}" if len(table.columns) == 1 else ""
-        raise DataError(f"{table.path}: {' '.join(faults)} Its columns: {_shown(table)}{found}")
+        raise DataError(f"{table.name}: {' '.join(faults)} Its columns: {_shown(table)}{_other_delimiter(table)}")
     assert text is not None
     if not labeled:
         return Columns(text)
+    if text == label:
+        raise DataError(f"{table.name}: column {text!r} cannot be both text and label (--text-column, --label-column)")
     return Columns(
         text,
         label,
@@ -75,7 +76,7 @@ def _column(
     option = f"--{key.replace('_', '-')}"
     if isinstance(asked, int):
         if table.columns:
-            raise DataError(f"{table.path}: data.{key}: the file names its columns: {_shown(table)}; give a name")
+            raise DataError(f"{table.name}: data.{key}: the file names its columns: {_shown(table)}; give a name")
         return asked
     if asked is not None:
         if asked in table.columns:
@@ -85,7 +86,9 @@ def _column(
             return in_any_case[0]
         close = difflib.get_close_matches(asked, table.columns, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise DataError(f"{table.path}: no column {asked!r} ({option}); {hint}its columns: {_shown(table)}")
+        raise DataError(
+            f"{table.name}: no column {asked!r} ({option}); {hint}its columns: {_shown(table)}{_other_delimiter(table)}"
+        )
     by_name = {name.strip().lower(): name for name in table.columns}
     found = [by_name[name] for name in names if name in by_name]
     if faults is None or len(found) == 1:
@@ -94,6 +97,19 @@ def _column(
     which = f"{' or '.join(found)}?" if found else "none is called so."
     faults.append(f"Which column is the {what}: {which} {option} (data.{key}) names it.")
     return None
+
+
+def _other_delimiter(table: Table) -> str:
+    """Return what is likely wrong with a table of one column: that another character separates its cells."""
+    if len(table.columns) != 1 or table.format not in ("csv", "tsv"):
+        return ""
+    likely = max(DELIMITERS, key=table.columns[0].count)
+    if likely == table.delimiter or likely not in table.columns[0]:
+        return f"; the delimiter is taken to be {table.delimiter!r}"
+    return (
+        f"; the file seems to be separated by {likely!r}, and is read as if by {table.delimiter!r} (--delimiter, "
+        "data.delimiter)"
+    )
 
 
 def _shown(table: Table) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rnnsent.errors import DataError
 
 NULLS = frozenset(("", "nan", "null"))  # how tables write that a cell is empty
+FEW_ROWS = 10  # that may all have labels of their own
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|\.\.)\s*(-?\d+(?:\.\d+)?)\s*")
 SPLITS = {
@@ -109,3 +111,27 @@ def ordered(labels: Iterable[str]) -> tuple[str, ...]:
             return 1, 0.0, label
 
     return tuple(sorted(set(labels), key=key))
+
+
+def require_labels(labels: Sequence[int], names: Sequence[str], *, unnamed: bool) -> None:
+    """Require that a column looks like one of labels.
+
+    Args:
+        labels: of each row the place of its label in `names`, which are in the order of their appearance.
+        names: of the labels.
+        unnamed: whether the first row is the first line of a table whose columns were given by number.
+
+    Raises:
+        DataError: if its first row is a line of names, or most rows have labels of their own; without the file.
+    """
+    counts = Counter(labels)
+    if unnamed and len(names) > 2 and counts[0] == 1 and min(counts[each] for each in range(1, len(names))) > 1:
+        raise DataError(
+            f"its first line alone is labeled {names[0]}, as a line of names would be, and columns that are given by "
+            "number mean that there is none; give their names (--text-column, --label-column), or remove that line"
+        )
+    if len(labels) >= FEW_ROWS and 2 * len(names) > len(labels):
+        raise DataError(
+            f"{len(names):,} labels in {len(labels):,} rows ({', '.join(names[:3])}, …): is this the column of labels? "
+            "--label-column names it"
+        )

@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from rnnsent.data.tables import Table, csv_reader, json_object, open_bytes, parquet_file
+from rnnsent.data.tables import DELIMITERS, Table, csv_reader, json_object, open_bytes, parquet_file, shown
 from rnnsent.errors import DataError
 
 SUFFIXES = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
     ".parquet": "parquet", ".txt": "lines", ".text": "lines",
 }  # fmt: skip
-DELIMITERS = (",", "\t", ";", "|")
 PEEK_BYTES = 1 << 16
 
 _BOMS = (
@@ -61,11 +60,11 @@ def open_table(
         raise DataError(f"{path}: its name does not say what it is; known are {known}; or set data.format")
     if format == "parquet":
         if stdin is not None:
-            raise DataError("-: Parquet cannot be read from stdin; name the file")
+            raise DataError("stdin: Parquet cannot be read from stdin; name the file")
         return Table(path, format, "", "", tuple(parquet_file(path).schema_arrow.names))
     head = _head(path) if stdin is None else stdin.head
     if not head and (stdin is None or format != "lines"):
-        raise DataError(f"{path}: is empty")
+        raise DataError(f"{shown(path)}: is empty")
     encoding = _encoding(path, head, encoding)
     table = Table(path, format, encoding, delimiter or "", (), quotes, stdin)
     if format in ("csv", "tsv"):
@@ -126,14 +125,14 @@ def _encoding(path: Path, head: bytes, asked: str | None) -> str:
             codecs.lookup(asked)
         except LookupError:
             raise DataError(
-                f"{path}: there is no encoding called {asked}; for example utf-8, cp1252, latin-1"
+                f"{shown(path)}: there is no encoding called {asked}; for example utf-8, cp1252, latin-1"
             ) from None
         return asked
     if head.startswith(b"PK\x03\x04"):
-        raise DataError(f"{path}: is a zip archive, as Excel's files are; save the sheet as CSV")
+        raise DataError(f"{shown(path)}: is a zip archive, as Excel's files are; save the sheet as CSV")
     marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
     if marked is None and b"\0" in head:
-        raise DataError(f"{path}: is not text: byte {head.index(0)} is zero; set data.encoding if it is UTF-16")
+        raise DataError(f"{shown(path)}: is not text: byte {head.index(0)} is zero; set data.encoding if it is UTF-16")
     return marked or "utf-8"
 
 
@@ -164,10 +163,10 @@ def _header(path: Path, text: str, delimiter: str, quotes: bool) -> tuple[str, .
         rows = csv_reader(io.StringIO(text, newline=""), delimiter, quotes)
         names = [name.strip() for name in next((row for row in rows if row), [])]
     except csv.Error as error:
-        raise DataError(f"{path}:1: not a line of names: {error}") from None
+        raise DataError(f"{shown(path)}:1: not a line of names: {error}") from None
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
-        raise DataError(f"{path}:1: two columns are called {twice!r}")
+        raise DataError(f"{shown(path)}:1: two columns are called {twice!r}")
     return tuple(names)
 
 

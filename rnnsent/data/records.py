@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from rnnsent.data.columns import Columns, choose_columns
+from rnnsent.data.columns import LABEL_NAMES, TEXT_NAMES, Columns, choose_columns
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import cell_label, cell_split, cell_text
 from rnnsent.data.tables import Table
@@ -104,6 +104,8 @@ class TableSource:
             )
             for line, cells in table.rows(columns.used, progress=told):
                 place = f"{table.path}:{line}"
+                if not table.columns and line == 1:
+                    _require_no_names(place, cells[:2])
                 rest = iter(cells[1:])
                 try:
                     yield Record(
@@ -120,3 +122,13 @@ class TableSource:
     def group_name(self, group: str) -> str:
         """Return the group itself."""
         return group
+
+
+def _require_no_names(place: str, cells: tuple[Any, ...]) -> None:
+    """Refuse a first row that is a line of names, of a table whose columns were given by number."""
+    said = [str(cell).strip().lower() for cell in cells]
+    if said[0] in TEXT_NAMES or said[-1] in LABEL_NAMES:
+        raise DataError(
+            f"{place}: is a line of names ({', '.join(map(str, cells))}), and columns that are given by number "
+            "mean that there is none; give their names: --text-column, --label-column"
+        )

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from rnnsent.errors import DataError
+from rnnsent.errors import DataError, count
 
 Row = tuple[int, tuple[Any, ...]]  # where it ends in the file, a line or a row from 1; the cells that were asked for
 BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "lines")
+DELIMITERS = (",", "\t", ";", "|")
 PARQUET_ROWS = 4096  # held in memory at a time
 MAX_CELL = 1 << 30  # characters; csv's own limit, 131,072, is less than a long review
 
@@ -46,6 +47,11 @@ class Table:
     columns: tuple[str, ...]
     quotes: bool = True
     stdin: IO[bytes] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The file, for people."""
+        return shown(self.path)
 
     def rows(
         self, wanted: Sequence[str | int], *, strict: bool = True, progress: BytesRead | None = None
@@ -74,7 +80,12 @@ class Table:
             except UnicodeDecodeError as error:
                 raise DataError(_not_text(self, error)) from None
             except (OSError, EOFError) as error:
-                raise DataError(f"{self.path}: cannot be read: {error}") from None
+                raise DataError(f"{self.name}: cannot be read: {error}") from None
+
+
+def shown(path: Path) -> str:
+    """Return a file for people."""
+    return "stdin" if str(path) == "-" else str(path)
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -104,7 +115,7 @@ def _not_text(table: Table, error: UnicodeDecodeError) -> str:
                     break
     given = error.object[error.start]
     return (
-        f"{table.path}{where}: is not {table.encoding.upper()} text (byte 0x{given:02x}); name its encoding, "
+        f"{table.name}{where}: is not {table.encoding.upper()} text (byte 0x{given:02x}); name its encoding, "
         "data.encoding or --encoding, for example cp1252"
     )
 
@@ -164,9 +175,9 @@ def json_object(path: Path, number: int, line: str) -> dict[str, Any]:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         what = "a list, not JSON Lines (one object a line)" if number == 1 and line.lstrip()[:1] == "[" else str(error)
-        raise DataError(f"{path}:{number}: not a JSON object: {what}") from None
+        raise DataError(f"{shown(path)}:{number}: not a JSON object: {what}") from None
     if not isinstance(value, dict):
-        raise DataError(f"{path}:{number}: must be a JSON object, one a line, not {line.strip()[:40]}")
+        raise DataError(f"{shown(path)}:{number}: must be a JSON object, one a line, not {line.strip()[:40]}")
     return value
 
 
@@ -184,18 +195,23 @@ def _csv_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int
                 width = width or len(cells)
                 if len(cells) > width or (strict and len(cells) < width):
                     raise DataError(_odd_row(table, reader.line_num, len(cells), width))
+                if cells and not table.columns and max(indices) >= len(cells):
+                    raise DataError(
+                        f"{table.name}:{reader.line_num}: has {count(len(cells), 'cell')}, so there is no column "
+                        f"{max(indices) + 1}; the delimiter is taken to be {table.delimiter!r}"
+                    )
                 yield reader.line_num, tuple(cells[index] if index < len(cells) else None for index in indices)
             begin = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{table.path}:{begin}: not a CSV row: {error}; if quotes are text in this file: data.quotes: false, or "
+            f"{table.name}:{begin}: not a CSV row: {error}; if quotes are text in this file: data.quotes: false, or "
             "--no-quotes"
         ) from None
 
 
 def _odd_row(table: Table, line: int, cells: int, width: int) -> str:
     return (
-        f"{table.path}:{line}: has {cells} cells, the first line has {width}; is a text not in quotes, or a quote not "
+        f"{table.name}:{line}: has {cells} cells, the first line has {width}; is a text not in quotes, or a quote not "
         "closed?"
     )
 

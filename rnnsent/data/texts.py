@@ -34,7 +34,7 @@ from rnnsent.data.assignment import (
 )
 from rnnsent.data.cache import Arrays, cache_root
 from rnnsent.data.download import Progress
-from rnnsent.data.labels import LabelMap, ordered
+from rnnsent.data.labels import LabelMap, ordered, require_labels
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError, count
 from rnnsent.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary, ranked_words
@@ -191,6 +191,11 @@ class _Rows:
         if not rows:
             found = ", ".join(f"{number:,} rows {why}" for why, number in self.dropped.most_common(5))
             raise DataError(f"{_shown(source)}: holds no labeled text" + (f": {found}" if found else ""))
+        unnamed = self.numbers[0] == 1 and source.describe().get("format") in ("csv", "tsv")
+        try:
+            require_labels(self.labels, tuple(self.label_ids), unnamed=unnamed)
+        except DataError as error:
+            raise DataError(f"{_shown(source)}: {error}") from None
         names = self.how.labels or ordered(self.label_ids)
         if self.how.label_map is not None:
             self._require_all_named(self.how.label_map, source)

@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from rnnsent.errors import DeviceError
 from rnnsent.interruption import HeldSignals
 
+logger = logging.getLogger(__name__)
+
 BACKENDS = ("tensorflow", "jax")
 
 
@@ -47,6 +49,8 @@ def start(asked: str = "auto") -> Device:
         raise DeviceError(f"KERAS_BACKEND={asked_backend}: it is not installed; `pip install {asked_backend}` does it")
     # Silences what TensorFlow's C++ code logs later on; its own start-up lines are caught below.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "keras" not in sys.modules and sys.stderr.isatty():
+        logger.info("starting Keras, which takes some seconds …")
     # An exception that a signal raises inside the import is lost in there, or comes out as another.
     with HeldSignals(), _caught_stderr():
         import keras

@@ -139,4 +139,4 @@ def reproduction(facts: Facts) -> Iterator[Block]:
 
 def eval_command(facts: Facts, name: str = "eval") -> str:
     """Return the command that judges a run on its split."""
-    return shlex.join(["rnnsent", name, str(facts.run), *(["--split", facts.split] if facts.split != "test" else [])])
+    return f"rnnsent {name} {facts.run.address}{f' --split {facts.split}' if facts.split != 'test' else ''}"

@@ -35,8 +35,9 @@ def _shaded(mistake: Mistake, ending: bool) -> Shaded:
     words = pages.shaded(mistake.words, mistake.known, values, title=lambda place: f"{values[place]:+.2f}")
     order = np.argsort(-mistake.contributions, kind="stable")[:NAMED].tolist()
     named = [f"“{mistake.words[at]}” {values[at]:+.2f}" for at in order if values[at] > LEAST]
+    where = f" ({mistake.place})" if mistake.place else ""
     return Shaded(
-        f"Review {mistake.review}: {mistake.label}, taken for {mistake.predicted}",
+        f"Review {mistake.review}{where}: {mistake.label}, taken for {mistake.predicted}",
         f"Probability {sure(mistake.probability)}. {_extent(mistake, ending)}",
         words,
         f"Spoke most for {mistake.predicted}, in logits: {', '.join(named)}." if named else "",

@@ -93,7 +93,7 @@ def comparisons(several: Sequence[Facts], compared: Compared) -> Iterator[Block]
     yield Table(caption, ["run", *(single.title(name) for name in MOVED)], table)
     yield Paragraph(ONE_SEED, "note")
     for facts, each in pairs:
-        if flips := _flips(each, compared.texts, first.name, facts.name):
+        if flips := _flips(each, compared, first.name, facts.name):
             yield Folded(f"Reviews about which {first.name} and {facts.name} differ most", [flips])
 
 
@@ -114,10 +114,11 @@ def _p_value(p_value: float) -> str:
     return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
 
 
-def _flips(each: Comparison, texts: Mapping[int, str], first: str, other: str) -> Table | None:
+def _flips(each: Comparison, compared: Compared, first: str, other: str) -> Table | None:
+    texts = compared.texts
     rows = [
         [
-            str(flip.review),
+            f"{flip.review} {compared.places[flip.review]}".strip(),
             figure(flip.first),
             figure(flip.other),
             other if flip.better else first,

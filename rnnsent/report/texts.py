@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rnnsent import classifier, judgment
 from rnnsent.classifier import Classifier, Encoded
 from rnnsent.data.split import Split
+from rnnsent.mistakes import Places
 from rnnsent.report.facts import Facts
 from rnnsent.tracing.asking import answers
 from rnnsent.tracing.attribution import log_odds, occluded
@@ -36,6 +37,7 @@ class Mistake:
         contributions: of each, to the log-odds of what it says, by occlusion.
         read: how many words the network read.
         cut: how many it did not.
+        place: in its file, as `mistakes.Places` says it.
     """
 
     review: int
@@ -47,6 +49,7 @@ class Mistake:
     contributions: NDArray[np.float64]
     read: int
     cut: int
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ def read(facts: Facts, data: Mapping[str, str | None] | None, tell: Callable[[st
     whole = judgment.whole_reviews(str(facts.run), dataset, facts.config, facts.split)
     reviews = _Reviews(whole, dataset.vocabulary, network)
     ending = facts.config.data.truncating == "pre"
-    return Texts(tuple(_mistakes(facts, reviews, network)), tuple(_followed(facts, reviews, network)), "", ending)
+    places = Places.of(dataset, facts.config, facts.split)
+    mistakes = tuple(_mistakes(facts, reviews, network, places))
+    return Texts(mistakes, tuple(_followed(facts, reviews, network)), "", ending)
 
 
 class _Reviews:
@@ -121,7 +126,7 @@ class _Reviews:
         )
 
 
-def _mistakes(facts: Facts, reviews: _Reviews, network: Classifier) -> list[Mistake]:
+def _mistakes(facts: Facts, reviews: _Reviews, network: Classifier, places: Places) -> list[Mistake]:
     """Return the surest mistakes, as many as can be explained in seconds, one at least."""
     found: list[Mistake] = []
     left = TOKENS.get(network.predictor.backend, min(TOKENS.values())) // len(facts.config.members)
@@ -150,6 +155,7 @@ def _mistakes(facts: Facts, reviews: _Reviews, network: Classifier) -> list[Mist
                 values,
                 len(encoded.words),
                 encoded.truncated,
+                places[review],
             )
         )
     return found

@@ -1,0 +1,94 @@
+"""The wrong answers that a network was surest of, and where the reviews that it got wrong stand in their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnsent.config import Config
+from rnnsent.data.dataset import Dataset, Partition
+from rnnsent.data.split import Split
+from rnnsent.prediction import by_label, most_probable
+
+MISTAKES = 20  # that are looked for
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A review whose label is another one than the network is sure of.
+
+    Attributes:
+        review: its place in the split, from 0, as in the predictions file.
+        label, predicted: the real one, and what the network says.
+        probability: of what it says.
+        text: the words that were read, in lower case where the tokenizer makes them so; ‹?› for unknown ones.
+        place: in its file, as `Places` says it.
+    """
+
+    review: int
+    label: str
+    predicted: str
+    probability: float
+    text: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the reviews of a split stand in their file.
+
+    Attributes:
+        file: its name.
+        unit: "line", or "row" where a file has none.
+        numbers: (reviews,), from 1; 0 where it is not known. None: of no review.
+    """
+
+    file: str
+    unit: str
+    numbers: Sequence[int] | None
+
+    @classmethod
+    def of(cls, dataset: Dataset, config: Config, split: str) -> Places:
+        """Return those of a split of a data set as it was loaded."""
+        if dataset.numbers is None:
+            return cls("", "", None)
+        file = config.data.test_path if split == "test" else None
+        unit = "row" if dataset.provenance.get("format") == "parquet" else "line"
+        return cls(Path(str(file or dataset.provenance["file"])).name, unit, dataset.numbers[split].tolist())
+
+    def __getitem__(self, review: int) -> str:
+        """Return "reviews.csv, line 7"; empty where that is not known."""
+        if self.numbers is None or not self.numbers[review]:
+            return ""
+        return f"{self.file}, {self.unit} {self.numbers[review]}"
+
+
+def surest_mistakes(reviews: Split, probabilities: Any, parts: Partition, places: Places) -> tuple[Mistake, ...]:
+    """Return the wrong answers that the network was most sure of, the surest first.
+
+    Args:
+        reviews: of a split, as the network reads them.
+        probabilities: of label 1, (reviews,), or of each label, (reviews, labels).
+        parts: what the reviews are of.
+        places: of the reviews.
+    """
+    each, predicted = by_label(probabilities), most_probable(probabilities)
+    sure = each[np.arange(len(each)), predicted]
+    wrong = np.flatnonzero(predicted != reviews.labels)
+    surest = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
+    names = parts.label_names
+    return tuple(
+        Mistake(
+            index,
+            names[int(reviews.labels[index])],
+            names[int(predicted[index])],
+            float(sure[index]),
+            parts.vocabulary.decode(reviews.sequence(index)),
+            places[index],
+        )
+        for index in surest.tolist()
+    )
