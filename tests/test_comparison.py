@@ -96,7 +96,7 @@ def test_two_that_agree_on_few_reviews_need_not_agree_on_all() -> None:
 def test_paired_intervals_hold_the_truth() -> None:
     """Of 200 samples 190 intervals should hold the true difference; fewer than 181 do once in a thousand times.
 
-    Percentiles of the bootstrap are a little short on few reviews (benchmarks/coverage.py --pairs): of their metrics 174.
+    Percentiles of the bootstrap are a little short on few reviews (benchmarks/coverage.py --pairs): 174.
     """
     rng = np.random.default_rng(5)
     held = dict.fromkeys(METRICS, 0)
