@@ -22,6 +22,7 @@ from rnnsent.data.opening import format_of, open_table
 from rnnsent.data.tables import Table
 from rnnsent.errors import DataError, RunError
 from rnnsent.files import sync_directory, write_atomic
+from rnnsent.jsonfile import read_json
 
 WARN_UNKNOWN = 0.5  # share of unknown words from which an answer says little
 PART, STATE = ".part", ".part.json"
@@ -278,7 +279,7 @@ class _Part:
 
     def _kept(self) -> dict[str, Any] | None:
         try:
-            state = json.loads(self._state.read_text())
+            state = read_json(self._state)
             whole = self._part.stat().st_size >= state["bytes"] and state["identity"] == self._identity
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -82,7 +82,7 @@ class Calibration:
             found = cls(float(values["temperature"]), float(values["threshold"]), int(values["reviews"]))
             if not (1 / HOTTEST <= found.temperature <= HOTTEST and 0 < found.threshold < 1):
                 raise ValueError("temperature or threshold out of range")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RunError(f"{where}: not a calibration: {error}") from None
         return found
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.errors import RunError, count
+from rnnsent.jsonfile import parse_json
 from rnnsent.runs import CHECKPOINTS, RunDirectory
 from rnnsent.stored import read_arrays
 
@@ -130,14 +131,17 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
     arrays = read_arrays(path)
     try:
         whole = arrays.pop(_DIGEST).tobytes().decode() == _digest(arrays)
-        facts = json.loads(arrays.pop(_FACTS).tobytes()) if whole else {}
+        facts = parse_json(arrays.pop(_FACTS).tobytes(), finite=False) if whole else {}
     except (KeyError, ValueError) as error:
         raise RunError(f"{path}: damaged: {error}") from None
     if not whole:
         raise RunError(f"{path}: damaged: its contents are not those that were written")
-    if facts.pop("format") != FORMAT:
+    if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
         raise RunError(f"{path}: written by another version of rnnsent")
-    found = Checkpoint(facts.pop("epoch"), facts.pop("step"), facts, arrays)
+    epoch, step = facts.pop("epoch", None), facts.pop("step", None)
+    if not isinstance(epoch, int) or not isinstance(step, int):
+        raise RunError(f"{path}: damaged: it does not say of which step it is")
+    found = Checkpoint(epoch, step, facts, arrays)
     if found.name != name:
         raise RunError(f"{path}: damaged: it holds the state {found.place}")
     return found

@@ -17,7 +17,7 @@ from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.data.split import Ids, Split
 from rnnsent.errors import RunError
-from rnnsent.inference import Weights
+from rnnsent.inference import EMBEDDINGS, Weights
 from rnnsent.prediction import Floats, Predictor, by_label, load_predictor, most_probable
 from rnnsent.ratios import NgramRatios
 from rnnsent.run_root import open_run
@@ -102,6 +102,9 @@ class Classifier:
         self.predictor: Predictor = load_predictor(
             config, weights, ratios, backend=backend, device=device, calibration=calibration
         )
+        rows = min(len(array) for name, array in weights.items() if name.endswith(EMBEDDINGS))
+        if rows < vocabulary.size:
+            raise RunError(f"the vocabulary has {vocabulary.size:,} ids, the network only {rows:,}")
 
     @property
     def label_names(self) -> tuple[str, ...]:

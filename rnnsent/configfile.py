@@ -20,7 +20,7 @@ from rnnsent.conflicts import conflicts
 from rnnsent.errors import ConfigError, Problem, count
 from rnnsent.yamldoc import Document, KeyPath, apply_override, dotted, dump, read_document
 
-MAX_BYTES = 1 << 20  # a config is a page; anything near this is not one
+MAX_BYTES = 1 << 18  # a config is a page; ruamel would take half a minute for a MiB of comments
 
 # What stands in for a faulty value without a default, so that the rest can still be checked for conflicts.
 _STAND_INS: dict[str, Any] = {

@@ -19,7 +19,7 @@ from rnnsent.config import Config
 from rnnsent.data.split import Split
 from rnnsent.engine import kernel
 from rnnsent.engine.paths import NATIVE, choose, describe
-from rnnsent.errors import ConfigError, Problem
+from rnnsent.errors import ConfigError, Problem, RunError
 from rnnsent.inference import Network, Weights, runs_on_kernel
 from rnnsent.ratios import NgramRatios
 from rnnsent.runs import MEMBERS
@@ -122,6 +122,9 @@ def load_predictor(
 
 
 def _one(config: Config, weights: Weights, ratios: NgramRatios | None, backend: str, device: str) -> Predictor:
+    if config.channels and (ratios is None or ratios.unseen.size != config.channels):
+        held = "no numbers" if ratios is None else f"{ratios.unseen.size} numbers"
+        raise RunError(f"the n-grams have {held} a word, the config needs {config.channels}")
     hindrance = _no_native(config, device)
     if backend == "native" and hindrance:
         raise ConfigError([Problem("", "backend", f"must be keras or numpy here: {hindrance}", "native")])

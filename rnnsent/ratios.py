@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent import archives
 from rnnsent.config import NgramsConfig
 from rnnsent.data.split import Split
 from rnnsent.errors import RnnsentError
@@ -97,12 +98,17 @@ class NgramRatios:
         Raises:
             ValueError, KeyError: if it is something else.
         """
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            unseen = arrays["unseen"]
-            orders = range(1, len(unseen) + 1)
-            keys, ratios = (tuple(arrays[f"{name}_{order}"] for order in orders) for name in ("keys", "ratios"))
-        if any(len(a) != len(b) or b.shape[1:] != unseen.shape[1:] for a, b in zip(keys, ratios, strict=True)):
-            raise ValueError("keys and ratios do not fit each other")
+        arrays = archives.read(io.BytesIO(content))
+        unseen = arrays["unseen"]
+        if unseen.ndim != 2 or unseen.dtype.kind != "f":
+            raise ValueError("unseen is not a number for each order and side")
+        orders = range(1, len(unseen) + 1)
+        keys, ratios = (tuple(arrays[f"{name}_{order}"] for order in orders) for name in ("keys", "ratios"))
+        for known, numbers in zip(keys, ratios, strict=True):
+            if known.shape != numbers.shape[:1] or numbers.shape[1:] != unseen.shape[1:]:
+                raise ValueError("keys and ratios do not fit each other")
+            if known.dtype.kind != "i" or numbers.dtype.kind != "f" or np.any(known[1:] <= known[:-1]):
+                raise ValueError("keys are not ascending whole numbers, or ratios are not numbers")
         return cls(keys, ratios, unseen)
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, sha256, write_atomic
+from rnnsent.jsonfile import read_json
 from rnnsent.lock import LOCK, Lock, is_locked
 
 if TYPE_CHECKING:
@@ -172,10 +174,13 @@ class RunDirectory:
         if not self.finished:
             raise RunError(self.unfinished())
         try:
-            found = json.loads(self.file(MANIFEST).read_text())
+            found = read_json(self.file(MANIFEST))
             files = {str(name): [str(digest) for digest in digests] for name, digests in found["files"].items()}
             if found["format"] != 1 and found["sha256"] != _digest(files):
                 raise RunError(f"{self.file(MANIFEST)}: damaged: it is not what was written")
+            outside = next((name for name in files if not _is_inside(name)), None)
+            if outside is not None:
+                raise RunError(f"{self.file(MANIFEST)}: refused: it lists {outside[:80]!r}, which is no file of a run")
             return files
         except KeyError:
             raise RunError(f"{self.file(MANIFEST)}: damaged: it lists no files") from None
@@ -255,7 +260,7 @@ class RunDirectory:
     def read_json(self, name: str) -> dict[str, Any]:
         """Return one of the run's JSON files."""
         try:
-            values = json.loads(self.file(name).read_text(encoding="utf-8"))
+            values = read_json(self.file(name))
         except (OSError, ValueError) as error:
             raise RunError(f"{self.file(name)}: cannot be read: {error}") from None
         if not isinstance(values, dict):
@@ -267,6 +272,11 @@ class RunDirectory:
         self.write(MANIFEST, json.dumps({"format": 2, "sha256": _digest(listed), "files": listed}, indent=1) + "\n")
 
 
+def _is_inside(name: str) -> bool:
+    """Return whether a name is one of a file in the run, with nothing in it that a terminal would obey."""
+    return name.isprintable() and all(part not in ("", ".", "..") for part in name.split("/"))
+
+
 def _digest(files: Mapping[str, Sequence[str]]) -> str:
     """Return the SHA-256 of what a manifest lists: the manifest has no other to vouch for it."""
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
@@ -274,8 +284,9 @@ def _digest(files: Mapping[str, Sequence[str]]) -> str:
 
 def member_files(names: Iterable[str], name: str) -> list[str]:
     """Return which of `names` are the file `name` of the networks of an ensemble, in their order."""
-    found = [each for each in names if each.startswith(f"{MEMBERS}/") and each.endswith(f"/{name}")]
-    return sorted(found, key=lambda each: int(each.split("/")[1]))
+    pattern = re.compile(rf"{MEMBERS}/([1-9][0-9]{{0,5}})/{re.escape(name)}")
+    found = [match for match in map(pattern.fullmatch, names) if match is not None]
+    return [match[0] for match in sorted(found, key=lambda match: int(match[1]))]
 
 
 def weight_names(names: Iterable[str]) -> list[str]:

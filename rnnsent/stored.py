@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from rnnsent import archives
 from rnnsent.errors import RunError
 from rnnsent.runs import CALIBRATION, NGRAMS, WEIGHTS, RunDirectory, weight_names
 
@@ -47,10 +43,10 @@ def read_arrays(path: Path) -> dict[str, Any]:
     """Return the arrays of an .npz by name.
 
     Raises:
-        RunError: if it is not an archive of plain arrays, or damaged.
+        RunError: if it is not an archive of plain arrays, damaged, or says more of itself than it holds.
     """
-    with _array_errors(path), np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    with _array_errors(path):
+        return archives.read(path)
 
 
 def load_ratios(run: RunDirectory) -> NgramRatios | None:
@@ -84,5 +80,5 @@ def load_calibration(run: RunDirectory) -> Calibration:
 def _array_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path}: cannot be read: {error}") from None

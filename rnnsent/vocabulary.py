@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.errors import DataError
+from rnnsent.jsonfile import read_json
 from rnnsent.text import TOKENIZERS
 
 PAD, START, UNKNOWN = 0, 1, 2
@@ -70,11 +71,11 @@ class Vocabulary:
     def from_word_index(cls, path: Path, num_words: int | None) -> Vocabulary:
         """Read Keras' `imdb_word_index.json`: a mapping of words to ranks, from 1, without gaps."""
         try:
-            index = json.loads(path.read_text(encoding="utf-8"))
+            index = read_json(path)
             ranked = sorted(index.items(), key=lambda item: int(item[1]))
             if [rank for _, rank in ranked] != list(range(1, len(ranked) + 1)):
                 raise ValueError("its ranks are not 1, 2, 3 …")
-        except (OSError, ValueError, AttributeError, TypeError, OverflowError, RecursionError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, OverflowError) as error:
             raise DataError(f"{path}: not a word index (a JSON mapping of words to ranks): {error}") from None
         return cls(tuple(word for word, _ in ranked), num_words, "drop", "imdb_word_index.json")
 
@@ -158,7 +159,7 @@ class Vocabulary:
             DataError: if the file is missing or is not a vocabulary.
         """
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = read_json(Path(path))
             if values["format"] != "rnnsent vocabulary 1":
                 raise ValueError(f"unknown format {values['format']!r}")
             words = values["words"]
@@ -173,5 +174,5 @@ class Vocabulary:
             if tokenizer not in TOKENIZERS:
                 raise ValueError(f"tokenizer must be one of {', '.join(TOKENIZERS)}")
             return cls(tuple(words), limit, values["foreign"], str(values["source"]), tokenizer)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: not a vocabulary: {error}") from None

@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
 from ruamel.yaml.scalarbool import ScalarBoolean
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
@@ -22,7 +22,10 @@ from rnnsent.errors import ConfigError, Problem
 
 KeyPath = tuple[str | int, ...]  # ("model", "recurrent", 0, "units")
 MAX_DEPTH = 20  # of nesting
-MAX_NODES = 10_000  # keys and items; a few aliases of aliases make billions
+MAX_STACK = 100  # of what is told so with the key at which it is
+MAX_BITS = 1024  # of a whole number: Python refuses to print one of 4,300 digits
+MAX_NODES = 10_000  # keys, values and items; a few aliases of aliases make billions
+MAX_ALIASES = 100  # each is a copy of what it stands for
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Document:
     name: str
     values: dict[str, Any]
     places: dict[KeyPath, str] = field(default_factory=dict)
+    nodes: int = field(default=0, repr=False)  # how many were made plain so far
 
     def line(self, problem: Problem) -> float:
         """Return the line a problem stands in; what is not in the file comes after it."""
@@ -56,15 +60,24 @@ class Document:
         return self.name
 
 
+# What ruamel lets slip on odd documents, besides its own.
+_NOT_YAML = (YAMLError, ValueError, RecursionError, OverflowError, TypeError, AttributeError, KeyError, IndexError)
+
+
 def read_document(text: str, name: str) -> Document:
-    """Parse YAML 1.2 without tags into plain values that remember their lines."""
+    """Parse YAML 1.2 without tags into plain values that remember their lines.
+
+    Raises:
+        ConfigError: if it is not that, or more than a config may be: in depth, in nodes, in aliases.
+    """
     try:
         _check_events(text, name)
         tree = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         raise _broken(error, name) from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError([Problem(name, "", f"broken YAML: {str(error).splitlines()[0]}")]) from None
+    except _NOT_YAML as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError([Problem(name, "", f"broken YAML: {said}")]) from None
     document = Document(name, {})
     if tree is None:
         raise ConfigError([Problem(name, "", "is empty; a config has at least a `model:` section")])
@@ -94,9 +107,14 @@ def _broken(error: MarkedYAMLError, name: str) -> ConfigError:
 
 
 def _check_events(text: str, name: str) -> None:
-    """Refuse what ruamel would obey, tags, and what it would read as null, aliases inside what they stand for."""
+    """Refuse what ruamel would obey, tags, and what it would read as null, aliases inside what they stand for.
+
+    What is too much is refused here as well: building it would take ruamel minutes, or more stack than there is.
+    """
     around: list[str | None] = []
+    nodes = aliases = 0
     for event in YAML(typ="rt", pure=True).parse(text):
+        nodes, aliases = nodes + isinstance(event, NodeEvent), aliases + isinstance(event, AliasEvent)
         place = f"{name}:{event.start_mark.line + 1}"
         if getattr(event, "tag", None) is not None:
             raise ConfigError([Problem(place, "", "YAML tags are not allowed", str(event.tag))])
@@ -104,15 +122,20 @@ def _check_events(text: str, name: str) -> None:
             raise ConfigError([Problem(place, "", "an alias cannot hold itself", f"*{event.anchor}")])
         if isinstance(event, CollectionStartEvent):
             around.append(event.anchor)
+            if len(around) > MAX_STACK:
+                raise ConfigError([Problem(place, "", "is nested too deeply")])
         elif isinstance(event, CollectionEndEvent):
             around.pop()
+        if nodes > 2 * MAX_NODES or aliases > MAX_ALIASES:
+            raise ConfigError([Problem(place, "", "holds more than a config may")])
 
 
 def _plain(node: Any, path: KeyPath, document: Document) -> Any:
     """Convert ruamel's nodes to plain values, noting the line of every key and item."""
     if len(path) > MAX_DEPTH:
         raise ConfigError([Problem(document.place(path[:1]), dotted(path[:2]), "is nested too deeply")])
-    if len(document.places) > MAX_NODES:
+    document.nodes += 1
+    if document.nodes > MAX_NODES:
         raise ConfigError([Problem(document.place(path[:1]), dotted(path[:1]), "holds more than a config may")])
     if isinstance(node, CommentedMap):
         lines = node.lc.data or {}
@@ -125,6 +148,8 @@ def _plain(node: Any, path: KeyPath, document: Document) -> Any:
         return [_plain(value, (*path, index), document) for index, value in enumerate(node)]
     if isinstance(node, ScalarBoolean):
         return bool(node)
+    if isinstance(node, int) and node.bit_length() > MAX_BITS:
+        raise ConfigError([Problem(document.place(path), dotted(path), "is too large a number")])
     plain: type
     for plain in (bool, int, float, str):  # ruamel's scalars are subclasses that remember their notation
         if isinstance(node, plain):

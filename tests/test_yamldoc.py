@@ -110,13 +110,25 @@ def test_aliases_and_merges_are_plain_values_too() -> None:
         ("a: 1\nb: &b\n  c: *b\n", "x.yaml:3: an alias cannot hold itself (here: *b)"),
         ("a: &a [1, [*a]]\n", "x.yaml:1: an alias cannot hold itself (here: *a)"),
         ("a: 1\nb: " + "[" * 50 + "]" * 50, "x.yaml:2: b.0: is nested too deeply"),
-        ("a: " + "[" * 5000 + "]" * 5000, "x.yaml: broken YAML: maximum recursion depth exceeded"),
+        ("a: " + "[" * 5000 + "]" * 5000, "x.yaml:1: is nested too deeply"),
+        ("a:\n" + "".join(f"{' ' * n}b:\n" for n in range(1, 500)), "x.yaml:101: is nested too deeply"),
         # Each level holds the one before it nine times: a billion values on a few lines.
         (
             "l0: &l0 [0,0,0,0,0,0,0,0,0]\n"
             + "".join(f"l{n}: &l{n} [{','.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 9)),
             "x.yaml:5: l4: holds more than a config may",
         ),
+        # The same by `<<`, whose keys stand in no line of their own.
+        (
+            "l0: &l0 {p: 1, q: 1}\n"
+            + "".join(f"l{n}: &l{n}\n  <<: {{p: *l{n - 1}, q: *l{n - 1}}}\n" for n in range(1, 19)),
+            "x.yaml:22: l11: holds more than a config may",
+        ),
+        # Each alias of a text is a copy of it.
+        (f"a: &a {'x' * 99}\nb: [{'*a, ' * 200}]\n", "x.yaml:2: holds more than a config may"),
+        ("a:\n" + "- 1\n" * 30_000, "x.yaml:19999: holds more than a config may"),
+        (f"a: 0x{'f' * 5000}\n", "x.yaml:1: a: is too large a number"),
+        (f"a: {'9' * 5000}\n", "x.yaml: broken YAML: Exceeds the limit (4300 digits)"),
     ],
     ids=lambda text: text[:30].strip() if "x.yaml" not in text else "",
 )

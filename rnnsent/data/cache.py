@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.files import home, sync_directory, umask
+from rnnsent.jsonfile import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +51,10 @@ def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
 
 def _read(entry: Path) -> Arrays | None:
     try:
-        shapes = json.loads((entry / "shapes.json").read_text())
+        shapes = read_json(entry / "shapes.json")
         arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in shapes}
         whole = bool(arrays) and all(list(array.shape) == shapes[name] for name, array in arrays.items())
-    except (OSError, ValueError, EOFError, TypeError):
+    except (OSError, ValueError, EOFError, TypeError, KeyError):
         return None
     return arrays if whole else None
 
