@@ -71,7 +71,7 @@ class _Group(click.Group):
         except RnnsentError as error:
             if debug:
                 raise
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {_printable(str(error))}", err=True)
             ctx.exit(1)
         except Interrupted as error:
             click.echo(f"Interrupted: {error}", err=True)
@@ -93,9 +93,14 @@ class _Group(click.Group):
         except Exception as error:
             if debug:
                 raise
-            click.echo(f"Error: unexpected {type(error).__name__}: {error}", err=True)
+            click.echo(f"Error: unexpected {type(error).__name__}: {_printable(str(error))}", err=True)
             click.echo("This is a fault of rnnsent; `rnnsent --debug …` shows where.", err=True)
             ctx.exit(1)
+
+
+def _printable(message: str) -> str:
+    """Return a message in which names from files give the terminal no orders, and turn no text around."""
+    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in message)
 
 
 class _StderrHandler(logging.Handler):
@@ -103,7 +108,7 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "WARNING: " if record.levelno >= logging.WARNING else ""
-        click.echo(prefix + record.getMessage(), err=True)
+        click.echo(prefix + _printable(record.getMessage()), err=True)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

@@ -9,7 +9,8 @@ of words and of numbers; GloVe does not. A name that ends in .gz is read through
 from __future__ import annotations
 
 import gzip
-import zlib
+import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,9 +24,13 @@ from rnnsent.config import Word2VecConfig
 from rnnsent.data.split import Split
 from rnnsent.errors import DataError
 from rnnsent.files import sha256
+from rnnsent.gzipped import open_gzip
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
 
 Floats = NDArray[np.float32]
+
+MAX_LINE = 1 << 20  # characters, of a word and its numbers
+_HEADER = re.compile(r"[0-9]{1,12} +[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,10 @@ def _completed(table: Floats, filled: NDArray[np.bool_], seed: int) -> Floats:
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
     """Yield number of the line, word, and the cells of its vector."""
     with _opened(path) as lines:
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(_bounded(path, lines), start=1):
             # From the right: the word may hold spaces itself, as some of GloVe's do.
             word, *cells = line.rstrip(" \r\n").rsplit(" ", width)
-            if number == 1 and line.split() and len(line.split()) == 2 and all(cell.isdigit() for cell in line.split()):
+            if number == 1 and _HEADER.fullmatch(line.strip()):
                 _require_width(path, int(line.split()[1]), width)
                 continue
             if len(cells) != width or (number == 1 and _is_number(word.rpartition(" ")[2])):
@@ -122,6 +127,14 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
                     _require_width(path, len(line.split()) - 1, width)
                 raise DataError(f"{path}, line {number}: not a word and {width} numbers")
             yield number, word, cells
+
+
+def _bounded(path: Path, lines: IO[str]) -> Iterator[str]:
+    """Yield the lines of a file; one that does not end is not read into memory."""
+    while line := lines.readline(MAX_LINE + 1):
+        if len(line) > MAX_LINE:
+            raise DataError(f"{path}: has a line of more than {MAX_LINE:,} characters")
+        yield line
 
 
 def _numbers(path: Path, number: int, cells: list[str]) -> Floats:
@@ -150,10 +163,10 @@ def _is_number(cell: str) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
     try:
-        opener = gzip.open if path.name.endswith(".gz") else open
-        with opener(path, "rt", encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+        raw = open_gzip(path) if path.name.endswith(".gz") else path.open("rb")
+        with io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
             yield lines
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: damaged: {error}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None

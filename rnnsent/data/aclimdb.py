@@ -6,22 +6,26 @@ and `urls_{pos,neg}.txt`, whose line of number id names the film.
 
 from __future__ import annotations
 
-import gzip
 import re
 import tarfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
 from rnnsent.config import LABELS
 from rnnsent.data.download import Progress
-from rnnsent.data.folders import MAX_BYTES, decoded
+from rnnsent.data.folders import MAX_BYTES, decoded, read_bytes
 from rnnsent.data.records import Record
 from rnnsent.errors import DataError
+from rnnsent.gzipped import open_gzip
 
-_REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/(\d+)_(\d+)\.txt")
+_REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([0-9]{1,9})_([0-9]{1,3})\.txt")
 _URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")
+MAX_HEADER = 1 << 16  # of a long name or a list of attributes
+_HEADERS = (
+    tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
+)  # fmt: skip
 _NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
 
 
@@ -114,10 +118,7 @@ class AclImdbSource:
         total = sum((self.path / name).stat().st_size for name in names) if progress else 0
         done = 0
         for name in names:
-            try:
-                content = (self.path / name).read_bytes()
-            except OSError as error:
-                raise DataError(f"{self.path / name}: cannot be read: {error.strerror}") from None
+            content = read_bytes(self.path / name)
             yield name, content
             done += len(content)
             if progress:
@@ -126,9 +127,10 @@ class AclImdbSource:
     def _of_archive(self, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
         # Python's own gzip, not the one of tarfile, which takes the middle of a broken file for its end.
         try:
-            with self.path.open("rb") as raw, gzip.open(raw) as unpacked:
+            with open_gzip(self.path) as unpacked:
+                raw: IO[bytes] = unpacked.fileobj  # type: ignore[attr-defined]  # the packed file
                 total = self.path.stat().st_size
-                with tarfile.open(fileobj=unpacked, mode="r|") as archive:
+                with tarfile.open(str(self.path), "r|", unpacked, tarinfo=_Member) as archive:
                     for member in archive:
                         _require_harmless(self.path, member)
                         if member.isfile() and (self._review(member.name) or _URLS.fullmatch(member.name)):
@@ -142,8 +144,18 @@ class AclImdbSource:
                     pass
                 if progress:
                     progress(self.path.name, total, total)
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError) as error:
             raise DataError(f"{self.path}: not a whole tar.gz archive: {error}") from None
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose header is not read into memory where it is as large as no header."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> Any:
+        extended = self.type not in tarfile.SUPPORTED_TYPES or self.type in _HEADERS
+        if self.size < 0 or (extended and self.size > MAX_HEADER):
+            raise DataError(f"{archive.name!s}: refused: one of its members has a header of {self.size:,} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]  # not in typeshed; a test holds that it is called
 
 
 def _by_number(name: str) -> tuple[str, int]:
@@ -158,5 +170,7 @@ def _require_harmless(path: Path, member: tarfile.TarInfo) -> None:
     if member.name.startswith("/") or ".." in parts or not (member.isfile() or member.isdir()):
         kind = "a link or device" if not (member.isfile() or member.isdir()) else "outside of its folder"
         raise DataError(f"{path}: refused: its member {member.name!r} is {kind}")
+    if member.issparse():
+        raise DataError(f"{path}: refused: its member {member.name!r} is a file with holes")
     if member.size > MAX_BYTES:
         raise DataError(f"{path}: refused: its member {member.name!r} has {member.size:,} bytes")

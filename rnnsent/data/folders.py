@@ -89,13 +89,21 @@ def read_text(path: Path, encoding: str | None) -> str:
     Raises:
         DataError: if it cannot be read, is too large, or is not text of this encoding.
     """
+    return decoded(read_bytes(path), encoding, str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of one file.
+
+    Raises:
+        DataError: if it cannot be read, or is too large.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise DataError(f"{path}: has more than {MAX_BYTES:,} bytes; one review a file is expected")
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    return decoded(content, encoding, str(path))
 
 
 def decoded(content: bytes, encoding: str | None, place: str) -> str:
@@ -108,5 +116,5 @@ def decoded(content: bytes, encoding: str | None, place: str) -> str:
             f"{place}: is not {(encoding or 'utf-8').upper()} text (byte 0x{given:02x}); name its encoding, "
             "data.encoding or --encoding, for example cp1252"
         ) from None
-    except LookupError:
+    except (LookupError, ValueError):  # none of text, or one of text that cannot say where it fails
         raise DataError(f"{place}: there is no encoding called {encoding}; for example utf-8, cp1252") from None

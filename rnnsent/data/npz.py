@@ -2,12 +2,14 @@
 
 Keras' `imdb.npz` holds NumPy object arrays, which are pickles. A pickle may name any function to be called when it is
 read. Here only the names that rebuild an array are known, and they lead to classes that just take notes: NumPy's own
-would crash on forged ones.
+would crash on forged ones. Python's reader also believes what a pickle says of lengths and of places in its memory, and
+fills 64 GB for five bytes; so the operations are looked through before.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import re
 import warnings
@@ -21,6 +23,15 @@ from numpy.typing import NDArray
 from rnnsent.errors import DataError
 
 MAX_MEMBER_BYTES = 4 << 30
+FREE_BYTES = 16 << 20  # that any member may unpack to
+MAX_EXPANSION = 100  # lists of word ids shrink to a quarter
+
+# Operations of a pickle whose arguments have a fixed size and lead to nothing large.
+_PLAIN = re.compile(rb"(?:[(012NadbelRstu})\]\x81\x85-\x89\x93\x94]|[Khq\x80].|M..|[Jj]....|G........)*+", re.DOTALL)
+_COUNTED = {  # operations followed by a length and as many bytes: how many bytes the length has
+    b"U": 1, b"C": 1, b"\x8c": 1, b"\x8a": 1, b"T": 4, b"X": 4, b"B": 4, b"\x8d": 8, b"\x8e": 8,
+}  # fmt: skip
+_NAME_BYTES = 1 << 10
 
 
 class _Dtype:
@@ -106,20 +117,58 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         raise DataError(f"{path}: damaged, its arrays cannot be read: {error}") from None
 
 
+def _require_bounded(content: memoryview) -> None:
+    """Refuse a pickle that asks for more memory than it has bytes, or for operations that no array needs."""
+    at = 0
+    while True:
+        plain = _PLAIN.match(content, at)
+        assert plain is not None  # it matches nothing as well
+        at = plain.end()
+        operation = bytes(content[at : at + 1])
+        if operation == b".":
+            return
+        at += 1 + _argument_bytes(operation, content, at + 1)
+
+
+def _argument_bytes(operation: bytes, content: memoryview, at: int) -> int:
+    if operation in _COUNTED:
+        width = _COUNTED[operation]
+        size = width + int.from_bytes(content[at : at + width], "little")
+    elif operation == b"c":  # two lines, judged when the name is looked up
+        size = sum(len(line) + 1 for line in bytes(content[at : at + _NAME_BYTES]).split(b"\n", 2)[:2])
+    elif operation in (b"r", b"\x95"):  # a place in memory, of which each operation can fill one; a frame
+        size = 4 if operation == b"r" else 8
+        if int.from_bytes(content[at : at + size], "little") > (at if operation == b"r" else len(content)):
+            raise pickle.UnpicklingError("it asks for more memory than it has bytes")
+    elif operation:
+        raise pickle.UnpicklingError(f"its operation {operation!r} is none that an array needs")
+    if not operation or size > len(content) - at:
+        raise pickle.UnpicklingError("it is cut off")
+    return size
+
+
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    if info.file_size > MAX_MEMBER_BYTES:
+    packed = info.compress_size * MAX_EXPANSION + FREE_BYTES
+    if info.file_size > min(MAX_MEMBER_BYTES, packed):
         raise DataError(f"{archive.filename}: {info.filename} unpacks to {info.file_size:,} bytes, more than is sane")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{archive.filename}: {info.filename} is packed as no .npz is")
     with archive.open(info) as stream:
         content = io.BytesIO(stream.read())
     shape, dtype = _read_header(content)
     if not dtype.hasobject:
+        if math.prod(shape) * dtype.itemsize != info.file_size - content.tell():
+            raise ValueError(f"{info.filename} does not hold what its header announces")
         content.seek(0)
         array: NDArray[Any] = np.lib.format.read_array(content, allow_pickle=False)
         return array
+    _require_bounded(content.getbuffer()[content.tell() :])
     loaded = _ArrayUnpickler(content, encoding="latin1").load()
     row = loaded.objects() if isinstance(loaded, _Array) else None
     if row is None or row.shape != shape:
         raise ValueError(f"{info.filename} is not the array that its header announces")
+    if sum(len(item) for item in row if isinstance(item, list | np.ndarray)) > info.file_size:
+        raise ValueError(f"{info.filename} holds the same lists again and again")
     return row
 
 
@@ -146,6 +195,8 @@ def flatten(sequences: NDArray[Any], where: str) -> tuple[NDArray[np.int32], NDA
         raise DataError(f"{where}: must hold one list of word ids a review") from None
     for index, sequence in enumerate(sequences):
         try:
+            if isinstance(sequence, list) and not set(map(type, sequence)) <= {int}:  # lists of lists may be endless
+                raise ValueError
             ids = np.asarray(sequence)
             if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= 2**31 - 8)):
                 raise ValueError

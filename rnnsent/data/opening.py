@@ -122,8 +122,8 @@ class _Ahead(io.RawIOBase):
 def _encoding(path: Path, head: bytes, asked: str | None) -> str:
     if asked is not None:
         try:
-            codecs.lookup(asked)
-        except LookupError:
+            io.TextIOWrapper(io.BytesIO(), encoding=asked)
+        except (LookupError, ValueError):  # not one of text, such as zip, or none at all
             raise DataError(
                 f"{shown(path)}: there is no encoding called {asked}; for example utf-8, cp1252, latin-1"
             ) from None
@@ -138,7 +138,10 @@ def _encoding(path: Path, head: bytes, asked: str | None) -> str:
 
 def _first_lines(table: Table, head: bytes) -> str:
     whole = len(head) < PEEK_BYTES
-    text = codecs.getincrementaldecoder(table.encoding)("replace").decode(head, whole)
+    try:
+        text = codecs.getincrementaldecoder(table.encoding)("replace").decode(head, whole)
+    except UnicodeError as error:  # of codecs that replace nothing, such as idna
+        raise DataError(f"{table.path}: is not {table.encoding.upper()} text: {error}") from None
     return text if whole else text.rpartition("\n")[0] or text
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rnnsent.errors import DataError, count
+from rnnsent.gzipped import open_gzip
 
 Row = tuple[int, tuple[Any, ...]]  # where it ends in the file, a line or a row from 1; the cells that were asked for
 BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
@@ -23,7 +23,7 @@ BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "lines")
 DELIMITERS = (",", "\t", ";", "|")
 PARQUET_ROWS = 4096  # held in memory at a time
-MAX_CELL = 1 << 30  # characters; csv's own limit, 131,072, is less than a long review
+MAX_CELL = 1 << 26  # characters, of a line as well; csv's own limit, 131,072, is less than a long review
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class Table:
                 count.finish()
             except UnicodeDecodeError as error:
                 raise DataError(_not_text(self, error)) from None
+            except UnicodeError as error:
+                raise DataError(f"{self.name}: is not {self.encoding.upper()} text: {error}") from None
             except (OSError, EOFError) as error:
                 raise DataError(f"{self.name}: cannot be read: {error}") from None
 
@@ -95,11 +97,9 @@ def open_bytes(path: Path) -> IO[bytes]:
         DataError: if it cannot be.
     """
     try:
-        opened: Any = gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # noqa: SIM115
+        return open_gzip(path) if path.suffix.lower() == ".gz" else path.open("rb")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    found: IO[bytes] = opened
-    return found
 
 
 def _not_text(table: Table, error: UnicodeDecodeError) -> str:
@@ -132,6 +132,14 @@ def _opened(table: Table) -> Iterator[tuple[IO[bytes], io.TextIOWrapper]]:
             text.detach()
         else:
             text.close()
+
+
+def _bounded(table: Table, stream: io.TextIOWrapper) -> Iterator[str]:
+    """Yield the lines of a file; one that does not end is not read into memory."""
+    while line := stream.readline(MAX_CELL + 1):
+        if len(line) > MAX_CELL:
+            raise DataError(f"{table.path}: has a line of more than {MAX_CELL:,} characters")
+        yield line
 
 
 class _Counted:
@@ -182,7 +190,7 @@ def json_object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _csv_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int], strict: bool) -> Iterator[Row]:
-    reader = csv_reader(stream, table.delimiter, table.quotes)
+    reader = csv_reader(_bounded(table, stream), table.delimiter, table.quotes)
     width = len(table.columns)
     indices = [table.columns.index(name) if isinstance(name, str) else name - 1 for name in wanted]
     named = not width
@@ -217,7 +225,7 @@ def _odd_row(table: Table, line: int, cells: int, width: int) -> str:
 
 
 def _jsonl_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int], strict: bool) -> Iterator[Row]:
-    for number, line in enumerate(stream, start=1):
+    for number, line in enumerate(_bounded(table, stream), start=1):
         if line.strip():
             value = json_object(table.path, number, line)
             yield number, tuple(value.get(str(name)) for name in wanted)
@@ -226,7 +234,7 @@ def _jsonl_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | i
 
 
 def _lines(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int], strict: bool) -> Iterator[Row]:
-    for number, line in enumerate(stream, start=1):
+    for number, line in enumerate(_bounded(table, stream), start=1):
         yield number, (line.rstrip("\r\n"),)
 
 
