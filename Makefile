@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test torture check bench format docs
+.PHONY: help install train test torture fuzz check bench format docs
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ test: install ## run the tests
 torture: install ## kill trainings, damage the files of runs, and see that nothing is lost; half an hour
 	$(BIN)/python -m tests.torture.kills /tmp/rnnsent-torture
 	$(BIN)/python -m tests.torture.damage /tmp/rnnsent-torture
+
+fuzz: install ## feed every reader with 100,000 damaged and forged files; ten minutes
+	$(BIN)/python -m tests.fuzz
 
 check: install ## lint, formatting, types
 	$(BIN)/ruff check .

@@ -18,8 +18,8 @@ from rnnsent.configfile import load_config
 from rnnsent.data.split import Split
 from rnnsent.engine.device import start
 from rnnsent.errors import ConfigError, RunError, count
-from rnnsent.inference import Weights
-from rnnsent.prediction import Predictor, averaged, by_label, by_model, load_predictor
+from rnnsent.inference import EMBEDDINGS, Weights
+from rnnsent.prediction import Predictor, averaged, by_label, by_model, load_predictor, member_weights
 from rnnsent.ratios import NgramRatios
 from rnnsent.runs import RunDirectory
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
@@ -112,6 +112,10 @@ def verify(
     config, vocabulary = load_config(str(run.file(runs.CONFIG))), Vocabulary.load(run.file(runs.VOCABULARY))
     weights, ratios = stored.load_weights(run), stored.load_ratios(run)
     _verify_encoder(Classifier(config, vocabulary, weights, ratios, backend="numpy"), kept, note)
+    known = min(len(array) for name, array in weights.items() if name.endswith(EMBEDDINGS))
+    labels = len(config.data.label_names)
+    if any(max(probe["ids"]) >= known or len(probe["probabilities"]) != labels for probe in kept):
+        raise RunError(f"{run.file(runs.PROBES)}: is of another network than this run's")
     for backend in backends:
         try:
             predictor = load_predictor(config, weights, ratios, backend=backend, device="cpu")
@@ -120,7 +124,10 @@ def verify(
             continue
         _compare(backend, predictor, kept, note)
     if "keras" in backends:
-        _compare(runs.MODEL, _saved(run, config, ratios), kept, note)
+        try:
+            _compare(runs.MODEL, _saved(run, config, weights, ratios), kept, note)
+        except RunError as error:
+            note(runs.MODEL, False, str(error))
     return checks
 
 
@@ -129,9 +136,22 @@ def _kept(run: RunDirectory) -> list[Mapping[str, Any]]:
         raise RunError(f"{run}: has no {runs.PROBES}: it was trained by an older rnnsent; its files are as they were")
     values = run.read_json(runs.PROBES)
     probes: list[Mapping[str, Any]] = values.get("probes", [])
-    if values.get("format") != FORMAT or not isinstance(probes, list):
+    if values.get("format") != FORMAT or not isinstance(probes, list) or not all(map(_is_probe, probes)):
         raise RunError(f"{run.file(runs.PROBES)}: is of another format than this rnnsent reads")
     return probes
+
+
+def _is_probe(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        return False
+    ids, probabilities = value.get("ids"), value.get("probabilities")
+    return (
+        isinstance(ids, list)
+        and all(isinstance(each, int) and 0 <= each < 2**31 for each in ids)
+        and bool(ids)
+        and isinstance(probabilities, list)
+        and all(isinstance(each, float | int) for each in probabilities)
+    )
 
 
 def _verify_encoder(classifier: Classifier, kept: list[Mapping[str, Any]], note: Callable[..., None]) -> None:
@@ -140,17 +160,24 @@ def _verify_encoder(classifier: Classifier, kept: list[Mapping[str, Any]], note:
     note("encoder", not other, found or f"{len(kept)} probes are encoded as they were")
 
 
-def _saved(run: RunDirectory, config: Config, ratios: NgramRatios | None) -> Predictor:
-    """Return what predicts with `model.keras`, which is for those who load it without rnnsent."""
+def _saved(run: RunDirectory, config: Config, weights: Weights, ratios: NgramRatios | None) -> Predictor:
+    """Return what predicts with `model.keras`, which is for those who load it without rnnsent.
+
+    Raises:
+        RunError: if the file is not one of such a network; see `keras_archive`.
+    """
     start("cpu")
-    import keras
+    from rnnsent import keras_archive
+    from rnnsent.models import model_for
 
     names = [runs.MODEL] if config.ensemble is None else runs.member_files(run.manifest(), runs.MODEL)
-    models = [keras.models.load_model(run.file(name), compile=False) for name in names]  # hashes are the manifest's
-    saved = [
-        Predictor("keras", "as saved", member, by_model(model), ratios)
-        for member, model in zip(config.members, models, strict=True)
-    ]
+    if len(names) != len(config.members):
+        raise RunError(f"{run}: {len(names)} of {len(config.members)} networks are saved for Keras")
+    saved = []
+    for number, (name, member) in enumerate(zip(names, config.members, strict=True), start=1):
+        own = weights if config.ensemble is None else member_weights(weights, number)
+        model = keras_archive.load(run.file(name), model_for(member, num_words=len(own[EMBEDDINGS])))
+        saved.append(Predictor("keras", "as saved", member, by_model(model), ratios))
     return saved[0] if config.ensemble is None else averaged(config, saved, ratios)
 
 

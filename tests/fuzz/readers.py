@@ -1,0 +1,137 @@
+"""The readers that are fed with damaged and forged files: what each reads, and how files for it come to be."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnsent import checkpoints, stored, vectors
+from rnnsent.calibration import Calibration
+from rnnsent.configfile import dump_config, load_config
+from rnnsent.data.aclimdb import AclImdbSource
+from rnnsent.data.columns import Columns
+from rnnsent.data.npz import flatten, read_arrays
+from rnnsent.data.opening import open_table
+from rnnsent.data.records import TableSource
+from rnnsent.foreign import read_predictions
+from rnnsent.runs import RunDirectory
+from rnnsent.vocabulary import Vocabulary
+from rnnsent.yamldoc import dump
+from tests.fuzz import seeds
+from tests.fuzz.mutation import changed_tree
+
+ENCODINGS = (None, None, None, "utf-8", "utf-16", "cp1252", "latin-1", "utf-7", "idna", "shift_jis")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One way into the program.
+
+    Attributes:
+        file: the name of what is read, in an empty folder.
+        whole: valid contents.
+        forge: makes contents of odd structure.
+        read: reads it; what it raises must be for people.
+    """
+
+    file: str
+    whole: list[bytes]
+    forge: seeds.Forge
+    read: Callable[[Path], object]
+
+
+def _trees(tree: Any, written: Callable[[Any], bytes] = seeds.as_json) -> seeds.Forge:
+    return lambda odd, rng: written(changed_tree(tree, odd, rng))
+
+
+def _yaml(tree: Any) -> bytes:
+    try:
+        return dump(tree).encode("utf-8", "surrogatepass")
+    except Exception:  # not everything has a form in YAML; JSON is one nearly always
+        return seeds.as_json(tree)
+
+
+def _config(path: Path) -> object:
+    return dump_config(load_config(str(path)))
+
+
+def _imdb(path: Path) -> object:
+    return flatten(read_arrays(path, ("x_train", "y_train"))["x_train"], str(path))
+
+
+def _table(path: Path) -> object:
+    """Read a table in one of several ways, by chance that its contents decide."""
+    chance = random.Random(path.read_bytes())
+    table = open_table(path, encoding=chance.choice(ENCODINGS), quotes=chance.random() < 0.8)
+    if chance.random() < 0.2:
+        return read_predictions(path, label_column="label", probability_column="text")
+    return list(
+        TableSource.of((table,), Columns("text", "label", "split" if chance.random() < 0.3 else None)).records()
+    )
+
+
+def _manifest(path: Path) -> object:
+    run = RunDirectory(path.parent)
+    run.manifest()
+    if path.stat().st_size % 2:  # either would hide the other
+        return stored.load_weights(run)
+    run.verify()
+    return None
+
+
+def _ratios(path: Path) -> object:
+    run = RunDirectory(path.parent)
+    run.file("manifest.json").write_bytes(seeds.manifest({"ngrams.npz": []}))
+    return stored.load_ratios(run)
+
+
+def _calibration(path: Path) -> object:
+    return Calibration.from_dict(RunDirectory(path.parent).read_json(path.name), str(path))
+
+
+def _vectors(path: Path) -> object:
+    return vectors.load(path, Vocabulary(("film", "good", "bad")), 7, 3, 0)
+
+
+READERS = {
+    "config": Reader("config.yaml", [*seeds.CONFIGS, _yaml(seeds.CONFIG)], _trees(seeds.CONFIG, _yaml), _config),
+    "imdb.npz": Reader("imdb.npz", [seeds.imdb([[1, 2, 3], [4, 500], []])], seeds.forged_imdb, _imdb),
+    "weights.npz": Reader("weights.npz", [seeds.npz(seeds.WEIGHTS)], seeds.forged_npz, stored.read_arrays),
+    "ngrams.npz": Reader("ngrams.npz", [seeds.npz(seeds.RATIOS)], seeds.forged_npz, _ratios),
+    "checkpoint": Reader(
+        "checkpoints/epoch-0001.npz",
+        [seeds.checkpoint(seeds.FACTS)],
+        _trees(seeds.FACTS, seeds.checkpoint),
+        lambda path: checkpoints.read(RunDirectory(path.parent.parent), "checkpoints/epoch-0001.npz"),
+    ),
+    "csv": Reader("t.csv", [seeds.csv(seeds.ROWS), seeds.csv(seeds.ROWS, ";")], _trees(seeds.ROWS, seeds.csv), _table),
+    "csv.gz": Reader(
+        "t.csv.gz",
+        [gzip.compress(seeds.csv(seeds.ROWS))],
+        lambda odd, rng: gzip.compress(seeds.csv(changed_tree(seeds.ROWS, odd, rng)), 1),
+        _table,
+    ),
+    "jsonl": Reader("t.jsonl", [seeds.jsonl(seeds.ROWS)], _trees(seeds.ROWS, seeds.jsonl), _table),
+    "tar": Reader("t.tar.gz", [seeds.tar([], None)], seeds.tar, lambda path: list(AclImdbSource(path).records())),
+    "vocabulary": Reader(
+        "vocabulary.json",
+        [seeds.as_json(seeds.VOCABULARY)],
+        _trees(seeds.VOCABULARY),
+        lambda path: Vocabulary.load(path),
+    ),
+    "word index": Reader(
+        "index.json",
+        [seeds.as_json(seeds.INDEX)],
+        _trees(seeds.INDEX),
+        lambda path: Vocabulary.from_word_index(path, 10),
+    ),
+    "manifest": Reader("manifest.json", [seeds.manifest(seeds.FILES)], _trees(seeds.FILES, seeds.manifest), _manifest),
+    "calibration": Reader(
+        "calibration.json", [seeds.as_json(seeds.CALIBRATION)], _trees(seeds.CALIBRATION), _calibration
+    ),
+    "vectors": Reader("v.txt", seeds.VECTORS, seeds.forged_vectors, _vectors),
+}

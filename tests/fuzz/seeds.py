@@ -1,0 +1,193 @@
+"""Valid files for every reader, and what forges their structure."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import pickle
+import random
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnsent import checkpoints
+from rnnsent.checkpoints import Checkpoint
+from rnnsent.runs import RunDirectory, _digest
+from tests.conftest import REPOSITORY
+from tests.fuzz.mutation import changed_tree
+
+Forge = Callable[[list[Any], random.Random], bytes]
+
+CONFIGS = [path.read_bytes() for path in sorted(REPOSITORY.glob("configs/**/*.yaml"))]
+CONFIG: dict[str, Any] = {
+    "data": {"source": "texts", "path": "x.csv", "labels": ["a", "b"], "label_map": {"1-4": "a", "7": "b"}},
+    "model": {
+        "embedding_dim": 8, "recurrent": [{"cell": "gru", "units": 4, "bidirectional": True}, {"cell": "lstm"}],
+        "ngrams": {"orders": 2}, "dense": [{"units": 3}], "pooling": "mean",
+    },
+    "training": {"epochs": 2, "optimizer": "adam", "class_weights": {"a": 1.0, "b": 2.0}, "precision": "float32"},
+    "ensemble": [{"seed": 1}, {"recurrent": [{"cell": "gru"}]}],
+}  # fmt: skip
+VOCABULARY: dict[str, Any] = {
+    "format": "rnnsent vocabulary 1", "source": "x", "num_words": 10, "foreign": "unknown", "tokenizer": "unicode",
+    "words": ["film", "good", "bad"],
+}  # fmt: skip
+INDEX = {"film": 1, "good": 2, "bad": 3}
+CALIBRATION = {"temperature": 1.3, "threshold": 0.5, "reviews": 20}
+FILES = {
+    "config.yaml": ["ab" * 32],
+    "members/1/weights.npz": ["cd" * 32],
+    "members/2/weights.npz": ["ef" * 32, "01" * 32],
+}
+ROWS: list[dict[str, Any]] = [
+    {"text": "a fine film", "label": "good", "split": "train"},
+    {"text": 'so "bad", really\nbad', "label": 1.0, "split": "test"},
+    {"text": "größer 漢字 🙂", "label": None, "split": "dev"},
+]
+
+
+def as_json(tree: Any) -> bytes:
+    return json.dumps(tree).encode("utf-8", "surrogatepass")
+
+
+def manifest(files: Any) -> bytes:
+    """Return a manifest that vouches for itself, whatever it lists."""
+    try:
+        digest = _digest({str(name): [str(each) for each in digests] for name, digests in files.items()})
+    except (AttributeError, TypeError):
+        digest = ""
+    return as_json({"format": 2, "sha256": digest, "files": files})
+
+
+def csv(rows: Any, delimiter: str = ",") -> bytes:
+    lines = [delimiter.join(("text", "label", "split"))]
+    for row in rows if isinstance(rows, list) else [rows]:
+        cells = row.values() if isinstance(row, dict) else [row]
+        lines.append(delimiter.join('"' + str(cell).replace('"', '""') + '"' for cell in cells))
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
+
+
+def jsonl(rows: Any) -> bytes:
+    return b"\n".join(map(as_json, rows if isinstance(rows, list) else [rows])) + b"\n"
+
+
+def npz(arrays: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+WEIGHTS = {"embedding/embeddings": np.ones((6, 4), np.float32), "output/bias": np.zeros(1, np.float32)}
+RATIOS = {
+    "unseen": np.zeros((1, 1), np.float32), "keys_1": np.arange(3), "ratios_1": np.ones((3, 1), np.float32)
+}  # fmt: skip
+
+
+def reviews(sequences: list[Any]) -> Any:
+    column = np.empty(len(sequences), object)
+    column[:] = sequences
+    return column
+
+
+def imdb(sequences: list[Any]) -> bytes:
+    return npz({"x_train": reviews(sequences), "y_train": np.arange(len(sequences)) % 2})
+
+
+def forged_imdb(odd: list[Any], rng: random.Random) -> bytes:
+    """Return an imdb.npz with odd reviews, or a pickle of something else under an honest header."""
+    sequences = [changed_tree([1, 2, 3], odd, rng), [4, 5], np.array([6, 7])]
+    if rng.random() < 0.5:
+        return imdb(sequences)
+    payload = rng.choice([odd, sequences, {"a": odd}, [[sequences] * 9] * 9, complex(1), Path, np.float32(1), range(9)])
+    return forged_npz(odd, rng, pickle.dumps(payload, rng.randrange(6)), "x_train", "|O")
+
+
+def forged_npz(
+    odd: list[Any], rng: random.Random, body: bytes = bytes(96), name: str = "embedding/embeddings", descr: str = "<f4"
+) -> bytes:
+    """Return an archive whose headers lie about type, order, shape, sizes, or are no headers."""
+    shapes = ["(6, 4)", "()", "(24,)", "(10**9,)", "(99999999999, 99999999999)", "(0, 9999999999999999999999)", "(-1,)"]
+    shapes += ["(True,)", "(1,)" * 300, "(" * 300, "6", "(6, 4L)", "(3,)", str(rng.choice(odd))]
+    descr = rng.choice(
+        [descr, descr, descr, "<f4", ">f8", "|O", "|V9", "<U7", "|S3", "<M8[s]", "<c8", "|b1", "<i3", "x" * 99]
+    )
+    header = f"{{'descr': '{descr}', 'fortran_order': {rng.choice([True, False, 7])}, 'shape': {rng.choice(shapes)}, }}"
+    text = (header + " " * (rng.choice((0, 40, 900))) + "\n").encode("utf-8", "surrogatepass")
+    version = rng.choice((1, 1, 1, 2, 3, 9))
+    length = rng.choice((len(text),) * 6 + (0, 65535)).to_bytes(2 if version == 1 else 4, "little")
+    array = b"\x93NUMPY" + bytes((version, 0)) + length + text + body
+    buffer = io.BytesIO()
+    packing = rng.choice((zipfile.ZIP_STORED,) * 4 + (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
+    names = [f"{name}.npy", rng.choice(["output/bias.npy", "x.txt", "../y.npy", "\x1b.npy", "y_train.npy"])]
+    with zipfile.ZipFile(buffer, "w", packing) as archive:
+        for each in names:
+            archive.writestr(each, array)
+    return buffer.getvalue()
+
+
+def checkpoint(facts: Any = None) -> bytes:
+    """Return a checkpoint with these facts that vouches for itself."""
+    arrays: dict[str, Any] = {
+        "facts": np.frombuffer(as_json(facts), np.uint8),
+        "model/output/bias": np.zeros(1, np.float32),
+    }
+    digest = np.frombuffer(checkpoints._digest(arrays).encode(), np.uint8)
+    return npz({"sha256": digest, **arrays})
+
+
+FACTS = {"format": checkpoints.FORMAT, "epoch": 1, "step": 0, "best": 1, "history": []}
+
+
+def written_checkpoint(folder: Path) -> bytes:
+    run = RunDirectory(folder)
+    checkpoints.write(run, Checkpoint(1, 0, {"best": 1}, {"model/output/bias": np.zeros(1, np.float32)}))
+    return run.file("checkpoints/epoch-0001.npz").read_bytes()
+
+
+def tar(odd: list[Any], rng: random.Random | None) -> bytes:
+    """Return aclImdb as an archive, with odd members among the others where there is a generator."""
+    buffer = io.BytesIO()
+    kinds = [tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
+    kinds += [tarfile.GNUTYPE_SPARSE, tarfile.CONTTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, b"Z"]
+    names = ["../x", "/x", "a/train/pos/99999999999999999999_9.txt", "train/neg/1_1.txt", "train/pos/٣_٤.txt"]
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT if rng else tarfile.USTAR_FORMAT) as archive:
+        for index, side in enumerate(("neg", "pos")):
+            for name, text in (
+                (f"train/{side}/{index}_{9 * index + 1}.txt", b"a film"),
+                (f"train/urls_{side}.txt", b"u\n"),
+            ):
+                member = tarfile.TarInfo(f"aclImdb/{name}")
+                if rng is not None and rng.random() < 0.4:
+                    member.name = rng.choice([*names, member.name])
+                    member.type = rng.choice(kinds)
+                    keys = [
+                        "size",
+                        "path",
+                        "GNU.sparse.major",
+                        "GNU.sparse.size",
+                        "mtime",
+                        "GNU.sparse.map",
+                        "hdrcharset",
+                    ]
+                    given = str(rng.choice(odd)).encode("utf-8", "replace").decode()[:99]
+                    member.pax_headers = {rng.choice(keys): given} if rng.random() < 0.7 else {}
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text))
+    return gzip.compress(buffer.getvalue(), 1)
+
+
+VECTORS = [b"2 3\nfilm 1 2 3\ngood 4 5 6\n", b"film 0.1 -2e3 .5\nbad 1 1 1\n"]
+
+
+def forged_vectors(odd: list[Any], rng: random.Random) -> bytes:
+    """Return vectors with odd cells."""
+    rows = []
+    for _ in range(3):
+        cells = [str(rng.choice([1, 2, rng.choice(odd)])) for _ in range(3)]
+        rows.append(" ".join([rng.choice(["film", "good", str(rng.choice(odd))]), *cells]))
+    return "\n".join(rows).encode("utf-8", "surrogatepass")

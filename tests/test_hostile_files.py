@@ -1,0 +1,250 @@
+"""Files that mean harm, for the readers whose own tests are about files that do not."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import io
+import json
+import resource
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnsent import gzipped, runs, vectors
+from rnnsent.data import tables
+from rnnsent.data.aclimdb import AclImdbSource
+from rnnsent.data.npz import flatten, read_arrays
+from rnnsent.data.opening import open_table
+from rnnsent.errors import DataError, RunError
+from rnnsent.probes import verify
+from rnnsent.run_root import open_run
+from rnnsent.runs import RunDirectory
+from rnnsent.stored import load_ratios, weight_files
+from rnnsent.vocabulary import Vocabulary
+from tests.conftest import REPOSITORY, rnnsent
+from tests.fuzz import seeds
+
+FORBIDDEN = {
+    "pickle.load", "pickle.loads", "marshal.load", "marshal.loads", "eval", "exec", "compile", "os.system", "yaml.load",
+    "get_file", "extractall", "extract", "unpack_archive", "enable_unsafe_deserialization", "from_json", "dill.load",
+}  # fmt: skip
+
+
+def test_no_module_runs_or_unpacks_what_it_reads() -> None:
+    """CVE-2024-55459, CVE-2025-12060, CVE-2025-12638, keras#22973, #23015: get_file and what unpacks archives."""
+    found, loads = [], []
+    for path in sorted((REPOSITORY / "rnnsent").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            if {name, name.rpartition(".")[2] if name != "re.compile" else ""} & (FORBIDDEN - {"compile"}):
+                found.append(f"{path.name}:{call.lineno} {name}")
+            if name.endswith("load_model"):
+                loads.append(path.name)
+            pickles = [key for key in call.keywords if key.arg == "allow_pickle"]
+            if name == "np.load" and not any(ast.unparse(key.value) == "False" for key in pickles) and pickles:
+                found.append(f"{path.name}:{call.lineno} {name}")
+    assert found == [] and loads == ["keras_archive.py"]
+
+
+def npz(pickled: bytes, shape: str = "(1,)") -> Path:
+    header = f"{{'descr': '|O', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    array = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header + pickled
+    np.savez("imdb.npz", y_train=np.zeros(1))
+
+    with zipfile.ZipFile("imdb.npz", "a") as archive:
+        archive.writestr("x_train.npy", array)
+    return Path("imdb.npz")
+
+
+def array_of(data: bytes) -> bytes:
+    """Return a pickle of an object array of a thousand, whose list is what the operations `data` leave."""
+    start = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n)R(K\x01M\xe8\x03\x85cnumpy\ndtype\nU\x01O\x85R\x89"
+    return start + data + b"tb."
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"]r\xff\xff\xff\x7f", "it asks for more memory than it has bytes"),
+        (b"\x8e\xff\xff\xff\xff\xff\x00\x00\x00", "it is cut off"),
+        (b"X\xff\xff\xff\x7fabc", "it is cut off"),
+        (b"\x95\xff\xff\xff\xff\xff\x00\x00\x00", "it asks for more memory than it has bytes"),
+        (b"p2147483647\n", "is none that an array needs"),
+        (b"\x82\x01", "is none that an array needs"),
+        (b"]", "holds the same lists again and again"),
+    ],
+    ids=["memo", "bytes", "text", "frame", "put", "extension", "copies"],
+)
+def test_a_pickle_that_asks_for_memory_is_refused(data: bytes, reason: str) -> None:
+    if reason.startswith("holds"):  # one list of 250 ids, a thousand times
+        data = b"(](" + b"K\x01" * 250 + b"eq\x01" + b"h\x01" * 999 + b"l"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match=reason):
+        read_arrays(npz(array_of(data), "(1000,)"), ("x_train",))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+
+
+def test_lists_of_lists_of_lists_are_not_multiplied() -> None:
+    nested: Any = [1] * 10
+    for _ in range(12):
+        nested = [nested] * 10
+    column = np.empty(1, object)
+    column[0] = nested
+    with pytest.raises(DataError, match="x: review 0 is not a list of word ids"):
+        flatten(column, "x")
+
+
+def test_an_npz_that_swells_is_refused() -> None:
+    np.savez_compressed("imdb.npz", x_train=np.zeros(1 << 24, np.int64))
+    with pytest.raises(DataError, match=r"x_train\.npy unpacks to 134,217,856 bytes, more than is sane"):
+        read_arrays(Path("imdb.npz"), ("x_train",))
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.jsonl.gz", "t.tar.gz", "v.txt.gz"])
+def test_gzip_that_swells_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gzipped, "FREE_BYTES", 1 << 20)
+    row = {
+        "t.csv.gz": b"text,label\n",
+        "t.jsonl.gz": b'{"text": 1}\n',
+        "t.tar.gz": bytes(512),
+        "v.txt.gz": b"a 1 2 3\n",
+    }
+    content = row[name] + (b"\n" if name != "t.tar.gz" else b"\0") * (8 << 20)
+    if name == "v.txt.gz":
+        content = row[name] * (2 << 20)
+    Path(name).write_bytes(gzip.compress(content))
+    read: dict[str, Callable[[], object]] = {
+        "t.tar.gz": lambda: list(AclImdbSource(Path(name)).records()),
+        "v.txt.gz": lambda: vectors.load(Path(name), Vocabulary(("b",)), 5, 3, 0),
+    }
+    with pytest.raises(DataError, match=f"{name}: refused: it unpacks to more than 200 times its size"):
+        read.get(name, lambda: list(open_table(name).rows(["text"])))()
+
+
+def test_damaged_gzip_is_named() -> None:
+    Path("t.csv.gz").write_bytes(gzip.compress(b"")[:10] + b"\x07" * 40)  # of a kind of block that there is not
+    with pytest.raises(DataError, match=r"t\.csv\.gz: cannot be read: Error -3"):
+        open_table("t.csv.gz")
+
+
+def test_a_line_without_an_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "MAX_CELL", 1000)
+    monkeypatch.setattr(vectors, "MAX_LINE", 1000)
+    for name, start in (("t.csv", "text,label\n"), ("t.jsonl", '{"text": 1}\n' * 200), ("t.txt", "a\n")):
+        Path(name).write_text(start + "x" * 2000)
+        with pytest.raises(DataError, match=f"{name}: has a line of more than 1,000 characters"):
+            list(open_table(name).rows([1] if name == "t.txt" else ["text"]))
+    Path("v.txt").write_text("film 1 2 3\n" + "x" * 2000)
+    with pytest.raises(DataError, match=r"v\.txt: has a line of more than"):
+        vectors.load(Path("v.txt"), Vocabulary(("film",)), 5, 3, 0)
+
+
+@pytest.mark.parametrize("first", ["² ³", f"{'9' * 5000} 3", "1 " + "9" * 5000])
+def test_a_first_line_of_odd_numbers_is_no_header(first: str) -> None:
+    Path("v.txt").write_text(f"{first}\nfilm 1 2 3\n")
+    with pytest.raises(DataError, match=r"v\.txt"):
+        vectors.load(Path("v.txt"), Vocabulary(("film",)), 5, 3, 0)
+
+
+@pytest.mark.parametrize("encoding", ["zip", "rot13", "hex", "idna", "undefined", "punycode", "a\0b"])
+def test_an_encoding_that_is_not_one_of_text_is_refused(encoding: str) -> None:
+    Path("t.csv").write_bytes(b"text,label\n\xff\xfe,b\n" + b"x" * 100)
+    with pytest.raises(DataError, match=r"t\.csv: (there is no encoding called|is not)"):
+        list(open_table("t.csv", encoding=encoding).rows(["text"]))
+
+
+def archive_of(*members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open("t.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return Path("t.tar.gz")
+
+
+def test_headers_of_an_archive_are_bounded() -> None:
+    long = tarfile.TarInfo("train/pos/1_9.txt")
+    long.pax_headers = {"comment": "x" * 100_000}
+    with pytest.raises(DataError, match=r"t\.tar\.gz: refused: one of its members has a header of 100,\d+ bytes"):
+        list(AclImdbSource(archive_of((long, b"a film"))).records())
+    odd = tarfile.TarInfo("train/pos/1_9.txt")
+    odd.pax_headers = {"GNU.sparse.map": "many"}
+    with pytest.raises(DataError, match=r"t\.tar\.gz: not a whole tar\.gz archive"):
+        list(AclImdbSource(archive_of((odd, b"a film"))).records())
+
+
+def test_numbers_in_names_are_bounded() -> None:
+    whole = tarfile.TarInfo("train/pos/1_9.txt")
+    endless = tarfile.TarInfo(f"train/pos/{'9' * 5000}_9.txt")
+    (record,) = AclImdbSource(archive_of((whole, b"a film"), (endless, b"b"))).records()
+    assert record.text == "a film"
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "a//b", ".", "\x1b[2J", "a\nb"])
+def test_a_manifest_lists_files_of_the_run_only(name: str) -> None:
+    Path("run").mkdir()
+    Path("run/manifest.json").write_bytes(seeds.manifest({name: ["00"]}))
+    with pytest.raises(RunError, match=r"manifest\.json: refused: it lists '") as raised:
+        RunDirectory(Path("run")).verify()
+    assert str(raised.value).isprintable()
+
+
+def test_members_of_an_ensemble_have_numbers() -> None:
+    Path("run").mkdir()
+    names = [
+        "members/x/weights.npz",
+        "members/10/weights.npz",
+        "members/2/weights.npz",
+        f"members/{'9' * 5000}/weights.npz",
+    ]
+    Path("run/manifest.json").write_bytes(seeds.manifest({each: ["00"] for each in names}))
+    assert weight_files(RunDirectory(Path("run"))) == ["members/2/weights.npz", "members/10/weights.npz"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unseen": np.float32(1)},
+        {"unseen": np.zeros(1, np.float32)},
+        {"keys_1": np.array([2, 1, 0])},
+        {"keys_1": np.zeros(3)},
+        {"ratios_1": np.ones((2, 1), np.float32)},
+        {"unseen": np.zeros((2, 1), np.float32)},
+    ],
+)
+def test_ratios_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
+    Path("run").mkdir()
+    Path("run/ngrams.npz").write_bytes(seeds.npz(seeds.RATIOS | change))
+    RunDirectory(Path("run")).finish()
+    with pytest.raises(RunError, match=r"ngrams\.npz: cannot be read"):
+        load_ratios(open_run(Path("run")))
+
+
+def test_messages_give_the_terminal_no_orders() -> None:
+    Path("t.csv").write_text('"\x1b]0;owned\x07 \u202e","b"\nx,y\n')
+    for arguments in (["data", "info", "t.csv"], ["data", "info", "\x1b[2J.csv"]):
+        result = rnnsent(*arguments)
+        assert result.exit_code == 1 and "x1b" in result.stderr
+        assert not {"\x1b", "\x07", "\u202e"} & set(result.stderr)
+
+
+def test_probes_of_a_stranger_are_looked_at_first(finished_run: Path) -> None:
+    shutil.copytree(finished_run, "run")
+    run = open_run(Path("run"))
+    kept = json.loads(Path("run/probes.json").read_text())
+    wrong: Any
+    for wrong in ("text", [], {"text": 1}, {"text": "a", "ids": "x"}, {"text": "a", "ids": [], "probabilities": []}):
+        run.update({runs.PROBES: json.dumps({**kept, "probes": [wrong]})})
+        with pytest.raises(RunError, match="is of another format"):
+            verify(run, ("numpy",))
+    for wrong in ({"ids": [10**6]}, {"probabilities": [0.1, 0.2, 0.7]}):
+        run.update({runs.PROBES: json.dumps({**kept, "probes": [kept["probes"][0] | wrong]})})
+        with pytest.raises(RunError, match="is of another network"):
+            verify(run, ("numpy",))
