@@ -182,6 +182,20 @@ def test_a_name_stays_text_to_every_reader(facts: RunFacts, name: str) -> None:
     assert on_the_hub(card).model_name == name
 
 
+def test_html_in_names_is_shown_and_not_run(facts: RunFacts) -> None:
+    evil = "<script>alert(1)</script>"
+    config = facts.config.model_copy(
+        update={"data": facts.config.data.model_copy(update={"labels": [evil, "<img src=x>"]})}
+    )
+    said = json.dumps(facts.metrics).replace('"negative"', f'"{evil}"').replace('"positive"', '"<img src=x>"')
+    hostile = replace(facts, name=evil, config=config, metrics=json.loads(said))
+    card = model_card.render(with_data(hostile, "texts", file=evil))
+    tokens = MarkdownIt("commonmark").enable("table").parse(card.split("---\n", 2)[2])
+    inside = [child for token in tokens for child in token.children or ()]
+    assert not [token.content for token in (*tokens, *inside) if token.type.startswith("html")]
+    assert evil in {unescape(token.content) for token in inside}
+
+
 @given(st.text(st.characters(exclude_categories=["C"])))
 def test_any_text_is_shown_as_it_is(value: str) -> None:
     shown = " ".join(value.split())
