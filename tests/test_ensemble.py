@@ -86,8 +86,10 @@ def test_the_run_can_do_what_any_run_can(run: Path) -> None:
     assert refused.exit_code == 1 and "ensembles" in refused.stderr
     table = rnnsent("summary", str(run)).stdout
     assert "network 3 of 3" in table
-    layers = json.loads(rnnsent("summary", str(run), "--json").stdout)
-    assert layers["parameters"] == metrics["parameters"] == sum(layer["parameters"] for layer in layers["layers"])
+    summary = json.loads(rnnsent("summary", str(run), "--json").stdout)
+    sizes = [sum(layer["parameters"] for layer in network["layers"]) for network in summary["networks"]]
+    assert sizes == [network["parameters"] for network in summary["networks"]] and len(sizes) == 3
+    assert summary["parameters"] == metrics["parameters"] == sum(sizes)
     answer = package.load(run).predict(["a fine film"])[0]
     assert 0.5 <= answer.probability <= 1
 
