@@ -2,151 +2,170 @@
 
     python -m tests.torture.kills [--kills N] [--seed N] FOLDER [CASE…]
 
-Each case is trained undisturbed once; then again and again the same training is started, killed by SIGKILL at a random
-moment between its start and its end, and resumed, until it has ended and the kills are used up. The final weights have
-to be the same bits, the history the same but for the time, and the log without an epoch twice. Prints a table in
-Markdown; exits 1 where anything differs. What the sample reviews are made of is in the package: nothing is downloaded.
+Each case is trained undisturbed once, in a process of its own; then again and again the same training is started,
+killed by SIGKILL and resumed, until it has ended and the kills are used up. A third of the kills comes at any moment of
+its life, a third after its first checkpoint, a third as soon as a checkpoint is seen to be written. The final weights
+have to be the same bits, and the history the same but for the time. Prints tables in Markdown; exits 1 where anything
+differs. What the reviews are made of is in the package: nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import random
 import shutil
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TINY = ["data.source=sample", "data.fallback=null", "data.maxlen=40", "model.embedding_dim=8"]
-QUICK = ["training.epochs=3", "training.batch_size=256", "training.checkpoint_every=1", "training.calibrate=false"]
+from tests.torture.trainings import CASES, Forked, arguments, compare, enter, import_all, whole
 
-CASES = {
-    "simple_rnn": ("simple_rnn", ["model.recurrent=[{cell: simple_rnn, units: 8}]"]),
-    "lstm": ("lstm", ["model.recurrent=[{cell: lstm, units: 8, dropout: 0.3}]"]),
-    "gru": ("gru", ["model.recurrent=[{cell: gru, units: 8, bidirectional: true}]", "training.clip_norm=1.0"]),
-    "stock": ("gru", ["model.recurrent=[{cell: gru, units: 4}]", "training.engine=stock", "model.dropout=0.4"]),
-    "plateau": (
-        "lstm",
-        [
-            "model.recurrent=[{cell: lstm, units: 8}]",
-            "training.schedule={kind: plateau, patience: 1}",
-            "training.ema=null",
-        ],
-    ),
-    "ensemble": (
-        "gru",
-        [
-            "model.recurrent=[{cell: gru, units: 8}]",
-            "ensemble=[{}, {recurrent: [{cell: lstm, units: 8}]}]",
-            "training.epochs=2",
-        ],
-    ),
-}
+BEFORE, FIRST, CHECKPOINT = "before there was a run", "before the first checkpoint", "in the writing of a checkpoint"
+FILE, BETWEEN, ENDING = "in the writing of another file", "between two writings", "while the run was completed"
+PHASES = (BEFORE, FIRST, CHECKPOINT, FILE, BETWEEN, ENDING)
 
 
 @dataclass
 class Case:
-    """What became of one case: kills that hit a training, and what differs in the end."""
+    """What became of one case: kills that hit a training, by phase, and what differs in the end."""
 
     name: str
-    kills: int = 0
+    phases: Counter[str] = field(default_factory=Counter)
     endings: int = 0
     differences: list[str] = field(default_factory=list)
 
-
-def command(name: str, run: Path) -> list[str]:
-    """Return the command that trains a case, or lets it go on."""
-    config, settings = CASES[name]
-    begun = (run / "config.yaml").exists()
-    arguments = ["--resume", str(run)] if begun else ["--config", config, "--run-dir", str(run)]
-    if not begun:
-        arguments += [part for setting in [*TINY, *QUICK, *settings] for part in ("--set", setting)]
-    return [sys.executable, "-m", "rnnsent", "train", *arguments, "--quiet"]
+    @property
+    def kills(self) -> int:
+        """How many kills hit a training."""
+        return self.phases.total()
 
 
-def undisturbed(name: str, run: Path) -> float:
-    """Train to the end; return how many seconds it took."""
-    started = time.perf_counter()
-    subprocess.run(command(name, run), check=True, capture_output=True)
-    return time.perf_counter() - started
+@dataclass
+class Life:
+    """How long an undisturbed training takes, in seconds: to its first checkpoint, and in all."""
+
+    first: float
+    length: float
 
 
-def killed(name: str, run: Path, after: float) -> bool:
-    """Train, and kill it `after` seconds; return whether it was still running."""
-    with subprocess.Popen(command(name, run), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as training:
-        try:
-            _, errors = training.communicate(timeout=after)
-        except subprocess.TimeoutExpired:
-            training.send_signal(signal.SIGKILL)
-            training.communicate()
-            return True
-    if training.returncode:
-        raise RuntimeError(f"{name}: {run} cannot go on:\n{errors.decode()}")
+def temporaries(run: Path) -> set[Path]:
+    """Return the files that are being written, or were when somebody was killed."""
+    return {path for path in run.rglob(".*") if path.name != ".lock"}
+
+
+def checkpoints(run: Path) -> set[Path]:
+    """Return the checkpoints of all networks of a run."""
+    return set(run.rglob("checkpoints/epoch-*.npz"))
+
+
+def phase(run: Path, torn: set[Path]) -> str:
+    """Return what a training was doing when it was killed and left these half-written files."""
+    if any(path.parent.name == "checkpoints" for path in torn):
+        return CHECKPOINT
+    if torn:
+        return FILE
+    if not (run / "config.yaml").exists():
+        return BEFORE
+    if (run / "metrics.json").exists():
+        return ENDING
+    return BETWEEN if checkpoints(run) else FIRST
+
+
+def until(child: Forked, condition: Callable[[], bool]) -> None:
+    """Wait until something is so, or the training is over."""
+    while child.poll() is None and not condition():
+        time.sleep(0.0003)
+
+
+def wait(child: Forked, run: Path, life: Life, rng: random.Random) -> None:
+    """Wait for the moment of a kill."""
+    aim = rng.choice(["life", "training", "writing"])
+    if aim == "life":
+        end = time.perf_counter() + rng.uniform(0.0, life.length)
+        until(child, lambda: time.perf_counter() >= end)
+        return
+    before, torn = checkpoints(run), temporaries(run)
+    until(child, lambda: bool(checkpoints(run) - before))
+    # Rather early than late: a training that has come far will not be killed often.
+    end = time.perf_counter() + rng.random() ** 2 * (life.length - life.first)
+    until(child, lambda: time.perf_counter() >= end)
+    if aim == "writing":
+        until(child, lambda: any(path.parent.name == "checkpoints" for path in temporaries(run) - torn))
+
+
+def killed(case: Case, run: Path, life: Life, rng: random.Random) -> bool:
+    """Let a training begin or go on, and kill it; return whether it was still running."""
+    before = temporaries(run)
+    child = Forked(arguments(case.name, run), run.with_suffix(".log"))
+    wait(child, run, life, rng)
+    if child.kill():
+        case.phases[phase(run, temporaries(run) - before)] += 1
+        return True
+    if child.wait():
+        raise RuntimeError(f"{case.name}: {run} cannot go on:\n{child.said()}")
     return False
 
 
-def files(run: Path) -> list[Path]:
-    """Return the files of a run that have to be the same bits."""
-    return sorted(path.relative_to(run) for path in run.rglob("weights.npz"))
+def undisturbed(name: str, run: Path) -> Life:
+    """Train a case in a fork; return how long it takes."""
+    shutil.rmtree(run, ignore_errors=True)
+    started = time.perf_counter()
+    child = Forked(arguments(name, run), run.with_suffix(".log"))
+    until(child, lambda: bool(checkpoints(run)))
+    first = time.perf_counter() - started
+    if child.wait():
+        raise RuntimeError(f"{name}: cannot be trained:\n{child.said()}")
+    return Life(first, time.perf_counter() - started)
 
 
-def history(run: Path) -> Iterator[tuple[str, ...]]:
-    """Yield what was written of each epoch, without the time it took."""
-    for path in sorted(run.rglob("history.csv")):
-        with path.open(newline="") as handle:
-            for row in csv.DictReader(handle):
-                yield tuple(v for k, v in row.items() if k not in ("seconds", "tokens_per_second", "elapsed"))
-
-
-def compare(whole: Path, run: Path) -> list[str]:
-    """Return what differs between two runs that should be one."""
-    found = [f"{path} differs" for path in files(whole) if (whole / path).read_bytes() != (run / path).read_bytes()]
-    found += [] if files(whole) == files(run) else ["other networks"]
-    return found + ([] if list(history(whole)) == list(history(run)) else ["history.csv differs"])
-
-
-def torture(name: str, folder: Path, kills: int, rng: random.Random) -> Case:
+def torture(name: str, kills: int, rng: random.Random) -> Case:
     """Kill a case so many times."""
     case = Case(name)
-    whole = folder / f"{name}-whole"
-    shutil.rmtree(whole, ignore_errors=True)
-    length = undisturbed(name, whole)
-    # Importing TensorFlow takes most of such a training; half of all kills come when the training itself runs.
+    expected, fork = Path(f"{name}-whole"), Path(f"{name}-fork")
+    whole(name, expected)
+    life = undisturbed(name, fork)
+    case.differences += [f"{fork}, undisturbed: {each}" for each in compare(expected, fork)]
     while case.kills < kills:
-        run = folder / f"{name}-{case.endings}"
+        run = Path(f"{name}-{case.endings}")
         shutil.rmtree(run, ignore_errors=True)
-        while killed(name, run, rng.uniform(rng.choice([0.0, 0.6]) * length, length)):
-            case.kills += 1
-            if case.kills >= kills:
-                break
-        if (run / "manifest.json").exists() or not killed(name, run, 600.0):
-            case.endings += 1
-            case.differences += [f"{run}: {each}" for each in compare(whole, run)]
+        while case.kills < kills and killed(case, run, life, rng):
+            pass
+        if not (run / "manifest.json").exists():
+            child = Forked(arguments(name, run), run.with_suffix(".log"))
+            if child.wait():
+                raise RuntimeError(f"{name}: {run} cannot go on:\n{child.said()}")
+        case.endings += 1
+        case.differences += [f"{run}: {each}" for each in compare(expected, run)]
         print(f"{name}: {case.kills} kills, {case.endings} endings, {case.differences}", file=sys.stderr, flush=True)
     return case
 
 
 def main() -> None:
-    """Torture the cases, and print the table."""
+    """Torture the cases, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--kills", type=int, default=40, help="of each case")
+    parser.add_argument("--kills", type=int, default=30, help="of each case")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("cases", nargs="*", default=list(CASES))
     given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    os.environ["RNNSENT_CACHE"] = str(given.folder / "cache")
+    enter(given.folder)
+    import_all()
     rng = random.Random(given.seed)
-    cases = [torture(name, given.folder, given.kills, rng) for name in given.cases]
-    print("| case | kills | trainings that ended | not the same bits |\n| :-- | --: | --: | --: |")
+    cases = [torture(name, given.kills, rng) for name in given.cases]
+    print("| case | kills survived | trainings that ended | not the same bits |\n| :-- | --: | --: | --: |")
     for case in cases:
         print(f"| {case.name} | {case.kills} | {case.endings} | {len(case.differences)} |")
+    found: Counter[str] = sum((case.phases for case in cases), Counter())
+    print(
+        f"| all | {found.total()} | {sum(case.endings for case in cases)} | "
+        f"{sum(len(case.differences) for case in cases)} |\n"
+    )
+    print("| the kill came | kills |\n| :-- | --: |")
+    for each in PHASES:
+        print(f"| {each} | {found[each]} |")
     sys.exit("\n".join(each for case in cases for each in case.differences) or 0)
 
 

@@ -1,0 +1,200 @@
+"""Small trainings to be tortured: what each trains, how it is started, whether two are the same to the last bit.
+
+Importing TensorFlow takes most of such a training. `Forked` therefore runs the command line in a fork of this process,
+in which the import is over and nothing has been computed yet; `whole` runs it in a process of its own, so that what is
+compared with has nothing to do with forks.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+TINY = ["data.source=sample", "data.fallback=null", "data.maxlen=40", "model.embedding_dim=8"]
+QUICK = ["training.epochs=3", "training.batch_size=256", "training.checkpoint_every=1", "training.calibrate=false"]
+TEXTS = "texts.csv"  # in the folder of the torture; half of its rows have no label
+
+CASES = {
+    "simple_rnn": ("simple_rnn", ["model.recurrent=[{cell: simple_rnn, units: 8}]"]),
+    "lstm": ("lstm", ["model.recurrent=[{cell: lstm, units: 8, dropout: 0.3}]"]),
+    "gru": ("gru", ["model.recurrent=[{cell: gru, units: 8, bidirectional: true}]", "training.clip_norm=1.0"]),
+    "stock": ("gru", ["model.recurrent=[{cell: gru, units: 4}]", "training.engine=stock", "model.dropout=0.4"]),
+    "plateau": (
+        "lstm",
+        [
+            "model.recurrent=[{cell: lstm, units: 8}]",
+            "training.schedule={kind: plateau, patience: 1}",
+            "training.ema=null",
+        ],
+    ),
+    "ensemble": (
+        "gru",
+        [
+            "model.recurrent=[{cell: gru, units: 8}]",
+            "ensemble=[{}, {recurrent: [{cell: lstm, units: 8}]}]",
+            "training.epochs=2",
+        ],
+    ),
+    "ngrams": (
+        "gru",
+        [
+            "model.recurrent=[{cell: gru, units: 8}]",
+            "model.ngrams={orders: 2, folds: 3}",
+            "training.adversarial={kind: adversarial}",
+        ],
+    ),
+    "teacher": (
+        "gru",
+        [
+            "model.recurrent=[{cell: gru, units: 8}]",
+            "data.source=texts",
+            f"data.path={TEXTS}",
+            "data.unlabeled=true",
+            "training.teacher=self",
+            "training.epochs=2",
+        ],
+    ),
+}
+
+
+def write_texts(path: Path, rows: int = 4000) -> None:
+    """Write texts that four words a side decide; every second one has no label."""
+    rng = random.Random(0)
+    words = {"good": ("splendid", "moving", "warm", "witty"), "bad": ("dreary", "hollow", "dull", "clumsy")}
+    with path.open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["text", "label"])
+        for row in range(rows):
+            label = rng.choice(sorted(words))
+            text = rng.choices(words[label], k=3) + [f"word{rng.randrange(200)}" for _ in range(rng.randrange(5, 40))]
+            writer.writerow([" ".join(rng.sample(text, len(text))), label if row % 2 else ""])
+
+
+def arguments(name: str, run: Path) -> list[str]:
+    """Return the arguments of `rnnsent` that train a case, or let it go on."""
+    config, settings = CASES[name]
+    if (run / "config.yaml").exists():
+        return ["train", "--resume", str(run), "--quiet"]
+    found = ["train", "--config", config, "--run-dir", str(run), "--quiet"]
+    return found + [part for setting in [*TINY, *QUICK, *settings] for part in ("--set", setting)]
+
+
+def whole(name: str, run: Path) -> None:
+    """Train a case to its end, undisturbed, in a process of its own."""
+    shutil.rmtree(run, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "rnnsent", *arguments(name, run)], check=True, capture_output=True)
+
+
+def enter(folder: Path) -> None:
+    """Make `folder` the place of a torture: the current folder, with a cache and texts of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
+    os.environ["RNNSENT_CACHE"] = str(Path("cache").resolve())
+    write_texts(Path(TEXTS))
+
+
+def import_all() -> None:
+    """Import what a training imports, and compute nothing: threads that wait for work would be lost in a fork."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
+    import tensorflow  # noqa: F401
+
+    import rnnsent.commands.train
+    import rnnsent.experiment  # noqa: F401
+
+
+class Forked:
+    """`rnnsent` with some arguments, in a fork of this process; what it says goes into the file `log`."""
+
+    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+        self._log = log
+        self._code: int | None = None
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._process = os.fork()
+        if not self._process:
+            _be_rnnsent(arguments, log)
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        if self._code is None:
+            process, status = os.waitpid(self._process, os.WNOHANG)
+            if process:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    def wait(self, seconds: float = 300.0) -> int:
+        """Return the exit code as soon as there is one.
+
+        Raises:
+            TimeoutError: if it still runs after so many seconds; it is killed then.
+        """
+        latest = time.monotonic() + seconds
+        while self.poll() is None:
+            if time.monotonic() > latest:
+                self.kill()
+                raise TimeoutError(f"it hung:\n{self.said()}")
+            time.sleep(0.005)
+        assert self._code is not None
+        return self._code
+
+    def kill(self) -> bool:
+        """Kill it by SIGKILL; return whether it was still running."""
+        if self.poll() is not None:
+            return False
+        os.kill(self._process, signal.SIGKILL)
+        return self.wait() == -signal.SIGKILL
+
+    def said(self) -> str:
+        """Return what it has said so far."""
+        return self._log.read_text()
+
+
+def _be_rnnsent(arguments: Sequence[str], log: Path) -> NoReturn:
+    """Be the command line, in the child; never come back into the code of the parent."""
+    code = 70
+    try:
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        sys.argv = ["rnnsent", *arguments]
+        from rnnsent.cli import cli
+
+        cli(list(arguments), prog_name="rnnsent")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _weights(run: Path) -> list[Path]:
+    return sorted(path.relative_to(run) for path in run.rglob("weights.npz"))
+
+
+def _history(run: Path) -> Iterator[tuple[str, ...]]:
+    """Yield what was written of each epoch, without the time it took."""
+    for path in sorted(run.rglob("history.csv")):
+        with path.open(newline="") as handle:
+            for row in csv.DictReader(handle):
+                yield tuple(v for k, v in row.items() if k not in ("seconds", "tokens_per_second", "elapsed"))
+
+
+def compare(one: Path, other: Path) -> list[str]:
+    """Return what differs between two runs that should be one: weights to the last bit, history but for the time."""
+    names = _weights(one)
+    if names != _weights(other) or not names:
+        return ["other networks"]
+    found = [f"{name} differs" for name in names if (one / name).read_bytes() != (other / name).read_bytes()]
+    return found + ([] if list(_history(one)) == list(_history(other)) else ["history.csv differs"])
