@@ -16,7 +16,7 @@ from rnnsent import reference
 from rnnsent.config import Config, RecurrentConfig
 from rnnsent.data.split import Ids
 from rnnsent.engine import kernel
-from rnnsent.engine.left_padding import run_pass
+from rnnsent.engine.passes import run_pass
 from rnnsent.errors import RunError
 from rnnsent.hashing import hashed_ngrams
 from rnnsent.vocabulary import PAD
@@ -71,8 +71,7 @@ class Network:
         """Return the probability of label 1 for each row of `ids`; of three labels or more, that of each.
 
         Args:
-            ids: int32 (batch, time), right-padded; for `padding: notebook` left-padded to its full length. Every row
-                has at least one id.
+            ids: int32 (batch, time), right-padded; for `padding: notebook` left-padded to its full length.
             channels: float32 (batch, time, width), zero where there is padding, if the network has any.
 
         Returns:
@@ -118,15 +117,15 @@ class Network:
 
     def _on_kernel(self, index: int, layer: RecurrentConfig, values: Floats | Ids, ids: Ids) -> Floats:
         sequence = self._model.returns_sequence(index)
-        lengths = self._lengths(ids)
         outputs = []
         for prefix, reverse in _directions(self._model.layer_names[index], layer):
             one, two, bias = self._cell(prefix)
             table = self._weights[EMBEDDINGS] if values.ndim == 2 else None
             running = run_pass(
                 kernel.Weights(layer.cell, one, two, bias, table),
-                kernel.Inputs(np.ascontiguousarray(values), lengths, reverse=reverse),
-                masked=self._masked,
+                np.ascontiguousarray(values),
+                self._mask(ids),
+                reverse=reverse,
                 keep=False,
                 sequence=sequence,
             )
@@ -170,12 +169,6 @@ class Network:
 
     def _mask(self, ids: Ids) -> reference.Mask | None:
         return ids != PAD if self._masked else None
-
-    def _lengths(self, ids: Ids) -> Ids:
-        if not self._masked:
-            return np.full(len(ids), ids.shape[1], np.int32)
-        lengths: Ids = np.count_nonzero(ids, axis=1).astype(np.int32)
-        return lengths
 
 
 def _directions(name: str, layer: RecurrentConfig) -> list[tuple[str, bool]]:

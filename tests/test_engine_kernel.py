@@ -207,6 +207,28 @@ def test_the_same_pass_gives_the_same_bits(cell: str, words: int) -> None:
         np.testing.assert_array_equal(getattr(regained, name), getattr(gradients, name))
 
 
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_threads_change_the_last_bits_of_gradients_alone_and_vector_width_nothing(cell: str) -> None:
+    weights, inputs = random_layer(3, cell, 70, 12, 9, 5, words=50)
+
+    def run(threads: int, instructions: str | None = None) -> tuple[NDArray[Any], Gradients]:
+        running = Pass(weights, inputs, threads=threads, instructions=instructions)
+        return running.states.last.copy(), running.backward(running.states.last)
+
+    last, gradients = run(2)
+    for threads in (1, 3):
+        other, regained = run(threads)
+        np.testing.assert_array_equal(other, last)
+        for name in ("inputs", "kernel", "recurrent", "bias"):
+            value = getattr(gradients, name)
+            np.testing.assert_allclose(getattr(regained, name), value, rtol=0, atol=1e-5 * np.abs(value).max())
+    for level in HERE[1:]:  # with fused multiplication, which plain instructions do not have
+        other, regained = run(2, level)
+        np.testing.assert_array_equal(other, last)
+        for name in ("inputs", "kernel", "recurrent", "bias"):
+            np.testing.assert_array_equal(getattr(regained, name), getattr(gradients, name))
+
+
 def test_company_in_the_batch_changes_no_state() -> None:
     weights, inputs = random_layer(4, "gru", 40, 9, 11, 6, words=80)
     whole = Pass(weights, inputs, keep=False).states.last

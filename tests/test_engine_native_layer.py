@@ -87,6 +87,22 @@ def test_left_padding_that_is_read_as_words(name: str) -> None:
         np.testing.assert_allclose(value, expected[key], rtol=0, atol=1e-5 * max(1.0, np.abs(expected[key]).max()))
 
 
+@pytest.mark.parametrize("name", ["simple_rnn", "lstm", "gru", "bidirectional lstm", "mixed stack"])
+def test_padding_between_words_and_rows_of_padding_alone(name: str) -> None:
+    native, stock = pair(STACKS[name])
+    ids = tokens()
+    ids[0, [0, 3]] = 0  # before and between words
+    ids[3, 1:3] = 0
+    ids[1] = 0  # nothing but padding
+    found, expected = native.predict(ids, verbose=0), stock.predict(ids, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    both = gradients(native, ids), gradients(stock, ids)
+    for key, value in both[0].items():
+        np.testing.assert_allclose(value, both[1][key], rtol=0, atol=1e-5 * max(1.0, np.abs(both[1][key]).max()))
+    without = native.predict(np.delete(ids, 1, axis=0), verbose=0)
+    np.testing.assert_array_equal(np.delete(found, 1, axis=0), without)  # the others' answers stay the same bits
+
+
 @pytest.mark.parametrize("native", [[True, False], [False, True]])
 def test_native_and_stock_layers_stack(native: list[bool]) -> None:
     stack = "recurrent: [{cell: lstm, units: 3, bidirectional: true}, {cell: gru, units: 4}]"

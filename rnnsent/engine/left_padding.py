@@ -102,27 +102,8 @@ class LeftPaddedPass:
         return total
 
 
-def run_pass(
-    weights: Weights,
-    inputs: Inputs,
-    *,
-    masked: bool,
-    keep: bool = True,
-    sequence: bool = False,
-    workspace: NDArray[np.uint8] | None = None,
-) -> Pass | LeftPaddedPass:
-    """Run the kernel over a batch, sharing left padding where there is some and nobody needs its states.
-
-    Args:
-        masked: whether padding was cut off by `inputs.lengths`; otherwise it is read as words.
-        weights, inputs, keep, sequence, workspace: as for `Pass`.
-    """
-    if not masked and _shares_padding(weights, inputs, sequence):
-        return LeftPaddedPass(weights, inputs, keep=keep, workspace=workspace)
-    return Pass(weights, inputs, keep=keep, sequence=sequence, workspace=workspace)
-
-
-def _shares_padding(weights: Weights, inputs: Inputs, sequence: bool) -> bool:
+def shares_padding(weights: Weights, inputs: Inputs, sequence: bool) -> bool:
+    """Return whether there is left padding that can be read once for all rows, and nobody needs its states."""
     values: Any = inputs.values
     plain = weights.embedding is not None and inputs.scale is None and not inputs.reverse and not sequence
     return plain and values.shape[1] > 1 and bool((values[:, 0] == PAD).any())

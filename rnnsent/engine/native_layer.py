@@ -13,8 +13,9 @@ import tensorflow as tf
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from rnnsent.engine.kernel import Gradients, Inputs, Pass, Weights
-from rnnsent.engine.left_padding import LeftPaddedPass, run_pass
+from rnnsent.engine.kernel import Gradients, Weights
+from rnnsent.engine.left_padding import LeftPaddedPass
+from rnnsent.engine.passes import AnyPass, run_pass
 
 CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
 
@@ -71,11 +72,7 @@ class NativeRecurrent(layers.Layer):  # type: ignore[misc]
         """Run every direction over the batch."""
         if self.embedding is not None:
             mask = self._mask_of(inputs)
-        # The shape at run time: the kernel goes by lengths, so nothing is traced anew for another one.
-        shape = tf.shape(inputs)
-        lengths = tf.fill([shape[0]], shape[1]) if mask is None else tf.math.count_nonzero(mask, axis=1, dtype=tf.int32)
-        masked = mask is not None
-        outputs = [self._run(direction, inputs, lengths, masked, training) for direction in self._directions]
+        outputs = [self._run(direction, inputs, mask, training) for direction in self._directions]
         return outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
@@ -93,7 +90,7 @@ class NativeRecurrent(layers.Layer):  # type: ignore[misc]
         assert self.embedding is not None
         return ops.not_equal(tokens, 0) if self.embedding.mask_zero else None
 
-    def _run(self, layer: Any, inputs: Any, lengths: Any, masked: bool, training: bool) -> Any:
+    def _run(self, layer: Any, inputs: Any, mask: Any, training: bool) -> Any:
         cell = layer.cell
         source = inputs if self.embedding is None else tf.convert_to_tensor(self.embedding.embeddings.value)
         tokens = tf.zeros((0, 0), tf.int32) if self.embedding is None else inputs
@@ -101,15 +98,16 @@ class NativeRecurrent(layers.Layer):  # type: ignore[misc]
             CELLS[type(layer)],
             sequence=layer.return_sequences,
             reverse=layer.go_backwards,
-            masked=masked,
+            masked=mask is not None,
             keep=bool(training),
         )
+        mask = tf.zeros((0, 0), tf.bool) if mask is None else mask
         scale = _dropout_scale(cell, tf.shape(inputs)[0], int(cell.kernel.shape[0])) if training else None
         scale = tf.zeros((0, 0)) if scale is None else scale
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def run(*arrays: Any) -> tuple[Any, Any]:
-            out, handle = tf.numpy_function(runner.forward, [tokens, lengths, scale, *arrays], (tf.float32, tf.int64))
+            out, handle = tf.numpy_function(runner.forward, [tokens, mask, scale, *arrays], (tf.float32, tf.int64))
 
             def gradient(d_out: Any) -> list[Any]:
                 gradients = tf.numpy_function(runner.backward, [handle, d_out], (tf.float32,) * len(arrays))
@@ -142,7 +140,7 @@ class _Runner:
     def forward(
         self,
         tokens: NDArray[np.int32],
-        lengths: NDArray[np.int32],
+        mask: NDArray[np.bool_],
         scale: NDArray[np.float32],
         source: NDArray[np.float32],
         kernel: NDArray[np.float32],
@@ -151,18 +149,18 @@ class _Runner:
     ) -> tuple[NDArray[np.float32], np.int64]:
         folded = tokens.size > 0
         weights = Weights(self._cell, kernel, recurrent, bias, source if folded else None)
-        inputs = Inputs(
-            tokens if folded else source, lengths, scale=scale if scale.size else None, reverse=self._reverse
-        )
         running = run_pass(
             weights,
-            inputs,
-            masked=self._masked,
+            tokens if folded else source,
+            mask if self._masked else None,
+            scale=scale if scale.size else None,
+            reverse=self._reverse,
             keep=self._keep,
             sequence=self._sequence,
             workspace=_waiting.workspace(),
         )
-        out = running.states.sequence if self._sequence else running.states.last
+        states = running.states
+        out = states.sequence if self._sequence else states.last
         assert out is not None
         if self._keep:
             return out, _waiting.keep(running)
@@ -173,7 +171,7 @@ class _Runner:
         running = _waiting.take(int(handle))
         d_out = np.ascontiguousarray(d_out)
         gradients: Gradients
-        if self._sequence and isinstance(running, Pass):
+        if self._sequence and not isinstance(running, LeftPaddedPass):
             gradients = running.backward(None, d_out)
         else:
             gradients = running.backward(d_out)
@@ -188,7 +186,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._passes: OrderedDict[int, Pass | LeftPaddedPass] = OrderedDict()
+        self._passes: OrderedDict[int, AnyPass] = OrderedDict()
         self._free: list[NDArray[np.uint8]] = []
         self._next = 0
 
@@ -202,7 +200,7 @@ class _Waiting:
             self._free.sort(key=len)
             del self._free[:-8]  # the largest stay
 
-    def keep(self, running: Pass | LeftPaddedPass) -> np.int64:
+    def keep(self, running: AnyPass) -> np.int64:
         with self._lock:
             self._next += 1
             self._passes[self._next] = running
@@ -210,7 +208,7 @@ class _Waiting:
                 self._passes.popitem(last=False)
             return np.int64(self._next)
 
-    def take(self, handle: int) -> Pass | LeftPaddedPass:
+    def take(self, handle: int) -> AnyPass:
         with self._lock:
             running = self._passes.pop(handle, None)
         if running is None:
