@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from rnnsent.batches import Batches
 from rnnsent.checkpoints import Checkpoint
 from rnnsent.config import TrainingConfig
-from rnnsent.errors import TrainingError
+from rnnsent.engine.gradients import forget_norms, measured, norms_of
+from rnnsent.errors import TrainingError, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.observers import EpochFacts, Observer, StepFacts
 from rnnsent.state import best_weights, capture, enter_epoch
+
+logger = logging.getLogger(__name__)
 
 # Checkpoints that are written every so many seconds take at most this share of the time.
 CHECKPOINT_SHARE = 0.02
@@ -36,8 +40,7 @@ class AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Put the average in."""
-        optimizer = self.model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps it
+        optimizer = measured(self.model.optimizer)
         weights = self.model.trainable_variables
         self._trained = [np.array(ops.convert_to_numpy(weight)) for weight in weights]
         for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
@@ -118,6 +121,8 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._sizes = np.cumsum([len(batch) for batch in index])
         self._tokens = np.cumsum([int(self._train.split.lengths[batch].sum()) for batch in index])
         self.epoch, self._trained_in = epoch, 0.0
+        if not self.skips(1):
+            forget_norms(self.model.optimizer)
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -152,6 +157,8 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         """Tell of an epoch."""
         # The last step of an epoch can spoil the weights when its own loss was still a number.
         self._require_finite(float(logs["val_loss"]), "validation loss", len(self._sizes))
+        norms = norms_of(self.model.optimizer)
+        self._tell_of_overflow(norms.steps)
         facts = EpochFacts(
             epoch=epoch + 1,
             seconds=self._trained_in,
@@ -162,6 +169,8 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             learning_rate=self._learning_rate,
             tokens_per_second=int(self._tokens[-1]) / self._trained_in,
             elapsed=time.perf_counter() - self._experiment_started,
+            gradient_norm=norms.mean,
+            largest_gradient_norm=norms.largest,
         )
         self.history.append(facts)
         best = self._best is None or self._score(facts) > self._score(self._best)
@@ -172,14 +181,29 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         if self._averaged is not None:
             self._averaged.put_back()
 
+    def _tell_of_overflow(self, taken: int) -> None:
+        """Say how many steps were skipped, because their gradient was no longer a number in mixed precision."""
+        if taken < self.steps:
+            scale = float(ops.convert_to_numpy(self.model.optimizer.dynamic_scale))
+            logger.warning(
+                "epoch %d: the gradients of %d of %s overflowed in float16; these steps were skipped, and the loss is "
+                "now multiplied by %g",
+                self.epoch + 1,
+                self.steps - taken,
+                count(self.steps, "step"),
+                scale,
+            )
+
     def require_numbers(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
-        """Refuse a state whose weights are no longer numbers: training could never go on from it.
+        """Refuse a state that is no longer numbers: training could never go on from it.
+
+        What an optimizer remembers may be infinite while all weights are numbers still; they would never change again.
 
         Raises:
             TrainingError: naming the first of them.
         """
         for name, array in arrays.items():
-            if name.startswith("model/") and not np.isfinite(array).all():
+            if name.startswith(("model/", "optimizer/")) and not np.isfinite(array).all():
                 self._fail(f"{name.removeprefix('model/')} is no longer finite", step or self.steps)
 
     def _require_finite(self, loss: float, name: str, step: int) -> None:

@@ -66,6 +66,13 @@ class Keeper(Observer):
         best = self.history[self.best_epoch - 1]
         return {"val_accuracy": best.val_accuracy, "val_loss": best.val_loss}
 
+    def last_state(self) -> str:
+        """Say which checkpoint is the last that is good, when training cannot go on."""
+        there = checkpoints.names(self.run)
+        if self.state is None or not there:
+            return "No state of the training was kept before"
+        return f"The last good state is {self.run.file(there[-1])}, {self.state}"
+
     def close_early(self, interruption: BaseException, *, alone: bool = True) -> Interrupted:
         """Return the message for a training that was stopped from outside.
 

@@ -14,7 +14,7 @@ from rnnsent.config import Config
 from rnnsent.data.split import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
-from rnnsent.errors import Interrupted
+from rnnsent.errors import Interrupted, TrainingError
 from rnnsent.interruption import HeldSignals
 from rnnsent.preparation import Prepared
 from rnnsent.runs import RunDirectory
@@ -92,6 +92,7 @@ class Network:
 
         Raises:
             Interrupted: if it was stopped before there was anything to keep.
+            TrainingError: if it cannot go on; names the last state from which it could.
         """
         from rnnsent.training import fit
 
@@ -109,6 +110,8 @@ class Network:
             )
         except (KeyboardInterrupt, Interrupted) as interruption:
             return self.keeper.close_early(interruption, alone=alone)
+        except TrainingError as error:
+            raise TrainingError(f"{error}.\n  {self.keeper.last_state()}") from None
         return None
 
 

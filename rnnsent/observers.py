@@ -17,7 +17,8 @@ class EpochFacts:
     """What one epoch did.
 
     `seconds` is its training part, without validation; `elapsed` are the seconds from the beginning of the experiment
-    to its end, with the reading of the data and all validation.
+    to its end, with the reading of the data and all validation. `gradient_norm` is the mean over its steps of the norm
+    of all gradients together, before clipping, and nan if no step was taken.
     """
 
     epoch: int  # from 1
@@ -29,6 +30,8 @@ class EpochFacts:
     learning_rate: float
     tokens_per_second: float
     elapsed: float = 0.0
+    gradient_norm: float = 0.0
+    largest_gradient_norm: float = 0.0
 
     def to_dict(self) -> dict[str, float]:
         """Return the facts by name, in the order of history.csv."""

@@ -18,7 +18,7 @@ from rnnsent.callbacks import AveragedWeights, Recorder, StateKeeper
 from rnnsent.checkpoints import Checkpoint
 from rnnsent.config import ScheduleConfig, TrainingConfig
 from rnnsent.engine.feed import keras_batches
-from rnnsent.engine.gradients import summed_by_word
+from rnnsent.engine.gradients import summed_and_measured
 from rnnsent.engine.kernel import flushed_denormals
 from rnnsent.errors import ConfigError, DataError, Problem
 from rnnsent.interruption import HeldSignals
@@ -79,6 +79,8 @@ def fit(
         )
         if begin is not None:
             restore(model, begin, train.batch(train.order(0)[0]))
+            if not _moves(config.schedule):  # the checkpoint has the rate of then, which may have been changed since
+                model.optimizer.learning_rate = config.learning_rate
             for observer in observers:
                 observer.on_past(recorder.history)
         keeper = StateKeeper(recorder, averaged, counting, signals, observers, config.checkpoint_interval, begin)
@@ -160,10 +162,15 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ign
         return {"peak": self.peak, "schedule": self.schedule.model_dump(), "steps": self.steps}
 
 
+def _moves(schedule: ScheduleConfig) -> bool:
+    """Return whether the learning rate is another one from step to step, or from epoch to epoch."""
+    return schedule.kind != "constant" or schedule.warmup_steps > 0
+
+
 def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> Any:
     schedule = config.schedule
     rate: Any = config.learning_rate
-    if schedule.kind not in ("constant", "plateau") or schedule.warmup_steps:
+    if _moves(schedule) and (schedule.kind != "plateau" or schedule.warmup_steps):
         rate = WarmupDecay(rate, schedule, steps_per_epoch * config.epochs)
     arguments: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": config.clip_norm}
     if config.weight_decay or config.optimizer == "adamw":  # whose own default is not 0
@@ -180,7 +187,7 @@ def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> Any:
         "adagrad": keras.optimizers.Adagrad,
         "sgd": keras.optimizers.SGD,
     }
-    optimizer = summed_by_word(classes[config.optimizer])(**arguments)
+    optimizer = summed_and_measured(classes[config.optimizer])(**arguments)
     if config.precision == "mixed_float16":
         # Small gradients are 0 in float16. Keras does this by itself only where the whole model is of that precision.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -103,7 +103,10 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
         "history.csv", "metrics.json", "probes.json", "calibration.json", "environment.json", "origin.json",
         "plots/curves.png", "model_card.md",
     }  # fmt: skip
-    header = "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed"
+    header = (
+        "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed,"
+        "gradient_norm,largest_gradient_norm"
+    )
     assert (trained / "history.csv").read_text().splitlines()[0] == header
     assert (trained / "plots" / "curves.png").read_bytes().startswith(b"\x89PNG")
     metrics = json.loads((trained / "metrics.json").read_text())

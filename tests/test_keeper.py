@@ -118,7 +118,10 @@ def test_history_has_a_row_for_each_epoch(keeper: Keeper, model: keras.Model) ->
     for epoch, accuracy in ((1, 0.5), (2, 0.8765432)):
         keeper.on_epoch(facts(epoch, accuracy), True, model)
     text = keeper.run.file(runs.HISTORY).read_text()
-    names = "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed"
+    names = (
+        "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed,"
+        "gradient_norm,largest_gradient_norm"
+    )
     assert text.splitlines()[0] == names
     first, second = csv.DictReader(text.splitlines())
     assert (first["epoch"], second["epoch"]) == ("1", "2")

@@ -130,6 +130,8 @@ def test_tensorboard_holds_the_curves_of_the_history(tracked: Trained) -> None:
         ("validation", "accuracy", "val_accuracy"),
         ("train", "learning_rate", "learning_rate"),
         ("train", "tokens_per_second", "tokens_per_second"),
+        ("train", "gradient_norm", "gradient_norm"),
+        ("train", "largest_gradient_norm", "largest_gradient_norm"),
     ):
         steps, values = zip(*curve(logs / part, tag), strict=True)
         assert steps == (1, 2)

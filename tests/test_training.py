@@ -303,7 +303,7 @@ def test_observers_are_told_of_every_step_and_epoch_in_order(parts: Partition) -
     assert result.history[0].loss == pytest.approx(told[2].loss)
     assert list(result.history[0].to_dict()) == [
         "epoch", "seconds", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "tokens_per_second",
-        "elapsed",
+        "elapsed", "gradient_norm", "largest_gradient_norm",
     ]  # fmt: skip
 
 

@@ -1,28 +1,78 @@
-"""Gradients in the form that an optimizer's arithmetic means."""
+"""Gradients in the form that an optimizer's arithmetic means, and their norms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import keras
+from keras import ops
 
 
-def summed_by_word(optimizer: type) -> type:
-    """Return the optimizer class with every gradient made dense first.
+class GradientNorms(NamedTuple):
+    """Global norms of the gradients of an epoch so far, before clipping."""
+
+    mean: float  # nan where no step was taken
+    largest: float
+    steps: int  # that were taken: not those whose gradient overflowed in mixed precision
+
+
+def summed_and_measured(optimizer: type) -> type:
+    """Return the optimizer class with every gradient made dense first, and with the norms of gradients remembered.
 
     On TensorFlow an embedding's gradient arrives as one slice for each occurrence of a word, and Keras takes the norm
     of the slices, and the squares that RMSprop and Adam divide by, not those of their sum: a step would depend on how
     often words repeat, and be another one where the engine sums them itself.
     """
-    if keras.backend.backend() != "tensorflow":
-        return optimizer
-    import tensorflow as tf
 
-    class Dense(optimizer):  # type: ignore[misc]
+    dense = _dense()
+
+    class Measured(optimizer):  # type: ignore[misc]
+        def build(self, variables: Sequence[Any]) -> None:
+            if self.built:
+                return
+            super().build(variables)
+            # One of the optimizer's variables, so that it is in checkpoints: sum, largest, number.
+            self.gradient_norms = self.add_variable(shape=(3,), initializer="zeros", name="gradient_norms")
+
         def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-            dense = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in grads]
-            super().apply(dense, trainable_variables)
+            gradients = [None if gradient is None else dense(gradient) for gradient in grads]
+            super().apply(gradients, trainable_variables)
+            norm, before = _global_norm(gradients), self.gradient_norms
+            self.gradient_norms.assign(ops.stack([before[0] + norm, ops.maximum(before[1], norm), before[2] + 1.0]))
 
-    Dense.__name__ = optimizer.__name__  # names the optimizer's variables
-    return Dense
+    Measured.__name__ = optimizer.__name__  # names the optimizer's variables
+    return Measured
+
+
+def forget_norms(optimizer: Any) -> None:
+    """Let an epoch begin."""
+    if measured(optimizer).built:  # else there is nothing to forget
+        measured(optimizer).gradient_norms.assign([0.0, 0.0, 0.0])
+
+
+def norms_of(optimizer: Any) -> GradientNorms:
+    """Return the norms since `forget_norms`; across a stop and a resume, as they are variables of the optimizer."""
+    total, largest, steps = ops.convert_to_numpy(measured(optimizer).gradient_norms).tolist()
+    return GradientNorms(total / steps if steps else math.nan, largest, int(steps))
+
+
+def measured(optimizer: Any) -> Any:
+    """Return the optimizer that takes the steps."""
+    return getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps it
+
+
+def _dense() -> Callable[[Any], Any]:
+    """Return what makes one array of a gradient, with the slices of equal words summed."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        found: Callable[[Any], Any] = tf.convert_to_tensor  # Keras' own would leave slices as they are
+        return found
+    return lambda gradient: gradient
+
+
+def _global_norm(gradients: Sequence[Any]) -> Any:
+    """Return the norm that clipping goes by, in the same operations: where it is taken, this one costs nothing."""
+    return ops.sqrt(ops.sum(ops.stack([ops.sum(ops.square(each)) for each in gradients if each is not None])))

@@ -82,8 +82,8 @@ class _Network(Observer):
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
         """Write what an epoch did."""
-        rates = {"learning_rate": facts.learning_rate, "tokens_per_second": facts.tokens_per_second}
-        _scalars(self._train, facts.epoch, {"loss": facts.loss, "accuracy": facts.accuracy, **rates})
+        names = ("loss", "accuracy", "learning_rate", "tokens_per_second", "gradient_norm", "largest_gradient_norm")
+        _scalars(self._train, facts.epoch, {name: getattr(facts, name) for name in names})
         _scalars(self._validation, facts.epoch, {"loss": facts.val_loss, "accuracy": facts.val_accuracy})
         for writer in (self._train, self._validation):
             writer.flush()
