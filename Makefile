@@ -23,9 +23,10 @@ train: install ## train configs/lstm.yaml
 test: install ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-torture: install ## kill trainings, damage the files of runs, and see that nothing is lost; half an hour
+torture: install ## kill trainings, damage files, take away disk and clock: see that nothing is lost; an hour
 	$(BIN)/python -m tests.torture.kills /tmp/rnnsent-torture
 	$(BIN)/python -m tests.torture.damage /tmp/rnnsent-torture
+	$(BIN)/python -m tests.torture.surroundings /tmp/rnnsent-torture
 
 fuzz: install ## feed every reader with 100,000 damaged and forged files; ten minutes
 	$(BIN)/python -m tests.fuzz

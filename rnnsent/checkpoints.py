@@ -25,7 +25,7 @@ from rnnsent.stored import read_arrays
 logger = logging.getLogger(__name__)
 
 KEPT = 2
-FORMAT = 2  # 1 had no position, and nothing to go on from
+FORMAT = 3  # 1 had no position, and nothing to go on from; 2 no gradient norms, and not whose it is
 
 _FACTS, _DIGEST = "facts", "sha256"
 _NAME = re.compile(r"epoch-(\d{4,})(?:-step-(\d{6,}))?\.npz")
@@ -74,7 +74,8 @@ def write(run: RunDirectory, checkpoint: Checkpoint) -> None:
     Raises:
         RunError: if the disk is full or cannot be written to; the checkpoints before are intact.
     """
-    facts = {"format": FORMAT, "epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.facts}
+    place = {"training": run.training, "epoch": checkpoint.epoch, "step": checkpoint.step}
+    facts = {"format": FORMAT, **place, **checkpoint.facts}
     arrays = {_FACTS: _bytes(json.dumps(facts, sort_keys=True)), **checkpoint.arrays}
     with run.writing(checkpoint.name) as temporary, temporary.open("wb") as handle:
         np.savez(handle, **{_DIGEST: _bytes(_digest(arrays)), **arrays})  # type: ignore[arg-type]
@@ -138,6 +139,8 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
         raise RunError(f"{path}: damaged: its contents are not those that were written")
     if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
         raise RunError(f"{path}: written by another version of rnnsent")
+    if facts.pop("training", None) != run.training:
+        raise RunError(f"{path}: belongs to another training, or to another network of this one")
     epoch, step = facts.pop("epoch", None), facts.pop("step", None)
     if not isinstance(epoch, int) or not isinstance(step, int):
         raise RunError(f"{path}: damaged: it does not say of which step it is")

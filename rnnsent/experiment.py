@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def _guarded(training: _Training) -> Trained:
 
 def _train_into(training: _Training, trackers: Trackers) -> Trained:
     started = time.perf_counter()
-    run, name, tell = training.run, training.name, training.tell
+    name, tell = training.name, training.tell
     reviews = prepare(training.config, tell, training.progress)
     config = reviews.config
     # A signal inside the import of TensorFlow, or the building of a graph, could be lost or take the process down.
@@ -165,12 +165,13 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
         tell(f"device: {device}")
     # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
     facts = environment.describe(device, config.training.seed)
-    _begin_run(training, reviews, facts)
+    run = _begin_run(training, reviews, facts)
     trackers.begin(config, reviews.facts, facts)
     watching = _watching(training.observers, trackers, reviews)
     for number in range(config.training.teacher_rounds if config.training.teacher == "self" else 0):
-        where = RunDirectory(run.file(f"{runs.TEACHER}/{number + 1}"))
-        reviews = _taught_by_itself(where, config.members[0], reviews, device, tell, watching, started)
+        reviews = _taught_by_itself(
+            run.teacher(number + 1), config.members[0], reviews, device, tell, watching, started
+        )
     if reviews.ratios is not None:
         run.write(runs.NGRAMS, reviews.ratios.to_npz())
     networks: list[Network] = []
@@ -209,10 +210,11 @@ def _require_as_many_epochs(run: RunDirectory, config: Config) -> None:
         raise RunError(f"{run}: {count(trained, 'epoch')} are over, which is more than training.epochs: {asked}")
 
 
-def _begin_run(training: _Training, reviews: Prepared, facts: dict[str, Any]) -> None:
-    """Write what a run begins with; of one that goes on, check first that it is the same."""
+def _begin_run(training: _Training, reviews: Prepared, facts: dict[str, Any]) -> RunDirectory:
+    """Write what a run begins with, and return it; of one that goes on, check first that it is the same."""
     run, config, again = training.run, reviews.config, training.again
-    now = origin.of_training(training.name, config, reviews, facts)
+    identity = None if again is None or again.then is None else again.then["training"]
+    now = origin.of_training(training.name, config, reviews, facts, identity)
     if again is not None:
         if again.then is None and run.resumable:
             raise RunError(f"{run.file(runs.ORIGIN)}: is missing: nobody knows whether it would be the same training")
@@ -228,6 +230,7 @@ def _begin_run(training: _Training, reviews: Prepared, facts: dict[str, Any]) ->
     origin.write(run, now)
     run.write(runs.VOCABULARY, reviews.parts.vocabulary.to_json())
     run.write(runs.ENVIRONMENT, json_text(facts))
+    return replace(run, training=now["training"])
 
 
 def _incomplete(run: RunDirectory, number: int, asked: int, kept: int, stopped: Interrupted) -> Interrupted:

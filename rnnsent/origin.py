@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,16 +24,27 @@ Origin = dict[str, Any]
 # What neither changes a weight nor what is said of the run: the reviews themselves are compared, not their place.
 FREE = ("config.training.checkpoint_every", "config.training.trackers", "config.data.path", "config.data.test_path")
 
+_KEYS = {"name", "training", "config", "data", "versions", "machine"}
 _CHUNK = 1 << 20  # tokens
 
 
-def of_training(name: str, config: Config, reviews: Prepared, environment: Mapping[str, Any]) -> Origin:
-    """Return what the training `name` comes from; `environment` as in environment.json."""
+def of_training(
+    name: str, config: Config, reviews: Prepared, environment: Mapping[str, Any], training: str | None = None
+) -> Origin:
+    """Return what the training `name` comes from.
+
+    Args:
+        name: of the training.
+        config, reviews: of it.
+        environment: as in environment.json.
+        training: its identity, if it goes on; None: a new one.
+    """
     parts = {"train": reviews.parts.train, "validation": reviews.parts.validation}
     if reviews.parts.unlabeled is not None:
         parts["unlabeled"] = reviews.parts.unlabeled
     return {
         "name": name,
+        "training": training or uuid.uuid4().hex,
         "config": config.model_dump(mode="json"),
         "data": {part: fingerprint(split) for part, split in parts.items()},
         "versions": {"python": environment["python"], **environment["packages"], "code": environment["git_commit"]},
@@ -74,7 +86,7 @@ def read(run: RunDirectory) -> Origin | None:
     if not run.file(runs.ORIGIN).is_file():
         return None
     found = run.read_json(runs.ORIGIN)
-    if found.keys() != {"name", "config", "data", "versions", "machine"} or not isinstance(found["config"], dict):
+    if found.keys() != _KEYS or not isinstance(found["config"], dict):
         raise RunError(f"{run.file(runs.ORIGIN)}: damaged: it is not what was written")
     return found
 
@@ -104,7 +116,8 @@ def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config
 
 def changes(then: Origin, now: Origin) -> dict[str, tuple[Any, Any]]:
     """Return what differs, {"config.training.epochs": (then, now)}, and would make another training of it."""
-    return differing({**then, "name": None}, {**now, "name": None}, leave=lambda key: key.startswith(FREE))
+    same = {"name": None, "training": None}
+    return differing({**then, **same}, {**now, **same}, leave=lambda key: key.startswith(FREE))
 
 
 def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool) -> list[str]:

@@ -76,11 +76,19 @@ def predictions(split: str) -> str:
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run on disk; `replaced` is where the run that it replaces waits until this one is finished."""
+    """A run on disk, or the part of one that is one of its networks.
+
+    Attributes:
+        path: its folder.
+        replaced: where the run that it replaces waits until this one is finished.
+        lock: of the process that writes the run.
+        training: tells the checkpoints of this training, and of this network, from all others.
+    """
 
     path: Path
     replaced: Path | None = None
-    lock: Lock | None = field(default=None, repr=False, compare=False)  # of the process that writes the run
+    lock: Lock | None = field(default=None, repr=False, compare=False)
+    training: str = field(default="", repr=False, compare=False)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -97,7 +105,14 @@ class RunDirectory:
 
     def member(self, number: int) -> RunDirectory:
         """Return the folder of one network of an ensemble, from 1; it holds the files of training, and no manifest."""
-        return RunDirectory(self.file(f"{MEMBERS}/{number}"))
+        return self._part(f"{MEMBERS}/{number}")
+
+    def teacher(self, number: int) -> RunDirectory:
+        """Return the folder of a network that labels texts, from 1; as that of a member."""
+        return self._part(f"{TEACHER}/{number}")
+
+    def _part(self, name: str) -> RunDirectory:
+        return RunDirectory(self.file(name), training=f"{self.training}/{name}")
 
     def write(self, name: str, content: bytes | str) -> None:
         """Write one file of an unfinished run, all or nothing."""

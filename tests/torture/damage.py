@@ -1,30 +1,30 @@
-"""Damages the files of runs, one at a time, at random, and sees whether anybody is told a wrong answer.
+"""Damages every file of a run in turn, in every way, and sees whether anybody is told a wrong answer.
 
-    python -m tests.torture.damage FOLDER [--damages N] [--seed N]
+    python -m tests.torture.damage [--rounds N] [--seed N] FOLDER
 
 Of a finished run every damage has to be refused by `eval` and `verify`, which name the file. Of a training that was
 killed, `train --resume` may refuse and name the file, or end with the same bits as an undisturbed training: from the
-checkpoint before, or because the file is written anew. Prints a table in Markdown; exits 1 where anything else
-happened.
+checkpoint before, or because the file is written anew. Where in the file the damage is, chance says. Prints tables in
+Markdown; exits 1 where anything else happened.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import rnnsent
-from tests.torture.kills import command, compare, undisturbed
+from tests.torture.trainings import Forked, arguments, compare, enter, import_all, whole
 
 Damage = Callable[[bytes, random.Random], bytes | None]
+REFUSED, OLDER, SAME = "detected and named", "older checkpoint used, same bits", "same bits"
+OUTCOMES = (REFUSED, OLDER, SAME, "WRONG")
+REPLACED = "another run's"
 
 
 def flipped(content: bytes, rng: random.Random) -> bytes:
@@ -34,107 +34,131 @@ def flipped(content: bytes, rng: random.Random) -> bytes:
     return bytes(changed)
 
 
-def zeroed(content: bytes, rng: random.Random) -> bytes:
-    """Return the content with a page that was never written."""
+def torn(content: bytes, rng: random.Random) -> bytes:
+    """Return the content with a page that never reached the disk, its last one or another."""
     start = rng.randrange(len(content))
     end = min(start + 4096, len(content))
     return content[:start] + bytes(end - start) + content[end:]
 
 
 DAMAGES: dict[str, Damage] = {
-    "one bit flipped": flipped,
-    "a page of zeros": zeroed,
+    "bit flipped": flipped,
+    "torn": torn,
     "truncated": lambda content, rng: content[: rng.randrange(len(content))],
     "emptied": lambda content, rng: b"",
     "longer": lambda content, rng: content + b"\0" * 100,
-    "gone": lambda content, rng: None,
+    "deleted": lambda content, rng: None,
 }
 
 
 def unfinished(run: Path) -> None:
-    """Leave a training that was killed in its second epoch."""
-    with subprocess.Popen(command("lstm", run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as training:
-        while not list(run.glob("checkpoints/epoch-0001-step-*.npz")):
-            time.sleep(0.002)
-            assert training.poll() is None, "it was over too soon"
-        training.kill()
+    """Leave a training that was killed in its second epoch, after two checkpoints of it."""
+    shutil.rmtree(run, ignore_errors=True)
+    child = Forked(arguments("lstm", run), Path("unfinished.log"))
+    while not (run / "checkpoints" / "epoch-0001-step-000002.npz").exists():
+        time.sleep(0.0005)
+        assert child.poll() is None, f"it was over too soon: {child.said()}"
+    child.kill()
+    for path in run.rglob(".*"):
+        path.unlink()
 
 
-def damaged(whole: Path, copy: Path, rng: random.Random) -> tuple[str, str]:
-    """Make `copy` a copy of a run in which one file is damaged; return which, and how."""
+def files(run: Path) -> list[str]:
+    """Return the names of the files of a run."""
+    return sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file())
+
+
+def damaged(run: Path, copy: Path, name: str, kind: str, other: Path, rng: random.Random) -> bool:
+    """Make `copy` a copy of a run with one file damaged; return whether that changed it."""
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(whole, copy)
-    while True:
-        name = rng.choice(sorted(path.relative_to(copy).as_posix() for path in copy.rglob("*") if path.is_file()))
-        kind = rng.choice(sorted(DAMAGES))
-        content = (copy / name).read_bytes()
-        if name.rpartition("/")[2].startswith(".") or not content:
-            continue
-        changed = DAMAGES[kind](content, rng)
-        if changed is None:
-            (copy / name).unlink()
-        elif changed == content:
-            continue
-        else:
-            (copy / name).write_bytes(changed)
-        return name, kind
+    shutil.copytree(run, copy)
+    content = (copy / name).read_bytes()
+    if kind == REPLACED:
+        found = other / name
+        if not found.exists():  # checkpoints: any of the other training's
+            found = sorted(found.parent.glob(f"*{found.suffix}"))[-1]
+        changed: bytes | None = found.read_bytes()
+    else:
+        changed = DAMAGES[kind](content, rng) if content else content
+    if changed == content:
+        return False
+    if changed is None:
+        (copy / name).unlink()
+    else:
+        (copy / name).write_bytes(changed)
+    return True
 
 
-def of_finished(whole: Path, copy: Path, rng: random.Random) -> tuple[str, str, str]:
-    """Return name, damage and outcome of a damage to a finished run."""
-    name, kind = damaged(whole, copy, rng)
-    for arguments in (["eval", str(copy), "--split", "validation"], ["verify", str(copy)]):
-        found = rnnsent(*arguments)
-        if found.exit_code == 0:
-            return name, kind, f"WRONG: {arguments[0]} did not notice"
-        if name not in found.output or "Traceback" in found.stderr or "fault of rnnsent" in found.stderr:
-            return name, kind, f"WRONG: {arguments[0]}: {found.stderr.strip()[:300]}"
-    return name, kind, "refused by name"
+def rnnsent(*arguments: str) -> tuple[int, str]:
+    """Return exit code and all that a command says."""
+    child = Forked(arguments, Path("command.log"))
+    return child.wait(), child.said()
 
 
-def of_unfinished(killed: Path, whole: Path, copy: Path, rng: random.Random) -> tuple[str, str, str]:
-    """Return name, damage and outcome of a damage to a training that was killed."""
-    name, kind = damaged(killed, copy, rng)
-    found = rnnsent("train", "--resume", str(copy), "--quiet")
-    if found.exit_code == 0:
-        differences = compare(whole, copy)
-        warned = "the checkpoint before was used" if name in found.stderr else "trained to the same bits"
-        return name, kind, f"WRONG: {differences}" if differences else warned
-    named = name in found.stderr and "fault of rnnsent" not in found.stderr
-    if name == "origin.json" and "config." in found.stderr:
-        named = True  # it differs from the config, and that is said
-    return name, kind, "refused by name" if named else f"WRONG: {found.stderr.strip()[:300]}"
+def clean(said: str) -> bool:
+    """Return whether something is said for people, and not as a fault of the program."""
+    return "Traceback" not in said and "fault of rnnsent" not in said
+
+
+def of_finished(copy: Path, name: str, expected: Path) -> str:
+    """Return what became of a damage to a finished run."""
+    del expected
+    for command in (["eval", str(copy), "--split", "validation"], ["verify", str(copy)]):
+        code, said = rnnsent(*command)
+        if not code:
+            return f"WRONG: {command[0]} did not notice"
+        if name not in said or not clean(said):
+            return f"WRONG: {command[0]}: {said.strip()[:300]}"
+    return REFUSED
+
+
+def of_killed(copy: Path, name: str, expected: Path) -> str:
+    """Return what became of a damage to a training that was killed."""
+    code, said = rnnsent("train", "--resume", str(copy), "--quiet")
+    if not code:
+        differences = compare(expected, copy)
+        if differences:
+            return f"WRONG: {differences}"
+        return OLDER if name in said else SAME
+    named = name in said or (
+        name == "origin.json" and "config." in said
+    )  # it differs from the config, and that is said
+    return REFUSED if named and clean(said) else f"WRONG: {said.strip()[:300]}"
 
 
 def main() -> None:
     """Damage, and print what happened."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--damages", type=int, default=100, help="of each of the two runs")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each file is damaged in each way")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    given.folder.mkdir(parents=True, exist_ok=True)
-    os.environ["RNNSENT_CACHE"] = str(given.folder / "cache")
-    whole, killed, copy = (given.folder / name for name in ("whole", "killed", "copy"))
-    for run in (whole, killed):
-        shutil.rmtree(run, ignore_errors=True)
-    undisturbed("lstm", whole)
-    unfinished(killed)
+    enter(given.folder)
+    import_all()
+    runs = {each: Path(each) for each in ("finished", "killed", "other", "other-killed", "copy")}
+    whole("lstm", runs["finished"])
+    whole("lstm", runs["other"], "training.seed=1")
+    unfinished(runs["killed"])
+    unfinished(runs["other-killed"])  # of the very same config: only its identity tells its checkpoints apart
     rng = random.Random(given.seed)
-    counts: Counter[tuple[str, str]] = Counter()
     wrong: list[str] = []
-    for run in ("finished", "killed"):
-        for _ in range(given.damages):
-            name, kind, outcome = (
-                of_finished(whole, copy, rng) if run == "finished" else of_unfinished(killed, whole, copy, rng)
-            )
-            counts[run, outcome.partition(":")[0]] += 1
-            if outcome.startswith("WRONG"):
-                wrong.append(f"{run} run, {name} {kind}: {outcome}")
-                print(wrong[-1], file=sys.stderr, flush=True)
-    print("| run | what happened | of damages |\n| :-- | :-- | --: |")
-    for (run, outcome), count in counts.items():
-        print(f"| {run} | {outcome} | {count} |")
+    for title, judge, other in (("finished", of_finished, "other"), ("killed", of_killed, "other-killed")):
+        counts: Counter[tuple[str, str]] = Counter()
+        for name in files(runs[title]):
+            for kind in [*DAMAGES, REPLACED] * given.rounds:
+                if not damaged(runs[title], runs["copy"], name, kind, runs[other], rng):
+                    continue
+                outcome = judge(runs["copy"], name, runs["finished"])
+                counts[name, outcome.partition(":")[0]] += 1
+                if outcome.startswith("WRONG"):
+                    wrong.append(f"{title} run, {name} {kind}: {outcome}")
+                    print(wrong[-1], file=sys.stderr, flush=True)
+            print(f"{title}: {name}", file=sys.stderr, flush=True)
+        print(f"| file of a {title} run | damages | {' | '.join(OUTCOMES)} |\n| :-- |{' --: |' * (len(OUTCOMES) + 1)}")
+        for name in files(runs[title]):
+            row = [counts[name, outcome] for outcome in OUTCOMES]
+            print(f"| `{name}` | {sum(row)} | {' | '.join(map(str, row))} |")
+        print(flush=True)
     sys.exit("\n".join(wrong) or 0)
 
 

@@ -17,7 +17,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,9 +121,9 @@ def undisturbed(name: str, run: Path) -> Life:
     return Life(first, time.perf_counter() - started)
 
 
-def torture(name: str, kills: int, rng: random.Random) -> Case:
+def torture(case: Case, kills: int, rng: random.Random) -> None:
     """Kill a case so many times."""
-    case = Case(name)
+    name = case.name
     expected, fork = Path(f"{name}-whole"), Path(f"{name}-fork")
     whole(name, expected)
     life = undisturbed(name, fork)
@@ -140,11 +140,10 @@ def torture(name: str, kills: int, rng: random.Random) -> Case:
         case.endings += 1
         case.differences += [f"{run}: {each}" for each in compare(expected, run)]
         print(f"{name}: {case.kills} kills, {case.endings} endings, {case.differences}", file=sys.stderr, flush=True)
-    return case
 
 
 def main() -> None:
-    """Torture the cases, and print the tables."""
+    """Torture the cases, and print what became of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=30, help="of each case")
@@ -154,7 +153,17 @@ def main() -> None:
     enter(given.folder)
     import_all()
     rng = random.Random(given.seed)
-    cases = [torture(name, given.kills, rng) for name in given.cases]
+    cases = [Case(name) for name in given.cases]
+    try:
+        for case in cases:
+            torture(case, given.kills, rng)
+    finally:  # half an hour's work is worth telling
+        tell(cases)
+    sys.exit("\n".join(each for case in cases for each in case.differences) or 0)
+
+
+def tell(cases: Sequence[Case]) -> None:
+    """Print the tables."""
     print("| case | kills survived | trainings that ended | not the same bits |\n| :-- | --: | --: | --: |")
     for case in cases:
         print(f"| {case.name} | {case.kills} | {case.endings} | {len(case.differences)} |")
@@ -166,7 +175,6 @@ def main() -> None:
     print("| the kill came | kills |\n| :-- | --: |")
     for each in PHASES:
         print(f"| {each} | {found[each]} |")
-    sys.exit("\n".join(each for case in cases for each in case.differences) or 0)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -79,19 +79,19 @@ def write_texts(path: Path, rows: int = 4000) -> None:
             writer.writerow([" ".join(rng.sample(text, len(text))), label if row % 2 else ""])
 
 
-def arguments(name: str, run: Path) -> list[str]:
-    """Return the arguments of `rnnsent` that train a case, or let it go on."""
+def arguments(name: str, run: Path, *changes: str) -> list[str]:
+    """Return the arguments of `rnnsent` that train a case, with changes of its config, or let it go on."""
     config, settings = CASES[name]
     if (run / "config.yaml").exists():
         return ["train", "--resume", str(run), "--quiet"]
     found = ["train", "--config", config, "--run-dir", str(run), "--quiet"]
-    return found + [part for setting in [*TINY, *QUICK, *settings] for part in ("--set", setting)]
+    return found + [part for setting in [*TINY, *QUICK, *settings, *changes] for part in ("--set", setting)]
 
 
-def whole(name: str, run: Path) -> None:
+def whole(name: str, run: Path, *changes: str) -> None:
     """Train a case to its end, undisturbed, in a process of its own."""
     shutil.rmtree(run, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "rnnsent", *arguments(name, run)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "rnnsent", *arguments(name, run, *changes)], check=True, capture_output=True)
 
 
 def enter(folder: Path) -> None:
@@ -114,16 +114,19 @@ def import_all() -> None:
 
 
 class Forked:
-    """`rnnsent` with some arguments, in a fork of this process; what it says goes into the file `log`."""
+    """`rnnsent` with some arguments, in a fork of this process; what it says goes into the file `log`.
 
-    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+    Before that, `prelude` is called in the fork.
+    """
+
+    def __init__(self, arguments: Sequence[str], log: Path, prelude: Callable[[], None] = lambda: None) -> None:
         self._log = log
         self._code: int | None = None
         sys.stdout.flush()
         sys.stderr.flush()
         self._process = os.fork()
         if not self._process:
-            _be_rnnsent(arguments, log)
+            _be_rnnsent(arguments, log, prelude)
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
@@ -160,7 +163,7 @@ class Forked:
         return self._log.read_text()
 
 
-def _be_rnnsent(arguments: Sequence[str], log: Path) -> NoReturn:
+def _be_rnnsent(arguments: Sequence[str], log: Path, prelude: Callable[[], None]) -> NoReturn:
     """Be the command line, in the child; never come back into the code of the parent."""
     code = 70
     try:
@@ -170,6 +173,7 @@ def _be_rnnsent(arguments: Sequence[str], log: Path) -> NoReturn:
         sys.argv = ["rnnsent", *arguments]
         from rnnsent.cli import cli
 
+        prelude()
         cli(list(arguments), prog_name="rnnsent")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
