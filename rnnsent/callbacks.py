@@ -102,6 +102,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         return {
             "history": [facts.to_dict() for facts in self.history],
             "best": None if self._best is None else self._best.epoch,
+            "learning_rate": self._config.learning_rate,
             "seconds": self._trained_in,
             "elapsed": time.perf_counter() - self._experiment_started,
         }

@@ -81,6 +81,9 @@ def fit(
             restore(model, begin, train.batch(train.order(0)[0]))
             if not _moves(config.schedule):  # the checkpoint has the rate of then, which may have been changed since
                 model.optimizer.learning_rate = config.learning_rate
+            elif config.schedule.kind == "plateau":  # as often lowered as it was then
+                changed = config.learning_rate / begin.facts["learning_rate"]
+                model.optimizer.learning_rate = float(model.optimizer.learning_rate) * changed
             for observer in observers:
                 observer.on_past(recorder.history)
         keeper = StateKeeper(recorder, averaged, counting, signals, observers, config.checkpoint_interval, begin)

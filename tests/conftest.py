@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ def isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("RNNSENT_DATA", raising=False)
     monkeypatch.setattr(imdb, "BASE_URL", "http://127.0.0.1:9/")  # the discard port: nobody listens
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard() -> None:
+    """Let Ctrl-C be heard, by child processes as well: a shell lets what it starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Where there is a compiler, a kernel that is not there is a fault.

@@ -223,6 +223,22 @@ def test_other_data_and_another_config_file_are_named(trained: Path, tmp_path: P
     assert "origin.json: damaged" in rnnsent("train", "--resume", "run").stderr
 
 
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_a_learning_rate_that_was_changed_takes_effect(
+    schedule: str, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
+    kind = ["--set", f"training.schedule.kind={schedule}"]
+    assert rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "1", *kind).exit_code == 0
+    changes = ["--epochs", "2", "--set", "training.learning_rate=5e-3", "--allow-changes"]
+    found = rnnsent("train", "--resume", "run", *changes)
+    assert found.exit_code == 0, found.stderr
+    with Path("run/history.csv").open(newline="") as handle:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(handle)]
+    assert rates == [pytest.approx(2e-2), pytest.approx(5e-3)]
+
+
 def test_a_process_that_is_killed_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "lstm"))
     monkeypatch.setenv("RNNSENT_DATA", str(write_imdb(tmp_path / "big", reviews=1500).parent))
