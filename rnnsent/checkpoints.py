@@ -140,7 +140,7 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
     if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
         raise RunError(f"{path}: written by another version of rnnsent")
     if facts.pop("training", None) != run.training:
-        raise RunError(f"{path}: belongs to another training, or to another network of this one")
+        raise RunError(f"{path}: belongs to another training than origin.json, or to another network of it")
     epoch, step = facts.pop("epoch", None), facts.pop("step", None)
     if not isinstance(epoch, int) or not isinstance(step, int):
         raise RunError(f"{path}: damaged: it does not say of which step it is")

@@ -254,7 +254,9 @@ class RunDirectory:
                 if digest not in manifest[name]:
                     faults.append(f"{name} was changed after training")
         if faults:
-            raise RunError(f"{self.path}: {'; '.join(faults)}. Restore it from a copy, or train again")
+            # Files are damaged one at a time; where most of them seem to be, it is their list.
+            whose = f"; or {MANIFEST} is another run's" if 2 * len(faults) > len(manifest) else ""
+            raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. Restore it from a copy, or train again")
 
     def update(self, contents: Mapping[str, str | bytes]) -> None:
         """Replace or add files of a finished run; whatever happens meanwhile, it agrees with its manifest."""

@@ -35,6 +35,16 @@ def test_the_manifest_covers_every_file_and_notices_every_change(tmp_path: Path)
     run.file(runs.METRICS).unlink()
     with pytest.raises(RunError, match=r"config.yaml was changed after training; metrics.json is missing"):
         run.verify()
+    other = create_run("x", tmp_path / "other")
+    for number in range(5):
+        other.write(f"{number}.txt", str(number))
+    other.finish()
+    other.file("0.txt").unlink()
+    with pytest.raises(RunError, match=r"other: 0.txt is missing\. Restore"):
+        other.verify()
+    other.file(runs.MANIFEST).write_bytes(run.file(runs.MANIFEST).read_bytes())
+    with pytest.raises(RunError, match=r"config.yaml is missing; metrics.json is missing; or manifest.json is another"):
+        other.verify()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"files": 3}', '{"format": 1}'])
