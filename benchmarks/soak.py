@@ -54,7 +54,7 @@ def cycles(run: Path, number: int) -> Iterator[float]:
     from rnnsent import experiment, judgment
     from rnnsent.configfile import load_config
 
-    config = load_config("gru", list(SETTINGS.items()), to_train=True)
+    config = load_config("gru", [(key, f"{key}={value}") for key, value in SETTINGS.items()], to_train=True)
     for _ in range(number):
         trained = experiment.train(config, "soak", run_dir=run, force=True)
         judgment.judge(trained.run, "validation")

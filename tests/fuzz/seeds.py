@@ -140,7 +140,7 @@ def checkpoint(facts: Any = None) -> bytes:
     return npz({"sha256": digest, **arrays})
 
 
-FACTS = {"format": checkpoints.FORMAT, "epoch": 1, "step": 0, "best": 1, "history": []}
+FACTS = {"format": checkpoints.FORMAT, "training": "", "epoch": 1, "step": 0, "best": 1, "history": []}
 
 
 def written_checkpoint(folder: Path) -> bytes:
