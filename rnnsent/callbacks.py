@@ -14,7 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
-from rnnsent.checkpoints import Checkpoint
+from rnnsent.checkpoints import COUNTERS, Checkpoint
 from rnnsent.config import TrainingConfig
 from rnnsent.engine.gradients import forget_norms, measured, norms_of
 from rnnsent.errors import TrainingError, count
@@ -312,8 +312,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
 
 def counters(callback: keras.callbacks.Callback) -> dict[str, Any]:
     """Return what a callback remembers of earlier epochs: its numbers that change."""
-    names = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
-    found = {name: getattr(callback, name, None) for name in names}
+    found = {name: getattr(callback, name, None) for name in COUNTERS}
     return {
         name: value if isinstance(value, int) else float(value) for name, value in found.items() if value is not None
     }

@@ -6,6 +6,7 @@ later. Each is a NumPy archive of plain arrays; the newest two are kept. Without
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from rnnsent.errors import RunError, count
 from rnnsent.jsonfile import parse_json
+from rnnsent.observers import EpochFacts
 from rnnsent.runs import CHECKPOINTS, RunDirectory
 from rnnsent.stored import read_arrays
 
@@ -26,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 KEPT = 2
 FORMAT = 3  # 1 had no position, and nothing to go on from; 2 no gradient norms, and not whose it is
+
+COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")  # that a callback of Keras goes by
 
 _FACTS, _DIGEST = "facts", "sha256"
 _NAME = re.compile(r"epoch-(\d{4,})(?:-step-(\d{6,}))?\.npz")
@@ -141,13 +145,41 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
         raise RunError(f"{path}: written by another version of rnnsent")
     if facts.pop("training", None) != run.training:
         raise RunError(f"{path}: belongs to another training than origin.json, or to another network of it")
-    epoch, step = facts.pop("epoch", None), facts.pop("step", None)
-    if not isinstance(epoch, int) or not isinstance(step, int):
-        raise RunError(f"{path}: damaged: it does not say of which step it is")
-    found = Checkpoint(epoch, step, facts, arrays)
+    wrong = _contradiction(facts)
+    if wrong is not None:
+        raise RunError(f"{path}: damaged: its {wrong} cannot be those of a training")
+    found = Checkpoint(facts.pop("epoch"), facts.pop("step"), facts, arrays)
     if found.name != name:
         raise RunError(f"{path}: damaged: it holds the state {found.place}")
     return found
+
+
+def _contradiction(facts: Mapping[str, Any]) -> str | None:
+    """Return the name of what cannot have been written of a training; whoever forged it knew the digest."""
+    history, callbacks, best = (facts.get(name) for name in ("history", "callbacks", "best"))
+    fields = {each.name for each in dataclasses.fields(EpochFacts)}
+    sound = {
+        "epoch": _is_count(facts.get("epoch")),
+        "step": _is_count(facts.get("step")),
+        "history": isinstance(history, list)
+        and all(isinstance(epoch, dict) and set(epoch) == fields and _are_numbers(epoch) for epoch in history)
+        and [epoch["epoch"] for epoch in history] == list(range(1, len(history) + 1))
+        and len(history) == facts.get("epoch"),
+        "best": best is None or (_is_count(best) and 1 <= best <= len(history or [])),
+        "callbacks": isinstance(callbacks, dict)
+        and all(isinstance(each, dict) and set(each) <= set(COUNTERS) and _are_numbers(each)
+                for each in callbacks.values()),
+        "seconds": _are_numbers({name: facts.get(name) for name in ("learning_rate", "seconds", "elapsed")}),
+    }  # fmt: skip
+    return next((name for name, is_sound in sound.items() if not is_sound), None)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _are_numbers(values: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values())
 
 
 def _position(name: str) -> tuple[int, int]:

@@ -28,6 +28,7 @@ _STAND_INS: dict[str, Any] = {
     "recurrent": [{"cell": "gru"}],
     "recurrent[]": {"cell": "gru"},
     "dense[]": {"units": 1},
+    "ensemble[]": {},
     "cell": "gru",
     "units": 1,
 }
@@ -127,7 +128,7 @@ def _validate(document: Document, to_train: bool) -> tuple[Config | None, list[P
                 return None, problems
             problems += [_problem(document, detail) for detail in details]
             faulty |= {_key_path(detail["loc"]) for detail in details}
-            for detail in details:
+            for detail in reversed(details):  # the last of a list first, or it would have another number
                 values = _mended(values, _key_path(detail["loc"]))
     problems += [
         Problem(document.place(path), dotted(path), rule, _shown(given))

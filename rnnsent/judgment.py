@@ -104,32 +104,41 @@ def judge(
     )
     numbers = None if dataset.numbers is None else dataset.numbers[split]
     which = {"reviews_sha256": _sha256(whole, numbers)}
-    recorded[split] = judged.metrics
-    recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | which}
     files: dict[str, str | bytes] = {
         runs.predictions(split): _prediction_rows(reviews.labels, probabilities, parts.label_names, numbers),
         runs.RELIABILITY.format(split=split): plots.reliability(sure, right, f"{run}: {split}"),
         runs.COVERAGE.format(split=split): plots.coverage(sure, right, f"{run}: {split}"),
     }
-    return replace(judged, unsaved=store(run, config, recorded, files))
+
+    def add(recorded: dict[str, Any]) -> None:
+        recorded[split] = judged.metrics
+        recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | which}
+
+    return replace(judged, unsaved=store(run, config, add, files))
 
 
 def store(
-    run: RunDirectory, config: Config, recorded: dict[str, Any], others: Mapping[str, str | bytes] | None = None
+    run: RunDirectory,
+    config: Config,
+    add: Callable[[dict[str, Any]], None],
+    others: Mapping[str, str | bytes] | None = None,
 ) -> RunError | None:
-    """Write what metrics.json now says into a finished run, with the model card that follows from it.
+    """Add to metrics.json of a finished run, with the model card that follows from it.
 
     Args:
         run, config: where, and what it was trained with.
-        recorded: the values of metrics.json.
+        add: adds to the values of metrics.json, as they are when nobody else writes them.
         others: files that go with them, by name.
 
     Returns:
         Why it could not be written: whoever waited for the figures should have them all the same.
     """
     try:
-        card = model_card.of_run(run, config, recorded)
-        run.update({runs.METRICS: json_text(recorded), **(others or {}), runs.MODEL_CARD: card})
+        with run.updating():
+            recorded = run.read_json(runs.METRICS)
+            add(recorded)
+            card = model_card.of_run(run, config, recorded)
+            run.update({runs.METRICS: json_text(recorded), **(others or {}), runs.MODEL_CARD: card})
     except RunError as error:
         return error
     return None
@@ -196,9 +205,12 @@ def judge_baseline(
     config, recorded, dataset = own_reviews(run, data, tell)
     judged = replace(_judged_baseline(str(run), config, dataset, split, tell), network=recorded.get(split))
     facts = {"strength": judged.strength, "columns": judged.columns, "seconds": round(judged.seconds, 3)}
-    before = recorded.get("baseline") or {"validation": None, "test": None}
-    recorded["baseline"] = before | facts | {split: judged.metrics}
-    return replace(judged, unsaved=store(run, config, recorded))
+
+    def add(recorded: dict[str, Any]) -> None:
+        before = recorded.get("baseline") or {"validation": None, "test": None}
+        recorded["baseline"] = before | facts | {split: judged.metrics}
+
+    return replace(judged, unsaved=store(run, config, add))
 
 
 def judge_baseline_of(config: Config, split: str, *, tell: Tell = lambda line: None) -> JudgedBaseline:

@@ -53,6 +53,7 @@ LOGS = "logs"  # of the trackers
 MODEL_CARD = "model_card.md"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
+UPDATE_SECONDS = 20.0
 SEEDS = "seeds.json"  # in a folder that holds a run for each seed: what they are of
 
 OWN_NAMES = {
@@ -239,7 +240,19 @@ class RunDirectory:
         Raises:
             RunError: naming every file that is missing or changed.
         """
-        manifest = self.manifest()
+        while True:
+            manifest = self.manifest()
+            faults = self._faults(names, manifest)
+            if not faults:
+                return
+            if self.manifest() == manifest:
+                break  # or somebody has written into the run meanwhile
+        # Files are damaged one at a time; where most of them seem to be, it is their list.
+        whose = f"; or {MANIFEST} is another run's" if 2 * len(faults) > len(manifest) else ""
+        raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. Restore it from a copy, or train again")
+
+    def _faults(self, names: Sequence[str], manifest: Mapping[str, Sequence[str]]) -> list[str]:
+        """Return what is wrong with the files `names`, or all."""
         faults = []
         for name in names or tuple(manifest):
             if name not in manifest:
@@ -253,13 +266,31 @@ class RunDirectory:
                     digest = sha256(self.file(name))
                 if digest not in manifest[name]:
                     faults.append(f"{name} was changed after training")
-        if faults:
-            # Files are damaged one at a time; where most of them seem to be, it is their list.
-            whose = f"; or {MANIFEST} is another run's" if 2 * len(faults) > len(manifest) else ""
-            raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. Restore it from a copy, or train again")
+        return faults
+
+    @contextmanager
+    def updating(self) -> Iterator[None]:
+        """Keep other processes from writing into a finished run, so that what is read is still so when it is written.
+
+        Raises:
+            RunError: if one does for longer than a judgment takes to be written, such as a training.
+        """
+        if self.lock is not None and self.lock.release.alive:
+            yield
+            return
+        with disk_errors(self.path):
+            lock = Lock(self.path, UPDATE_SECONDS)
+        try:
+            yield
+        finally:
+            self.file(LOCK).unlink(missing_ok=True)
+            lock.release()
 
     def update(self, contents: Mapping[str, str | bytes]) -> None:
-        """Replace or add files of a finished run; whatever happens meanwhile, it agrees with its manifest."""
+        """Replace or add files of a finished run; whoever is killed meanwhile, it agrees with its manifest.
+
+        To be called while `updating`.
+        """
         manifest = self.manifest()
         digests = {
             name: hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest()

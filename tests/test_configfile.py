@@ -133,6 +133,13 @@ def test_a_misspelt_section_is_checked_as_the_one_that_was_meant() -> None:
     ]
 
 
+def test_several_faults_in_one_list_have_their_own_numbers() -> None:
+    found = problems(MINIMAL + "ensemble:\n- [1]\n- {recurrent: [{}]}\n- {units: 3}\n- {seed: -1}\n")
+    assert [each.partition(": ")[2].partition(":")[0] for each in found] == [
+        "ensemble.0", "ensemble.1.recurrent.0.cell", "ensemble.2.units", "ensemble.3.seed"
+    ]  # fmt: skip
+
+
 def test_problems_come_in_the_order_of_their_lines() -> None:
     text = "data:\n  padding: notebook\n  maxlen: null\nmodel:\n  recurrent: [{cell: x}]\n"
     found = problems(text, "training.epochs=0")

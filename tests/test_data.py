@@ -220,15 +220,21 @@ def test_a_bad_download_leaves_nothing(server: str, name: str, digest: str, tmp_
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_a_damaged_cache_entry_is_built_again(cache: Path) -> None:
+def test_a_damaged_cache_entry_is_built_again(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     def build() -> dict[str, Any]:
         return {"a": np.arange(5)}
 
     cached_arrays("damaged", build)
     (cache / "damaged" / "a.npy").write_bytes(b"torn")
     np.testing.assert_array_equal(cached_arrays("damaged", build)["a"], np.arange(5))
-    (cache / "damaged" / "shapes.json").write_text('{"a": [6]}')
+    content = bytearray((cache / "damaged" / "a.npy").read_bytes())
+    content[-3] ^= 1  # a number, and a valid one
+    (cache / "damaged" / "a.npy").write_bytes(content)
     np.testing.assert_array_equal(cached_arrays("damaged", build)["a"], np.arange(5))
+    assert caplog.text.count("is damaged, and made again") == 2
+    for digests in ("{}", "[]", '{"a": 1}', '{"b": "1"}', ""):
+        (cache / "damaged" / "sha256.json").write_text(digests)
+        np.testing.assert_array_equal(cached_arrays("damaged", build)["a"], np.arange(5))
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(

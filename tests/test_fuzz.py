@@ -17,6 +17,7 @@ def test_damaged_and_forged_files_are_read_or_refused(name: str) -> None:
     found = fuzz(name, 80 if name == "config" else 200, 0, Path("files"))  # a config takes ten times as long
     assert found.failures == {}
     assert found.counts["refused"] >= 20  # else the inputs are not odd at all
+    assert found.counts["accepted"] or name == "manifest"  # or they do not come far; one vouches for itself
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -84,7 +84,7 @@ def test_the_best_epoch_is_kept_as_weights_and_as_model(keeper: Keeper, model: k
 
 def checkpoint(model: keras.Model, epoch: int, best: int = 1) -> Checkpoint:
     history = [facts(number).to_dict() for number in range(1, epoch + 1)]
-    known = {"history": history, "best": best, "callbacks": {}, "seconds": 0.0, "elapsed": 1.0}
+    known = {"history": history, "best": best, "callbacks": {}, "learning_rate": 1e-3, "seconds": 0.0, "elapsed": 1.0}
     return Checkpoint(epoch, 0, known, capture(model, model.get_weights(), []))
 
 

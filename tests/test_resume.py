@@ -11,6 +11,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -262,10 +263,15 @@ def test_a_process_that_is_killed_goes_on_where_it_was(tmp_path: Path, monkeypat
     assert not list(Path("run").glob(".weights*"))
 
 
+EPOCH = EpochFacts(1, 0.5, 0.7, 0.5, 0.6, 0.6, 1e-3, 100.0).to_dict()
+FACTS = {"history": [EPOCH], "best": 1, "callbacks": {"early_stopping": {"wait": 0, "best": 0.6}},
+         "learning_rate": 1e-3, "seconds": 0.5, "elapsed": 1.0}  # fmt: skip
+
+
 def checkpoint(step: int) -> Checkpoint:
     rng = np.random.default_rng(step)
     arrays = {"model/a": rng.normal(size=(5, 3)).astype(np.float32), "random/0": np.arange(2, dtype=np.uint32)}
-    return Checkpoint(1, step, {"history": [], "best": None, "seconds": 0.5}, arrays)
+    return Checkpoint(1, step, dict(FACTS), arrays)
 
 
 @settings(max_examples=200, deadline=None)
@@ -292,6 +298,28 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(place: float, 
         run.file(older).write_bytes(b"nothing")
         with pytest.raises(RunError, match="no checkpoint is whole"):
             checkpoints.newest(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "forged"),
+    [
+        ("history", []),
+        ("history", [{"epoch": 1}]),
+        ("history", [EPOCH | {"epoch": 2}]),
+        ("history", [EPOCH | {"loss": "low"}]),
+        ("best", 99),
+        ("best", 0),
+        ("best", True),
+        ("callbacks", {"early_stopping": {"monitor_op": 1}}),
+        ("callbacks", {"early_stopping": {"wait": "long"}}),
+        ("seconds", None),
+    ],
+)
+def test_a_checkpoint_that_contradicts_itself_is_refused(name: str, forged: Any, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    checkpoints.write(run, Checkpoint(1, 0, FACTS | {name: forged}, checkpoint(0).arrays))
+    with pytest.raises(RunError, match=f"its {name} cannot be those of a training"):
+        checkpoints.read(run, "checkpoints/epoch-0001.npz")
 
 
 def test_a_checkpoint_under_another_name_is_refused(tmp_path: Path) -> None:

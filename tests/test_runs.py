@@ -3,12 +3,14 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from rnnsent import run_root, runs
 from rnnsent.errors import RunError
+from rnnsent.lock import Lock
 from rnnsent.run_root import create_run, open_run
 from rnnsent.runs import RunDirectory
 
@@ -45,6 +47,37 @@ def test_the_manifest_covers_every_file_and_notices_every_change(tmp_path: Path)
     other.file(runs.MANIFEST).write_bytes(run.file(runs.MANIFEST).read_bytes())
     with pytest.raises(RunError, match=r"config.yaml is missing; metrics.json is missing; or manifest.json is another"):
         other.verify()
+
+
+def test_what_several_processes_write_at_once_is_all_there_and_never_looks_damaged(tmp_path: Path) -> None:
+    run = finished(tmp_path / "run")
+
+    def write(writer: int) -> None:  # a lock is one of an open file: threads are as good as processes
+        for number in range(8):
+            with run.updating():
+                recorded = run.read_json(runs.METRICS)
+                run.update({runs.METRICS: json.dumps(recorded | {f"{writer}-{number}": number})})
+
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(write, writer) for writer in range(4)]
+        while not all(each.done() for each in writers):
+            run.verify()
+        for each in writers:
+            each.result()
+    run.verify()
+    assert {f"{writer}-{number}" for writer in range(4) for number in range(8)} <= set(run.read_json(runs.METRICS))
+
+
+def test_a_run_that_somebody_writes_for_long_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = finished(tmp_path / "run")
+    monkeypatch.setattr(runs, "UPDATE_SECONDS", 0.05)
+    training = Lock(run.path)
+    with pytest.raises(RunError, match="another training is writing this run now"), run.updating():
+        pass
+    training.release()
+    with run.updating():
+        run.update({"more.txt": "x"})
+    run.verify()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"files": 3}', '{"format": 1}'])

@@ -51,7 +51,8 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, data: str 
         page = several.page(gathered, compare_runs(found, split, data=_moved(data), tell=_tell))
     content = render(page, __version__)
     if own:
-        found[0].update({runs.REPORT: content})
+        with found[0].updating():
+            found[0].update({runs.REPORT: content})
         click.echo(f"written: {target}", err=True)
     else:
         write_file(target, content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,15 +34,18 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
 
     found = opened(run)
     moved = None if data is None else data_settings(data)
-    config, recorded, dataset = judgment.own_reviews(found, moved, lambda line: click.echo(line, err=True))
+    config, _, dataset = judgment.own_reviews(found, moved, lambda line: click.echo(line, err=True))
     reviews = judgment.whole_reviews(str(found), dataset, config, split)
     rows = robustness.measure(classifier.load(found), reviews)
     if not any(row.group == robustness.WRITTEN for row in rows):
         names = " and ".join(LABELS)
         click.echo(f"negations, contrasts, other domains: left out, they are for the labels {names}", err=True)
-    before = recorded.get("robustness") or {}
-    recorded["robustness"] = before | {split: [row.to_dict() for row in rows]}
-    unsaved = judgment.store(found, config, recorded)
+
+    def add(recorded: dict[str, Any]) -> None:
+        before = recorded.get("robustness") or {}
+        recorded["robustness"] = before | {split: [row.to_dict() for row in rows]}
+
+    unsaved = judgment.store(found, config, add)
     if as_json:
         click.echo(json.dumps({"run": str(found), "split": split, "rows": [row.to_dict() for row in rows]}))
     else:

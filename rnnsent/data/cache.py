@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.files import home, sync_directory, umask
+from rnnsent.files import home, sha256, sync_directory, umask, write_atomic
 from rnnsent.jsonfile import read_json
 
 logger = logging.getLogger(__name__)
 
 Arrays = Mapping[str, NDArray[Any]]
+
+_DIGESTS = "sha256.json"
 
 
 def cache_root() -> Path:
@@ -33,8 +35,8 @@ def cache_root() -> Path:
 def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
     """Return the arrays stored under `key`, memory-mapped; build and store them the first time.
 
-    An entry appears in full or not at all. One that cannot be read is built again; where nothing can be written, the
-    arrays are used from memory and the log says so.
+    An entry appears in full or not at all. One that is not, byte for byte, what was written is built again; where
+    nothing can be written, the arrays are used from memory. The log says so.
     """
     entry = cache_root() / key
     stored = _read(entry)
@@ -50,13 +52,19 @@ def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
 
 
 def _read(entry: Path) -> Arrays | None:
-    try:
-        shapes = read_json(entry / "shapes.json")
-        arrays = {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in shapes}
-        whole = bool(arrays) and all(list(array.shape) == shapes[name] for name, array in arrays.items())
-    except (OSError, ValueError, EOFError, TypeError, KeyError):
+    if not entry.exists():
         return None
-    return arrays if whole else None
+    try:
+        digests = read_json(entry / _DIGESTS)
+        if not digests:
+            raise ValueError("it lists nothing")
+        for name, digest in digests.items():
+            if sha256(entry / f"{name}.npy") != digest:
+                raise ValueError(f"{name}.npy is not what was written")
+        return {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in digests}
+    except (OSError, ValueError, EOFError, AttributeError) as error:
+        logger.warning("the cache in %s is damaged, and made again: %s", entry, error)
+        return None
 
 
 def _write(entry: Path, arrays: Arrays) -> None:
@@ -64,8 +72,12 @@ def _write(entry: Path, arrays: Arrays) -> None:
     temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f".{entry.name}-"))
     try:
         for name, array in arrays.items():
-            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
-        (temporary / "shapes.json").write_text(json.dumps({name: array.shape for name, array in arrays.items()}))
+            with (temporary / f"{name}.npy").open("wb") as handle:
+                np.save(handle, array, allow_pickle=False)
+                handle.flush()
+                os.fsync(handle.fileno())
+        digests = {name: sha256(temporary / f"{name}.npy") for name in arrays}
+        write_atomic(temporary / _DIGESTS, json.dumps(digests))
         shutil.rmtree(entry, ignore_errors=True)
         temporary.chmod(0o777 & ~umask())  # mkdtemp keeps others out, who may share the cache
         temporary.rename(entry)

@@ -17,6 +17,7 @@ import numpy as np
 
 from rnnsent import checkpoints
 from rnnsent.checkpoints import Checkpoint
+from rnnsent.observers import EpochFacts
 from rnnsent.runs import RunDirectory, _digest
 from tests.conftest import REPOSITORY
 from tests.fuzz.mutation import changed_tree
@@ -140,12 +141,23 @@ def checkpoint(facts: Any = None) -> bytes:
     return npz({"sha256": digest, **arrays})
 
 
-FACTS = {"format": checkpoints.FORMAT, "training": "", "epoch": 1, "step": 0, "best": 1, "history": []}
+FACTS: dict[str, Any] = {
+    "format": checkpoints.FORMAT,
+    "training": "",
+    "epoch": 1,
+    "step": 0,
+    "best": 1,
+    "history": [EpochFacts(1, 0.5, 0.7, 0.5, 0.6, 0.6, 1e-3, 100.0).to_dict()],
+    "callbacks": {"early_stopping": {"wait": 0, "best": 0.6}},
+    "learning_rate": 1e-3,
+    "seconds": 0.5,
+    "elapsed": 1.0,
+}
 
 
 def written_checkpoint(folder: Path) -> bytes:
     run = RunDirectory(folder)
-    checkpoints.write(run, Checkpoint(1, 0, {"best": 1}, {"model/output/bias": np.zeros(1, np.float32)}))
+    checkpoints.write(run, Checkpoint(1, 0, FACTS, {"model/output/bias": np.zeros(1, np.float32)}))
     return run.file("checkpoints/epoch-0001.npz").read_bytes()
 
 
