@@ -18,7 +18,7 @@ from rnnsent.callbacks import AveragedWeights, Recorder, StateKeeper
 from rnnsent.checkpoints import Checkpoint
 from rnnsent.config import ScheduleConfig, TrainingConfig
 from rnnsent.engine.feed import keras_batches
-from rnnsent.engine.gradients import summed_and_measured
+from rnnsent.engine.gradients import forgotten, summed_and_measured
 from rnnsent.engine.kernel import flushed_denormals
 from rnnsent.errors import ConfigError, DataError, Problem
 from rnnsent.interruption import HeldSignals
@@ -70,7 +70,11 @@ def fit(
     started = time.perf_counter() if started is None else started
     recorder = Recorder(train, config, observers, averaged, started, begin)
     counting = _callbacks(config)
-    with HeldSignals("stopping when this step is over; once more stops at once") as signals, flushed_denormals():
+    with (
+        HeldSignals("stopping when this step is over; once more stops at once") as signals,
+        flushed_denormals(),
+        forgotten(),
+    ):
         model.compile(
             optimizer=_optimizer(config, len(train)),
             loss="binary_crossentropy" if len(label_names) == 2 else "categorical_crossentropy",

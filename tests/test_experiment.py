@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import shutil
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from rnnsent import run_root, runs
 from rnnsent.config import Config
 from rnnsent.configfile import load_config, parse_config
 from rnnsent.data import imdb
+from rnnsent.engine import kernel
 from rnnsent.errors import (
     ConfigError,
     DataError,
@@ -60,6 +63,22 @@ class StopAt(Observer):
     def on_step(self, facts: StepFacts) -> None:
         if (facts.epoch, facts.step) == (self.epoch, 2):
             raise self.error
+
+
+@pytest.mark.parametrize("engine", ["native", "stock"])
+def test_a_training_that_is_over_leaves_nothing_in_memory(data: None, engine: str) -> None:
+    if engine == "native" and not kernel.available():
+        engine = "auto"
+
+    def models() -> int:
+        gc.collect()
+        return sum(isinstance(each, keras.Model) for each in gc.get_objects())
+
+    before = models()
+    trained = train(config(f"training.engine={engine}", "training.ema=0.9"), "tiny", run_dir=Path("run"))
+    judge(trained.run, "validation", backend="keras")
+    del trained
+    assert models() == before
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Interrupted("terminated", 143), 143)])

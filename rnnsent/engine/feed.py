@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -51,8 +52,12 @@ def _tensorflow_dataset(numbered: _Numbered) -> Any:
         shapes.append((None, length, channels.shape[1]))
         types.append(tf.float32)
 
+    held = weakref.ref(numbered)  # TensorFlow keeps every function for ever, which would keep batches and model
+
     def flat(index: Any) -> Any:
-        inputs, targets = numbered[int(index)]
+        there = held()
+        assert there is not None  # the data set holds it
+        inputs, targets = there[int(index)]
         return (*inputs, targets)
 
     def make(number: Any) -> Any:
@@ -66,7 +71,9 @@ def _tensorflow_dataset(numbered: _Numbered) -> Any:
     # There is nothing to tune, and now and then the tuner's thread, told to end, first sleeps on for seconds: the next
     # epoch waits for it.
     options.autotune.enabled = False
-    return dataset.with_options(options)
+    dataset = dataset.with_options(options)
+    dataset.numbered = numbered
+    return dataset
 
 
 class _PyBatches(keras.utils.PyDataset):  # type: ignore[misc]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -16,6 +17,34 @@ class GradientNorms(NamedTuple):
     mean: float  # nan where no step was taken
     largest: float
     steps: int  # that were taken: not those whose gradient overflowed in mixed precision
+
+
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """Forget how gradients of operations that are traced in this block are found, when it is left.
+
+    TensorFlow registers the gradient of each custom operation that it traces, and never lets go of it, nor of the
+    graph, the model and its weights that it leads to: some 20 MB for each training of a process. What was traced stays
+    as it is; what is traced again later registers its own.
+    """
+    registered = _registered_gradients()
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in set(registered) - before:
+            if name.startswith("CustomGradient-"):
+                del registered[name]
+
+
+def _registered_gradients() -> dict[str, Any]:
+    if keras.backend.backend() != "tensorflow":
+        return {}
+    from tensorflow.python.framework import ops as framework
+
+    # Not of the public API, which has no way to let go; a TensorFlow without it leaks, and the soak says so.
+    found: dict[str, Any] = getattr(getattr(framework, "gradient_registry", None), "_registry", {})
+    return found
 
 
 def summed_and_measured(optimizer: type) -> type:
