@@ -68,13 +68,16 @@ def test_a_runs_own_predictions(finished_run: Path, tiny_imdb: Path, monkeypatch
         ("label,probability\n1,0.5\n0,1.5\n", ":3: probability must be a number from 0 to 1, not '1.5'"),
         ("label,probability\n1,x\n", ":2: probability must be a number from 0 to 1, not 'x'"),
         ("label,probability\n1,0.5\n,0.5\n", ":3: has no label"),
-        ("label,probability\n1,0.5\n", "holds 1 labels"),
-        ("label,probability\n1,0.5\n2,0.5\n3,0.5\n", "holds 3 labels"),
+        ("label,probability\n1,0.5\n", "column 'label' holds 1 label (1); with"),
+        ("label,probability\n1,0.5\n2,0.5\n3,0.5\n", "Of several labels each needs a column 'probability of LABEL'"),
         ("label,probability\n", "holds no rows"),
         ("a,b\n1,2\n", "no column for the real label"),
         ("label,b\n1,2\n", "no column for the probability"),
-        ("label,probability of a,probability of b\nc,0.5,0.5\n", "row 1: labeled c, but no column"),
-        ("label,probability of a,probability of b\na,0.5,0.9\n", "row 1: the probabilities add up to 1.4"),
+        ("label,probability of a,probability of b\nc,0.5,0.5\n", ":2: labeled c, but no column is called"),
+        ("label,probability of a,probability of b\na,0.5,0.9\n", ":2: the probabilities add up to 1.4"),
+        ("label,probability of pos\npos,1.0\n", "holds 1 label (pos); with one column of probabilities"),
+        ("label,probability of up\nno,0.1\nyes,0.9\n", "no row is labeled up; labels: no, yes"),
+        ("label,probability of a,Probability of a\na,0.5,0.5\n", "two columns are of one label"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, content: str, message: str) -> None:
@@ -83,6 +86,61 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: str, message: str) -> N
     with pytest.raises(DataError) as caught:
         read_predictions(path)
     assert message in str(caught.value) and str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--probability-column", "xyzzy"], "no column is called xyzzy; it has: label, probability of neg, "),
+        (
+            ["--probability-column", "probability of po"],
+            "called probability of po; did you mean probability of pos? It has: label, ",
+        ),
+        (["--positive", "good"], "no column is called 'probability of good'; labels: neg, pos"),
+        (
+            ["--probability-column", "probability of neg", "--positive", "pos"],
+            "column 'probability of neg' is of neg, so the positive label cannot be pos",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_the_table(arguments: list[str], message: str) -> None:
+    Path("p.csv").write_text("label,probability of neg,probability of pos\nneg,0.7,0.3\npos,0.2,0.8\n")
+    found = rnnsent("eval", "--predictions", "p.csv", *arguments)
+    assert found.exit_code == 1 and found.stderr.count("\n") == 1, found.stderr
+    assert message in found.stderr and "p.csv: " in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "positive"),
+    [
+        ("neg pos", [], "pos"),
+        ("pos neg", [], "neg"),
+        ("neg pos", ["--positive", "neg"], "neg"),
+        ("neg pos", ["--positive", "pos"], "pos"),
+        ("neg pos", ["--probability-column", "probability of neg"], "neg"),
+        ("neg", [], "neg"),
+        ("pos", ["--positive", "pos"], "pos"),
+    ],
+)
+def test_the_positive_label_of_columns_called_after_labels(columns: str, arguments: list[str], positive: str) -> None:
+    rows = [("neg", 0.1), ("neg", 0.3), ("neg", 0.9), ("pos", 0.6), ("pos", 0.2), ("pos", 0.8), ("pos", 0.7)]
+    lines = [",".join(["label", *(f"probability of {name}" for name in columns.split())])]
+    for label, p in rows:
+        lines.append(",".join([label, *(f"{p if name == 'pos' else 1 - p:.1f}" for name in columns.split())]))
+    Path("p.csv").write_text("\n".join(lines) + "\n")
+    shown = rnnsent("eval", "--predictions", "p.csv", *arguments)
+    assert shown.exit_code == 0, shown.stderr
+    assert shown.stdout.startswith(f"p.csv: 7 predictions; the probability is that of {positive}\n")
+    found = json.loads(rnnsent("eval", "--predictions", "p.csv", *arguments, "--json").stdout)
+    precision = sk.precision_score([name for name, _ in rows], ["pos" if p > 0.5 else "neg" for _, p in rows],
+                                   pos_label=positive)  # fmt: skip
+    assert found["metrics"]["precision"]["value"] == pytest.approx(precision)
+
+
+def test_several_labels_have_no_positive_one() -> None:
+    Path("p.csv").write_text("label,probability of a,probability of b,probability of c\na,0.5,0.3,0.2\n")
+    found = rnnsent("eval", "--predictions", "p.csv", "--positive", "b")
+    assert found.exit_code == 1 and "a positive label is one of two; here are columns of 3 labels" in found.stderr
 
 
 def test_usage() -> None:
