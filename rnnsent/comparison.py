@@ -29,10 +29,13 @@ class Judgment(multiclass.Judgment):
     Args:
         labels: int64 (n,).
         probabilities: (n, labels), of each label.
+        predicted: int64 (n,), where probabilities were rounded since; None: the most probable labels.
     """
 
-    def __init__(self, labels: NDArray[np.int64], probabilities: Floats) -> None:
-        super().__init__(labels, probabilities)
+    def __init__(
+        self, labels: NDArray[np.int64], probabilities: Floats, predicted: NDArray[np.int64] | None = None
+    ) -> None:
+        super().__init__(labels, probabilities, predicted)
         self.probabilities = probabilities
         self.right: NDArray[np.bool_] = self.predicted == labels
         self._cells = labels * self.size + self.predicted
@@ -174,7 +177,9 @@ def _drawn(judgments: Sequence[Judgment], seed: int, resamples: int) -> Floats:
 
 def _same(one: Judgment, other: Judgment) -> bool:
     """Return whether both said the same, to the last digit: then it is one network."""
-    return one is other or np.array_equal(one.probabilities, other.probabilities)
+    return one is other or (
+        np.array_equal(one.probabilities, other.probabilities) and np.array_equal(one.predicted, other.predicted)
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnsent import comparison, runs, slices, stored
 from rnnsent.comparison import Comparison, Judgment
@@ -114,17 +113,19 @@ def contender(run: RunDirectory, split: str) -> Contender:
     config = load_config(str(run.file(runs.CONFIG)))
     recorded = run.read_json(runs.METRICS)
     where = run.file(name)
-    labels, probabilities = read_predictions(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
+    judgment = read_predictions(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
     files = {each: run.file(each).stat().st_size / 1e6 for each in run.manifest()}
     needed = [*NEEDED, *stored.weight_files(run)]
     costs = {key: float(recorded[key]) for key in COSTS if isinstance(recorded.get(key), int | float)}
     costs["mb_to_predict"] = sum(size for each, size in files.items() if each in needed)
     costs["mb_on_disk"] = sum(files.values())
-    return Contender(run, config, recorded, Judgment(labels, probabilities), costs)
+    return Contender(run, config, recorded, judgment, costs)
 
 
-def read_predictions(text: str, names: Sequence[str], where: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Read a predictions file of a run: labels (n,), probabilities (n, labels).
+def read_predictions(text: str, names: Sequence[str], where: str) -> Judgment:
+    """Read a predictions file of a run: real and predicted labels, and probabilities.
+
+    What was predicted is what the file says: beside one half its rounded probabilities may say another label.
 
     Args:
         text: of the file.
@@ -137,13 +138,15 @@ def read_predictions(text: str, names: Sequence[str], where: str) -> tuple[NDArr
     columns = [f"probability of {name}" for name in names] if len(names) > 2 else ["probability"]
     try:
         rows = list(csv.DictReader(io.StringIO(text)))
-        labels = np.array([names.index(row["label"]) for row in rows], np.int64)
+        labels, predicted = (
+            np.array([names.index(row[column]) for row in rows], np.int64) for column in ("label", "predicted")
+        )
         values = np.array([[float(row[column]) for column in columns] for row in rows], np.float64)
         if not len(rows) or not ((values >= 0) & (values <= 1)).all():
             raise ValueError("probabilities must lie in 0 … 1")
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise RunError(f"{where}: not the predictions of this run: {error}; judge it again: rnnsent eval") from None
-    return labels, np.concatenate([1 - values, values], axis=1) if len(names) == 2 else values
+    return Judgment(labels, np.concatenate([1 - values, values], axis=1) if len(names) == 2 else values, predicted)
 
 
 def require_same_reviews(first: Contender, other: Contender, split: str) -> None:

@@ -147,12 +147,15 @@ class Judgment:
     Args:
         labels: int64 (n,).
         probabilities: (n, labels), of each label. Of two labels the areas are those of the second.
+        predicted: int64 (n,), where probabilities were rounded since; None: the most probable labels.
     """
 
-    def __init__(self, labels: NDArray[np.int64], probabilities: Floats) -> None:
+    def __init__(
+        self, labels: NDArray[np.int64], probabilities: Floats, predicted: NDArray[np.int64] | None = None
+    ) -> None:
         self.labels, self.size = labels, probabilities.shape[1]
         rows = np.arange(len(labels))
-        self.predicted: NDArray[np.int64] = probabilities.argmax(axis=1)
+        self.predicted: NDArray[np.int64] = probabilities.argmax(axis=1) if predicted is None else predicted
         self.of_real: Floats = probabilities[rows, labels]
         self._losses: Floats = -np.log(np.clip(probabilities, CLIP, 1 - CLIP))
         squares = (probabilities**2).sum(axis=1)[:, None] - 2 * probabilities + 1

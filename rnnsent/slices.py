@@ -103,13 +103,16 @@ def slices_for(
         reviews, vocabulary, ratings: as for `slices_of`.
         configs: of each network.
     """
-    found: dict[tuple[str, str], Slice] = {}
+    found: dict[str, list[Slice]] = {}
     for config in sorted(configs, key=_reading):
+        divided: dict[str, list[Slice]] = {}
         for each in slices_of(reviews, vocabulary, config, ratings):
             group = _named(each.group, config, configs)
-            found.setdefault((group, each.name), replace(each, group=group))
-    order = list(dict.fromkeys(group.partition(" (")[0] for group, _ in found))
-    return sorted(found.values(), key=lambda each: order.index(each.group.partition(" (")[0]))
+            divided.setdefault(group, []).append(replace(each, group=group))
+        found |= divided  # of one name the same parts, whichever config they come from
+    order = list(dict.fromkeys(group.partition(" (")[0] for group in found))
+    groups = sorted(found, key=lambda group: order.index(group.partition(" (")[0]))
+    return [each for group in groups for each in found[group]]
 
 
 def _reading(config: DataConfig) -> tuple[float, float]:
@@ -145,13 +148,22 @@ def accuracies(slices: list[Slice], right: Mask) -> list[SliceAccuracy]:
 
 
 def _quarters(group: str, values: NDArray[Any], unit: str, digits: int = 0) -> Iterator[Slice]:
-    """Yield parts of about equal size; equal values are in one part."""
+    """Yield parts of about equal size, each with a name of its own; equal values are in one part.
+
+    Args:
+        group, values, unit: what is divided by, (reviews,), and what it is counted in.
+        digits: after the point; more where two parts would be called the same.
+    """
     edges = np.unique(np.quantile(values, np.arange(1, QUARTERS) / QUARTERS)) if len(values) else np.empty(0)
     part = np.searchsorted(edges, values, "left")
-    for number in np.unique(part).tolist():
-        members = part == number
-        ends = dict.fromkeys(f"{value:,.{digits}f}" for value in (values[members].min(), values[members].max()))
-        yield Slice(group, f"{' to '.join(ends)} {unit}", members)
+    parts = [part == number for number in np.unique(part).tolist()]
+    spans = [(values[members].min(), values[members].max()) for members in parts]
+    names: list[str] = []
+    while len(set(names)) < len(spans):
+        names = [" to ".join(dict.fromkeys(f"{end:,.{digits}f}" for end in span)) for span in spans]
+        digits += 1
+    for name, members in zip(names, parts, strict=True):
+        yield Slice(group, f"{name} {unit}", members)
 
 
 def _unknown_words(reviews: Split, vocabulary: Vocabulary, config: DataConfig) -> Iterator[Slice]:

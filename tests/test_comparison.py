@@ -16,6 +16,7 @@ from statsmodels.stats.multitest import multipletests
 
 from rnnsent.comparison import METRICS, Judgment, compare, differing, holm
 from rnnsent.multiclass import Weights
+from rnnsent.runs import RunDirectory
 from rnnsent.slices import Slice
 from tests.conftest import rnnsent
 
@@ -94,7 +95,7 @@ def test_two_that_agree_on_few_reviews_need_not_agree_on_all() -> None:
 
 
 def test_paired_intervals_hold_the_truth() -> None:
-    """Of 200 samples 190 intervals should hold the true difference; fewer than 181 do once in a thousand times.
+    """Of 200 samples 190 intervals should hold the true difference; fewer than 181 do with probability 0.0027.
 
     Percentiles of the bootstrap are a little short on few reviews (benchmarks/coverage.py --pairs): 174.
     """
@@ -205,6 +206,19 @@ def test_reviews_of_one_file_that_were_drawn_otherwise_are_refused(tmp_path: Pat
         found = rnnsent("compare", "drawn-1", "drawn-2", "--split", split)
         assert found.exit_code == 1 and "that were drawn otherwise (data.split_seed" in found.stderr
     assert rnnsent("report", "drawn-1", "drawn-2").exit_code == 1
+
+
+def test_what_was_predicted_is_not_read_off_rounded_probabilities(two_runs: tuple[str, str]) -> None:
+    for run in two_runs:
+        assert rnnsent("eval", run).exit_code == 0
+    accuracy = json.loads(Path("two/metrics.json").read_text())["test"]["accuracy"]["value"]
+    # As if all logits had been within a millionth of the threshold, on either side.
+    header, *rows = Path("two/predictions-test.csv").read_text().splitlines()
+    close = [",".join([*row.split(",")[:3], "0.500000"]) for row in rows]
+    assert header == "review,label,predicted,probability" and len({row.split(",")[2] for row in rows}) == 2
+    RunDirectory(Path("two")).update({"predictions-test.csv": "\n".join([header, *close]) + "\n"})
+    (pair,) = json.loads(rnnsent("compare", *two_runs, "--json").stdout)["comparisons"]
+    assert pair["metrics"]["accuracy"]["other"] == pytest.approx(accuracy)
 
 
 def test_a_tampered_predictions_file_is_noticed(two_runs: tuple[str, str]) -> None:

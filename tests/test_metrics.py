@@ -146,7 +146,7 @@ WORLDS = {"usual": (1.5, 1.0), "nearly perfect": (4.1, 1.3)}  # the distance of 
 
 @pytest.mark.parametrize(("n", "kind"), [(200, "usual"), (30, "usual"), (30, "nearly perfect")])
 def test_intervals_cover_the_truth(n: int, kind: str) -> None:
-    """Of 200 samples 190 intervals should hold the truth; fewer than 181 are so by chance once in a thousand times."""
+    """Of 200 samples 190 intervals should hold the truth; fewer than 181 are so by chance with probability 0.0027."""
     distance, sharpened = WORLDS[kind]
 
     def drawn(n: int, seed: int) -> Data:

@@ -55,6 +55,17 @@ def test_parts_for_several_networks_do_not_depend_on_their_order() -> None:
     assert [(each.group, each.name) for each in alike] == [(each.group, each.name) for each in alone]
 
 
+def test_parts_that_differ_by_little_keep_names_of_their_own() -> None:
+    known, unknown = FIRST_WORD, UNKNOWN
+    # 0, 1, 2 and 4 unknown words of 10,000: shares that are all "0.0 %" with one digit.
+    sequences = [[START, *[unknown] * n, *[known] * (10_000 - n)] for n in (0, 1, 2, 4) for _ in range(2)]
+    split = Split.from_sequences(sequences, [0] * len(sequences))
+    configs = [DataConfig(maxlen=None), DataConfig(maxlen=500)]
+    for found in (slices_of(split, VOCABULARY, configs[0]), slices_for(split, VOCABULARY, configs)):
+        named = {each.name: np.flatnonzero(each.members).tolist() for each in found if each.group == "unknown words"}
+        assert named == {"0.00 %": [0, 1], "0.01 %": [2, 3], "0.02 %": [4, 5], "0.04 %": [6, 7]}
+
+
 def test_unknown_words_are_those_that_the_network_has_no_vector_for() -> None:
     split = reviews("good good good good", "good rare rare good", "zyx rarer qq good", "the the the zyx")
     limit = FIRST_WORD + WORDS.index("rare")

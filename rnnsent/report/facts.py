@@ -59,6 +59,7 @@ class Facts:
         metrics, environment: what these files hold.
         histories: of each network its epochs.
         labels: (reviews,), the real ones.
+        predicted: (reviews,), those that the network says.
         probabilities: (reviews, labels), as in the predictions file, calibrated.
         calibration: what they went through.
         layers: of all networks.
@@ -74,6 +75,7 @@ class Facts:
     environment: Mapping[str, Any]
     histories: tuple[tuple[Epoch, ...], ...]
     labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
     probabilities: Floats
     calibration: Calibration
     layers: tuple[Layer, ...]
@@ -115,12 +117,6 @@ class Facts:
         return found
 
     @cached_property
-    def predicted(self) -> NDArray[np.int64]:
-        """The label that the network says, (reviews,)."""
-        found: NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return found
-
-    @cached_property
     def right(self) -> NDArray[np.bool_]:
         """Whether that is the real one, (reviews,)."""
         found: NDArray[np.bool_] = self.predicted == self.labels
@@ -129,7 +125,7 @@ class Facts:
     @cached_property
     def confidence(self) -> Floats:
         """The probability of the predicted label, (reviews,)."""
-        found: Floats = self.probabilities.max(axis=1)
+        found: Floats = self.probabilities[np.arange(len(self.labels)), self.predicted]
         return found
 
     @cached_property
@@ -171,7 +167,7 @@ def gather(run: RunDirectory, split: str, name: str) -> Facts:
         )
     config = load_config(str(run.file(runs.CONFIG)))
     where = run.file(runs.predictions(split))
-    labels, probabilities = read_predictions(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
+    judgment = read_predictions(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
     return Facts(
         run=run,
         name=name,
@@ -180,8 +176,9 @@ def gather(run: RunDirectory, split: str, name: str) -> Facts:
         metrics=metrics,
         environment=run.read_json(runs.ENVIRONMENT),
         histories=tuple(_history(run, file) for file in _histories(manifest)),
-        labels=labels,
-        probabilities=probabilities,
+        labels=judgment.labels,
+        predicted=judgment.predicted,
+        probabilities=judgment.probabilities,
         calibration=stored.load_calibration(run),
         layers=tuple(_layers(config, stored.load_weights(run))),
         sizes=_sizes(run, manifest),
