@@ -101,6 +101,7 @@ class Comparison:
         p_value: of McNemar's exact test; corrected (Holm) where several networks are compared with the first.
         parts: by length and the like.
         flips: those whose probability moved furthest, the furthest first.
+        apart: (labels,), of each label the reviews that one of them alone has right.
     """
 
     n: int
@@ -111,6 +112,7 @@ class Comparison:
     p_value: float
     parts: tuple[PartDifference, ...]
     flips: tuple[Flip, ...]
+    apart: tuple[int, ...]
 
     @property
     def differ(self) -> bool:
@@ -157,7 +159,9 @@ def compare(
             differences["accuracy"] = paired(*alone, n)
         values = {name: (_known(whole[0, k]), _known(whole[place, k])) for k, name in enumerate(METRICS)}
         told = tuple(_flips(first, other)[:flips])
-        found.append(Comparison(n, values, differences, *alone, p_values[place - 1], tuple(parts[place - 1]), told))
+        apart = tuple(np.bincount(first.labels[first.right != other.right], minlength=first.size).tolist())
+        p_value = p_values[place - 1]
+        found.append(Comparison(n, values, differences, *alone, p_value, tuple(parts[place - 1]), told, apart))
     return found
 
 

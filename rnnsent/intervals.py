@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 Z_95 = 1.959963984540054  # the 97.5 % quantile of the normal distribution
 
 FEW_REVIEWS = 30  # with fewer nobody tried how often the intervals hold the truth
+FEW_APART = 10  # of a label, that one of two networks alone has right; simulated in docs/judging.md, "Comparisons"
 
 PRIOR = 0.5  # reviews of another label that every set is taken to hold besides its own
 PRIOR_PLACES = 24  # among which that is shared out; what is left over is less than 1e-11 of it
@@ -54,6 +56,22 @@ def doubts(reviews: int) -> str | None:
         return None
     tried = f"from {FEW_REVIEWS} on the intervals were found to hold the true figures as often as they should"
     return f"{reviews:,} review{' is' if reviews == 1 else 's are'} few: {tried}"
+
+
+def paired_doubts(apart: Mapping[str, int]) -> str | None:
+    """Return why intervals of a paired bootstrap may be too narrow; None where they were found not to be.
+
+    Args:
+        apart: of each label, on how many of its reviews one of the two alone is right.
+    """
+    few = {name: number for name, number in apart.items() if number < FEW_APART}
+    if not few:
+        return None
+    told = ", ".join(f"{number} of {name}" for name, number in few.items())
+    return (
+        f"Few reviews are right in one run alone ({told}): with fewer than {FEW_APART} of a label the intervals, that "
+        "of accuracy apart, may be too narrow, and hold the true difference in 85 to 93 % instead of 95"
+    )
 
 
 def percentiles(value: float, samples: Floats) -> Estimate:

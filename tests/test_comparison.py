@@ -15,6 +15,7 @@ from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from rnnsent.comparison import METRICS, Judgment, compare, differing, holm
+from rnnsent.intervals import paired_doubts
 from rnnsent.multiclass import Weights
 from rnnsent.runs import RunDirectory
 from rnnsent.slices import Slice
@@ -142,6 +143,18 @@ def test_parts_and_flips() -> None:
     assert found.only_first == 50 and len(found.flips) == 20
 
 
+def test_two_that_differ_on_few_reviews_of_a_label_are_doubted() -> None:
+    labels = np.tile([0, 1], 100)
+    right = np.where(np.eye(2)[labels] == 1, 0.9, 0.1)
+    turned = right.copy()
+    turned[:40:2], turned[1:19:2] = right[:40:2, ::-1], right[1:19:2, ::-1]  # 20 of label 0, 9 of label 1
+    (found,) = compare([Judgment(labels, right), Judgment(labels, turned)], [], resamples=10)
+    assert found.apart == (20, 9)
+    why = paired_doubts(dict(zip(("bad", "good"), found.apart, strict=True))) or ""
+    assert "(9 of good): with fewer than 10 of a label" in why
+    assert paired_doubts({"bad": 10, "good": 10}) is None
+
+
 def test_differing_keys() -> None:
     one = {"a": 1, "b": {"c": [1, 2], "d": [{"e": 1}]}, "only": None}
     two = {"a": 1, "b": {"c": [1, 3], "d": [{"e": 2}, {"e": 3}]}}
@@ -177,6 +190,8 @@ def test_the_command(two_runs: tuple[str, str]) -> None:
     assert shown.exit_code == 0 and all(len(row) <= 80 for row in shown.stdout.splitlines())
     assert shown.stdout.count("with other seeds, may compare") == 1
     assert "McNemar's exact test" in shown.stdout and "config.training.epochs: 1 → 3" in shown.stdout
+    assert "intervals, that of accuracy apart, may be too narrow" in shown.stdout.replace("\n  ", " ")
+    assert "too narrow" not in rnnsent("compare", "one", "one").stdout  # one network: no difference at all
     three = rnnsent("compare", *two_runs, "one")
     assert three.stdout.count("with other seeds") == 1
     assert "corrected for the number of runs (Holm)" in three.stdout.replace("\n  ", " ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,7 @@ def report(found: Compared, flips: int) -> Iterator[str]:
         yield f"{found.split}, {each.n:,} reviews"
         yield ""
         yield from _figures(each)
+        yield from _doubtful(each, first.config.data.label_names)
         yield ""
         yield from textwrap.wrap(verdict(each, many), WIDTH, initial_indent="  ", subsequent_indent="  ")
         yield from _parts(each)
@@ -159,6 +160,15 @@ def _figures(each: Comparison) -> Iterator[str]:
             f"  {name:<17} {one:8.4f} {two:8.4f}    {difference.value:+8.4f}   "
             f"{difference.low:+.4f} … {difference.high:+.4f}"
         )
+
+
+def _doubtful(each: Comparison, names: Sequence[str]) -> Iterator[str]:
+    from rnnsent.intervals import paired_doubts
+
+    why = paired_doubts(dict(zip(names, each.apart, strict=True)))
+    if why is not None and any(found.low != found.high for found in each.differences.values()):
+        yield ""
+        yield from textwrap.wrap(f"{why}.", WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _parts(each: Comparison) -> Iterator[str]:
