@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,10 @@ class Mistake:
     probability: float
     text: str
     place: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -76,19 +80,46 @@ def surest_mistakes(reviews: Split, probabilities: Any, parts: Partition, places
         parts: what the reviews are of.
         places: of the reviews.
     """
-    each, predicted = by_label(probabilities), most_probable(probabilities)
-    sure = each[np.arange(len(each)), predicted]
-    wrong = np.flatnonzero(predicted != reviews.labels)
+
+    def words(review: int) -> str:
+        return parts.vocabulary.decode(reviews.sequence(review))
+
+    return mistakes_among(reviews.labels, probabilities, parts.label_names, places, words)
+
+
+def mistakes_among(
+    labels: Any, probabilities: Any, names: Sequence[str], places: Places, texts: Callable[[int], str] | None = None
+) -> tuple[Mistake, ...]:
+    """Return the wrong answers that were given most surely, the surest first.
+
+    Args:
+        labels: (reviews,), the real ones.
+        probabilities: of label 1, (reviews,), or of each label, (reviews, labels).
+        names: of the labels.
+        places: of the reviews.
+        texts: gives the words of a review; None: they are not known.
+    """
+    predicted, sure = answers(probabilities)
+    wrong = np.flatnonzero(predicted != labels)
     surest = wrong[np.argsort(-sure[wrong], kind="stable")][:MISTAKES]
-    names = parts.label_names
     return tuple(
         Mistake(
             index,
-            names[int(reviews.labels[index])],
+            names[int(labels[index])],
             names[int(predicted[index])],
             float(sure[index]),
-            parts.vocabulary.decode(reviews.sequence(index)),
+            "" if texts is None else texts(index),
             places[index],
         )
         for index in surest.tolist()
     )
+
+
+def answers(probabilities: Any) -> tuple[Any, Any]:
+    """Return the predicted label of each review and the probability of it, (reviews,) both.
+
+    Args:
+        probabilities: of label 1, (reviews,), or of each label, (reviews, labels).
+    """
+    predicted = most_probable(probabilities)
+    return predicted, by_label(probabilities)[np.arange(len(predicted)), predicted]

@@ -137,6 +137,21 @@ def test_the_positive_label_of_columns_called_after_labels(columns: str, argumen
     assert found["metrics"]["precision"]["value"] == pytest.approx(precision)
 
 
+def test_coverage_and_surest_mistakes_with_file_and_line() -> None:
+    rows = [("neg", 0.1), ("neg", 0.9), ("neg", 0.6), ("pos", 0.05), ("pos", 0.8)]
+    Path("p.csv").write_text("\n".join(["label,probability", *(f"{name},{p}" for name, p in rows)]) + "\n")
+    found = json.loads(rnnsent("eval", "--predictions", "p.csv", "--worst", "2", "--json").stdout)
+    assert found["confusion"] == [[1, 2], [1, 1]] and found["slices"] == []
+    assert found["labels"]["pos"]["reviews"] == 2 and found["labels"]["pos"]["recall"]["value"] == 0.5
+    assert found["labels"]["pos"]["recall"]["low"] < 0.5 < found["labels"]["pos"]["recall"]["high"]
+    assert [(each["reviews"], each["accuracy"]["value"]) for each in found["coverage"]][-1] == (3, 1 / 3)
+    places = [(each["review"], each["place"]) for each in found["mistakes"]]
+    assert places == [(3, "p.csv, line 5"), (1, "p.csv, line 3")]
+    shown = rnnsent("eval", "--predictions", "p.csv", "--worst", "1").stdout
+    assert "  by coverage" in shown
+    assert "review 3 (p.csv, line 5): pos, predicted neg at 0.9500" in shown and "line 3" not in shown
+
+
 def test_several_labels_have_no_positive_one() -> None:
     Path("p.csv").write_text("label,probability of a,probability of b,probability of c\na,0.5,0.3,0.2\n")
     found = rnnsent("eval", "--predictions", "p.csv", "--positive", "b")

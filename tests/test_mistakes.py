@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -69,3 +70,26 @@ def test_eval_can_be_quiet_and_says_that_a_report_is_old(sample_run: Path) -> No
     loud = rnnsent("eval", "run")
     assert "run/report.html is older than these figures; anew: rnnsent report run" in loud.stderr
     assert loud.stdout.splitlines()[0] == quiet.stdout.splitlines()[0]
+
+
+def test_eval_as_json_holds_what_it_shows(sample_run: Path) -> None:
+    shutil.copytree(sample_run, "run")
+    found = json.loads(rnnsent("eval", "run", "--json", "--worst", "2").stdout)
+    kept = json.loads(Path("run/metrics.json").read_text())["evaluations"]["test"]
+    assert set(found) == {
+        "run", "split", "n", "metrics", "labels", "confusion", "slices", "coverage", "mistakes",
+    }  # fmt: skip
+    assert found["labels"] == kept["by_label"]
+    for key in ("confusion", "slices", "coverage"):
+        assert found[key] == kept[key] and found[key], key
+    wrong = found["n"] - sum(found["confusion"][k][k] for k in range(2))
+    assert len(found["mistakes"]) == min(2, wrong)
+    for mistake in found["mistakes"]:
+        assert mistake["label"] != mistake["predicted"] and mistake["probability"] >= 0.5 and mistake["text"]
+    shown = rnnsent("eval", "run").stdout.splitlines()
+    for name, figures in found["labels"].items():
+        row = next(n for n, line in enumerate(shown) if line.split()[:2] == [name, f"{figures['reviews']:,}"])
+        each = [figures[key] for key in ("precision", "recall", "f1")]
+        assert shown[row].split()[2:] == [f"{one['value']:.4f}" for one in each]
+        assert " ".join(shown[row + 1].split()) == " ".join(f"{one['low']:.3f} … {one['high']:.3f}" for one in each)
+    assert all(len(line) <= 80 for line in shown[1:])

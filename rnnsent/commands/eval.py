@@ -80,7 +80,7 @@ def command(
     if predictions is not None:
         if run is not None or data is not None or baseline:
             raise click.UsageError("--predictions judges a table by itself: no RUN, --data or --baseline beside it")
-        _judge_table(predictions, columns, as_json)
+        _judge_table(predictions, columns, worst, as_json)
         return
     given = next((name for name, value in columns.items() if value is not None), None)
     if given is not None:
@@ -115,35 +115,56 @@ def _judge_run(
         linear = judgment.judge_baseline(found, split, data=moved, tell=tell)
         judged = replace(judged, baseline=linear.metrics, unsaved=linear.unsaved)
     if as_json:
-        beside = {"baseline": judged.baseline} if baseline else {}
         facts = {"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}
-        click.echo(json.dumps(facts | beside))
+        beside = {"baseline": judged.baseline} if baseline else {}
+        parts = {"slices": [each.to_dict() for each in judged.slices]}
+        surest = judged.mistakes[:worst]
+        told = as_values(judged.label_names, judged.by_label, judged.confusion, judged.coverage, surest)
+        click.echo(json.dumps(facts | told | parts | beside))
     else:
         click.echo(report(judged, worst))
     if judged.unsaved is not None:
         raise judged.unsaved
 
 
-def _judge_table(path: Path, columns: Mapping[str, str | None], as_json: bool) -> None:
+def _judge_table(path: Path, columns: Mapping[str, str | None], worst: int, as_json: bool) -> None:
     import json
 
-    from rnnsent import foreign, judgment
+    from rnnsent import calibration, foreign, judgment
+    from rnnsent.mistakes import Places, answers, mistakes_among
 
     found = foreign.read_predictions(path, **columns)
-    evaluation = judgment.evaluate(found.labels, found.probabilities)
+    names, labels, probabilities = found.label_names, found.labels, found.probabilities
+    evaluation = judgment.evaluate(labels, probabilities)
+    predicted, sure = answers(probabilities)
+    coverage = calibration.coverage(predicted == labels, sure)
+    surest = mistakes_among(labels, probabilities, names, Places(path.name, found.unit, found.numbers.tolist()))[:worst]
     if as_json:
-        click.echo(json.dumps({"predictions": str(path), "n": evaluation.n, "metrics": evaluation.to_dict()}))
+        told = as_values(names, evaluation.by_label, evaluation.confusion, coverage, surest)
+        facts = {"predictions": str(path), "n": evaluation.n, "metrics": evaluation.to_dict()}
+        click.echo(json.dumps(facts | told | {"slices": []}))  # parts are made of texts, and here there are none
         return
-    names = found.label_names
-    lines = [f"{path}: {evaluation.n:,} predictions", ""]
-    if len(names) == 2:
-        lines[0] += f"; the probability is that of {names[1]}"
-    lines += [
-        *figures(evaluation.to_dict(), {}),
-        *doubtful(evaluation.confusion),
-        *by_label(names, evaluation.by_label),
-    ]
-    click.echo("\n".join([*lines, *confusion(names, evaluation.confusion)]))
+    head = f"{path}: {evaluation.n:,} predictions"
+    lines = [head + (f"; the probability is that of {names[1]}" if len(names) == 2 else ""), ""]
+    lines += [*figures(evaluation.to_dict(), {}), *doubtful(evaluation.confusion)]
+    lines += [*by_label(names, evaluation.by_label), *confusion(names, evaluation.confusion), *covered(coverage)]
+    click.echo("\n".join([*lines, *(mistakes(surest) if surest else [])]))
+
+
+def as_values(
+    names: Sequence[str],
+    labels: Sequence[LabelMetrics],
+    counts: Sequence[Sequence[int]],
+    coverage: Sequence[Coverage],
+    worst: Sequence[Mistake],
+) -> dict[str, Any]:
+    """Return what stands beside the metrics, for JSON; rows and columns of the confusion are in the order of labels."""
+    return {
+        "labels": {name: each.to_dict() for name, each in zip(names, labels, strict=True)},
+        "confusion": [list(row) for row in counts],
+        "coverage": [each.to_dict() for each in coverage],
+        "mistakes": [each.to_dict() for each in worst],
+    }
 
 
 def report(judged: Judged, worst: int = 3) -> str:
@@ -182,13 +203,15 @@ def doubtful(counts: Sequence[Sequence[int]]) -> list[str]:
 
 
 def by_label(names: Sequence[str], labels: Sequence[LabelMetrics]) -> list[str]:
-    """Return a line for each label."""
+    """Return two lines for each label: the values, and below them their 95 % intervals."""
     width = max(17, *(len(name) for name in names))
-    lines = ["", f"  {'':<{width}} {'reviews':>8} {'precision':>10} {'recall':>8} {'f1':>8}"]
+    lines = ["", f"  {'':<{width}} {'reviews':>8} {'precision':>15} {'recall':>15} {'f1':>15}"]
     for name, each in zip(names, labels, strict=True):
-        cells = [estimate.value for estimate in (each.precision, each.recall, each.f1)]
-        one, two, three = ("-" if value is None else f"{value:.4f}" for value in cells)
-        lines.append(f"  {name:<{width}} {each.reviews:>8,} {one:>10} {two:>8} {three:>8}")
+        found = (each.precision, each.recall, each.f1)
+        values = ("-" if one.value is None else f"{one.value:.4f}" for one in found)
+        lines.append(f"  {name:<{width}} {each.reviews:>8,}" + "".join(f" {cell:>15}" for cell in values))
+        spans = ("" if one.low is None else f"{one.low:.3f} … {one.high:.3f}" for one in found)
+        lines.append((" " * (width + 11) + "".join(f" {span:>15}" for span in spans)).rstrip())
     return lines
 
 
