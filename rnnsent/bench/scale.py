@@ -80,7 +80,7 @@ def _written(folder: Path, reviews: int) -> Split:
         tokens[low:high] = rng.zipf(1.3, high - low) % 9_996 + 4
     tokens.flush()
     labels = rng.integers(0, 2, reviews)
-    return Split.from_offsets(np.load(folder / "tokens.npy", mmap_mode="r"), offsets, labels)
+    return Split.from_offsets(np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False), offsets, labels)
 
 
 class _Memory:

@@ -1,0 +1,126 @@
+"""What no module of rnnsent may do with what it reads: a look through its syntax tree, under whatever name.
+
+Names are followed through imports (`from pickle import loads as l`), and a function that is only mentioned counts like
+one that is called. What only shows when the program runs, such as a name put together from pieces, is not seen.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+MODULES = {"pickle", "_pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "jsonpickle", "yaml"}
+BUILTINS = {"eval", "exec", "compile", "__import__"}
+NAMES = {
+    "extractall", "extract", "unpack_archive", "get_file", "enable_unsafe_deserialization", "model_from_json",
+    "model_from_config", "unsafe_load", "full_load", "TFSMLayer",
+}  # fmt: skip
+PLACES = {
+    "os.system", "os.popen", "numpy.fromregex", "torch.load", "pandas.read_pickle",
+    *(f"builtins.{name}" for name in BUILTINS),
+}  # fmt: skip
+KERAS = {"load_model", "load_weights"}  # of keras_archive alone
+OWN = {"rnnsent.stored.load_weights", "stored.load_weights"}
+OF_PICKLE = {"data/npz.py": {"pickle.Unpickler", "pickle.UnpicklingError"}}
+READERS = {"numpy.load", "numpy.lib.format.read_array", "numpy.lib.npyio.load"}  # each says that it takes no pickle
+
+
+def faults(source: str, file: str) -> list[str]:
+    """Return `FILE:LINE what` of all that is forbidden in the text of a module.
+
+    Args:
+        source: of the module.
+        file: its path in the package, such as data/npz.py, where some may do more.
+    """
+    tree = ast.parse(source)
+    aliases = _aliases(tree)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(tree):
+        for what in (
+            *_imported(node, file),
+            *_mentioned(node, aliases, file, id(node) in called),
+            *_called(node, aliases, file),
+        ):
+            found.append((node.lineno, what))  # type: ignore[attr-defined]  # what is found has a line
+    return [f"{file}:{line} {what}" for line, what in dict.fromkeys(sorted(found))]
+
+
+def _aliases(tree: ast.AST) -> dict[str, str]:
+    """Return what names of a module stand for, {"np": "numpy"}."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {each.asname: each.name for each in node.names if each.asname}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {each.asname or each.name: f"{node.module or ''}.{each.name}" for each in node.names}
+    return found
+
+
+def _full(node: ast.AST, aliases: dict[str, str]) -> str:
+    """Return the dotted name of an expression, as if nothing had been renamed; "" where it has none."""
+    if isinstance(node, ast.Name):
+        return aliases.get(node.id, node.id)
+    if isinstance(node, ast.Attribute):
+        return f"{_full(node.value, aliases) or '?'}.{node.attr}"
+    return ""
+
+
+def _imported(node: ast.AST, file: str) -> Iterator[str]:
+    names: list[str] = []
+    if isinstance(node, ast.Import):
+        names = [each.name for each in node.names]
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        names = [f"{node.module}.{each.name}" for each in node.names]
+        if any(each.name == "*" for each in node.names):
+            yield "import of everything"
+    for name in names:
+        if name.partition(".")[0] in MODULES and not (name == "pickle" and file in OF_PICKLE):
+            yield f"import of {name}"
+        elif _is_forbidden(name, file):
+            yield name
+
+
+def _mentioned(node: ast.AST, aliases: dict[str, str], file: str, is_called: bool) -> Iterator[str]:
+    if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
+        return
+    name = _full(node, aliases)
+    of_pickle = name.startswith("pickle.") and name.count(".") == 1 and name not in OF_PICKLE.get(file, ())
+    if of_pickle or _is_forbidden(name, file) or (name in READERS and not is_called):
+        yield name
+
+
+def _is_forbidden(name: str, file: str) -> bool:
+    last = name.rpartition(".")[2]
+    if name in OWN:
+        return False
+    return name in BUILTINS | PLACES or last in NAMES or (last in KERAS and "." in name and file != "keras_archive.py")
+
+
+def _called(node: ast.AST, aliases: dict[str, str], file: str) -> Iterator[str]:
+    if not isinstance(node, ast.Call):
+        return
+    name = _full(node.func, aliases)
+    last = name.rpartition(".")[2]
+    keys = {key.arg: ast.unparse(key.value) for key in node.keywords}
+    texts = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+    if keys.get("allow_pickle", "False") != "False" or (name in READERS and "allow_pickle" not in keys):
+        yield f"{name} that takes pickles"
+    if keys.get("shell", "False") != "False":
+        yield f"{name} with a shell"
+    if last == "load_model" and keys.get("safe_mode") != "True":
+        yield f"{name} without safe_mode"
+    if last == "YAML" and keys.get("typ", "'rt'") not in ("'rt'", "'safe'"):
+        yield f"{name} that makes objects"
+    if last in ("getattr", "attrgetter", "methodcaller"):
+        yield from (f"{last} of {text}" for text in texts if text in NAMES | KERAS | BUILTINS)
+    if last == "import_module" and not _is_own_module(node):
+        yield f"{name} of a module that is not rnnsent's"
+
+
+def _is_own_module(call: ast.Call) -> bool:
+    """Return whether what is imported by name is f"rnnsent.…": of a package whose every module is looked through."""
+    first = call.args[0] if call.args else None
+    if isinstance(first, ast.JoinedStr):
+        first = first.values[0]
+    return isinstance(first, ast.Constant) and str(first.value).startswith("rnnsent.")
