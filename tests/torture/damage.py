@@ -1,11 +1,12 @@
 """Damages every file of a run in turn, in every way, and sees whether anybody is told a wrong answer.
 
-    python -m tests.torture.damage [--rounds N] [--seed N] FOLDER
+    python -m tests.torture.damage [--rounds N] [--seed N] [--only FILE]… FOLDER
 
-Of a finished run every damage has to be refused by `eval` and `verify`, which name the file. Of a training that was
-killed, `train --resume` may refuse and name the file, or end with the same bits as an undisturbed training: from the
-checkpoint before, or because the file is written anew. Where in the file the damage is, chance says. Prints tables in
-Markdown; exits 1 where anything else happened.
+Of a finished run every damage has to be refused by `eval` and `verify`, which name the file. One more way to read the
+run is drawn at random: it has to refuse likewise, or, where it does not need the file, to answer as of the whole run.
+Of a training that was killed, `train --resume` may refuse and name the file, or end with the same bits as an
+undisturbed training: from the checkpoint before, or because the file is written anew. Where in the file the damage is,
+chance says. Prints tables in Markdown; exits 1 where anything else happened.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from pathlib import Path
 
 from tests.torture.trainings import Forked, arguments, compare, enter, import_all, whole
 
+Reader = Callable[[Path], tuple[int, str]]  # of a run: exit code, and all that is said
 Damage = Callable[[bytes, random.Random], bytes | None]
 REFUSED, OLDER, SAME = "detected and named", "older checkpoint used, same bits", "same bits"
 OUTCOMES = (REFUSED, OLDER, SAME, "WRONG")
 REPLACED = "another run's"
+ASKED = ("a moving film with a splendid cast", "dreary, and too long by an hour")
 
 
 def flipped(content: bytes, rng: random.Random) -> bytes:
@@ -100,30 +103,93 @@ def clean(said: str) -> bool:
     return "Traceback" not in said and "fault of rnnsent" not in said
 
 
-def of_finished(copy: Path, name: str, expected: Path) -> str:
-    """Return what became of a damage to a finished run."""
-    del expected
+def predicts(run: Path) -> tuple[int, str]:
+    """Return exit code and answers of the library."""
+
+    def prelude() -> None:
+        import rnnsent
+        from rnnsent.errors import RnnsentError
+
+        try:
+            print(rnnsent.load(run).predict(list(ASKED)))
+        except RnnsentError as error:
+            print(f"Error: {error}")
+            raise SystemExit(1) from None
+        raise SystemExit(0)
+
+    child = Forked([], Path("command.log"), prelude)
+    return child.wait(), child.said()
+
+
+def reports(run: Path) -> tuple[int, str]:
+    """Return exit code of `report`, what it says, and its page."""
+    page = Path("page.html")
+    page.unlink(missing_ok=True)
+    code, said = rnnsent("report", str(run), "--split", "validation", "--output", str(page))
+    return code, said + (page.read_text() if page.exists() else "")
+
+
+def readers(whole: Path) -> dict[str, Reader]:
+    """Return all ways to read a run besides `eval` and `verify`; `whole` is a run that it can be compared with."""
+    judged = ("--split", "validation", "--json")
+    return {
+        "predict": lambda run: rnnsent("predict", str(run), *ASKED, "--json"),
+        "trace": lambda run: rnnsent("trace", str(run), ASKED[0], "--json"),
+        "compare": lambda run: rnnsent("compare", str(whole), str(run), *judged),
+        "compare, the other way round": lambda run: rnnsent("compare", str(run), str(whole), *judged),
+        "report": reports,
+        "robustness": lambda run: rnnsent("robustness", str(run), *judged),
+        "baseline": lambda run: rnnsent("baseline", str(run), *judged),
+        "summary": lambda run: rnnsent("summary", str(run)),
+        "rnnsent.load": predicts,
+    }
+
+
+def answers(run: Path, copy: Path) -> dict[str, str]:
+    """Return what each way to read a run says of an undamaged copy."""
+    found = {}
+    for name, read in readers(run).items():
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(run, copy)
+        code, found[name] = read(copy)
+        assert code == 0, f"{name}: {found[name]}"
+    return found
+
+
+def misread(copy: Path, name: str, reader: str, read: Reader, expected: str) -> str | None:
+    """Return what is wrong with what a command makes of a damaged run."""
+    code, said = read(copy)
+    if code == 0:
+        return None if said == expected else f"{reader} did not notice, and answers otherwise: {said.strip()[:300]}"
+    return None if code == 1 and name in said and clean(said) else f"{reader}: exit code {code}: {said.strip()[:300]}"
+
+
+def of_finished(copy: Path, name: str, expected: Path, said: dict[str, str], rng: random.Random) -> str:
+    """Return what became of a damage to a finished run, of which `said` holds what each reader said before."""
     for command in (["eval", str(copy), "--split", "validation"], ["verify", str(copy)]):
-        code, said = rnnsent(*command)
+        code, words = rnnsent(*command)
         if not code:
             return f"WRONG: {command[0]} did not notice"
-        if name not in said or not clean(said):
-            return f"WRONG: {command[0]}: {said.strip()[:300]}"
-    return REFUSED
+        if name not in words or not clean(words):
+            return f"WRONG: {command[0]}: {words.strip()[:300]}"
+    reader = rng.choice(sorted(said))
+    wrong = misread(copy, name, reader, readers(expected)[reader], said[reader])
+    return REFUSED if wrong is None else f"WRONG: {wrong}"
 
 
-def of_killed(copy: Path, name: str, expected: Path) -> str:
+def of_killed(copy: Path, name: str, expected: Path, said: dict[str, str], rng: random.Random) -> str:
     """Return what became of a damage to a training that was killed."""
-    code, said = rnnsent("train", "--resume", str(copy), "--quiet")
+    del said, rng
+    code, words = rnnsent("train", "--resume", str(copy), "--quiet")
     if not code:
         differences = compare(expected, copy)
         if differences:
             return f"WRONG: {differences}"
-        return OLDER if name in said else SAME
-    named = name in said or (
-        name == "origin.json" and "config." in said
+        return OLDER if name in words else SAME
+    named = name in words or (
+        name == "origin.json" and "config." in words
     )  # it differs from the config, and that is said
-    return REFUSED if named and clean(said) else f"WRONG: {said.strip()[:300]}"
+    return REFUSED if named and clean(words) else f"WRONG: {words.strip()[:300]}"
 
 
 def main() -> None:
@@ -132,30 +198,36 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=1, help="how often each file is damaged in each way")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", action="append", help="damage this file, and others named so")
     given = parser.parse_args()
     enter(given.folder)
     import_all()
     runs = {each: Path(each) for each in ("finished", "killed", "other", "other-killed", "copy")}
     whole("lstm", runs["finished"])
     whole("lstm", runs["other"], "training.seed=1")
+    for each in ("finished", "other"):
+        code, words = rnnsent("eval", each, "--split", "validation")  # compare and report need its predictions
+        assert code == 0, words
+    said = answers(runs["finished"], runs["copy"])
     unfinished(runs["killed"])
     unfinished(runs["other-killed"])  # of the very same config: only its identity tells its checkpoints apart
     rng = random.Random(given.seed)
     wrong: list[str] = []
     for title, judge, other in (("finished", of_finished, "other"), ("killed", of_killed, "other-killed")):
         counts: Counter[tuple[str, str]] = Counter()
-        for name in files(runs[title]):
+        chosen = [name for name in files(runs[title]) if given.only is None or name in given.only]
+        for name in chosen:
             for kind in [*DAMAGES, REPLACED] * given.rounds:
                 if not damaged(runs[title], runs["copy"], name, kind, runs[other], rng):
                     continue
-                outcome = judge(runs["copy"], name, runs["finished"])
+                outcome = judge(runs["copy"], name, runs["finished"], said, rng)
                 counts[name, outcome.partition(":")[0]] += 1
                 if outcome.startswith("WRONG"):
                     wrong.append(f"{title} run, {name} {kind}: {outcome}")
                     print(wrong[-1], file=sys.stderr, flush=True)
             print(f"{title}: {name}", file=sys.stderr, flush=True)
         print(f"| file of a {title} run | damages | {' | '.join(OUTCOMES)} |\n| :-- |{' --: |' * (len(OUTCOMES) + 1)}")
-        for name in files(runs[title]):
+        for name in chosen:
             row = [counts[name, outcome] for outcome in OUTCOMES]
             print(f"| `{name}` | {sum(row)} | {' | '.join(map(str, row))} |")
         print(flush=True)

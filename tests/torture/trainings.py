@@ -8,6 +8,7 @@ compared with has nothing to do with forks.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import shutil
@@ -15,12 +16,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 TINY = ["data.source=sample", "data.fallback=null", "data.maxlen=40", "model.embedding_dim=8"]
 QUICK = ["training.epochs=3", "training.batch_size=256", "training.checkpoint_every=1", "training.calibrate=false"]
+EXACT = ("vocabulary.json", "calibration.json", "ngrams.npz")
+COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second")  # of metrics.json: never twice the same
 TEXTS = "texts.csv"  # in the folder of the torture; half of its rows have no label
 
 CASES = {
@@ -195,10 +198,32 @@ def _history(run: Path) -> Iterator[tuple[str, ...]]:
                 yield tuple(v for k, v in row.items() if k not in ("seconds", "tokens_per_second", "elapsed"))
 
 
+def _timeless(value: Any) -> Any:
+    """Return what a JSON file says, without the time and the memory that it took."""
+    if isinstance(value, dict):
+        return {name: _timeless(each) for name, each in value.items() if name not in COSTS}
+    return [_timeless(each) for each in value] if isinstance(value, list) else value
+
+
+def _files(run: Path, names: Iterable[str]) -> dict[Path, bytes]:
+    return {path.relative_to(run): path.read_bytes() for name in names for path in sorted(run.rglob(name))}
+
+
+def _metrics(run: Path) -> dict[Path, Any]:
+    return {name: _timeless(json.loads(content)) for name, content in _files(run, ["metrics.json"]).items()}
+
+
 def compare(one: Path, other: Path) -> list[str]:
-    """Return what differs between two runs that should be one: weights to the last bit, history but for the time."""
+    """Return what differs between two runs that should be one.
+
+    Weights, vocabulary and calibration have to be the same to the last bit; so have history and metrics, but for time
+    and memory.
+    """
     names = _weights(one)
     if names != _weights(other) or not names:
         return ["other networks"]
     found = [f"{name} differs" for name in names if (one / name).read_bytes() != (other / name).read_bytes()]
+    first, second = _files(one, EXACT), _files(other, EXACT)
+    found += [f"{name} differs" for name in sorted({*first, *second}) if first.get(name) != second.get(name)]
+    found += [] if _metrics(one) == _metrics(other) else ["metrics.json differs"]
     return found + ([] if list(_history(one)) == list(_history(other)) else ["history.csv differs"])
