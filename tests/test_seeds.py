@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -15,7 +17,8 @@ import pytest
 from rnnsent.commands.train import _without
 from rnnsent.configfile import load_config
 from rnnsent.seeds import Plan, SeedRun, begin, spreads, table
-from tests.conftest import rnnsent
+from tests.conftest import TINY_CONFIG, rnnsent
+from tests.torture.trainings import compare
 
 
 def test_runs_and_spread(tiny_imdb: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +80,65 @@ def test_a_signal_stops_the_seed_in_progress_and_says_how_to_go_on(two_seeds: li
     output, rest = training.communicate(timeout=120)
     assert training.returncode == 143 and output == "", "".join(said) + rest
     assert "finished: both/seed-0; go on: rnnsent train --resume both" in rest
+
+
+UNDISTURBED = ("--epochs", "12", "--quiet")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_imdb: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs of two seeds that nobody disturbed, trained in this process, and their config."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNSENT_DATA", str(tiny_imdb))
+        patch.setenv("RNNSENT_CACHE", str(cache))
+        for seed in (0, 1):
+            given = ["--config", str(folder / "tiny.yaml"), *UNDISTURBED, "--seed", str(seed)]
+            found = rnnsent("train", *given, "--run-dir", str(folder / f"seed-{seed}"))
+            assert found.exit_code == 0, found.stderr
+    return folder
+
+
+def child_of(process: int) -> int | None:
+    """Return the process that another has started and not waited for yet."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=False)
+    return int(found.stdout.split()[0]) if found.stdout.split() else None
+
+
+def killed_in_training(command: list[str], run: Path, whom: str) -> str:
+    """Start a training with several seeds, and kill it, or its child, in the training of `run`; return what it said."""
+    training = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    while not list(run.glob("checkpoints/epoch-*.npz")):
+        assert training.poll() is None, training.communicate()[1]
+        time.sleep(0.001)
+    child = child_of(training.pid)
+    assert child is not None
+    os.kill(child if whom == "child" else training.pid, signal.SIGKILL)
+    assert whom == "parent" or not (run / "manifest.json").exists()
+    said = training.communicate(timeout=120)[1]  # of a parent: until its child, which it cannot stop, is over as well
+    assert training.returncode == (1 if whom == "child" else -signal.SIGKILL)
+    return said
+
+
+@pytest.mark.parametrize("whom", ["child", "parent"])
+def test_after_a_kill_the_same_command_ends_with_the_same_bits(
+    whom: str, undisturbed: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    given = ["--config", str(undisturbed / "tiny.yaml"), *UNDISTURBED, "--run-dir", "both", "--seeds", "2"]
+    config = load_config(str(undisturbed / "tiny.yaml"), [("", "training.epochs=12")]).model_dump(mode="json")
+    del config["training"]["seed"]
+    begin(Path("both"), Plan(tuple(given[:-4]), (0, 1), False, config), force=False)
+    shutil.copytree(undisturbed / "seed-0", "both/seed-0")
+    command = [sys.executable, "-m", "rnnsent", "train", *given]
+    said = killed_in_training(command, Path("both/seed-1"), whom)
+    if whom == "child":
+        assert "finished: both/seed-0; go on: rnnsent train --resume both" in said and "Traceback" not in said
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    for seed in (0, 1):
+        assert compare(undisturbed / f"seed-{seed}", Path(f"both/seed-{seed}")) == []
 
 
 def test_other_runs_are_left_alone(two_seeds: list[str], finished_run: Path) -> None:
