@@ -50,6 +50,7 @@ CURVES = "plots/curves.png"
 RELIABILITY = "plots/reliability-{split}.png"
 COVERAGE = "plots/coverage-{split}.png"
 LOGS = "logs"  # of the trackers
+TRACKERS = "trackers.json"  # which of their own runs this one is
 MODEL_CARD = "model_card.md"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
@@ -58,7 +59,7 @@ SEEDS = "seeds.json"  # in a folder that holds a run for each seed: what they ar
 
 OWN_NAMES = {
     CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, PROBES, CALIBRATION, NGRAMS,
-    ENVIRONMENT, ORIGIN, MEMBERS, TEACHER, "plots", LOGS, MODEL_CARD, REPORT, MANIFEST,
+    ENVIRONMENT, ORIGIN, MEMBERS, TEACHER, "plots", LOGS, TRACKERS, MODEL_CARD, REPORT, MANIFEST,
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,12 +21,13 @@ from rnnsent import requirements, runs, stored
 from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.errors import ConfigError, Interrupted
-from rnnsent.experiment import Trained, train
+from rnnsent.experiment import Trained, resume, train
 from rnnsent.observers import EpochFacts, Observer, StepFacts
 from rnnsent.run_root import open_run
 from rnnsent.runs import RunDirectory
-from rnnsent.trackers.tracker import Ending, flattened
-from tests.conftest import SAMPLE_CONFIG, rnnsent
+from rnnsent.trackers.tracker import Beginning, Ending, flattened
+from rnnsent.trackers.wandb import WeightsAndBiases
+from tests.conftest import REPOSITORY, SAMPLE_CONFIG, rnnsent
 
 # MLflow asks SQLAlchemy for what that deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
@@ -283,6 +285,142 @@ def test_a_training_that_came_to_nothing_leaves_no_run_behind_and_nothing_open()
         train(config(*ALL), "nothing", run_dir=Path("nothing"), observers=[StopAt(1)])
     assert not Path("nothing").exists()
     assert mlflow_run("nothing").info.status == "KILLED"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from rnnsent.experiment import train
+from rnnsent.observers import Observer
+from tests.test_trackers import ALL, config
+
+class Kill(Observer):
+    def on_step(self, facts):
+        if (facts.epoch, facts.step) == (3, 5):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+train(config(*ALL, epochs=3), "killed", run_dir=Path(sys.argv[1]), observers=[Kill()])
+"""
+
+
+def newest_killed(folder: Path) -> RunDirectory:
+    """Return a run that was killed in its third epoch, and whose checkpoint of the second never reached the disk."""
+    found = subprocess.run([sys.executable, "-c", KILLED, str(folder)], capture_output=True, text=True)
+    assert found.returncode == -signal.SIGKILL, found.stderr
+    sorted(folder.glob("checkpoints/epoch-0002*"))[-1].unlink()
+    return RunDirectory(folder)
+
+
+@pytest.fixture(scope="module")
+def killed(cache: Path, store: str, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run of all trackers that was killed; to be copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RNNSENT_CACHE", str(cache))
+        patch.setenv("MLFLOW_TRACKING_URI", store)
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        return newest_killed(tmp_path_factory.mktemp("folder") / "killed")
+
+
+def mlflow_runs(name: str) -> list[Any]:
+    experiment = client().get_experiment_by_name("rnnsent")
+    return list(client().search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'"))
+
+
+def steps(id: str, name: str) -> list[int]:
+    return [point.step for point in client().get_metric_history(id, name)]
+
+
+def kept(run: RunDirectory) -> dict[str, Any]:
+    return run.read_json(runs.TRACKERS)
+
+
+def test_a_killed_training_goes_on_in_the_runs_of_its_trackers(killed: RunDirectory, tmp_path: Path) -> None:
+    shutil.copytree(killed.path, tmp_path / "went-on")
+    before, told = kept(killed), list[str]()
+    assert client().get_run(before["mlflow"]).info.status == "RUNNING" and steps(before["mlflow"], "loss") == [1, 2]
+    there = {each.info.run_id for each in mlflow_runs("killed") + mlflow_runs("went-on")}
+    trained = resume(Path("went-on"), tell=told.append)
+    assert {each.info.run_id for each in mlflow_runs("killed") + mlflow_runs("went-on")} == there
+    assert client().get_run(before["mlflow"]).info.status == "FINISHED"
+    for name in ("loss", "val_loss", "learning_rate"):
+        assert steps(before["mlflow"], name) == [1, 2, 3]
+    for part in ("train", "validation"):
+        assert [step for step, _ in curve(trained.run.file(f"logs/tensorboard/{part}"), "loss")] == [1, 2, 3]
+    records = wandb_records(trained.run)
+    assert [record.run.run_id for record in records if record.HasField("run")] == [before["wandb"]]
+    epochs = [wandb_items(record.history.item)["epoch"] for record in records if record.HasField("history")]
+    assert epochs == [1, 2, 3]
+    assert kept(trained.run) == before and runs.TRACKERS in trained.run.manifest()
+    assert not [line for line in told if "not there any more" in line]
+    trained.run.verify()
+    # More epochs, which is another config: MLflow would not let a parameter be written twice.
+    more = resume(Path("went-on"), [("--epochs", "training.epochs=4")], allow_changes=True)
+    assert more.metrics["trackers"]["mlflow"]["failed"] is None and steps(before["mlflow"], "loss") == [1, 2, 3, 4]
+    assert client().get_run(before["mlflow"]).data.tags["changed.training.epochs"] == "4"
+
+
+@pytest.mark.parametrize("lost", ["another store", "thrown away"])
+def test_a_run_that_its_tracker_has_lost_is_begun_anew_and_that_is_said(killed: RunDirectory, lost: str) -> None:
+    shutil.copytree(killed.path, "lost")
+    before = kept(killed)["mlflow"]
+    if lost == "another store":
+        unknown = f"{0:032x}"
+        Path("lost/trackers.json").write_text(json.dumps({"mlflow": unknown}))
+        before = unknown
+    else:
+        before = client().create_run(client().get_experiment_by_name("rnnsent").experiment_id).info.run_id
+        client().delete_run(before)
+        Path("lost/trackers.json").write_text(json.dumps({"mlflow": before}))
+    told: list[str] = []
+    trained = resume(Path("lost"), [("--track", "training.trackers=[mlflow]")], tell=told.append)
+    assert f"mlflow: its run {before} is not there any more; a new one is begun" in told
+    new = kept(trained.run)["mlflow"]
+    assert new != before and steps(new, "loss") == [1, 2, 3]
+    assert client().get_run(new).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"wandb": "../../evil"}', '{"wandb": 1}'])
+def test_ids_that_are_none_are_named_and_training_goes_on(
+    content: str, killed: RunDirectory, warned: Callable[[], list[str]]
+) -> None:
+    shutil.copytree(killed.path, "odd")
+    Path("odd/trackers.json").write_text(content)
+    trained = resume(Path("odd"), [("--track", "training.trackers=[wandb]")])
+    (warning,) = warned()
+    assert "trackers.json" in warning and "new run" in warning
+    assert trained.metrics["trackers"]["wandb"]["failed"] is None
+    assert kept(trained.run)["wandb"].isalnum() and not Path("evil").exists()
+    trained.run.verify()
+
+
+class FakeRun:
+    """A run of Weights & Biases that a server holds already, with so many steps."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.logged = step, list[dict[str, Any]]()
+        self.config, self.dir, self.url = self, ".", "https://example.org"
+
+    def update(self, *given: Any, **more: Any) -> None:
+        """Take a config."""
+
+    def log(self, values: dict[str, Any]) -> None:
+        self.logged.append(values)
+
+
+def test_a_server_of_wandb_is_asked_for_the_same_run_and_told_what_it_does_not_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: dict[str, Any] = {}
+    held = FakeRun(2)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setattr("wandb.init", lambda **given: asked.update(given) or held)
+    beginning = Beginning(RunDirectory(Path("run")), config("wandb"), {}, {}, "abcd1234")
+    tracker = WeightsAndBiases()
+    tracker.begin(beginning)
+    assert (asked["id"], asked["resume"], tracker.id) == ("abcd1234", "allow", "abcd1234")
+    for epoch in (1, 2, 3):
+        tracker.log({"epoch": epoch})
+    assert [each["epoch"] for each in held.logged] == [3]
 
 
 class AfterTheFirstEpoch(Observer):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rnnsent.errors import RunError
 from rnnsent.interruption import HeldSignals
 from rnnsent.observers import EpochFacts, Observer, StepFacts
-from rnnsent.runs import RunDirectory
+from rnnsent.runs import TRACKERS, RunDirectory, json_text
 from rnnsent.trackers.tracker import Beginning, Ending, Network, Status, Tracker, without_passwords
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # W&B makes a part of a path of it
 
 MOST_LETTERS = 300  # of what a library says when it fails
 
@@ -42,6 +47,7 @@ class Trackers:
         self._run, self._names, self._tell = run, names, tell
         self._working: dict[str, Tracker] = {}
         self._facts: dict[str, dict[str, str | None]] = {}
+        self._ids: dict[str, str] = {}
 
     @property
     def facts(self) -> dict[str, dict[str, str | None]]:
@@ -51,10 +57,12 @@ class Trackers:
     def begin(self, config: Config, data: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         """Import the trackers and let them begin; see `Beginning`."""
         beginning = Beginning(self._run, config, data, environment)
+        self._ids = self._kept() if self._names else {}
         for name in self._names:
             self._facts[name] = {"where": None, "failed": None}
             with HeldSignals(f"stopping as soon as {name} has started; once more stops at once"):
-                where = self.asked(name, partial(self._begun, name, beginning))
+                where = self.asked(name, partial(self._begun, name, replace(beginning, id=self._ids.get(name))))
+                self._keep(name)
             if where is not None:
                 self._facts[name]["where"] = where
                 self._tell(f"{name}: {where}")
@@ -64,6 +72,30 @@ class Trackers:
         where = tracker.begin(beginning)
         self._working[name] = tracker
         return where
+
+    def _kept(self) -> dict[str, str]:
+        """Return which runs the trackers wrote before this training was stopped, {name: id}."""
+        if not self._run.file(TRACKERS).is_file():
+            return {}
+        try:
+            ids = self._run.read_json(TRACKERS)
+        except RunError as error:
+            logger.warning("%s; trackers begin new runs", error)
+            return {}
+        wrong = [name for name, kept in ids.items() if not (isinstance(kept, str) and ID.fullmatch(kept))]
+        if wrong:
+            logger.warning("%s: damaged: %r is no id; a new run is begun", self._run.file(TRACKERS), wrong[0])
+        return {name: kept for name, kept in ids.items() if name not in wrong}
+
+    def _keep(self, name: str) -> None:
+        """Write down which run a tracker writes, before it is told anything: a kill may come at any time."""
+        tracker, before = self._working.get(name), self._ids.get(name)
+        if tracker is None or tracker.id is None or tracker.id == before:
+            return
+        if before is not None:
+            self._tell(f"{name}: its run {before} is not there any more; a new one is begun")
+        self._ids[name] = tracker.id
+        self._run.write(TRACKERS, json_text(self._ids))
 
     def follow(self, run: RunDirectory, plain: keras.Model, vocabulary: Vocabulary) -> list[Observer]:
         """Return what follows the training of one network; its files are in `run`, a folder of the run or the run."""
@@ -107,7 +139,7 @@ class _Follower(Observer):
         self._observer = trackers.asked(name, lambda: tracker.follow(network))
 
     def on_past(self, history: Sequence[EpochFacts]) -> None:
-        """Tell of the epochs as if they were trained now: every tracker begins anew."""
+        """Tell of the epochs as if they were trained now: what a tracker has of them already, it knows itself."""
         for facts in history:
             self.on_epoch(facts, False, None)
 

@@ -27,12 +27,14 @@ class Beginning:
         run: where the files go.
         config: as it is used.
         data, environment: as in metrics.json and environment.json.
+        id: of the tracker's own run that is to go on; None: a new one.
     """
 
     run: RunDirectory
     config: Config
     data: Mapping[str, Any]
     environment: Mapping[str, Any]
+    id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,15 @@ class Ending:
 
 
 class Tracker:
-    """Somebody outside who is told of a training. Whatever it raises ends the tracking, not the training."""
+    """Somebody outside who is told of a training. Whatever it raises ends the tracking, not the training.
+
+    Of a training that goes on it is told all epochs from the first; it writes those that it does not have yet.
+
+    Attributes:
+        id: of the run that it writes, known after `begin`; None where its files are the run's and begin anew.
+    """
+
+    id: str | None = None
 
     def begin(self, beginning: Beginning) -> str:
         """Open what is to be written to; return where that is, for people."""

@@ -6,7 +6,8 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ def tracker() -> Tracker:
 class WeightsAndBiases(Tracker):
     """Writes a run of its own, so that one that a notebook has open stays as it is."""
 
+    def __init__(self) -> None:
+        self._told = 0  # epochs, of all networks
+
     def begin(self, beginning: Beginning) -> str:
         """Open a run with the config as its config."""
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -37,25 +41,38 @@ class WeightsAndBiases(Tracker):
 
         mode: Any = os.environ.get("WANDB_MODE") or "offline"
         logs = beginning.run.file(runs.LOGS)
+        self.id = beginning.id or uuid.uuid4().hex[:8]
         logs.mkdir(parents=True, exist_ok=True)  # or it would choose another place
         self._folder = logs / "wandb"
+        config = beginning.config.model_dump(mode="json") | {"data_facts": dict(beginning.data)}
         with _nobody_at_the_keyboard():
             self._run = wandb.init(
                 project=PROJECT,
+                id=self.id,
+                resume=None if mode == "offline" else "allow",  # offline the files begin anew
                 name=beginning.run.path.resolve().name,
                 dir=str(logs),
                 mode=mode,
                 reinit="create_new",
-                config=beginning.config.model_dump(mode="json") | {"data_facts": dict(beginning.data)},
+                config=config,
                 settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
             )
+        if mode != "offline":
+            self._run.config.update(config, allow_val_change=True)  # where it goes on, with what was changed
+        self._had = self._run.step  # epochs of all networks; none of them offline
         if mode == "offline":
             return f"offline, wandb sync {self._folder / Path(self._run.dir).parent.name}"
         return f"{mode}, {self._run.url}"
 
     def follow(self, network: Network) -> Observer:
         """Return what writes the curves of a network."""
-        return _Network(self._run, network)
+        return _Network(self, network)
+
+    def log(self, values: Mapping[str, float]) -> None:
+        """Write an epoch, which is a step; one that the run had before its training went on is left out."""
+        self._told += 1
+        if self._told > self._had:
+            self._run.log(dict(values))
 
     def end(self, ending: Ending) -> None:
         """Write the final metrics, close the run, and wait until nobody writes into its folder any more."""
@@ -71,12 +88,12 @@ class WeightsAndBiases(Tracker):
 class _Network(Observer):
     """Writes the epochs of one network."""
 
-    def __init__(self, run: Any, network: Network) -> None:
-        self._run, self._network = run, network
+    def __init__(self, tracker: WeightsAndBiases, network: Network) -> None:
+        self._tracker, self._network = tracker, network
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
         """Write what an epoch did."""
-        self._run.log({"epoch": facts.epoch, **self._network.named(facts)})
+        self._tracker.log({"epoch": facts.epoch, **self._network.named(facts)})
 
 
 @contextmanager
