@@ -55,6 +55,7 @@ MODEL_CARD = "model_card.md"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
 UPDATE_SECONDS = 20.0
+RESTORE = "Restore it from a copy, or train again"
 SEEDS = "seeds.json"  # in a folder that holds a run for each seed: what they are of
 
 OWN_NAMES = {
@@ -194,15 +195,15 @@ class RunDirectory:
             found = read_json(self.file(MANIFEST))
             files = {str(name): [str(digest) for digest in digests] for name, digests in found["files"].items()}
             if found["format"] != 1 and found["sha256"] != _digest(files):
-                raise RunError(f"{self.file(MANIFEST)}: damaged: it is not what was written")
+                raise RunError(f"{self.file(MANIFEST)}: damaged: it is not what was written. {RESTORE}")
             outside = next((name for name in files if not _is_inside(name)), None)
             if outside is not None:
                 raise RunError(f"{self.file(MANIFEST)}: refused: it lists {outside[:80]!r}, which is no file of a run")
             return files
         except KeyError:
-            raise RunError(f"{self.file(MANIFEST)}: damaged: it lists no files") from None
+            raise RunError(f"{self.file(MANIFEST)}: damaged: it lists no files. {RESTORE}") from None
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise RunError(f"{self.file(MANIFEST)}: damaged: {error}") from None
+            raise RunError(f"{self.file(MANIFEST)}: damaged: {error}. {RESTORE}") from None
 
     def has(self, name: str) -> bool:
         """Return whether the run was finished with a file of this name."""
@@ -248,9 +249,10 @@ class RunDirectory:
                 return
             if self.manifest() == manifest:
                 break  # or somebody has written into the run meanwhile
-        # Files are damaged one at a time; where most of them seem to be, it is their list.
-        whose = f"; or {MANIFEST} is another run's" if 2 * len(faults) > len(manifest) else ""
-        raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. Restore it from a copy, or train again")
+        # Files are damaged one at a time; where half of those looked at seem to be, it is their list.
+        many = len(faults) > 1 and 2 * len(faults) >= len(names or manifest)
+        whose = f"; or {MANIFEST} is another run's" if many else ""
+        raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. {RESTORE}")
 
     def _faults(self, names: Sequence[str], manifest: Mapping[str, Sequence[str]]) -> list[str]:
         """Return what is wrong with the files `names`, or all."""

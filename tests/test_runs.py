@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import rnnsent
 from rnnsent import run_root, runs
 from rnnsent.errors import RunError
 from rnnsent.lock import Lock
 from rnnsent.run_root import create_run, open_run
 from rnnsent.runs import RunDirectory
+from tests.fuzz import seeds
 
 
 def finished(path: Path) -> RunDirectory:
@@ -195,3 +198,13 @@ def test_a_json_file_that_is_none_is_named(tmp_path: Path, content: str, message
     run.file(runs.METRICS).write_text(content)
     with pytest.raises(RunError, match=f"metrics.json: {message}"):
         run.read_json(runs.METRICS)
+
+
+def test_another_runs_manifest_is_suspected_by_whoever_looks_at_few_files(finished_run: Path) -> None:
+    shutil.copytree(finished_run, "run")
+    files = RunDirectory(Path("run")).manifest()
+    for name in ("config.yaml", "weights.npz"):
+        files[name] = ["00"]
+    Path("run/manifest.json").write_bytes(seeds.manifest(files))
+    with pytest.raises(RunError, match=r"weights\.npz was changed after training; or manifest\.json is another run's"):
+        rnnsent.load("run")
