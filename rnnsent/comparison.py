@@ -169,12 +169,13 @@ def _drawn(judgments: Sequence[Judgment], seed: int, resamples: int) -> Floats:
     """Return `METRICS` of each network in each sample of the bootstrap, (samples, networks, metrics)."""
     first = judgments[0]
     labels, size = first.labels, first.size
-    rng = np.random.default_rng(seed)
+    # Each pair's own: what stands between two runs does not depend on which others are asked about.
+    reviews, *priors = (np.random.default_rng([seed, stream]) for stream in (0, 1, *[2] * (len(judgments) - 1)))
     drawn = np.empty((resamples, len(judgments), len(METRICS)))
     for sample in drawn:
-        own = rng.standard_exponential(len(labels))
+        own = reviews.standard_exponential(len(labels))
         for place, judgment in enumerate(judgments):
-            weights = Weights.drawn(own, labels, size, rng)
+            weights = Weights.drawn(own, labels, size, priors[place])
             sample[place] = sample[0] if place and _same(first, judgment) else judgment.metrics(weights)
     return drawn
 

@@ -129,6 +129,13 @@ def test_holm_is_that_of_statsmodels(seed: int) -> None:
     assert holm([]) == []
 
 
+def test_a_pair_does_not_depend_on_who_else_is_asked_about() -> None:
+    labels = np.random.default_rng(0).integers(0, 2, 60)
+    first, second, third = (judged(seed, 1.0, labels) for seed in (1, 2, 3))
+    (alone,), (_, beside) = compare([first, third], []), compare([first, second, third], [])
+    assert alone.differences == beside.differences
+
+
 def test_parts_and_flips() -> None:
     labels = np.zeros(200, np.int64)
     early = np.arange(200) < 50

@@ -144,7 +144,7 @@ def verdict(each: Comparison, many: bool) -> str:
     assert difference.value is not None and low is not None and high is not None
     between = f"between {100 * low:+.2f} and {100 * high:+.2f} points"
     if not each.differ:
-        return f"{test} The two runs are not told apart by these reviews: B's accuracy may be {between} from A's."
+        return f"{test} Accuracy on these reviews does not tell the two runs apart: B's may be {between} from A's."
     better = "B" if difference.value > 0 else "A"
     return f"{test} These two runs differ: {better} is more accurate; B's accuracy is {between} from A's."
 

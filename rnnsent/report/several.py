@@ -99,7 +99,7 @@ def comparisons(several: Sequence[Facts], compared: Compared) -> Iterator[Block]
 
 def _verdict(first: str, other: str, each: Comparison) -> str:
     if not each.differ:
-        return f"{other} and {first} are not told apart by these reviews."
+        return f"{other} and {first} are not told apart by their accuracy on these reviews."
     apart = each.differences["accuracy"].value or 0.0
     return f"{other} is {'more' if apart > 0 else 'less'} accurate than {first}, more than chance explains."
 
