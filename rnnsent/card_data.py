@@ -95,6 +95,11 @@ def data_section(config: Config, metrics: Mapping[str, Any]) -> Iterator[str]:
     if data.get("sha256"):
         yield f"- SHA-256: {code(data['sha256'])}"
     yield f"- splits: {_splits(config, metrics)}"
+    dropped = data.get("dropped") or {}
+    if dropped:
+        yield "- rows left out: " + ", ".join(f"{text(why)} {number:,}" for why, number in dropped.items())
+    for split, number in (data.get("also in training") or {}).items():
+        yield f"- **{number:,} texts of {split} stand in training too**: figures are better than on new texts"
     if data.get("unlabeled"):
         yield f"- texts without a label: {data['unlabeled']:,}"
     yield ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -61,6 +61,8 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     resolved = resolve(config, dataset)
     parts = partition(dataset, resolved.data)
     tell(describe(dataset, parts))
+    for line in doubts(dataset, parts):
+        tell(line)
     facts = {"source": dataset.source, "fallback_used": dataset.source != config.data.source, "sha256": None}
     facts |= _counted(dataset, parts, resolved)
     train, validation, ratios = parts.train, parts.validation, None
@@ -106,6 +108,19 @@ def describe(dataset: Dataset, parts: Partition) -> str:
     file = dataset.provenance.get("file")
     rebuilt = "" if dataset.provenance.get("official_file", True) else ", not Keras' own file"
     return f"data: {dataset.source}, {counts}{unlabeled}" + (f" ({file}{rebuilt})" if file else "")
+
+
+def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
+    """Yield what whoever trains on texts of their own should know of them before they believe an accuracy."""
+    dropped = dataset.provenance.get("dropped")
+    if dropped:
+        yield f"data: {sum(dropped.values()):,} rows left out: " + ", ".join(
+            f"{why} {n:,}" for why, n in dropped.items()
+        )
+    reviews = {"validation": parts.validation, "test": parts.test}
+    seen = dataset.provenance.get("also in training") or {}
+    for name, number in seen.items():
+        yield f"data: {number:,} of {len(reviews[name]):,} {name} texts stand in training too; --drop-duplicates"
 
 
 def _counted(dataset: Dataset, parts: Partition, config: Config) -> dict[str, Any]:

@@ -216,6 +216,21 @@ def test_texts_without_words_are_the_same_only_to_the_letter() -> None:
     assert sum(counts(dataset)) == 40 and dataset.provenance["contradicting"] == 0
 
 
+def test_texts_of_a_split_that_stand_in_training_are_counted() -> None:
+    known = reviews(40)
+    rows = [(text, f"{label},train") for text, label in known]
+    rows += [(known[index][0], f"{known[index][1]},test") for index in (3, 5, 8)]
+    rows += [(known[0][0], f"{known[0][1]},validation")]
+    rows += [(f"{text} once more", f"{label},test") for text, label in known[:20]]
+    write_csv("t.csv", rows, header="text,label,split")
+    assert load("t.csv").provenance["also in training"] == {"validation": 1, "test": 3}
+    assert load("t.csv", drop_duplicates=True).provenance["also in training"] == {}
+    found = rnnsent("train", "--config", "gru", "--data", "t.csv", "--epochs", "1", "--run-dir", "run")
+    assert found.exit_code == 0, found.stderr
+    assert "data: 3 of 23 test texts stand in training too; --drop-duplicates" in found.stderr
+    assert "**3 texts of test stand in training too**" in Path("run/model_card.md").read_text()
+
+
 def test_cells_that_hold_no_text_are_refused() -> None:
     _jsonl(reviews(20))
     with Path("t.jsonl").open("a") as handle:

@@ -74,6 +74,12 @@ def repeated(prints: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
     return again
 
 
+def in_training(prints: NDArray[np.uint64], splits: Ints) -> dict[str, int]:
+    """Return how many rows of the validation and the test split say what a training row says too."""
+    trained = prints[splits == TRAIN]
+    return {name: int(np.isin(prints[splits == NAMES[name]], trained).sum()) for name in ("validation", "test")}
+
+
 def contradictions(prints: NDArray[np.uint64], labels: Ints) -> int:
     """Return how many rows share their text with one of another label."""
     _, inverse = np.unique(prints, return_inverse=True)

@@ -113,7 +113,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     settings = json.dumps(described) + config.model_dump_json(include=set(_CACHED_BY)) + (" unlabeled" * how.unlabeled)
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = hashlib.sha256(f"{digest} {settings} {words} {TOKENIZER_VERSION}".encode()).hexdigest()
-    arrays = cached_arrays(f"texts-4-{key[:32]}", lambda: encode_records(source, how, progress))
+    arrays = cached_arrays(f"texts-5-{key[:32]}", lambda: encode_records(source, how, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
         ranked = bytes(arrays["words"]).decode("utf-8", "surrogatepass").split(" ")[:-1]

@@ -30,6 +30,7 @@ from rnnsent.data.assignment import (
     VALIDATION,
     assign,
     contradictions,
+    in_training,
     repeated,
 )
 from rnnsent.data.cache import Arrays, cache_root
@@ -235,6 +236,7 @@ class _Rows:
             "rows": rows + sum(self.dropped.values()) - self.dropped["repeated"],
             "dropped": {why: number for why, number in self.dropped.most_common(20) if number},
             "contradicting": contradicting,
+            "also in training": {name: number for name, number in in_training(prints, splits).items() if number},
             "splits": self._how_split(given),
         }
         if how.unlabeled:
