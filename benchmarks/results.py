@@ -129,6 +129,18 @@ SECTIONS = {
         "is known at its end. One seed each. Beside it the notebook's LSTM in stock Keras, which validates on 5,000 "
         "other reviews. Drawn in docs/milestones.png.",
     ),
+    "soak": Section(
+        "python benchmarks/soak.py --plot docs/soak.png",
+        "One process for long",
+        "Resident memory of a process that trains and judges a small network 50 times, and then answers 1,000 times "
+        "about 1 to 300 texts of none to 20,000 words. Drawn in docs/soak.png.",
+    ),
+    "kills": Section(
+        "python -m tests.torture.kills {runs}",
+        "Killed at random",
+        "Trainings that SIGKILL hits at random moments, resumed until they end, and compared with undisturbed ones: "
+        "weights, history and log. What was done to files, disk and data: docs/experiments.md.",
+    ),
 }  # fmt: skip
 
 
