@@ -157,6 +157,7 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
 def _contradiction(facts: Mapping[str, Any]) -> str | None:
     """Return the name of what cannot have been written of a training; whoever forged it knew the digest."""
     history, callbacks, best = (facts.get(name) for name in ("history", "callbacks", "best"))
+    epochs = len(history) if isinstance(history, list) else 0
     fields = {each.name for each in dataclasses.fields(EpochFacts)}
     sound = {
         "epoch": _is_count(facts.get("epoch")),
@@ -165,7 +166,7 @@ def _contradiction(facts: Mapping[str, Any]) -> str | None:
         and all(isinstance(epoch, dict) and set(epoch) == fields and _are_numbers(epoch) for epoch in history)
         and [epoch["epoch"] for epoch in history] == list(range(1, len(history) + 1))
         and len(history) == facts.get("epoch"),
-        "best": best is None or (_is_count(best) and 1 <= best <= len(history or [])),
+        "best": best is None or (_is_count(best) and 1 <= best <= epochs),
         "callbacks": isinstance(callbacks, dict)
         and all(isinstance(each, dict) and set(each) <= set(COUNTERS) and _are_numbers(each)
                 for each in callbacks.values()),

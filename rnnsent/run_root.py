@@ -15,6 +15,7 @@ from rnnsent.lock import LOCK, Lock, is_locked
 from rnnsent.runs import (
     CONFIG,
     MANIFEST,
+    METRICS,
     OWN_NAMES,
     SEEDS,
     RunDirectory,
@@ -173,13 +174,23 @@ def _next_free(name: str) -> Path:
             number += 1
 
 
+def _was_stopped(run: RunDirectory) -> bool:
+    """Return whether a training did not come to its end: killed, or stopped by a signal, which leaves a whole run."""
+    if not run.finished:
+        return True
+    try:
+        return bool(run.read_json(METRICS).get("interrupted"))
+    except RunError:  # a damaged one is not told to go on
+        return False
+
+
 def _require_replaceable(path: Path, force: bool) -> None:
     """Allow only a run to be replaced, and only if that was asked for."""
     if is_locked(path):
         raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
     if path.resolve() in (here := Path.cwd(), *here.parents):
         raise RunError(f"{path}: a run is not replaced from inside it; go to another folder")
-    if not force and (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
+    if not force and (path / CONFIG).is_file() and _was_stopped(RunDirectory(path)):
         raise RunError(
             f"{path}: holds a training that was stopped; go on: rnnsent train --resume {path}; or choose another "
             "--run-dir, or --force to replace it"

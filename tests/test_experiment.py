@@ -95,6 +95,8 @@ def test_an_interruption_leaves_a_complete_run_of_the_whole_epochs(data: None, e
     assert len(rows) == 2 and recorded["best_epoch"] == 1 + int(np.argmax(accuracies))
     assert recorded["validation"]["accuracy"]["value"] == pytest.approx(max(accuracies), abs=1e-5)
     assert judge(run, "validation").metrics == recorded["validation"]
+    with pytest.raises(RunError, match="holds a training that was stopped; go on: rnnsent train --resume run; or"):
+        train(config(), "tiny", run_dir=Path("run"))
 
 
 FAILURES: list[tuple[list[str], dict[str, Any], type[BaseException]]] = [

@@ -304,6 +304,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(place: float, 
     ("name", "forged"),
     [
         ("history", []),
+        ("history", 7),
         ("history", [{"epoch": 1}]),
         ("history", [EPOCH | {"epoch": 2}]),
         ("history", [EPOCH | {"loss": "low"}]),
