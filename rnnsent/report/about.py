@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import PurePath
 
 from rnnsent import runs
 from rnnsent.configfile import dump_config
@@ -64,7 +65,8 @@ def source(facts: Facts) -> str:
     """Return whose reviews they are."""
     data = facts.metrics["data"]
     if data["source"] == "texts":
-        return "the original IMDB texts" if data.get("format") == "aclimdb" else "texts of the owner"
+        own = f"the texts in {PurePath(str(data.get('file', ''))).name}"
+        return "the original IMDB texts" if data.get("format") == "aclimdb" else own
     return SOURCES[data["source"]]
 
 
