@@ -129,6 +129,25 @@ def train_seeds(
         RnnsentError: if a child failed.
     """
     found: list[SeedRun] = []
+    try:
+        _train_all(folder, plan, found, quiet=quiet, force=force, allow_changes=allow_changes, tell=tell)
+    except (KeyboardInterrupt, Interrupted) as stop:  # here, in a child, or between two of them
+        code = stop.exit_code if isinstance(stop, Interrupted) else 130
+        raise Interrupted(f"stopped after {count(len(found), 'seed')}{_go_on(folder, found)}", code) from None
+    return found
+
+
+def _train_all(
+    folder: Path,
+    plan: Plan,
+    found: list[SeedRun],
+    *,
+    quiet: bool,
+    force: bool,
+    allow_changes: bool,
+    tell: Callable[[str], None],
+) -> None:
+    """Put the run of each seed into `found`, as it is finished."""
     for seed in plan.seeds:
         tell(f"seed {seed}")
         run = run_of(folder, seed)
@@ -142,20 +161,24 @@ def train_seeds(
         for at, each in enumerate(found):
             test = _child(folder, ["eval", each.run, "--json"], found)["metrics"]
             found[at] = SeedRun(each.seed, each.run, each.validation, test)
-    return found
 
 
 def _child(folder: Path, arguments: Sequence[str], done: Sequence[SeedRun]) -> dict[str, Any]:
     output, code = _called([sys.executable, "-m", "rnnsent", *arguments])
-    kept = f"; finished: {', '.join(each.run for each in done)}" if done else ""
-    on = f"{kept}; go on: rnnsent train --resume {folder}"
     if code in (130, 143):
-        raise Interrupted(f"stopped after {count(len(done), 'seed')}{on}", code)
+        raise Interrupted("stopped", code)
     if code:
         _remove_empty(folder)
-        raise RnnsentError(f"rnnsent {arguments[0]} failed, see above{on if (folder / SEEDS).is_file() else ''}")
+        on = _go_on(folder, done) if (folder / SEEDS).is_file() else ""
+        raise RnnsentError(f"rnnsent {arguments[0]} failed, see above{on}")
     facts: dict[str, Any] = json.loads(output.splitlines()[-1])
     return facts
+
+
+def _go_on(folder: Path, done: Sequence[SeedRun]) -> str:
+    """Return what is finished and how to go on, for people."""
+    kept = f"; finished: {', '.join(each.run for each in done)}" if done else ""
+    return f"{kept}; go on: rnnsent train --resume {folder}"
 
 
 def _called(command: Sequence[str]) -> tuple[str, int]:
