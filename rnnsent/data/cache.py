@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,10 @@ def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
     arrays = build()
     try:
         _write(entry, arrays)
+        return _mapped(entry, arrays)
     except OSError as error:
         logger.warning("no cache written to %s (%s); the next start will parse the data again", entry, error.strerror)
         return arrays
-    return _read(entry) or arrays
 
 
 def _read(entry: Path) -> Arrays | None:
@@ -61,10 +61,14 @@ def _read(entry: Path) -> Arrays | None:
         for name, digest in digests.items():
             if sha256(entry / f"{name}.npy") != digest:
                 raise ValueError(f"{name}.npy is not what was written")
-        return {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in digests}
+        return _mapped(entry, digests)
     except (OSError, ValueError, EOFError, AttributeError) as error:
         logger.warning("the cache in %s is damaged, and made again: %s", entry, error)
         return None
+
+
+def _mapped(entry: Path, names: Iterable[str]) -> Arrays:
+    return {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
 
 
 def _write(entry: Path, arrays: Arrays) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from pathlib import PurePath
 
 from rnnsent import runs
 from rnnsent.configfile import dump_config
 from rnnsent.errors import count
 from rnnsent.intervals import doubts
+from rnnsent.judgment import source_name
 from rnnsent.model_card import CELLS, POOLINGS
 from rnnsent.report.blocks import Block, Code, Folded, Paragraph, Table
 from rnnsent.report.facts import Facts
@@ -65,8 +65,7 @@ def source(facts: Facts) -> str:
     """Return whose reviews they are."""
     data = facts.metrics["data"]
     if data["source"] == "texts":
-        own = f"the texts in {PurePath(str(data.get('file', ''))).name}"
-        return "the original IMDB texts" if data.get("format") == "aclimdb" else own
+        return "the original IMDB texts" if data.get("format") == "aclimdb" else f"the texts in {source_name(data)}"
     return SOURCES[data["source"]]
 
 
