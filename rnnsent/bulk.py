@@ -7,75 +7,23 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from rnnsent import inputs
 from rnnsent.classifier import CHUNK, Answer, Classifier
-from rnnsent.data.columns import Column, Columns, choose_columns
-from rnnsent.data.labels import cell_text
-from rnnsent.data.opening import format_of, open_table
 from rnnsent.data.tables import Table
 from rnnsent.errors import DataError, RunError
 from rnnsent.files import sync_directory, write_atomic
+from rnnsent.inputs import Reading, Row, Texts
 from rnnsent.jsonfile import read_json
 
 WARN_UNKNOWN = 0.5  # share of unknown words from which an answer says little
+ROW = "row"  # the column of the number of a row
 PART, STATE = ".part", ".part.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How a file of texts is to be read, where it is not as its name and the run say.
-
-    Attributes:
-        format, encoding, delimiter: as for `open_table`.
-        text_column: name, or number from 1 where the file has no line of names.
-    """
-
-    format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    text_column: Column | None = None
-
-
-def open_texts(source: str, classifier: Classifier, how: Reading) -> tuple[Table, Column]:
-    """Return the table and its column of texts, by `how`, and where that is silent as the run was trained.
-
-    Raises:
-        DataError: if the file cannot be read so.
-    """
-    data = classifier.config.data
-    column = how.text_column or data.text_column
-    plain = "lines" if source != "-" and format_of(Path(source)) is None else None  # whatever it is called
-    table = open_table(
-        source,
-        how.format or plain,
-        how.encoding or data.encoding,
-        how.delimiter or data.delimiter,
-        header=not isinstance(column, int),
-        quotes=data.quotes,
-    )
-    asked = Columns(column or "") if table.format != "lines" else None
-    return table, choose_columns(table, asked, labeled=False).text
-
-
-def texts_of(table: Table, column: Column, skip: int = 0) -> Iterator[str]:
-    """Yield the text of each row but the first `skip`; an empty cell or line is an empty text."""
-    for line, cells in islice(table.rows([column], strict=False), skip, None):
-        if table.format == "lines":
-            yield cells[0]
-            continue
-        try:
-            yield cell_text(cells[0]) or ""
-        except DataError as error:
-            raise DataError(f"{table.name}:{line}: {error}") from None
-
-
 ABSTAINED = "abstain"  # in the place of the label of an answer that is not sure enough
 
 
@@ -92,9 +40,12 @@ def as_line(answer: Answer, least: float | None = None) -> str:
     return f"{_label(answer, least)}\t{answer.probability:.4f}" + (f"\t({', '.join(doubts)})" if doubts else "")
 
 
-def as_json(answer: Answer, least: float | None = None) -> str:
-    """Return an answer as a JSON object on one line; with `least` it says whether it abstained, the label then null."""
-    values = answer.to_dict()
+def as_json(answer: Answer, least: float | None = None, row: Row | None = None) -> str:
+    """Return an answer as a JSON object on one line, after what tells its row.
+
+    With `least` it says whether it abstained, the label then null.
+    """
+    values = ({} if row is None else {ROW: row.number, **row.kept}) | answer.to_dict()
     if least is not None:
         abstained = answer.probability < least
         values |= {"label": None if abstained else answer.label, "abstained": abstained}
@@ -105,18 +56,27 @@ def _label(answer: Answer, least: float | None) -> str:
     return ABSTAINED if least is not None and answer.probability < least else answer.label
 
 
-def as_csv(answer: Answer, delimiter: str = ",", least: float | None = None) -> str:
+def as_csv(answer: Answer, row: Row, delimiter: str = ",", least: float | None = None) -> str:
     """Return an answer as a row of CSV, in the columns of `csv_header`."""
+    kept = ["" if cell is None else cell if isinstance(cell, str) else json.dumps(cell) for cell in row.kept.values()]
     shares = [f"{value:.6f}" for value in (*answer.probabilities.values(), answer.unknown_share)]
-    return _csv_row(
-        [_label(answer, least), f"{answer.probability:.6f}", *shares, str(answer.truncated).lower()], delimiter
-    )
+    said = [_label(answer, least), f"{answer.probability:.6f}", *shares, str(answer.truncated).lower()]
+    return _csv_row([str(row.number), *kept, *said], delimiter)
 
 
-def csv_header(labels: tuple[str, ...], delimiter: str = ",") -> str:
-    """Return the line of names above the rows of `as_csv`."""
-    names = [f"probability of {label}" for label in labels]
-    return _csv_row(["label", "probability", *names, "unknown_share", "truncated"], delimiter)
+def csv_header(labels: Sequence[str], kept: Iterable[str] = (), delimiter: str = ",") -> str:
+    """Return the line of names above the rows of `as_csv`, with those of the columns `kept` of the input."""
+    return _csv_row([ROW, *kept, *_answer_columns(labels)], delimiter)
+
+
+def open_texts(source: str, classifier: Classifier, how: Reading) -> Texts:
+    """Return the texts of a file that a classifier is to answer about; see `inputs.open_texts`."""
+    taken = (ROW, "probabilities", "abstained", *_answer_columns(classifier.label_names))
+    return inputs.open_texts(source, classifier.config.data, how, taken)
+
+
+def _answer_columns(labels: Sequence[str]) -> list[str]:
+    return ["label", "probability", *(f"probability of {label}" for label in labels), "unknown_share", "truncated"]
 
 
 def _csv_row(cells: list[str], delimiter: str) -> str:
@@ -127,8 +87,7 @@ def _csv_row(cells: list[str], delimiter: str) -> str:
 
 def write_answers(
     classifier: Classifier,
-    table: Table,
-    column: Column,
+    texts: Texts,
     output: Path,
     *,
     run: str,
@@ -137,13 +96,13 @@ def write_answers(
     least: float | None = None,
     tell: Callable[[int, bool], None] = lambda rows, resumed: None,
 ) -> int:
-    """Write an answer for each row of `table` to `output`, which appears when it is complete; return how many.
+    """Write an answer for each row of `texts` to `output`, which appears when it is complete; return how many.
 
     Until then the rows are in `output`.part, and the same call goes on where the last one was stopped.
 
     Args:
         classifier: of the run.
-        table, column: from `open_texts`.
+        texts: from `open_texts`.
         output: .csv, .tsv and .jsonl are written as such, .txt as lines for people.
         run: a name of the run and its contents; another run starts anew.
         json_rows: JSON whatever the name of `output`.
@@ -156,20 +115,21 @@ def write_answers(
         DataError: if a row cannot be read.
         RunError: if `output` cannot be written.
     """
+    table = texts.table
     _require_free(output, table, replace)
-    header, row = _format(classifier, output, json_rows, least)
+    header, shown = _format(classifier, texts, output, json_rows, least)
     form = f"{header} {json_rows} {classifier.predictor.backend}" + ("" if least is None else f" {least!r}")
-    identity = _identity(run, table, column, form, output)
+    identity = _identity(run, texts, form, output)
     try:
         with _Part(output, identity, header) as part:
             done = part.rows
             if part.found:
                 tell(done, True)
-            answers = classifier.stream(texts_of(table, column, done))
+            answers = texts.answers(classifier, done)
             while chunk := list(islice(answers, CHUNK)):
-                part.append("".join(f"{row(answer)}\n" for answer in chunk), len(chunk))
+                part.append("".join(f"{shown(row, answer)}\n" for row, answer in chunk), len(chunk))
                 tell(part.rows, False)
-            if str(table.path) != "-" and _identity(run, table, column, form, output) != identity:
+            if str(table.path) != "-" and _identity(run, texts, form, output) != identity:
                 raise DataError(f"{table.name}: changed while it was read; wait until it is complete, and start again")
             part.complete()
             return part.rows
@@ -191,19 +151,22 @@ def _require_free(output: Path, table: Table, replace: bool) -> None:
 
 
 def _format(
-    classifier: Classifier, output: Path, json_rows: bool, least: float | None
-) -> tuple[str, Callable[[Answer], str]]:
+    classifier: Classifier, texts: Texts, output: Path, json_rows: bool, least: float | None
+) -> tuple[str, Callable[[Row, Answer], str]]:
+    """Return what stands above the rows of `output`, and what makes them."""
     suffix = output.suffix.lower()
     if json_rows or suffix in (".jsonl", ".ndjson"):
-        return "", partial(as_json, least=least)
+        return "", lambda row, answer: as_json(answer, least, row)
     if suffix in (".csv", ".tsv"):
         delimiter = "," if suffix == ".csv" else "\t"
-        return csv_header(classifier.label_names, delimiter) + "\n", partial(as_csv, delimiter=delimiter, least=least)
-    return "", partial(as_line, least=least)
+        header = csv_header(classifier.label_names, texts.kept, delimiter) + "\n"
+        return header, lambda row, answer: as_csv(answer, row, delimiter, least)
+    return "", lambda row, answer: as_line(answer, least)
 
 
-def _identity(run: str, table: Table, column: Column, form: str, output: Path) -> str:
+def _identity(run: str, texts: Texts, form: str, output: Path) -> str:
     """Return what must be the same for a stopped call to go on."""
+    table = texts.table
     if str(table.path) == "-":
         return os.urandom(16).hex()  # nobody knows whether it will be the same again
     status = table.path.stat()
@@ -215,7 +178,8 @@ def _identity(run: str, table: Table, column: Column, form: str, output: Path) -
         table.format,
         table.encoding,
         table.delimiter,
-        column,
+        texts.column,
+        list(texts.kept.items()),
         form,
     ]
     return hashlib.sha256(json.dumps([*what, output.suffix]).encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import json
 import os
 import signal
@@ -65,6 +66,7 @@ def test_each_row_gets_the_answer_of_its_text(run: Path, name: str) -> None:
     write(name, TEXTS)
     expected = [json.loads(json.dumps(each.to_dict())) for each in package.load(run).predict(TEXTS)]
     expected[8] = expected[1]  # a cell that says NaN is empty
+    expected = [{"row": number, **answer} for number, answer in enumerate(expected, start=1)]
     printed = rnnsent("predict", str(run), "--input", name, "--json")
     assert printed.exit_code == 0, printed.stderr
     assert [json.loads(line) for line in printed.stdout.splitlines()] == expected
@@ -81,13 +83,88 @@ def test_tables_of_answers_name_their_columns(run: Path) -> None:
         with Path(name).open(newline="") as handle:
             rows = list(csv.DictReader(handle, delimiter=delimiter))
         assert list(rows[0]) == [
-            "label", "probability", "probability of ja", "probability of nein", "unknown_share", "truncated",
+            "row", "label", "probability", "probability of ja", "probability of nein", "unknown_share", "truncated",
         ]  # fmt: skip
         for row, answer in zip(rows, package.load(run).predict(TEXTS), strict=True):
             if row["label"] != "NaN" and answer.unknown_share < 1:
                 assert row["label"] == answer.label
                 assert float(row["probability of ja"]) == pytest.approx(answer.probabilities["ja"], abs=1e-6)
             assert row["truncated"] == str(answer.truncated).lower()
+
+
+def kept_by(run: Path, source: str, output: str, *keep: str) -> list[dict[str, Any]]:
+    """Return the rows of a file of answers, each a mapping."""
+    options = [option for name in keep for option in ("--keep", name)]
+    written = rnnsent("predict", str(run), "--input", source, "--output", output, *options)
+    assert written.exit_code == 0, written.stderr
+    if output.endswith(".jsonl"):
+        return [json.loads(line) for line in Path(output).read_text().splitlines()]
+    with Path(output).open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_answers_can_be_joined_with_their_rows(run: Path) -> None:
+    Path("t.csv").write_text('id,label,body,note\n7,nein,w1 w2,"a, ""b"""\n\n9,,w3 w4,NaN\n')
+    rows = kept_by(run, "t.csv", "one.csv", "id")
+    assert list(rows[0])[:4] == ["row", "id", "label", "probability"]
+    assert [(row["row"], row["id"]) for row in rows] == [("1", "7"), ("2", ""), ("3", "9")]
+    said = [answer.label for answer in package.load(run).predict(["w1 w2", "", "w3 w4"])]
+    assert [row["label"] for row in rows] == said  # not the column of the input
+    rows = kept_by(run, "t.csv", "every.csv", "all")
+    assert list(rows[0])[:6] == ["row", "id", "input label", "body", "note", "label"]
+    assert [row["note"] for row in rows] == ['a, "b"', "", "NaN"]
+    assert [row["input label"] for row in rows] == ["nein", "", ""]
+    lines = kept_by(run, "t.csv", "some.jsonl", "note", "id")
+    assert [(row["row"], row["note"], row["id"]) for row in lines] == [
+        (1, 'a, "b"', "7"),
+        (2, None, None),
+        (3, "NaN", "9"),
+    ]
+
+
+def test_kept_cells_of_other_types_stay_what_they_are(run: Path) -> None:
+    day = datetime.date(2026, 1, 2)
+    cells = {"n": [1, None], "x": [0.5, float("nan")], "day": [day, day], "parts": [["a"], []], "body": ["w1", "w3"]}
+    parquet.write_table(arrow.table(cells), "t.parquet")
+    lines = kept_by(run, "t.parquet", "out.jsonl", "n", "x", "day", "parts")
+    assert [[row[name] for name in ("n", "x", "day", "parts")] for row in lines] == [
+        [1, 0.5, "2026-01-02", ["a"]],
+        [None, None, "2026-01-02", []],
+    ]
+    rows = kept_by(run, "t.parquet", "out.csv", "n", "x", "day", "parts")
+    assert [rows[0][name] for name in ("n", "x", "day", "parts")] == ["1", "0.5", "2026-01-02", '["a"]']
+
+
+def test_a_stopped_call_goes_on_with_the_columns_that_it_keeps(run: Path) -> None:
+    write("t.csv", ["w1"] * 30)
+    whole = kept_by(run, "t.csv", "whole.csv", "id")
+    assert [row["id"] for row in whole] == [str(index) for index in range(30)]
+    arguments = ["predict", str(run), "--input", "t.csv", "--output", "out.csv", "--keep"]
+    with stopped_after(2):
+        assert rnnsent(*arguments, "id").exit_code == 130
+    assert "going on after 16 rows" in rnnsent(*arguments, "id").stderr
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
+    with stopped_after(2):
+        assert rnnsent(*arguments, "id", "--force").exit_code == 130
+    assert "starting anew" in rnnsent(*arguments, "body", "--force").stderr
+
+
+def test_a_column_to_keep_must_be_there(run: Path) -> None:
+    Path("t.csv").write_text("id,body\n7,w1\n")
+    Path("t.txt").write_text("w1\n")
+    Path("n.csv").write_text("7,w1\n")
+    for arguments, code, message in (
+        (["--input", "t.csv", "--json", "--keep", "idd"], 1, "t.csv: no column 'idd' (--keep); did you mean id?"),
+        (["--input", "t.txt", "--json", "--keep", "id"], 1, "t.txt: plain text has no columns"),
+        (["--input", "n.csv", "--text-column", "2", "--json", "--keep", "all"], 1, "--keep takes their numbers"),
+        (["--input", "t.csv", "--keep", "id"], 2, "--keep is for the rows of --json"),
+        (["--input", "t.csv", "--output", "o.txt", "--keep", "id"], 2, "--keep is for the rows of --json"),
+        (["w1", "--json", "--keep", "id"], 2, "--keep is for the columns of --input"),
+    ):
+        found = rnnsent("predict", str(run), *arguments)
+        assert found.exit_code == code and message in found.stderr, found.stderr
+    found = rnnsent("predict", str(run), "--input", "n.csv", "--text-column", "2", "--json", "--keep", "1")
+    assert json.loads(found.stdout)["column 1"] == "7"
 
 
 def test_columns_of_another_name_are_asked_for(run: Path) -> None:
@@ -102,12 +179,14 @@ def test_columns_of_another_name_are_asked_for(run: Path) -> None:
 
 def test_company_and_line_ends_change_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"w{index % 5} w{index % 3} w{index % 11}" for index in range(60)]
-    expected = [bulk.as_json(answer) for answer in package.load(run).predict(texts)]
+    alone = [answer.to_dict() for answer in package.load(run).predict(texts)]
+    expected = [json.dumps({"row": number, **answer}) for number, answer in enumerate(alone, start=1)]
     monkeypatch.setattr("rnnsent.classifier.CHUNK", 7)
     for end in ("", "\n"):
         Path("t.txt").write_text("\n".join(texts) + end)
         assert rnnsent("predict", str(run), "--input", "t.txt", "--json").stdout.splitlines() == expected
-    assert [bulk.as_json(package.load(run).predict([text])[0]) for text in texts] == expected
+    classifier = package.load(run)
+    assert [classifier.predict([text])[0].to_dict() for text in texts] == alone
 
 
 @contextmanager

@@ -77,7 +77,8 @@ def test_predict_prints_a_line_a_text(run: Path, texts: list[str]) -> None:
         json.loads(line) for line in rnnsent("predict", str(run), "--input", "lines.txt", "--json").stdout.splitlines()
     ]
     expected = package.load(run).predict([texts[0], "", f"{texts[1]}\x85"])
-    assert rows == [json.loads(json.dumps(answer.to_dict())) for answer in expected]
+    numbered = [{"row": number, **answer.to_dict()} for number, answer in enumerate(expected, start=1)]
+    assert rows == json.loads(json.dumps(numbered))
     assert "(100% unknown words)" in rnnsent("predict", str(run), "zzyzx").stdout
 
 

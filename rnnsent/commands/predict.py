@@ -12,8 +12,8 @@ import click
 from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of
 
 if TYPE_CHECKING:
-    from rnnsent.bulk import Reading
     from rnnsent.classifier import Classifier
+    from rnnsent.inputs import Reading
 
 
 @click.command(name="predict")
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     help="Of the input [by its name; stdin: lines].",
 )
 @click.option("--text-column", metavar="NAME", help="Name, or number from 1 without a line of names [as in training].")
+@click.option("--keep", multiple=True, metavar="NAME", help="Write this column of the input too; all: every one.")
 @click.option("--encoding", metavar="NAME", help="Of the input [UTF-8, or by its mark].")
 @click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found].")
 @click.option(
@@ -46,6 +47,7 @@ def command(
     output: Path | None,
     format: str | None,
     text_column: str | None,
+    keep: tuple[str, ...],
     encoding: str | None,
     delimiter: str | None,
     least: float | None,
@@ -57,31 +59,40 @@ def command(
 
     One row out for each row in, in order: label, probability, and in brackets
     what makes the answer doubtful. --output writes CSV, TSV or JSON Lines by
-    its name, and the same command goes on where it was stopped. What
-    --abstain-below gains: rnnsent eval, "by coverage".
+    its name, each row with its number in the input and the columns to --keep,
+    and the same command goes on where it was stopped. What --abstain-below
+    gains: rnnsent eval, "by coverage".
     `runs/latest` is the latest run.
     """
     from rnnsent import bulk
     from rnnsent.classifier import load
+    from rnnsent.inputs import Reading
 
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE (- is stdin)" + ("; not both" if texts else ""))
     if output is not None and source is None:
         raise click.UsageError("--output is for the rows of --input FILE")
+    if keep and not (as_json or (output is not None and output.suffix.lower() != ".txt")):
+        raise click.UsageError("--keep is for the rows of --json, or of --output .csv, .tsv or .jsonl")
+    if keep and source is None:
+        raise click.UsageError("--keep is for the columns of --input FILE")
     if run.is_symlink():
         click.echo(f"run: {run.resolve()}", err=True)
     classifier = load(run, backend=backend)
     chance = 1 / len(classifier.label_names)
     if least is not None and least <= chance:
         raise click.UsageError(f"--abstain-below {least:g}: the surest label never has less than {chance:.3g}")
-    how = bulk.Reading(format, encoding, delimiter_of(delimiter), column_number(text_column))
+    kept = tuple(column_number(each) or each for each in keep)
+    how = Reading(format, encoding, delimiter_of(delimiter), column_number(text_column), kept)
     if output is not None and source is not None:
         _to_file(classifier, run, source, output, how, as_json, force, least)
         return
-    given = texts if source is None else bulk.texts_of(*bulk.open_texts(source, classifier, how))
-    show = bulk.as_json if as_json else bulk.as_line
-    for answer in classifier.stream(given):
-        click.echo(show(answer, least))
+    if source is None:
+        for answer in classifier.stream(texts):
+            click.echo(bulk.as_json(answer, least) if as_json else bulk.as_line(answer, least))
+        return
+    for row, answer in bulk.open_texts(source, classifier, how).answers(classifier):
+        click.echo(bulk.as_json(answer, least, row) if as_json else bulk.as_line(answer, least))
 
 
 def _to_file(
@@ -111,11 +122,11 @@ def _to_file(
         elif sys.stderr.isatty():
             click.echo(f"\r{done:,} rows", nl=False, err=True)
 
-    table, column = bulk.open_texts(source, classifier, how)
+    found = bulk.open_texts(source, classifier, how)
     try:
         name = sha256(run / MANIFEST)
         total = bulk.write_answers(
-            classifier, table, column, output, run=name, json_rows=as_json, replace=force, least=least, tell=tell
+            classifier, found, output, run=name, json_rows=as_json, replace=force, least=least, tell=tell
         )
     except (KeyboardInterrupt, Interrupted) as stop:
         code = stop.exit_code if isinstance(stop, Interrupted) else 130

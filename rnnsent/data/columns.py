@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from rnnsent.data.tables import DELIMITERS, Table
@@ -67,6 +68,34 @@ def choose_columns(table: Table, asked: Columns | None = None, *, labeled: bool 
         _column(table, "split_column", asked.split, SPLIT_NAMES),
         _column(table, "group_column", asked.group, ()),
     )
+
+
+def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -> dict[str, Column]:
+    """Return columns of `table` to be written beside others, by the names that they get.
+
+    Args:
+        table: as opened.
+        keep: columns; "all" stands for every one of the table.
+        taken: names of the others; a column that is called so becomes `input NAME`.
+
+    Raises:
+        DataError: if one is not there.
+    """
+    asked = list(keep)
+    if asked and table.format == "lines":
+        raise DataError(f"{table.name}: plain text has no columns that could be kept (--keep)")
+    if "all" in asked and not table.columns:
+        raise DataError(f"{table.name}: names no columns, so --keep takes their numbers, from 1, instead of all")
+    named_so = [str(each) if table.columns else each for each in asked]  # 7 is a name where columns have names
+    found = dict.fromkeys(table.columns if "all" in asked else (_column(table, "keep", each, ()) for each in named_so))
+    named: dict[str, Column] = {}
+    for column in found:
+        assert column is not None
+        name = column if isinstance(column, str) else f"column {column}"
+        while name in taken or name in named:
+            name = f"input {name}"
+        named[name] = column
+    return named
 
 
 def _column(
