@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from rnnsent import inputs
 from rnnsent.classifier import CHUNK, Answer, Classifier
 from rnnsent.data.tables import Table
-from rnnsent.errors import DataError, RunError
+from rnnsent.errors import DataError, RunError, count
 from rnnsent.files import sync_directory, write_atomic
 from rnnsent.inputs import Reading, Row, Texts
 from rnnsent.jsonfile import read_json
@@ -30,7 +30,7 @@ ABSTAINED = "abstain"  # in the place of the label of an answer that is not sure
 def as_line(answer: Answer, least: float | None = None) -> str:
     """Return an answer as a line for people: label, probability, and in brackets what makes it doubtful.
 
-    Below the probability `least` the label is `ABSTAINED`, here and in `as_csv`.
+    Where `least` is given, the label is `ABSTAINED` below it, and of a text without words; so in `as_csv`.
     """
     doubts = ["no words"] if answer.blank else []
     if answer.unknown_share >= WARN_UNKNOWN and not answer.blank:
@@ -47,21 +47,38 @@ def as_json(answer: Answer, least: float | None = None, row: Row | None = None) 
     """
     values = ({} if row is None else {ROW: row.number, **row.kept}) | answer.to_dict()
     if least is not None:
-        abstained = answer.probability < least
+        abstained = _abstains(answer, least)
         values |= {"label": None if abstained else answer.label, "abstained": abstained}
     return json.dumps(values, ensure_ascii=False)
 
 
+def _abstains(answer: Answer, least: float) -> bool:
+    return answer.blank or answer.probability < least
+
+
 def _label(answer: Answer, least: float | None) -> str:
-    return ABSTAINED if least is not None and answer.probability < least else answer.label
+    return ABSTAINED if least is not None and _abstains(answer, least) else answer.label
+
+
+def blanks(number: int) -> str:
+    """Return for people what the answers to so many texts without words are worth."""
+    own = "its answer comes" if number == 1 else "their answers come"
+    return f"{count(number, 'text')} without words: {own} from no text (no words, blank)"
 
 
 def as_csv(answer: Answer, row: Row, delimiter: str = ",", least: float | None = None) -> str:
     """Return an answer as a row of CSV, in the columns of `csv_header`."""
-    kept = ["" if cell is None else cell if isinstance(cell, str) else json.dumps(cell) for cell in row.kept.values()]
+    kept = [_as_cell(each) for each in row.kept.values()]
     shares = [f"{value:.6f}" for value in (*answer.probabilities.values(), answer.unknown_share)]
-    said = [_label(answer, least), f"{answer.probability:.6f}", *shares, str(answer.truncated).lower()]
+    flags = [str(flag).lower() for flag in (answer.truncated, answer.blank)]
+    said = [_label(answer, least), f"{answer.probability:.6f}", *shares, *flags]
     return _csv_row([str(row.number), *kept, *said], delimiter)
+
+
+def _as_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def csv_header(labels: Sequence[str], kept: Iterable[str] = (), delimiter: str = ",") -> str:
@@ -76,13 +93,21 @@ def open_texts(source: str, classifier: Classifier, how: Reading) -> Texts:
 
 
 def _answer_columns(labels: Sequence[str]) -> list[str]:
-    return ["label", "probability", *(f"probability of {label}" for label in labels), "unknown_share", "truncated"]
+    of_each = [f"probability of {label}" for label in labels]
+    return ["label", "probability", *of_each, "unknown_share", "truncated", "blank"]
 
 
 def _csv_row(cells: list[str], delimiter: str) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, delimiter=delimiter, lineterminator="").writerow(cells)
     return buffer.getvalue()
+
+
+class Written(NamedTuple):
+    """How many rows were written, and how many of their texts have no words."""
+
+    rows: int
+    blank: int
 
 
 def write_answers(
@@ -95,7 +120,7 @@ def write_answers(
     replace: bool = False,
     least: float | None = None,
     tell: Callable[[int, bool], None] = lambda rows, resumed: None,
-) -> int:
+) -> Written:
     """Write an answer for each row of `texts` to `output`, which appears when it is complete; return how many.
 
     Until then the rows are in `output`.part, and the same call goes on where the last one was stopped.
@@ -127,12 +152,13 @@ def write_answers(
                 tell(done, True)
             answers = texts.answers(classifier, done)
             while chunk := list(islice(answers, CHUNK)):
-                part.append("".join(f"{shown(row, answer)}\n" for row, answer in chunk), len(chunk))
+                blank = sum(answer.blank for _, answer in chunk)
+                part.append("".join(f"{shown(row, answer)}\n" for row, answer in chunk), len(chunk), blank)
                 tell(part.rows, False)
             if str(table.path) != "-" and _identity(run, texts, form, output) != identity:
                 raise DataError(f"{table.name}: changed while it was read; wait until it is complete, and start again")
             part.complete()
-            return part.rows
+            return Written(part.rows, part.blank)
     except OSError as error:
         kept = output.with_name(output.name + PART)
         left = f"; what is done is in {kept}" if kept.exists() else ""
@@ -192,7 +218,7 @@ class _Part:
         self._output, self._identity, self._header = output, identity, header
         self._part = output.with_name(output.name + PART)
         self._state = output.with_name(output.name + STATE)
-        self.rows = 0
+        self.rows = self.blank = 0
         self.found = self._part.exists()
         self._stream: IO[bytes] | None = None
 
@@ -205,7 +231,7 @@ class _Part:
             self._stream = self._part.open("r+b")
             self._stream.truncate(state["bytes"])
             self._stream.seek(0, os.SEEK_END)
-            self.rows = state["rows"]
+            self.rows, self.blank = state["rows"], state["blank"]
         try:
             self._save()
         except OSError:
@@ -221,10 +247,11 @@ class _Part:
         with suppress(OSError):  # a full disk was reported by the write itself
             self._stream.close()
 
-    def append(self, text: str, rows: int) -> None:
+    def append(self, text: str, rows: int, blank: int) -> None:
         assert self._stream is not None
         self._stream.write(text.encode("utf-8", "surrogatepass"))
         self.rows += rows
+        self.blank += blank
         self._save()
 
     def complete(self) -> None:
@@ -238,13 +265,14 @@ class _Part:
         assert self._stream is not None
         self._stream.flush()
         os.fsync(self._stream.fileno())
-        state: dict[str, Any] = {"identity": self._identity, "rows": self.rows, "bytes": self._stream.tell()}
+        state = {"identity": self._identity, "rows": self.rows, "blank": self.blank, "bytes": self._stream.tell()}
         write_atomic(self._state, json.dumps(state))
 
     def _kept(self) -> dict[str, Any] | None:
         try:
             state = read_json(self._state)
             whole = self._part.stat().st_size >= state["bytes"] and state["identity"] == self._identity
+            whole = whole and isinstance(state["blank"], int)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return dict(state) if whole else None

@@ -52,9 +52,7 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain values for JSON."""
-        values = asdict(self)
-        del values["blank"]  # is what an empty text and nothing else is
-        return values
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,8 @@ def judge(
 
     reviews = asked_for(str(run), split, parts.test, parts.validation)
     whole = whole_reviews(str(run), dataset, config, split)
+    for doubt in _doubts(dataset, whole):
+        tell(doubt)
     started = time.perf_counter()
     probabilities = predictor(reviews)
     seconds = time.perf_counter() - started
@@ -115,6 +117,16 @@ def judge(
         recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | which}
 
     return replace(judged, unsaved=store(run, config, add, files))
+
+
+def _doubts(dataset: Dataset, whole: Split) -> Iterator[str]:
+    """Yield which rows are not judged, and which are but have nothing to be judged by."""
+    dropped = (dataset.provenance.get("dropped") or {}).get("without a text", 0)
+    if dropped:
+        yield f"data: {count(dropped, 'row')} without a text left out, of all splits"
+    blank = int((whole.lengths <= 1).sum())  # nothing but the start token
+    if blank:
+        yield f"{count(blank, 'text')} without words among them: what is said of no text is judged there"
 
 
 def store(

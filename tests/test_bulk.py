@@ -84,12 +84,14 @@ def test_tables_of_answers_name_their_columns(run: Path) -> None:
             rows = list(csv.DictReader(handle, delimiter=delimiter))
         assert list(rows[0]) == [
             "row", "label", "probability", "probability of ja", "probability of nein", "unknown_share", "truncated",
+            "blank",
         ]  # fmt: skip
         for row, answer in zip(rows, package.load(run).predict(TEXTS), strict=True):
             if row["label"] != "NaN" and answer.unknown_share < 1:
                 assert row["label"] == answer.label
                 assert float(row["probability of ja"]) == pytest.approx(answer.probabilities["ja"], abs=1e-6)
             assert row["truncated"] == str(answer.truncated).lower()
+        assert [row["row"] for row in rows if row["blank"] == "true"] == ["2", "3", "9"]
 
 
 def kept_by(run: Path, source: str, output: str, *keep: str) -> list[dict[str, Any]]:
@@ -194,11 +196,11 @@ def stopped_after(chunks: int) -> Iterator[None]:
     """Let Ctrl-C come after so many chunks of 8 rows."""
     append, left = bulk._Part.append, [chunks]
 
-    def stopped(self: Any, text: str, rows: int) -> None:
+    def stopped(self: Any, text: str, rows: int, blank: int) -> None:
         if not left[0]:
             raise KeyboardInterrupt
         left[0] -= 1
-        append(self, text, rows)
+        append(self, text, rows, blank)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("rnnsent.bulk.CHUNK", 8)
@@ -252,8 +254,8 @@ def test_a_file_that_grows_meanwhile_is_refused(run: Path, monkeypatch: pytest.M
     write("t.csv", ["w1"] * 30)
     append = bulk._Part.append
 
-    def growing(self: Any, text: str, rows: int) -> None:
-        append(self, text, rows)
+    def growing(self: Any, text: str, rows: int, blank: int) -> None:
+        append(self, text, rows, blank)
         with Path("t.csv").open("a") as handle:
             handle.write("99,later\n")
 
@@ -311,6 +313,43 @@ def test_rows_that_cannot_be_read_stop_with_their_place(run: Path, name: str, co
 def test_texts_without_known_words_say_so(run: Path) -> None:
     lines = rnnsent("predict", str(run), "qqq xxx", "", "w1 " * 40).stdout.splitlines()
     assert [line.split("\t")[2] for line in lines] == ["(100% unknown words)", "(no words)", "(truncated)"]
+
+
+def test_texts_without_words_are_counted_and_marked(run: Path) -> None:
+    write("t.csv", ["w1", "", " ... "] * 10)
+    said = "20 texts without words: their answers come from no text"
+    for arguments in (["--output", "out.csv"], ["--json"], []):
+        found = rnnsent("predict", str(run), "--input", "t.csv", *arguments)
+        assert found.exit_code == 0 and said in found.stderr
+    marked = [row["blank"] for row in csv.DictReader(Path("out.csv").read_text().splitlines())]
+    assert marked == ["false", "true", "true"] * 10
+    with stopped_after(2):
+        rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv", "--force")
+    again = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv", "--force")
+    assert "going on after 16 rows" in again.stderr and said in again.stderr
+    alone = rnnsent("predict", str(run), " \t", "--json")
+    assert json.loads(alone.stdout)["blank"] is True and "1 text without words: its answer comes" in alone.stderr
+    assert "without words" not in rnnsent("predict", str(run), "w1").stderr
+
+
+def test_no_answer_to_a_text_without_words_is_sure_enough(run: Path) -> None:
+    lines = rnnsent("predict", str(run), "", "w1 w2", "--abstain-below", "0.5000001").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["abstain", "ja"]
+    found = json.loads(rnnsent("predict", str(run), "", "--abstain-below", "0.5000001", "--json").stdout)
+    assert (found["label"], found["abstained"], found["blank"]) == (None, True, True)
+
+
+def test_eval_says_which_rows_tell_it_nothing() -> None:
+    rows = [f"{'w1 w2' if index % 2 else 'w3 w4'},{'ja' if index % 2 else 'nein'}" for index in range(40)]
+    held = ["...,ja,test", ",ja,test", "w1,ja,test", "w3,nein,test"]
+    Path("texts.csv").write_text("\n".join(["body,verdict,split", *(f"{row},train" for row in rows), *held]) + "\n")
+    Path("c.yaml").write_text(CONFIG)
+    assert rnnsent("train", "--config", "c.yaml", "--run-dir", "of-blanks").exit_code == 0
+    found = rnnsent("eval", "of-blanks")
+    assert found.exit_code == 0, found.stderr
+    assert "data: 1 row without a text left out, of all splits" in found.stderr
+    assert "1 text without words among them" in found.stderr
+    assert "without" not in rnnsent("eval", "of-blanks", "--quiet").stderr
 
 
 def process(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ import click
 from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of
 
 if TYPE_CHECKING:
-    from rnnsent.classifier import Classifier
-    from rnnsent.inputs import Reading
+    from rnnsent.classifier import Answer, Classifier
+    from rnnsent.inputs import Reading, Row
 
 
 @click.command(name="predict")
@@ -87,12 +88,21 @@ def command(
     if output is not None and source is not None:
         _to_file(classifier, run, source, output, how, as_json, force, least)
         return
-    if source is None:
-        for answer in classifier.stream(texts):
-            click.echo(bulk.as_json(answer, least) if as_json else bulk.as_line(answer, least))
-        return
-    for row, answer in bulk.open_texts(source, classifier, how).answers(classifier):
+    given: Iterable[tuple[Row | None, Answer]] = ((None, answer) for answer in classifier.stream(texts))
+    if source is not None:
+        given = bulk.open_texts(source, classifier, how).answers(classifier)
+    _to_stdout(given, as_json, least)
+
+
+def _to_stdout(given: Iterable[tuple[Row | None, Answer]], as_json: bool, least: float | None) -> None:
+    from rnnsent import bulk
+
+    blank = 0
+    for row, answer in given:
         click.echo(bulk.as_json(answer, least, row) if as_json else bulk.as_line(answer, least))
+        blank += answer.blank
+    if blank:
+        click.echo(bulk.blanks(blank), err=True)
 
 
 def _to_file(
@@ -125,7 +135,7 @@ def _to_file(
     found = bulk.open_texts(source, classifier, how)
     try:
         name = sha256(run / MANIFEST)
-        total = bulk.write_answers(
+        total, blank = bulk.write_answers(
             classifier, found, output, run=name, json_rows=as_json, replace=force, least=least, tell=tell
         )
     except (KeyboardInterrupt, Interrupted) as stop:
@@ -134,3 +144,5 @@ def _to_file(
     seconds = time.perf_counter() - started
     click.echo("\r" if sys.stderr.isatty() else "", nl=False, err=True)
     click.echo(f"{output}: {total:,} rows, {(total - first) / max(seconds, 1e-9):,.0f} rows/s", err=True)
+    if blank:
+        click.echo(bulk.blanks(blank), err=True)
