@@ -116,7 +116,7 @@ def judge(
         recorded[split] = judged.metrics
         recorded["evaluations"] = recorded.get("evaluations", {}) | {split: _details(judged) | which}
 
-    return replace(judged, unsaved=store(run, config, add, files))
+    return replace(judged, unsaved=store(run, config, add, files, tell=tell))
 
 
 def _doubts(dataset: Dataset, whole: Split) -> Iterator[str]:
@@ -134,13 +134,18 @@ def store(
     config: Config,
     add: Callable[[dict[str, Any]], None],
     others: Mapping[str, str | bytes] | None = None,
+    *,
+    tell: Tell,
 ) -> RunError | None:
     """Add to metrics.json of a finished run, with the model card that follows from it.
+
+    A card that somebody edited stays as it is.
 
     Args:
         run, config: where, and what it was trained with.
         add: adds to the values of metrics.json, as they are when nobody else writes them.
         others: files that go with them, by name.
+        tell: told if the card stays.
 
     Returns:
         Why it could not be written: whoever waited for the figures should have them all the same.
@@ -149,8 +154,13 @@ def store(
         with run.updating():
             recorded = run.read_json(runs.METRICS)
             add(recorded)
-            card = model_card.of_run(run, config, recorded)
-            run.update({runs.METRICS: json_text(recorded), **(others or {}), runs.MODEL_CARD: card})
+            contents = {runs.METRICS: json_text(recorded), **(others or {})}
+            if run.edited(runs.MODEL_CARD):
+                card = run.file(runs.MODEL_CARD)
+                tell(f"{card}: was edited, and stays as it is; if it is removed, it is written anew with all figures")
+            else:
+                contents[runs.MODEL_CARD] = model_card.of_run(run, config, recorded)
+            run.update(contents)
     except RunError as error:
         return error
     return None
@@ -222,7 +232,7 @@ def judge_baseline(
         before = recorded.get("baseline") or {"validation": None, "test": None}
         recorded["baseline"] = before | facts | {split: judged.metrics}
 
-    return replace(judged, unsaved=store(run, config, add))
+    return replace(judged, unsaved=store(run, config, add, tell=tell))
 
 
 def judge_baseline_of(config: Config, split: str, *, tell: Tell = lambda line: None) -> JudgedBaseline:

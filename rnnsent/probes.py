@@ -104,7 +104,9 @@ def verify(
     except RunError as error:
         note("files", False, str(error))
         return checks
-    note("files", True, f"{count(len(run.manifest()), 'file')} as the run was finished with")
+    edited = f"; {runs.MODEL_CARD} was edited since" if run.edited(runs.MODEL_CARD) else ""
+    whole = count(len(run.manifest()) - bool(edited), "file")
+    note("files", True, f"{whole} as the run was finished with{edited}")
     kept = _kept(run)
     if not kept:
         note("encoder", True, "no probes: the run knows no words")

@@ -119,6 +119,23 @@ def test_its_figures_are_current(run: Path) -> None:
     open_run(run).verify()
 
 
+def test_a_card_that_was_completed_by_hand_stays_so(run: Path) -> None:
+    card = run / runs.MODEL_CARD
+    card.write_text(card.read_text() + "\nMaintained by Ada.\n")
+    for arguments in (["eval", "run"], ["robustness", "run"], ["summary", "run"], ["report", "run"]):
+        found = rnnsent(*arguments)
+        assert found.exit_code == 0, found.stderr
+        assert ("model_card.md: was edited, and stays" in found.stderr) == (arguments[0] in ("eval", "robustness"))
+    assert "Maintained by Ada." in card.read_text()
+    assert "model_card.md was edited since" in rnnsent("verify", "run", "--backend", "numpy").stdout
+    card.unlink()
+    assert rnnsent("eval", "run").exit_code == 0
+    assert "Ada" not in card.read_text() and "| test | value" in card.read_text()
+    (run / runs.CONFIG).write_text((run / runs.CONFIG).read_text() + "\n")
+    refused = rnnsent("eval", "run")
+    assert refused.exit_code == 1 and "config.yaml was changed after training" in refused.stderr
+
+
 def test_what_robustness_found_is_in_it(run: Path) -> None:
     assert re.search(r"not measured; `rnnsent robustness \S*run`", (run / runs.MODEL_CARD).read_text())
     assert rnnsent("robustness", "run", "--json").exit_code == 0

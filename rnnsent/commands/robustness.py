@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,8 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
     from rnnsent.config import LABELS
 
     found = opened(run)
-    moved = None if data is None else data_settings(data)
-    config, _, dataset = judgment.own_reviews(found, moved, lambda line: click.echo(line, err=True))
+    moved, tell = None if data is None else data_settings(data), partial(click.echo, err=True)
+    config, _, dataset = judgment.own_reviews(found, moved, tell)
     reviews = judgment.whole_reviews(str(found), dataset, config, split)
     rows = robustness.measure(classifier.load(found), reviews)
     if not any(row.group == robustness.WRITTEN for row in rows):
@@ -45,7 +46,7 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
         before = recorded.get("robustness") or {}
         recorded["robustness"] = before | {split: [row.to_dict() for row in rows]}
 
-    unsaved = judgment.store(found, config, add)
+    unsaved = judgment.store(found, config, add, tell=tell)
     if as_json:
         click.echo(json.dumps({"run": str(found), "split": split, "rows": [row.to_dict() for row in rows]}))
     else:
