@@ -73,6 +73,9 @@ def test_a_runs_own_predictions(finished_run: Path, tiny_imdb: Path, monkeypatch
         ("label,probability\n", "holds no rows"),
         ("a,b\n1,2\n", "no column for the real label"),
         ("label,b\n1,2\n", "no column for the probability"),
+        ("label,predicted\n1,0.7\n0,0.1\n", ":2: no column for the probability, and predicted says 0.7, which no row"),
+        ("label,predicted\n1,1\n0,\n", ":3: has no predicted"),
+        ("label,predicted\n1,1\n", "holds 1 label; two or more are needed"),
         ("label,probability of a,probability of b\nc,0.5,0.5\n", ":2: labeled c, but no column is called"),
         ("label,probability of a,probability of b\na,0.5,0.9\n", ":2: the probabilities add up to 1.4"),
         ("label,probability of pos\npos,1.0\n", "holds 1 label (pos); with one column of probabilities"),
@@ -156,6 +159,51 @@ def test_several_labels_have_no_positive_one() -> None:
     Path("p.csv").write_text("label,probability of a,probability of b,probability of c\na,0.5,0.3,0.2\n")
     found = rnnsent("eval", "--predictions", "p.csv", "--positive", "b")
     assert found.exit_code == 1 and "a positive label is one of two; here are columns of 3 labels" in found.stderr
+
+
+def test_predicted_labels_alone_against_scikit_learn() -> None:
+    rng = np.random.default_rng(1)
+    real = rng.integers(0, 3, 300)
+    said = np.where(rng.random(300) < 0.6, real, rng.integers(0, 3, 300))
+    Path("p.csv").write_text("\n".join(["label,y_pred", *(f"l{a},l{b}" for a, b in zip(real, said, strict=True))]))
+    found = json.loads(rnnsent("eval", "--predictions", "p.csv", "--json").stdout)
+    values = {name: estimate["value"] for name, estimate in found["metrics"].items()}
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(real, said, average="macro")
+    assert values == pytest.approx(
+        {"accuracy": sk.accuracy_score(real, said), "precision": precision, "recall": recall, "f1": f1}
+        | {"balanced_accuracy": sk.balanced_accuracy_score(real, said), "mcc": sk.matthews_corrcoef(real, said)}
+    )
+    assert found["confusion"] == sk.confusion_matrix(real, said).tolist()
+    assert found["coverage"] == found["mistakes"] == []
+    shown = rnnsent("eval", "--predictions", "p.csv").stdout
+    assert "log loss, Brier score" in " ".join(shown.split()) and "log_loss" not in shown and "by coverage" not in shown
+
+
+def test_two_predicted_labels_have_a_positive_one() -> None:
+    rows = [("no", "no"), ("no", "yes"), ("yes", "yes"), ("yes", "no"), ("yes", "no")]
+    Path("p.csv").write_text("\n".join(["truth,says", *(f"{a},{b}" for a, b in rows)]))
+    arguments = ["eval", "--predictions", "p.csv", "--predicted-column", "says"]
+    assert "precision and recall are those of yes" in rnnsent(*arguments).stdout
+    for positive, recall in (("yes", 1 / 3), ("no", 1 / 2)):
+        found = json.loads(rnnsent(*arguments, "--positive", positive, "--json").stdout)
+        assert found["metrics"]["recall"]["value"] == pytest.approx(recall)
+    assert "one of two; labels: no, yes" in rnnsent(*arguments, "--positive", "maybe").stderr
+    refused = rnnsent(*arguments, "--probability-column", "says")
+    assert refused.exit_code == 1 and "either predicted labels or probabilities" in refused.stderr
+
+
+@pytest.mark.parametrize("before", ["", "p_", "prob_", "proba_", "probability_"])
+def test_columns_may_be_called_after_the_labels(before: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    rows = [("b", 0.2, 0.5, 0.3), ("a", 0.6, 0.3, 0.1), ("c", 0.3, 0.3, 0.4)]
+    head = ",".join(["id,label,predicted", *(f"{before}{name}" for name in "abc")])
+    path.write_text("\n".join([head, *(f"1,{','.join(map(str, [row[0], 'a', *row[1:]]))}" for row in rows)]))
+    found = read_predictions(path)
+    assert (found.label_names, found.labels.tolist(), found.hard) == (("a", "b", "c"), [1, 0, 2], False)
+    np.testing.assert_allclose(found.probabilities, [row[1:] for row in rows])
+    path.write_text(f"label,{before}yes\nno,0.25\nyes,0.75\n")
+    one = read_predictions(path)
+    assert (one.label_names, one.probabilities.tolist()) == (("no", "yes"), [0.25, 0.75])
 
 
 def test_usage() -> None:

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from rnnsent.slices import SliceAccuracy
 
 WIDTH = 80
+HARD = (
+    "Of predicted labels alone: ROC AUC, PR AUC, log loss, Brier score, calibration, coverage and the surest mistakes "
+    "need probabilities (--probability-column)."
+)
 
 
 @click.command(name="eval")
@@ -48,10 +52,11 @@ WIDTH = 80
     "--predictions",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Judge what any program predicted, instead of a run: a table of label and probability.",
+    help="Judge what any program predicted, instead of a run: a table of labels and probabilities or answers.",
 )
 @click.option("--label-column", metavar="NAME", help="--predictions: of the real label; else label, target, ….")
 @click.option("--probability-column", metavar="NAME", help="--predictions: else probability, score, ….")
+@click.option("--predicted-column", metavar="NAME", help="--predictions: of the predicted label, without probability.")
 @click.option("--positive", metavar="LABEL", help="--predictions: which label the probability is of; else the last.")
 @click.option("--quiet", is_flag=True, help="Only the judgment and warnings.")
 @json_option
@@ -75,7 +80,8 @@ def command(
 
     `--predictions FILE` judges a CSV, TSV, JSON Lines or Parquet table of
     real labels and probabilities in the same way. Of three labels or more
-    each has a column called `probability of LABEL`.
+    each has a column called `probability of LABEL`, or as the label. Of
+    predicted labels alone it shows what follows from them.
     """
     if predictions is not None:
         if run is not None or data is not None or baseline:
@@ -136,19 +142,28 @@ def _judge_table(path: Path, columns: Mapping[str, str | None], worst: int, as_j
     found = foreign.read_predictions(path, **columns)
     names, labels, probabilities = found.label_names, found.labels, found.probabilities
     evaluation = judgment.evaluate(labels, probabilities)
-    predicted, sure = answers(probabilities)
-    coverage = calibration.coverage(predicted == labels, sure)
-    surest = mistakes_among(labels, probabilities, names, Places(path.name, found.unit, found.numbers.tolist()))[:worst]
+    measured = evaluation.to_dict()
+    coverage: Sequence[Coverage] = ()
+    surest: Sequence[Mistake] = ()
+    if found.hard:  # all answers are as sure
+        measured = {name: measured[name] for name in foreign.OF_LABELS}
+    else:
+        predicted, sure = answers(probabilities)
+        coverage = calibration.coverage(predicted == labels, sure)
+        places = Places(path.name, found.unit, found.numbers.tolist())
+        surest = mistakes_among(labels, probabilities, names, places)[:worst]
     if as_json:
         told = as_values(names, evaluation.by_label, evaluation.confusion, coverage, surest)
-        facts = {"predictions": str(path), "n": evaluation.n, "metrics": evaluation.to_dict()}
+        facts = {"predictions": str(path), "n": evaluation.n, "metrics": measured}
         click.echo(json.dumps(facts | told | {"slices": []}))  # parts are made of texts, and here there are none
         return
-    head = f"{path}: {evaluation.n:,} predictions"
-    lines = [head + (f"; the probability is that of {names[1]}" if len(names) == 2 else ""), ""]
-    lines += [*figures(evaluation.to_dict(), {}), *doubtful(evaluation.confusion)]
-    lines += [*by_label(names, evaluation.by_label), *confusion(names, evaluation.confusion), *covered(coverage)]
-    click.echo("\n".join([*lines, *(mistakes(surest) if surest else [])]))
+    of = "precision and recall are those" if found.hard else "the probability is that"
+    lines = [f"{path}: {evaluation.n:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else ""), ""]
+    lines += [*figures(measured, {}), *doubtful(evaluation.confusion)]
+    lines += [*by_label(names, evaluation.by_label), *confusion(names, evaluation.confusion)]
+    if found.hard:
+        lines += ["", *textwrap.wrap(HARD, 78, initial_indent="  ", subsequent_indent="  ")]
+    click.echo("\n".join([*lines, *(covered(coverage) if coverage else []), *(mistakes(surest) if surest else [])]))
 
 
 def as_values(
