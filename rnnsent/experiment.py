@@ -197,7 +197,8 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
         if stopped is not None:
             signals.forget()  # it asked for what is happening anyway
     if stopped is not None:
-        raise Interrupted(f"{stopped}; go on: rnnsent train --resume {run}", stopped.exit_code)
+        again = f"rnnsent train --resume {runs.to_resume(run.path)}"
+        raise Interrupted(f"{stopped}; go on: {again}", stopped.exit_code)
     return Trained(run, facts)
 
 

@@ -22,6 +22,7 @@ from rnnsent.runs import (
     disk_errors,
     is_temporary,
     predictions,
+    to_resume,
     waiting_runs,
 )
 
@@ -114,11 +115,19 @@ def open_run(path: Path | None) -> RunDirectory:
     if not path.is_dir():
         raise RunError(f"{path}: no such run directory{_other_runs(path)}")
     if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
-        within = sorted(entry.parent.name for entry in path.glob(f"seed-*/{CONFIG}"))
-        if within and (path / SEEDS).is_file():
-            raise RunError(f"{path}: holds a run for each seed: name one of {', '.join(within)} in it")
+        within = runs_of(path)
+        if within != [path]:
+            raise RunError(f"{path}: holds a run for each seed; name one of them: {', '.join(map(str, within))}")
         raise RunError(f"{path}: not a run directory, it has no {CONFIG}{_other_runs(path)}")
     return RunDirectory(path)
+
+
+def runs_of(path: Path) -> list[Path]:
+    """Return the runs that a path stands for: of a folder of `train --seeds` that of each seed, else itself."""
+    if not (path / SEEDS).is_file() or (path / CONFIG).is_file():
+        return [path]
+    found = [entry.parent for entry in path.glob(f"seed-*/{CONFIG}")]
+    return sorted(found, key=lambda run: (len(run.name), run.name)) or [path]
 
 
 def mark_latest(run: RunDirectory) -> None:
@@ -192,8 +201,8 @@ def _require_replaceable(path: Path, force: bool) -> None:
         raise RunError(f"{path}: a run is not replaced from inside it; go to another folder")
     if not force and (path / CONFIG).is_file() and _was_stopped(RunDirectory(path)):
         raise RunError(
-            f"{path}: holds a training that was stopped; go on: rnnsent train --resume {path}; or choose another "
-            "--run-dir, or --force to replace it"
+            f"{path}: holds a training that was stopped; go on: rnnsent train --resume {to_resume(path)}; or choose "
+            "another --run-dir, or --force to replace it"
         )
     if not force:
         raise RunError(f"{path}: is not empty; choose another --run-dir, or --force to replace the run in it")

@@ -226,7 +226,7 @@ class RunDirectory:
             f"{self.path}: not a finished run, it has no {MANIFEST}: {now}.\n"
             f"  {kept}.\n"
             + "".join(f"  The run that it was to replace is in {path}.\n" for path in waiting_runs(self.path))
-            + f"  Go on: rnnsent train --resume {self.path}\n"
+            + f"  Go on: rnnsent train --resume {to_resume(self.path)}\n"
             + f"  Anew: rnnsent train --config {self.file(CONFIG)} --run-dir {self.path} --force"
         )
 
@@ -355,6 +355,12 @@ def weight_names(names: Iterable[str]) -> list[str]:
 def waiting_runs(path: Path) -> list[Path]:
     """Return the runs that trainings which were killed in `path` were to replace."""
     return sorted(path.parent.glob(f"{path.name}.replaced-*"))
+
+
+def to_resume(path: Path) -> Path:
+    """Return what `rnnsent train --resume` takes to go on with a run: of one with a seed the folder of all seeds."""
+    whole = Path(os.path.relpath(path.resolve())) if path.is_symlink() else path
+    return whole.parent if whole.name.startswith("seed-") and (whole.parent / SEEDS).is_file() else path
 
 
 def is_temporary(name: str) -> bool:

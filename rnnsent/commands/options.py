@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -149,6 +149,13 @@ def opened(run: Path | None, *, quiet: bool = False) -> RunDirectory:
     if run is None and not quiet:
         click.echo(f"run: {found} (the latest)", err=True)
     return found
+
+
+def opened_all(paths: Sequence[Path]) -> list[RunDirectory]:
+    """Return the runs that the arguments name: of a folder of `train --seeds` that of each seed."""
+    from rnnsent.run_root import runs_of
+
+    return [opened(run) for path in paths for run in runs_of(path)]
 
 
 def overrides(
