@@ -102,6 +102,7 @@ class Comparison:
         parts: by length and the like.
         flips: those whose probability moved furthest, the furthest first.
         apart: (labels,), of each label the reviews that one of them alone has right.
+        same: whether both said the same of each review, probabilities and all; then nothing can be tested.
     """
 
     n: int
@@ -113,6 +114,7 @@ class Comparison:
     parts: tuple[PartDifference, ...]
     flips: tuple[Flip, ...]
     apart: tuple[int, ...]
+    same: bool
 
     @property
     def differ(self) -> bool:
@@ -154,14 +156,14 @@ def compare(
             name: percentiles(float(whole[place, k] - whole[0, k]), drawn[:, place, k] - drawn[:, 0, k])
             for k, name in enumerate(METRICS)
         }
-        alone = _alone(first.right, other.right)
-        if not _same(first, other):
+        alone, same = _alone(first.right, other.right), _same(first, other)
+        if not same:
             differences["accuracy"] = paired(*alone, n)
         values = {name: (_known(whole[0, k]), _known(whole[place, k])) for k, name in enumerate(METRICS)}
         told = tuple(_flips(first, other)[:flips])
         apart = tuple(np.bincount(first.labels[first.right != other.right], minlength=first.size).tolist())
         p_value = p_values[place - 1]
-        found.append(Comparison(n, values, differences, *alone, p_value, tuple(parts[place - 1]), told, apart))
+        found.append(Comparison(n, values, differences, *alone, p_value, tuple(parts[place - 1]), told, apart, same))
     return found
 
 

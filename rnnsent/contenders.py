@@ -15,7 +15,7 @@ from rnnsent.comparison import Comparison, Judgment
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.errors import DataError, RunError
-from rnnsent.judgment import Tell, own_reviews, whole_reviews
+from rnnsent.judgment import Tell, own_reviews, stopped, whole_reviews
 from rnnsent.mistakes import Places
 from rnnsent.runs import RunDirectory
 
@@ -40,6 +40,11 @@ class Contender:
     recorded: Mapping[str, Any]
     judgment: Judgment
     costs: dict[str, float]
+
+    @property
+    def stopped(self) -> str | None:
+        """How far its training came, if somebody stopped it."""
+        return stopped(self.recorded)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ def compare_runs(
     contenders = [contender(run, split) for run in given]
     for other in contenders[1:]:
         require_same_reviews(contenders[0], other, split)
+        if other.stopped:
+            tell(f"{other.run}: {other.stopped}")
     config, _, dataset = own_reviews(given[0], data, tell)
     reviews = whole_reviews(str(given[0]), dataset, config, split)
     if not np.array_equal(reviews.labels, contenders[0].judgment.labels):

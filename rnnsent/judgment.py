@@ -275,14 +275,21 @@ def own_reviews(
     run.verify()
     config = load_config(str(run.file(runs.CONFIG)))
     recorded = run.read_json(runs.METRICS)
-    if recorded.get("interrupted"):
-        whole = recorded.get("networks_asked_for")
-        networks = f": it has {len(recorded['networks'])} of {whole} networks" if whole else ""
-        tell(f"this run was stopped after {count(recorded['epochs'], 'epoch')}{networks}")
+    if why := stopped(recorded):
+        tell(f"{run}: {why}")
     # No fallback: a run is judged on the reviews that it was trained for, or not at all.
     dataset = load_dataset(config.data.model_copy(update={"fallback": None, **(data or {})}))
     _require_same_data(run, recorded, dataset)
     return config, recorded, dataset
+
+
+def stopped(recorded: Mapping[str, Any]) -> str | None:
+    """Return how far a training came that somebody stopped, of what metrics.json says; None where nobody did."""
+    if not recorded.get("interrupted"):
+        return None
+    whole = recorded.get("networks_asked_for")
+    networks = f", with {len(recorded['networks'])} of {whole} networks" if whole else ""
+    return f"training was stopped after {count(recorded['epochs'], 'epoch')}{networks}"
 
 
 def source_name(data: Mapping[str, Any]) -> str:

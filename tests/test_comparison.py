@@ -198,10 +198,27 @@ def test_the_command(two_runs: tuple[str, str]) -> None:
     assert shown.stdout.count("with other seeds, may compare") == 1
     assert "McNemar's exact test" in shown.stdout and "config.training.epochs: 1 → 3" in shown.stdout
     assert "intervals, that of accuracy apart, may be too narrow" in shown.stdout.replace("\n  ", " ")
-    assert "too narrow" not in rnnsent("compare", "one", "one").stdout  # one network: no difference at all
+    same = rnnsent("compare", "one", "one").stdout
+    assert "too narrow" not in same  # one network: no difference at all
+    assert "Both gave each review the same probabilities" in same and "McNemar" not in same
     three = rnnsent("compare", *two_runs, "one")
     assert three.stdout.count("with other seeds") == 1
     assert "corrected for the number of runs (Holm)" in three.stdout.replace("\n  ", " ")
+
+
+def test_runs_that_were_stopped_say_so(two_runs: tuple[str, str]) -> None:
+    other = RunDirectory(Path(two_runs[1]))
+    metrics = other.read_json("metrics.json")
+    assert metrics["interrupted"] is False
+    other.update({"metrics.json": json.dumps(metrics | {"interrupted": True, "epochs": 3})})
+    for arguments in (two_runs, two_runs[::-1]):
+        assert rnnsent("eval", arguments[0]).exit_code == rnnsent("eval", arguments[1]).exit_code == 0
+        found = rnnsent("compare", *arguments)
+        assert f": {other} (training was stopped after 3 epochs)\n" in found.stdout
+        assert found.stderr.count("training was stopped") == 1
+    values = json.loads(rnnsent("compare", *two_runs, "--json").stdout)
+    assert [each["interrupted"] for each in values["runs"]] == [False, True]
+    assert values["comparisons"][0]["same"] is False
 
 
 def test_other_reviews_are_refused(two_runs: tuple[str, str], sample_run: Path) -> None:

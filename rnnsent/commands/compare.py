@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.commands.options import RunPath, json_option, moved_option, opened, split_option
+from rnnsent.commands.options import RunPath, json_option, moved_option, opened_all, split_option
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.comparison import Comparison, PartDifference
-    from rnnsent.contenders import Compared
+    from rnnsent.contenders import Compared, Contender
 
 WIDTH = 80
 # Intervals and tests are about the reviews: what another seed would have made of a config is not in them.
@@ -48,16 +48,18 @@ def command(paths: tuple[Path, ...], split: str, data: str | None, flips: int, a
     All are compared with the first: each figure with a 95 % interval of the
     difference (paired bootstrap), McNemar's exact test, which parts of the
     reviews moved, which reviews flipped, what differs in their configs, and
-    what they cost. Judge them first: rnnsent eval RUN.
+    what they cost. Judge them first: rnnsent eval RUN. A folder of
+    rnnsent train --seeds stands for the runs of all its seeds.
     """
     import json
 
     from rnnsent.contenders import compare_runs
 
-    if len(paths) < 2:
+    given = opened_all(paths)
+    if len(given) < 2:
         raise click.UsageError("give two runs or more")
     moved = None if data is None else data_settings(data)
-    found = compare_runs([opened(path) for path in paths], split, data=moved, tell=partial(click.echo, err=True))
+    found = compare_runs(given, split, data=moved, tell=partial(click.echo, err=True))
     if as_json:
         click.echo(json.dumps(as_values(found)))
     else:
@@ -70,12 +72,16 @@ def as_values(found: Compared) -> dict[str, Any]:
     return {
         "split": found.split,
         "n": found.comparisons[0].n,
-        "runs": [{"run": str(each.run), "costs": each.costs} for each in found.contenders],
+        "runs": [
+            {"run": str(each.run), "costs": each.costs, "interrupted": each.stopped is not None}
+            for each in found.contenders
+        ],
         "comparisons": [
             {
                 "first": str(first.run),
                 "other": str(other.run),
                 "differ": each.differ,
+                "same": each.same,
                 "p_value": each.p_value,
                 "only_first": each.only_first,
                 "only_other": each.only_other,
@@ -115,8 +121,8 @@ def report(found: Compared, flips: int) -> Iterator[str]:
         zip(others, found.comparisons, found.differences, strict=True), start=1
     ):
         yield from ([""] * 2 if number > 1 else [])
-        yield f"A: {first.run}"
-        yield f"B: {other.run}"
+        yield f"A: {_called(first)}"
+        yield f"B: {_called(other)}"
         yield f"{found.split}, {each.n:,} reviews"
         yield ""
         yield from _figures(each)
@@ -131,8 +137,14 @@ def report(found: Compared, flips: int) -> Iterator[str]:
     yield from textwrap.wrap(ONE_SEED, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
+def _called(run: Contender) -> str:
+    return str(run.run) + (f" ({run.stopped})" if run.stopped else "")
+
+
 def verdict(each: Comparison, many: bool) -> str:
     """Return in words whether the two differ."""
+    if each.same:
+        return "Both gave each review the same probabilities, to the last digit: there is nothing to be tested."
     p_value = "p < 0.0001" if each.p_value < 1e-4 else f"p = {each.p_value:.4f}"
     corrected = ", corrected for the number of runs (Holm)" if many else ""
     test = (

@@ -9,7 +9,7 @@ from rnnsent import runs
 from rnnsent.configfile import dump_config
 from rnnsent.errors import count
 from rnnsent.intervals import doubts
-from rnnsent.judgment import source_name
+from rnnsent.judgment import source_name, stopped
 from rnnsent.model_card import CELLS, POOLINGS
 from rnnsent.report.blocks import Block, Code, Folded, Paragraph, Table
 from rnnsent.report.facts import Facts
@@ -26,10 +26,8 @@ def notes(facts: Facts) -> list[str]:
         found.append("The reviews that the config asks for could not be had; sample reviews took their place.")
     if metrics["data"].get("source") == "sample":
         found.append("Its reviews were written by rnnsent itself: no figure here says anything about real texts.")
-    if metrics.get("interrupted"):
-        asked = metrics.get("networks_asked_for")
-        of = f", with {len(metrics['networks'])} of {asked} networks" if asked else ""
-        found.append(f"Training was stopped early, after {count(metrics['epochs'], 'epoch')}{of}.")
+    if why := stopped(metrics):
+        found.append(f"T{why[1:]}.")
     if facts.split == "validation":
         found.append("Judged on validation, by which epoch and settings were chosen: its figures are on the kind side.")
     if why := doubts(facts.reviews):

@@ -79,7 +79,7 @@ def comparisons(several: Sequence[Facts], compared: Compared) -> Iterator[Block]
     pairs = list(zip(others, compared.comparisons, strict=True))
     yield Paragraph(" ".join(_verdict(first.name, facts.name, each) for facts, each in pairs), "lead")
     rows = [
-        [facts.name, _points(each), f"{each.only_other:,}", f"{each.only_first:,}", _p_value(each.p_value)]
+        [facts.name, _points(each), f"{each.only_other:,}", f"{each.only_first:,}", _p_value(each)]
         for facts, each in pairs
     ]
     head = ["run", "points of accuracy", "it alone is right", f"{first.name} alone is right", "McNemar's p"]
@@ -98,6 +98,8 @@ def comparisons(several: Sequence[Facts], compared: Compared) -> Iterator[Block]
 
 
 def _verdict(first: str, other: str, each: Comparison) -> str:
+    if each.same:
+        return f"{other} and {first} gave each review the same probabilities, to the last digit: nothing can be tested."
     if not each.differ:
         return f"{other} and {first} are not told apart by their accuracy on these reviews."
     apart = each.differences["accuracy"].value or 0.0
@@ -110,8 +112,8 @@ def _points(each: Comparison) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def _p_value(p_value: float) -> str:
-    return "< 0.0001" if p_value < 1e-4 else f"{p_value:.4f}"
+def _p_value(each: Comparison) -> str:
+    return "–" if each.same else "< 0.0001" if each.p_value < 1e-4 else f"{each.p_value:.4f}"
 
 
 def _flips(each: Comparison, compared: Compared, first: str, other: str) -> Table | None:
