@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -63,8 +64,31 @@ def test_the_same_command_goes_on(two_seeds: list[str]) -> None:
     again = rnnsent("train", "--resume", "both", "--quiet", "--json")
     assert again.exit_code == 0, again.stderr
     assert json.loads(again.stdout) == json.loads(found.stdout)
-    unclear = rnnsent("eval", "both")
-    assert unclear.exit_code == 1 and "holds a run for each seed: name one of seed-0, seed-1" in unclear.stderr
+    judged = rnnsent("eval", "both", "--json")
+    assert judged.exit_code == 0, judged.stderr
+    values = json.loads(judged.stdout)
+    assert [each["run"] for each in values["runs"]] == ["both/seed-0", "both/seed-1"]
+    accuracies = [each["metrics"]["accuracy"]["value"] for each in values["runs"]]
+    assert values["test"]["accuracy"] == pytest.approx({"mean": mean(accuracies), "sd": stdev(accuracies)})
+    shown = rnnsent("eval", "both").stdout
+    assert f"{mean(accuracies):.4f}" in next(line for line in shown.splitlines() if line.startswith("  mean"))
+    compared = json.loads(rnnsent("compare", "both", "--json").stdout)
+    assert [each["run"] for each in compared["runs"]] == ["both/seed-0", "both/seed-1"]
+    assert rnnsent("report", "both", "-o", "both.html").exit_code == 0
+    assert "2 runs, judged on the same" in Path("both.html").read_text()
+    unclear = rnnsent("robustness", "both")
+    assert unclear.exit_code == 1
+    assert "holds a run for each seed; name one of them: both/seed-0, both/seed-1" in unclear.stderr
+
+
+def test_there_is_one_way_to_go_on_with_one_of_several_seeds(two_seeds: list[str]) -> None:
+    Path("both/seed-0/manifest.json").unlink()
+    Path("link").symlink_to("both/seed-0")
+    again = ["train", "--config", two_seeds[1], "--run-dir", "both/seed-0"]
+    for arguments in (["eval", "both"], ["eval", "both/seed-0"], ["summary", "link"], again):
+        found = rnnsent(*arguments)
+        assert found.exit_code == 1
+        assert re.findall(r"--resume ([^\s;]+)", found.stderr) == ["both"], found.stderr
 
 
 def test_a_signal_stops_the_seed_in_progress_and_says_how_to_go_on(two_seeds: list[str]) -> None:
@@ -80,6 +104,7 @@ def test_a_signal_stops_the_seed_in_progress_and_says_how_to_go_on(two_seeds: li
     output, rest = training.communicate(timeout=120)
     assert training.returncode == 143 and output == "", "".join(said) + rest
     assert "finished: both/seed-0; go on: rnnsent train --resume both" in rest
+    assert set(re.findall(r"--resume (\S+)", rest)) == {"both"}
 
 
 UNDISTURBED = ("--epochs", "12", "--quiet")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rnnsent.judgment import Judged
     from rnnsent.metrics import LabelMetrics
     from rnnsent.mistakes import Mistake
+    from rnnsent.runs import RunDirectory
     from rnnsent.slices import SliceAccuracy
 
 WIDTH = 80
@@ -76,13 +77,18 @@ def command(
     """Judge a finished RUN; without RUN, the latest one.
 
     Every figure has a 95 % interval. The result is written into the run.
-    Choose models by validation, and look at test once.
+    Choose models by validation, and look at test once. Of a folder of
+    rnnsent train --seeds each run is judged, and their mean and spread shown.
 
     `--predictions FILE` judges a CSV, TSV, JSON Lines or Parquet table of
     real labels and probabilities in the same way. Of three labels or more
     each has a column called `probability of LABEL`, or as the label. Of
     predicted labels alone it shows what follows from them.
     """
+    import json
+
+    from rnnsent.run_root import runs_of
+
     if predictions is not None:
         if run is not None or data is not None or baseline:
             raise click.UsageError("--predictions judges a table by itself: no RUN, --data or --baseline beside it")
@@ -93,44 +99,77 @@ def command(
         raise click.UsageError(f"--{given.replace('_', '-')} is for --predictions")
     if quiet:
         be_quiet()
+    moved = None if data is None else data_settings(data)
+    asked = _Asked(split, moved, backend, device, baseline, worst, quiet)
+    several = [] if run is None else runs_of(run)
+    if several and several != [run]:
+        _judge_seeds([opened(each) for each in several], asked, as_json)
+        return
     found = opened(run, quiet=quiet)
-    _judge_run(found, split, data, backend, device, baseline, worst, quiet, as_json)
+    judged = _judged(found, asked)
+    click.echo(json.dumps(_values(judged, asked)) if as_json else report(judged, worst))
+    if judged.unsaved is not None:
+        raise judged.unsaved
     if not quiet:
         tell_stale(found)
 
 
-def _judge_run(
-    found: Any,
-    split: str,
-    data: str | None,
-    backend: str,
-    device: str,
-    baseline: bool,
-    worst: int,
-    quiet: bool,
-    as_json: bool,
-) -> None:
-    import json
+@dataclass(frozen=True)
+class _Asked:
+    """How runs are to be judged: the options of the command; `moved` is where their reviews are now."""
 
+    split: str
+    moved: dict[str, str | None] | None
+    backend: str
+    device: str
+    baseline: bool
+    worst: int
+    quiet: bool
+
+
+def _judged(run: RunDirectory, asked: _Asked) -> Judged:
     from rnnsent import judgment
 
-    tell = (lambda line: None) if quiet else partial(click.echo, err=True)
-    moved = None if data is None else data_settings(data)
-    judged = judgment.judge(found, split, data=moved, backend=backend, device=device, tell=tell)
-    if baseline and judged.baseline is None and judged.unsaved is None:
-        linear = judgment.judge_baseline(found, split, data=moved, tell=tell)
+    tell = (lambda line: None) if asked.quiet else partial(click.echo, err=True)
+    split, moved = asked.split, asked.moved
+    judged = judgment.judge(run, split, data=moved, backend=asked.backend, device=asked.device, tell=tell)
+    if asked.baseline and judged.baseline is None and judged.unsaved is None:
+        linear = judgment.judge_baseline(run, split, data=moved, tell=tell)
         judged = replace(judged, baseline=linear.metrics, unsaved=linear.unsaved)
+    return judged
+
+
+def _values(judged: Judged, asked: _Asked) -> dict[str, Any]:
+    """Return the judgment as plain values for JSON."""
+    facts = {"run": str(judged.run), "split": judged.split, "n": judged.n, "metrics": judged.metrics}
+    beside = {"baseline": judged.baseline} if asked.baseline else {}
+    parts = {"slices": [each.to_dict() for each in judged.slices]}
+    surest = judged.mistakes[: asked.worst]
+    told = as_values(judged.label_names, judged.by_label, judged.confusion, judged.coverage, surest)
+    return facts | told | parts | beside
+
+
+def _judge_seeds(runs: Sequence[RunDirectory], asked: _Asked, as_json: bool) -> None:
+    """Judge the runs of a training with several seeds, and show their mean and spread."""
+    import json
+
+    from rnnsent.seeds import SeedRun, spreads, table
+
+    judged = []
+    for run in runs:
+        if not asked.quiet:
+            click.echo(f"run: {run}", err=True)
+        judged.append(_judged(run, asked))
+    measured = [(int(each.run.path.name.partition("-")[2]), str(each.run), each.metrics) for each in judged]
+    found = [SeedRun(seed, run, metrics, metrics) for seed, run, metrics in measured]
     if as_json:
-        facts = {"run": str(found), "split": judged.split, "n": judged.n, "metrics": judged.metrics}
-        beside = {"baseline": judged.baseline} if baseline else {}
-        parts = {"slices": [each.to_dict() for each in judged.slices]}
-        surest = judged.mistakes[:worst]
-        told = as_values(judged.label_names, judged.by_label, judged.confusion, judged.coverage, surest)
-        click.echo(json.dumps(facts | told | parts | beside))
+        values = {"runs": [_values(each, asked) for each in judged], asked.split: spreads(found, asked.split)}
+        click.echo(json.dumps(values))
     else:
-        click.echo(report(judged, worst))
-    if judged.unsaved is not None:
-        raise judged.unsaved
+        click.echo("\n".join([*table(found, asked.split), *(f"  seed {each.seed}: {each.run}" for each in found)]))
+    unsaved = next((each.unsaved for each in judged if each.unsaved is not None), None)
+    if unsaved is not None:
+        raise unsaved
 
 
 def _judge_table(path: Path, columns: Mapping[str, str | None], worst: int, as_json: bool) -> None:

@@ -30,17 +30,17 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, data: str 
     One HTML file, for any browser, without script or network: accuracy with
     its interval beside the n-grams, curves, confusion, calibration, accuracy
     on parts of the reviews, the surest mistakes word by word, how to
-    reproduce it. Several are compared with the first, review by review.
-    Without RUN, of the latest one. Runs must have been judged, with
+    reproduce it. Several are compared with the first, review by review; a
+    folder of rnnsent train --seeds is several. Without RUN, of the latest one. Runs must have been judged, with
     `rnnsent eval`, on the split; a report never does that by itself.
     """
     from rnnsent import __version__, runs
-    from rnnsent.commands.options import opened
+    from rnnsent.commands.options import opened, opened_all
     from rnnsent.contenders import compare_runs
     from rnnsent.report import facts, several, single
     from rnnsent.report.page import render
 
-    found = [opened(path) for path in paths] if paths else [opened(None)]
+    found = opened_all(paths) if paths else [opened(None)]
     own = len(found) == 1 and (output is None or output.resolve() == found[0].file(runs.REPORT).resolve())
     target = found[0].file(runs.REPORT) if own else output or Path(runs.REPORT)
     _require_free(target, force)
