@@ -17,10 +17,10 @@ from rnnsent.classifier import Classifier
 from rnnsent.config import LABELS
 from rnnsent.data.split import Split
 from rnnsent.intervals import proportion
+from rnnsent.slices import by_length
 
 WRITTEN = "written for it"  # the group of what rnnsent brings along
 TYPO_SHARES = (0.01, 0.05, 0.10)
-LENGTH_PARTS = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -58,7 +58,7 @@ def measure(classifier: Classifier, reviews: Split, seed: int = 0) -> list[Row]:
     labels = reviews.labels
     whole = classifier.labels_of(reviews) == labels
     rows = [_row("all", "all reviews", whole)]
-    rows += [_row("length", name, whole[index]) for name, index in _by_length(reviews.lengths)]
+    rows += [_row("length", part.name, whole[part.members]) for part in by_length(reviews)]
     words = [classifier.vocabulary.decode(ids).split(" ") for ids in _sequences(reviews)]
     for share in TYPO_SHARES:
         rng = np.random.default_rng([seed, int(share * 1000)])
@@ -99,13 +99,6 @@ def mistyped(words: Sequence[str], share: float, rng: np.random.Generator) -> li
             word[:at] + letter + word[at + 1 :],
         )[kind]
     return found
-
-
-def _by_length(lengths: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
-    """Return quarters of the reviews by their number of words, each with its name."""
-    order = np.argsort(lengths, kind="stable")
-    parts = [part for part in np.array_split(order, LENGTH_PARTS) if len(part)]
-    return [(f"{lengths[part[0]] - 1} to {lengths[part[-1]] - 1} words", part) for part in parts]
 
 
 def _sequences(split: Split) -> list[Any]:

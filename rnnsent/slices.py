@@ -80,16 +80,20 @@ def slices_of(
         config: what a network sees of them: `num_words` and `maxlen`.
         ratings: the stars of each review, 0 where they are not known; None: they are nowhere known.
     """
-    words = np.maximum(reviews.lengths - 1, 0)  # without the start token
     found = [
-        *_quarters("length", words, "words"),
+        *by_length(reviews),
         *_unknown_words(reviews, vocabulary, config),
         *_truncation(reviews, config),
-        *_negation(reviews, vocabulary, words),
+        *_negation(reviews, vocabulary),
         *_stars(ratings),
     ]
     parts = [each.group for each in found]
     return [each for each in found if parts.count(each.group) > 1]
+
+
+def by_length(reviews: Split) -> Iterator[Slice]:
+    """Yield quarters of reviews by their number of words; those of one length are in one part."""
+    yield from _quarters("length", np.maximum(reviews.lengths - 1, 0), "words")  # without the start token
 
 
 def slices_for(
@@ -181,7 +185,7 @@ def _truncation(reviews: Split, config: DataConfig) -> Iterator[Slice]:
             yield Slice("truncation", name, members)
 
 
-def _negation(reviews: Split, vocabulary: Vocabulary, words: NDArray[np.int64]) -> Iterator[Slice]:
+def _negation(reviews: Split, vocabulary: Vocabulary) -> Iterator[Slice]:
     denying = np.zeros(FIRST_WORD + len(vocabulary.words), np.bool_)
     for number, word in enumerate(vocabulary.words, start=FIRST_WORD):
         denying[number] = word in NEGATIONS or word.endswith("n't")

@@ -19,10 +19,14 @@ def test_the_table_says_what_eval_says_and_adds_up(sample_run: Path) -> None:
     found = rnnsent("robustness", str(sample_run), "--json")
     assert found.exit_code == 0, found.stderr
     rows = json.loads(found.stdout)["rows"]
-    judged = json.loads(rnnsent("eval", str(sample_run), "--json").stdout)["metrics"]["accuracy"]
+    evaluated = json.loads(rnnsent("eval", str(sample_run), "--json").stdout)
+    judged = evaluated["metrics"]["accuracy"]
     assert (rows[0]["accuracy"], rows[0]["low"], rows[0]["high"]) == pytest.approx(tuple(judged.values()), abs=1e-5)
     lengths = [row for row in rows if row["group"] == "length"]
     assert sum(row["texts"] for row in lengths) == rows[0]["texts"] and len(lengths) == 4
+    parts = [part for part in evaluated["slices"] if part["group"] == "length"]  # the same cuts
+    assert [(row["name"], row["texts"]) for row in lengths] == [(part["name"], part["reviews"]) for part in parts]
+    assert [row["accuracy"] for row in lengths] == pytest.approx([part["accuracy"]["value"] for part in parts])
     right = sum(row["accuracy"] * row["texts"] for row in lengths)
     assert right == pytest.approx(rows[0]["accuracy"] * rows[0]["texts"])
     assert [row["name"] for row in rows if row["group"] == "written for it"] == [
