@@ -23,7 +23,7 @@ from rnnsent.report import texts
 from rnnsent.report.drawing import Axis, Line, Row, dots, lines
 from rnnsent.report.facts import Facts, gather
 from rnnsent.report.page import STYLE, TEMPLATE
-from rnnsent.report.points import Curve, precision_recall, roc, thinned
+from rnnsent.report.points import Curve, mean_precision_recall, mean_roc, precision_recall, roc, thinned
 from rnnsent.report.wording import difference
 from rnnsent.runs import RunDirectory
 from rnnsent.tracing.trace import trace
@@ -331,6 +331,33 @@ def test_curves_are_those_of_scikit_learn() -> None:
         np.testing.assert_allclose(found.x, recall[:-1][::-1])
     assert roc(np.ones(3, bool), np.ones(3)) is None
     assert precision_recall(np.zeros(3, bool), np.ones(3)) is None
+
+
+def test_a_mean_of_curves_has_the_mean_area_of_scikit_learn() -> None:
+    rng = np.random.default_rng(1)
+    labels = np.append(rng.integers(0, 3, 300), [0, 1, 2])
+    scores = np.round(rng.dirichlet(np.ones(3), len(labels)) + 0.4 * np.eye(3)[labels], 1)  # ties among them
+    scores /= scores.sum(axis=1, keepdims=True)
+    sides = [(labels == label, scores[:, label]) for label in range(3)]
+    mean = mean_roc([curve for side in sides if (curve := roc(*side)) is not None])
+    area = sklearn_metrics.roc_auc_score(labels, scores, multi_class="ovr")
+    assert np.trapezoid(mean.y, mean.x) == pytest.approx(area)
+    assert (mean.x[0], mean.y[0], mean.x[-1], mean.y[-1]) == (0, 0, 1, 1)
+    assert (np.diff(mean.x) >= 0).all() and (np.diff(mean.y) >= -1e-12).all()
+    mean = mean_precision_recall([curve for side in sides if (curve := precision_recall(*side)) is not None])
+    precision = sklearn_metrics.average_precision_score(np.eye(3)[labels], scores, average="macro")
+    assert (np.diff(mean.x, prepend=0) * mean.y).sum() == pytest.approx(precision)
+
+
+def test_several_runs_of_several_labels_have_a_curve_each(tickets: Path) -> None:
+    result = rnnsent("report", str(tickets), str(tickets), "-o", "two.html")
+    assert result.exit_code == 0, result.stderr
+    page = Page(Path("two.html").read_text(encoding="utf-8"))
+    assert "Means over the labels, each against all others" in page.text
+    measured = RunDirectory(tickets).read_json(runs.METRICS)["test"]
+    for name in ("roc_auc", "pr_auc"):
+        value, low, high = (f"{measured[name][key]:.4f}" for key in ("value", "low", "high"))
+        assert f"; area {value} [{low},\u00a0{high}]" in page.text
 
 
 def test_a_thinned_curve_keeps_its_ends_and_its_area() -> None:

@@ -14,7 +14,16 @@ from rnnsent.plots import reliability_points
 from rnnsent.report.blocks import Chart
 from rnnsent.report.drawing import Axis, Line, Row, dots, lines
 from rnnsent.report.facts import Epoch, Facts
-from rnnsent.report.points import Curve, at_least, highest, precision_recall, roc, thinned
+from rnnsent.report.points import (
+    Curve,
+    at_least,
+    highest,
+    mean_precision_recall,
+    mean_roc,
+    precision_recall,
+    roc,
+    thinned,
+)
 from rnnsent.report.wording import interval, percent, whole
 from rnnsent.tracing.trace import Trace
 
@@ -94,7 +103,7 @@ def time_to_accuracy(runs: Sequence[Facts]) -> Chart | None:
 
 
 def operating(runs: Sequence[Facts]) -> list[Chart]:
-    """Draw ROC and precision-recall curves: of several runs, or of one each of its labels."""
+    """Draw ROC and precision-recall curves: of one run each of its labels, of several a line for each."""
     found = []
     for kind, title in (("roc", "ROC: hits against false alarms"), ("pr", "Precision against recall")):
         drawn: list[Line] = []
@@ -115,17 +124,28 @@ def operating(runs: Sequence[Facts]) -> list[Chart]:
 
 
 def _curves(runs: Sequence[Facts], kind: str) -> Iterator[tuple[str, Curve, str]]:
-    """Yield a name, a curve and its area in words: of two labels that of the second, of more that of each."""
+    """Yield a name, a curve and its area in words.
+
+    Of two labels it is that of the second; of more that of each, or, of several runs, their mean.
+    """
     for facts in runs:
         names = facts.label_names
+        two, several = len(names) == 2, len(runs) > 1
+        found = {
+            label: curve
+            for label in ([1] if two else range(len(names)))
+            if (curve := _CURVES[kind](facts.labels == label, facts.probabilities[:, label])) is not None
+        }
         area = facts.measured.get(f"{kind}_auc") or {"value": None}
-        told = f"; area {interval(area, '{:.4f}')}" if area["value"] is not None and len(names) == 2 else ""
-        for label in [1] if len(names) == 2 else range(len(names)):
-            curve = (roc if kind == "roc" else precision_recall)(facts.labels == label, facts.probabilities[:, label])
-            parts = [facts.name] if len(runs) > 1 else []
-            parts += [names[label]] if len(runs) == 1 or len(names) > 2 else []
-            if curve is not None:
-                yield ", ".join(parts), curve, told
+        told = f"; area {interval(area, '{:.4f}')}" if area["value"] is not None and (two or several) else ""
+        if several and found:
+            yield facts.name, next(iter(found.values())) if two else _MEANS[kind](list(found.values())), told
+        elif not several:
+            yield from ((names[label], curve, told) for label, curve in found.items())
+
+
+_CURVES = {"roc": roc, "pr": precision_recall}
+_MEANS = {"roc": mean_roc, "pr": mean_precision_recall}
 
 
 def _read(kind: str, curve: Curve) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +52,38 @@ def precision_recall(positive: NDArray[np.bool_], scores: Floats) -> Curve | Non
     if not positives[-1]:
         return None
     return Curve(positives / positives[-1], positives / (positives + negatives))
+
+
+def mean_roc(curves: Sequence[Curve]) -> Curve:
+    """Return the mean of ROC curves at equal false alarms; the area below it is the mean of theirs.
+
+    Source: T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27, 2006, section 9, vertical
+    averaging.
+    """
+    x = np.unique(np.concatenate([curve.x for curve in curves]))
+    ends = np.mean([_ends(curve, x) for curve in curves], axis=0)
+    return Curve(np.repeat(x, 2), ends.T.ravel())
+
+
+def _ends(curve: Curve, x: Floats) -> Floats:
+    """Return the lowest and the highest y of a curve that rises at each of `x`, (2, len(x))."""
+    own, first = np.unique(curve.x, return_index=True)
+    low, high = curve.y[first], curve.y[np.append(first[1:], len(curve.x)) - 1]
+    at = np.searchsorted(own, x)
+    met, before = own[at] == x, np.maximum(at - 1, 0)
+    along = (x - own[before]) / np.where(met, 1.0, own[at] - own[before])
+    between = high[before] + along * (low[at] - high[before])
+    found: Floats = np.stack([np.where(met, low[at], between), np.where(met, high[at], between)])
+    return found
+
+
+def mean_precision_recall(curves: Sequence[Curve]) -> Curve:
+    """Return the mean precision of curves at equal recall, that of the first point that reaches it.
+
+    Its steps add up to the mean of their average precisions.
+    """
+    x = np.unique(np.concatenate([curve.x[curve.x > 0] for curve in curves]))
+    return Curve(x, np.mean([curve.y[np.searchsorted(curve.x, x)] for curve in curves], axis=0))
 
 
 def thinned(curve: Curve, most: int = MOST) -> Curve:

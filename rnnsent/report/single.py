@@ -146,12 +146,17 @@ def operating(several: Sequence[Facts]) -> Iterator[Block]:
     """Yield ROC and precision-recall curves."""
     drawn = charts.operating(several)
     yield Charts(drawn) if drawn else Paragraph("All reviews have one label, so there are no such curves.", "note")
-    if len(several[0].label_names) > 2:
-        for facts in several:
-            who = f"{facts.name}: each" if len(several) > 1 else "Each"
-            names = [name for name in ("roc_auc", "pr_auc") if name in facts.measured]
-            areas = ", ".join(f"{title(name)} {interval(facts.measured[name], '{:.4f}')}" for name in names)
-            yield Paragraph(f"{who} label against all others; means over the labels: {areas}.")
+    if len(several[0].label_names) == 2 or not drawn:
+        return
+    if len(several) > 1:
+        yield Paragraph(
+            "Means over the labels, each against all others; the page of one run has a curve for each.", "note"
+        )
+        return
+    measured = several[0].measured
+    names = [name for name in ("roc_auc", "pr_auc") if name in measured]
+    areas = ", ".join(f"{title(name)} {interval(measured[name], '{:.4f}')}" for name in names)
+    yield Paragraph(f"Each label against all others; means over the labels: {areas}.")
 
 
 def calibration(facts: Facts) -> Iterator[Block]:
