@@ -19,6 +19,7 @@ from rnnsent.data.columns import Columns, choose_columns
 from rnnsent.data.opening import open_table
 from rnnsent.data.tables import DELIMITERS
 from rnnsent.errors import DataError
+from tests.conftest import rnnsent
 
 
 def rows(path: Path, wanted: Sequence[str | int], **options: Any) -> list[tuple[Any, ...]]:
@@ -140,6 +141,51 @@ def test_two_columns_that_could_be_meant_are_asked_about() -> None:
     assert choose_columns(table, Columns("text", "label")).label == "label"
 
 
+@pytest.mark.parametrize(
+    ("name", "head", "message"),
+    [
+        (
+            "t.csv",
+            "id,stars of it,what they said",
+            "--text-column 'what they said' --label-column 'stars of it', if that",
+        ),
+        ("t.jsonl", "id,stars of it,what they said", "--text-column 'what they said' --label-column 'stars of it', if"),
+        (
+            "t.csv",
+            "id,label,what they said",
+            "Add --text-column 'what they said', if that is what is meant (in a config: ",
+        ),
+        ("t.csv", "id,label,text", None),
+        (
+            "t.csv",
+            "text,label,review",
+            "Which column is the text: text or review? Its columns: text, label, review. Add ",
+        ),
+    ],
+)
+def test_a_first_look_says_which_columns_may_be_meant(name: str, head: str, message: str | None) -> None:
+    names = head.split(",")
+    rows = [(str(number), "no" if number % 3 else "yes", f"a text that has {number} words") for number in range(12)]
+    lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+    Path(name).write_text("\n".join(lines if name == "t.jsonl" else [head, *map(",".join, rows)]))
+    found = rnnsent("data", "info", name)
+    if message is None:
+        assert found.exit_code == 0, found.stderr
+        return
+    assert found.exit_code == 1 and found.stderr.count("\n") == 1
+    assert message in found.stderr
+    if "'what they said'" in message:
+        options = ["--text-column", "what they said", "--label-column", names[1]]
+        assert rnnsent("data", "info", name, *options).exit_code == 0
+
+
+def test_columns_of_which_nothing_can_be_told_are_asked_for() -> None:
+    with pytest.raises(
+        DataError, match=r"Add --text-column b --label-column NAME \(in a config: data\.text_column, data"
+    ):
+        choose_columns(open_table(written("t.csv", "a,b,c\n1,two words,3\n")))
+
+
 def test_an_encoding_can_be_named_and_must_exist() -> None:
     path = written("t.csv", "text,label\ncafé,b\n", "cp1252")
     assert rows(path, ["text"], encoding="cp1252") == [("café",)]
@@ -175,7 +221,7 @@ def test_columns_are_found_in_any_case_where_that_is_clear() -> None:
         (Columns("revew", "y"), r"no column 'revew' \(--text-column\); did you mean review\? its columns: review"),
         (
             Columns(""),
-            r"Which column is the label: none is called so\. --label-column \(data\.label_column\) names",
+            r"label: none is called so\. Its columns: review, verdict\. Add --label-column verdict, if that is what",
         ),
         (Columns(1, 2), r"data\.text_column: the file names its columns: review, verdict; give a name"),
     ],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from rnnsent.data.tables import DELIMITERS, Table
 from rnnsent.errors import DataError
@@ -19,6 +21,7 @@ LABEL_NAMES = (
     "label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "star_rating", "score",
 )  # fmt: skip
 SPLIT_NAMES = ("split",)
+LOOKED_AT = 200  # rows, where names do not say which column is what
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,11 @@ def choose_columns(table: Table, asked: Columns | None = None, *, labeled: bool 
         if labeled:
             raise DataError(f"{table.name}: plain text has no labels; use CSV, TSV, JSONL or Parquet")
         return Columns(1)
-    faults: list[str] = []
-    text = _column(table, "text_column", asked.text or None, TEXT_NAMES, faults)
-    label = _column(table, "label_column", asked.label, LABEL_NAMES, faults) if labeled else None
-    if faults:
-        raise DataError(f"{table.name}: {' '.join(faults)} Its columns: {_shown(table)}{_other_delimiter(table)}")
+    unclear: dict[str, list[str]] = {}
+    text = _column(table, "text_column", asked.text or None, TEXT_NAMES, unclear)
+    label = _column(table, "label_column", asked.label, LABEL_NAMES, unclear) if labeled else None
+    if unclear:
+        raise DataError(f"{table.name}: {_unclear(table, unclear, [text, label])}")
     assert text is not None
     if not labeled:
         return Columns(text)
@@ -99,9 +102,9 @@ def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -
 
 
 def _column(
-    table: Table, key: str, asked: Column | None, names: tuple[str, ...], faults: list[str] | None = None
+    table: Table, key: str, asked: Column | None, names: tuple[str, ...], unclear: dict[str, list[str]] | None = None
 ) -> Column | None:
-    """Return a column; what it is is added to `faults`, which makes it one that is needed, where it is not clear."""
+    """Return a column; where it is not clear, those that could be meant are added to `unclear`, if it is needed."""
     option = f"--{key.replace('_', '-')}"
     if isinstance(asked, int):
         if table.columns:
@@ -120,12 +123,52 @@ def _column(
         )
     by_name = {name.strip().lower(): name for name in table.columns}
     found = [by_name[name] for name in names if name in by_name]
-    if faults is None or len(found) == 1:
+    if unclear is None or len(found) == 1:
         return found[0] if found else None
-    what = key.partition("_")[0]
-    which = f"{' or '.join(found)}?" if found else "none is called so."
-    faults.append(f"Which column is the {what}: {which} {option} (data.{key}) names it.")
+    unclear[key] = found
     return None
+
+
+def _unclear(table: Table, unclear: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> str:
+    """Return what has to be said of a table whose columns are not clear, and how.
+
+    Args:
+        table: as opened.
+        unclear: what is not known, such as "text_column", and the columns that are called so.
+        known: the columns that are something else.
+    """
+    called = {key: f"{' or '.join(found)}?" if found else "none is called so." for key, found in unclear.items()}
+    which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in called.items())
+    told = f"{which} Its columns: {_shown(table)}"
+    if other := _other_delimiter(table):
+        return told + other
+    likely = _likely(table, unclear, known)
+    options = " ".join(f"--{key.replace('_', '-')} {shlex.quote(likely.get(key, 'NAME'))}" for key in unclear)
+    sure = "" if len(likely) < len(unclear) else ", if that is what is meant"
+    return f"{told}. Add {options}{sure} (in a config: {', '.join(f'data.{key}' for key in unclear)})"
+
+
+def _likely(table: Table, unclear: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> dict[str, str]:
+    """Return which columns look like what is not known, by the first rows: texts are long, labels come again."""
+    if table.stdin is not None:  # cannot be read twice
+        return {}
+    names = [name for name in table.columns if name and name not in known]
+    try:
+        rows = [cells for _, cells in islice(table.rows(names, strict=False), LOOKED_AT)]
+    except DataError:
+        return {}
+    cells = {name: [str(row[at]) for row in rows if row[at] is not None] for at, name in enumerate(names)}
+    found: dict[str, str] = {}
+    if "text_column" in unclear:
+        texts = [name for name in unclear["text_column"] or names if cells[name]]
+        if texts:
+            found["text_column"] = max(texts, key=lambda name: sum(map(len, cells[name])) / len(cells[name]))
+    if "label_column" in unclear:
+        others = [name for name in unclear["label_column"] or names if name != found.get("text_column")]
+        again = [name for name in others if 2 <= len(set(cells[name])) <= len(cells[name]) / 2]
+        if again or len(others) == 1:
+            found["label_column"] = min(again, key=lambda name: len(set(cells[name]))) if again else others[0]
+    return found
 
 
 def _other_delimiter(table: Table) -> str:
