@@ -60,7 +60,7 @@ class Calibration:
 
     def __str__(self) -> str:
         at = "" if self.threshold == NONE.threshold else f", threshold {self.threshold:.3f}"
-        return f"temperature {self.temperature:.3f}{at}, of {count(self.reviews, 'validation review')}"
+        return f"temperature {self.temperature:.3f}{at}, of {count(self.reviews, 'validation text')}"
 
     @property
     def shift(self) -> float:

@@ -15,8 +15,9 @@ from rnnsent.comparison import Comparison, Judgment
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.errors import DataError, RunError
-from rnnsent.judgment import Tell, own_reviews, stopped, whole_reviews
+from rnnsent.judgment import Tell, own_reviews, whole_reviews
 from rnnsent.mistakes import Places
+from rnnsent.recorded import stopped, unit_of
 from rnnsent.runs import RunDirectory
 
 NEEDED = (runs.CONFIG, runs.VOCABULARY, runs.CALIBRATION, runs.NGRAMS)  # to predict, besides the weights
@@ -66,6 +67,11 @@ class Compared:
     differences: tuple[dict[str, tuple[Any, Any]], ...]
     texts: dict[int, str]
     places: dict[int, str]
+
+    @property
+    def unit(self) -> str:
+        """What one of the texts is called."""
+        return unit_of(self.contenders[0].recorded.get("data", {}))
 
 
 def compare_runs(

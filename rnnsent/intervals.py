@@ -50,12 +50,17 @@ def proportion(successes: int, total: int) -> Estimate:
     return Estimate(share, low, high)
 
 
-def doubts(reviews: int) -> str | None:
-    """Return why the intervals may not be what they seem; None where they were found to be."""
+def doubts(reviews: int, unit: str = "review") -> str | None:
+    """Return why the intervals may not be what they seem; None where they were found to be.
+
+    Args:
+        reviews: how many.
+        unit: what one of them is called.
+    """
     if reviews >= FEW_REVIEWS:
         return None
     tried = f"from {FEW_REVIEWS} on the intervals were found to hold the true figures as often as they should"
-    return f"{reviews:,} review{' is' if reviews == 1 else 's are'} few: {tried}"
+    return f"{reviews:,} {unit}{' is' if reviews == 1 else 's are'} few: {tried}"
 
 
 def paired_doubts(apart: Mapping[str, int]) -> str | None:

@@ -8,7 +8,6 @@ import io
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from rnnsent.errors import DataError, RunError, count
 from rnnsent.metrics import Evaluation, LabelMetrics
 from rnnsent.mistakes import Mistake, Places, surest_mistakes
 from rnnsent.prediction import Predictor, by_label, load_predictor, most_probable
+from rnnsent.recorded import source_name, stopped, unit_of
 from rnnsent.runs import RunDirectory, json_text
 from rnnsent.slices import SliceAccuracy
 
@@ -48,6 +48,7 @@ class Judged:
     coverage: tuple[Coverage, ...] = ()
     baseline: dict[str, Any] | None = None  # the metrics of the skeptic's baseline on this split, if the run has them
     unsaved: RunError | None = None  # why the run does not hold this judgment
+    unit: str = "review"  # what one of the texts is called
 
 
 def judge(
@@ -89,6 +90,7 @@ def judge(
     evaluation = evaluate(reviews.labels, probabilities)
     predicted = most_probable(probabilities)
     right, sure = predicted == reviews.labels, by_label(probabilities)[np.arange(len(reviews)), predicted]
+    about = dataset.provenance | {"source": dataset.source}
     judged = Judged(
         run=run,
         split=split,
@@ -97,7 +99,8 @@ def judge(
         confusion=evaluation.confusion,
         label_names=parts.label_names,
         seconds=seconds,
-        source=source_name(dataset.provenance | {"source": dataset.source}),
+        source=source_name(about),
+        unit=unit_of(about),
         by_label=evaluation.by_label,
         slices=_slices(dataset, whole, config, split, right),
         mistakes=surest_mistakes(reviews, probabilities, parts, Places.of(dataset, config, split)),
@@ -281,20 +284,6 @@ def own_reviews(
     dataset = load_dataset(config.data.model_copy(update={"fallback": None, **(data or {})}))
     _require_same_data(run, recorded, dataset)
     return config, recorded, dataset
-
-
-def stopped(recorded: Mapping[str, Any]) -> str | None:
-    """Return how far a training came that somebody stopped, of what metrics.json says; None where nobody did."""
-    if not recorded.get("interrupted"):
-        return None
-    whole = recorded.get("networks_asked_for")
-    networks = f", with {len(recorded['networks'])} of {whole} networks" if whole else ""
-    return f"training was stopped after {count(recorded['epochs'], 'epoch')}{networks}"
-
-
-def source_name(data: Mapping[str, Any]) -> str:
-    """Return what the reviews of a run are called, for people, of what metrics.json says about the data."""
-    return Path(data["file"]).name if data["source"] == "texts" and data.get("file") else str(data["source"])
 
 
 def asked_for(name: str, split: str, test: Split, validation: Split) -> Split:

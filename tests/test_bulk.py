@@ -349,6 +349,7 @@ def test_eval_says_which_rows_tell_it_nothing() -> None:
     assert found.exit_code == 0, found.stderr
     assert "data: 1 row without a text left out, of all splits" in found.stderr
     assert "1 text without words among them" in found.stderr
+    assert "test, 3 texts of texts.csv" in found.stdout and "review" not in found.stdout + found.stderr
     assert "without" not in rnnsent("eval", "of-blanks", "--quiet").stderr
 
 

@@ -152,7 +152,7 @@ def test_coverage_and_surest_mistakes_with_file_and_line() -> None:
     assert places == [(3, "p.csv, line 5"), (1, "p.csv, line 3")]
     shown = rnnsent("eval", "--predictions", "p.csv", "--worst", "1").stdout
     assert "  by coverage" in shown
-    assert "review 3 (p.csv, line 5): pos, predicted neg at 0.9500" in shown and "line 3" not in shown
+    assert "row 3 (p.csv, line 5): pos, predicted neg at 0.9500" in shown and "line 3" not in shown
 
 
 def test_several_labels_have_no_positive_one() -> None:

@@ -265,7 +265,7 @@ def test_validation_is_reported_where_it_was_judged(run: RunDirectory) -> None:
     assert rnnsent("eval", str(run), "--split", "validation").exit_code == 0
     page = written(str(run), "--split", "validation")
     assert "on the kind side" in page.text
-    assert "1,200 validation reviews" in page.text
+    assert "1,200 validation texts" in page.text
 
 
 def test_only_pages_of_its_own_are_replaced(run: RunDirectory, tmp_path: Path) -> None:
@@ -354,6 +354,7 @@ def test_several_runs_of_several_labels_have_a_curve_each(tickets: Path) -> None
     assert result.exit_code == 0, result.stderr
     page = Page(Path("two.html").read_text(encoding="utf-8"))
     assert "Means over the labels, each against all others" in page.text
+    assert "review" not in page.text  # they are the user's own texts
     measured = RunDirectory(tickets).read_json(runs.METRICS)["test"]
     for name in ("roc_auc", "pr_auc"):
         value, low, high = (f"{measured[name][key]:.4f}" for key in ("value", "low", "high"))

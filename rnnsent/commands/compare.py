@@ -123,13 +123,13 @@ def report(found: Compared, flips: int) -> Iterator[str]:
         yield from ([""] * 2 if number > 1 else [])
         yield f"A: {_called(first)}"
         yield f"B: {_called(other)}"
-        yield f"{found.split}, {each.n:,} reviews"
+        yield f"{found.split}, {each.n:,} {found.unit}s"
         yield ""
         yield from _figures(each)
         yield from _doubtful(each, first.config.data.label_names)
         yield ""
-        yield from textwrap.wrap(verdict(each, many), WIDTH, initial_indent="  ", subsequent_indent="  ")
-        yield from _parts(each)
+        yield from textwrap.wrap(verdict(each, many, found.unit), WIDTH, initial_indent="  ", subsequent_indent="  ")
+        yield from _parts(each, found.unit)
         yield from _flips(each, found, flips)
         yield from _differing(differences)
         yield from _costs(first.costs, other.costs)
@@ -141,14 +141,14 @@ def _called(run: Contender) -> str:
     return str(run.run) + (f" ({run.stopped})" if run.stopped else "")
 
 
-def verdict(each: Comparison, many: bool) -> str:
+def verdict(each: Comparison, many: bool, unit: str) -> str:
     """Return in words whether the two differ."""
     if each.same:
-        return "Both gave each review the same probabilities, to the last digit: there is nothing to be tested."
+        return f"Both gave each {unit} the same probabilities, to the last digit: there is nothing to be tested."
     p_value = "p < 0.0001" if each.p_value < 1e-4 else f"p = {each.p_value:.4f}"
     corrected = ", corrected for the number of runs (Holm)" if many else ""
     test = (
-        f"A alone has {each.only_first:,} reviews right, B alone {each.only_other:,}: McNemar's exact test, "
+        f"A alone has {each.only_first:,} {unit}s right, B alone {each.only_other:,}: McNemar's exact test, "
         f"{p_value}{corrected}."
     )
     difference = each.differences["accuracy"]
@@ -156,7 +156,7 @@ def verdict(each: Comparison, many: bool) -> str:
     assert difference.value is not None and low is not None and high is not None
     between = f"between {100 * low:+.2f} and {100 * high:+.2f} points"
     if not each.differ:
-        return f"{test} Accuracy on these reviews does not tell the two runs apart: B's may be {between} from A's."
+        return f"{test} Accuracy on these {unit}s does not tell the two runs apart: B's may be {between} from A's."
     better = "B" if difference.value > 0 else "A"
     return f"{test} These two runs differ: {better} is more accurate; B's accuracy is {between} from A's."
 
@@ -183,13 +183,13 @@ def _doubtful(each: Comparison, names: Sequence[str]) -> Iterator[str]:
         yield from textwrap.wrap(f"{why}.", WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
-def _parts(each: Comparison) -> Iterator[str]:
+def _parts(each: Comparison, unit: str) -> Iterator[str]:
     group = ""
     for part in each.parts:
         if part.group != group:
             group = part.group
             yield ""
-            yield f"  {'by ' + group:<28} {'reviews':>8} {'A':>6} {'B':>6} {'B - A':>7}  95 % interval"
+            yield f"  {'by ' + group:<28} {f'{unit}s':>8} {'A':>6} {'B':>6} {'B - A':>7}  95 % interval"
         found = part.difference
         mark = " *" if part.moved else ""
         yield (
@@ -204,11 +204,11 @@ def _flips(each: Comparison, found: Compared, number: int) -> Iterator[str]:
     if not number or not each.flips:
         return
     yield ""
-    yield "  the reviews that moved furthest (probability of the real label)"
+    yield f"  the {found.unit}s that moved furthest (probability of the real label)"
     for flip in each.flips[:number]:
         whose = "B alone is right" if flip.better else "A alone is right"
         where = f" ({place})" if (place := found.places[flip.review]) else ""
-        told = f"review {flip.review}{where}: A {flip.first:.4f}, B {flip.other:.4f}; {whose}"
+        told = f"{found.unit} {flip.review}{where}: A {flip.first:.4f}, B {flip.other:.4f}; {whose}"
         yield from textwrap.wrap(told, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
         words = found.texts[flip.review]
         end = words if len(words) <= 3 * WIDTH else f"… {words[-3 * WIDTH :].partition(' ')[2]}"

@@ -198,11 +198,13 @@ def _judge_table(path: Path, columns: Mapping[str, str | None], worst: int, as_j
         return
     of = "precision and recall are those" if found.hard else "the probability is that"
     lines = [f"{path}: {evaluation.n:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else ""), ""]
-    lines += [*figures(measured, {}), *doubtful(evaluation.confusion)]
-    lines += [*by_label(names, evaluation.by_label), *confusion(names, evaluation.confusion)]
+    lines += [*figures(measured, {}), *doubtful(evaluation.confusion, "row")]
+    lines += [*by_label(names, evaluation.by_label, "row"), *confusion(names, evaluation.confusion)]
     if found.hard:
         lines += ["", *textwrap.wrap(HARD, 78, initial_indent="  ", subsequent_indent="  ")]
-    click.echo("\n".join([*lines, *(covered(coverage) if coverage else []), *(mistakes(surest) if surest else [])]))
+    lines += covered(coverage, "row") if coverage else []
+    lines += mistakes(surest, "row") if surest else []
+    click.echo("\n".join(lines))
 
 
 def as_values(
@@ -223,16 +225,16 @@ def as_values(
 
 def report(judged: Judged, worst: int = 3) -> str:
     """Return the judgment as tables of at most 80 columns, and the surest mistakes."""
-    names = judged.label_names
-    lines = [f"{judged.run}: {judged.split}, {judged.n:,} reviews of {judged.source}", ""]
+    names, unit = judged.label_names, judged.unit
+    lines = [f"{judged.run}: {judged.split}, {judged.n:,} {unit}s of {judged.source}", ""]
     lines += figures(judged.metrics, judged.baseline or {})
-    lines += doubtful(judged.confusion)
-    lines += [*by_label(names, judged.by_label), *confusion(names, judged.confusion), *parts(judged.slices)]
-    lines += covered(judged.coverage)
+    lines += doubtful(judged.confusion, unit)
+    lines += [*by_label(names, judged.by_label, unit), *confusion(names, judged.confusion), *parts(judged.slices, unit)]
+    lines += covered(judged.coverage, unit)
     if judged.mistakes and worst:
-        lines += mistakes(judged.mistakes[:worst])
+        lines += mistakes(judged.mistakes[:worst], unit)
     rate = judged.n / max(judged.seconds, 1e-9)
-    return "\n".join([*lines, "", f"  {judged.seconds:.1f} s, {rate:,.0f} reviews/s"])
+    return "\n".join([*lines, "", f"  {judged.seconds:.1f} s, {rate:,.0f} {unit}s/s"])
 
 
 def figures(metrics: Mapping[str, Any], beside: Mapping[str, Any]) -> list[str]:
@@ -248,18 +250,18 @@ def figures(metrics: Mapping[str, Any], beside: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def doubtful(counts: Sequence[Sequence[int]]) -> list[str]:
+def doubtful(counts: Sequence[Sequence[int]], unit: str) -> list[str]:
     """Return a line that says where intervals are not what they seem; none where they are."""
     from rnnsent.intervals import doubts
 
-    why = doubts(sum(map(sum, counts)))
+    why = doubts(sum(map(sum, counts)), unit)
     return [] if why is None else ["", *textwrap.wrap(why, 78, initial_indent="  ", subsequent_indent="  ")]
 
 
-def by_label(names: Sequence[str], labels: Sequence[LabelMetrics]) -> list[str]:
+def by_label(names: Sequence[str], labels: Sequence[LabelMetrics], unit: str) -> list[str]:
     """Return two lines for each label: the values, and below them their 95 % intervals."""
     width = max(17, *(len(name) for name in names))
-    lines = ["", f"  {'':<{width}} {'reviews':>8} {'precision':>15} {'recall':>15} {'f1':>15}"]
+    lines = ["", f"  {'':<{width}} {f'{unit}s':>8} {'precision':>15} {'recall':>15} {'f1':>15}"]
     for name, each in zip(names, labels, strict=True):
         found = (each.precision, each.recall, each.f1)
         values = ("-" if one.value is None else f"{one.value:.4f}" for one in found)
@@ -279,22 +281,22 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str
     return lines
 
 
-def parts(slices: Sequence[SliceAccuracy]) -> list[str]:
+def parts(slices: Sequence[SliceAccuracy], unit: str) -> list[str]:
     """Return a line for each part of the reviews, under how they were divided."""
     lines: list[str] = []
     group = ""
     for each in slices:
         if each.group != group:
             group = each.group
-            lines += ["", f"  {'by ' + group:<28} {'reviews':>8} {'accuracy':>9}   95 % interval"]
+            lines += ["", f"  {'by ' + group:<28} {f'{unit}s':>8} {'accuracy':>9}   95 % interval"]
         found = each.accuracy
         lines.append(f"    {each.name:<26} {each.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
     return lines
 
 
-def covered(rows: Sequence[Coverage]) -> list[str]:
+def covered(rows: Sequence[Coverage], unit: str) -> list[str]:
     """Return a line for each share of the reviews, the surest answers first to be given."""
-    lines = ["", f"  {'by coverage':<28} {'reviews':>8} {'accuracy':>9}   95 % interval"]
+    lines = ["", f"  {'by coverage':<28} {f'{unit}s':>8} {'accuracy':>9}   95 % interval"]
     for row in rows:
         found = row.accuracy
         name = f"{row.share:.0%}, probability {row.least:.3f}"
@@ -302,12 +304,12 @@ def covered(rows: Sequence[Coverage]) -> list[str]:
     return lines
 
 
-def mistakes(worst: Sequence[Mistake]) -> list[str]:
+def mistakes(worst: Sequence[Mistake], unit: str) -> list[str]:
     """Return the surest mistakes, each with the end of its words, where reviewers sum up."""
     lines = ["", "  the surest mistakes"]
     for each in worst:
         where = f" ({each.place})" if each.place else ""
-        told = f"review {each.review}{where}: {each.label}, predicted {each.predicted} at {each.probability:.4f}"
+        told = f"{unit} {each.review}{where}: {each.label}, predicted {each.predicted} at {each.probability:.4f}"
         lines += textwrap.wrap(told, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
         end = each.text if len(each.text) <= 3 * WIDTH else f"… {each.text[-3 * WIDTH :].partition(' ')[2]}"
         lines += textwrap.wrap(end, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -210,7 +210,7 @@ def hints(metrics: dict[str, Any], epochs: int) -> Iterator[str]:
 
 def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:
     """Return the last line of a training."""
-    from rnnsent.judgment import source_name
+    from rnnsent.recorded import source_name
 
     accuracy = metrics["validation"]["accuracy"]
     source = source_name(metrics["data"])

@@ -9,8 +9,8 @@ from rnnsent import runs
 from rnnsent.configfile import dump_config
 from rnnsent.errors import count
 from rnnsent.intervals import doubts
-from rnnsent.judgment import source_name, stopped
 from rnnsent.model_card import CELLS, POOLINGS
+from rnnsent.recorded import source_name, stopped
 from rnnsent.report.blocks import Block, Code, Folded, Paragraph, Table
 from rnnsent.report.facts import Facts
 from rnnsent.report.wording import size, whole
@@ -30,7 +30,7 @@ def notes(facts: Facts) -> list[str]:
         found.append(f"T{why[1:]}.")
     if facts.split == "validation":
         found.append("Judged on validation, by which epoch and settings were chosen: its figures are on the kind side.")
-    if why := doubts(facts.reviews):
+    if why := doubts(facts.reviews, facts.unit):
         found.append(f"{why}.")
     return found
 
@@ -54,7 +54,8 @@ def task(facts: Facts) -> Iterator[Block]:
     if counts := data.get("counts"):
         names = facts.label_names
         table = [[name, f"{sum(each.values()):,}", *(f"{each[n]:,}" for n in names)] for name, each in counts.items()]
-        yield Table("Reviews in each split", ["split", "reviews", *names], table)
+        unit = facts.unit
+        yield Table(f"{unit.capitalize()}s in each split", ["split", f"{unit}s", *names], table)
     layers = [[layer.name, layer.arrays, f"{layer.parameters:,}"] for layer in facts.layers]
     yield Table("Layers with weights", ["layer", "arrays", "parameters"], layers, words=2)
 
@@ -74,7 +75,9 @@ def _splits(facts: Facts) -> str:
     if isinstance(how, dict):
         parts += [f"{name} {each}" for name, each in how.items()]
     else:
-        parts.append(f"validation is the last {whole(facts.config.data.validation_split)} of the training reviews")
+        parts.append(
+            f"validation is the last {whole(facts.config.data.validation_split)} of the training {facts.unit}s"
+        )
     return "; ".join(parts)
 
 

@@ -48,7 +48,7 @@ def learning(runs: Sequence[Facts], what: str) -> Chart:
             drawn.append(Line("training", x, [float(getattr(each, what)) for each in epochs], 0, dash=1))
         drawn.append(Line("validation" if alone else name, x, values, 1 if alone else number, dash=0, mark=mark))
     says = " ".join(_learned(network, what) for network in networks) + " A star marks the epoch that was kept."
-    title = f"{what.capitalize()} by epoch" + ("" if alone else ", on the validation reviews")
+    title = f"{what.capitalize()} by epoch" + ("" if alone else ", on the validation texts")
     loss = Axis("Loss: cross-entropy, nats")
     y = Axis("Accuracy", share=True) if what == "accuracy" else loss
     return Chart(title, says, lines(f"learning-{what}", says, drawn, Axis("Epoch", whole=True), y))
@@ -193,7 +193,7 @@ def coverage(runs: Sequence[Facts]) -> Chart:
             f"{percent(y[-1])}."
         )
     says = " ".join(said) + (" The band is the 95 % interval." if len(runs) == 1 else "")
-    x_axis, y_axis = Axis("Reviews that are answered", True), Axis("Answers that are right", True)
+    x_axis, y_axis = Axis(f"{runs[0].unit.capitalize()}s that are answered", True), Axis("Answers that are right", True)
     return Chart("Accuracy against coverage", says, lines("coverage", says, drawn, x_axis, y_axis))
 
 
@@ -207,26 +207,26 @@ def slices(runs: Sequence[Facts]) -> Chart | None:
     if not keys:
         return None
     rows = [Row(f"by {key[0]}", key[1], [_accuracy(table.get(key)) for table in tables]) for key in keys]
-    says = " ".join(
-        _extremes(facts.name if len(runs) > 1 else "", table) for facts, table in zip(runs, tables, strict=True)
-    )
-    alone = (runs[0].measured["accuracy"]["value"], "all reviews") if len(runs) == 1 else None
+    names = [facts.name if len(runs) > 1 else "" for facts in runs]
+    unit = runs[0].unit
+    says = " ".join(_extremes(name, table, unit) for name, table in zip(names, tables, strict=True))
+    alone = (runs[0].measured["accuracy"]["value"], f"all {unit}s") if len(runs) == 1 else None
     svg = dots("slices", says, rows, [facts.name for facts in runs], Axis("Accuracy", True), alone)
-    return Chart("Accuracy on parts of the reviews", says, svg)
+    return Chart(f"Accuracy on parts of the {unit}s", says, svg)
 
 
 def _accuracy(part: Mapping[str, Any] | None) -> Estimate | None:
     return None if part is None else Estimate(*(part["accuracy"][key] for key in ("value", "low", "high")))
 
 
-def _extremes(name: str, table: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:
+def _extremes(name: str, table: Mapping[tuple[str, str], Mapping[str, Any]], unit: str) -> str:
     if not table:
         return f"{name}: not judged on parts."
     # By the ends of the intervals: a part that is merely small is neither.
     low = min(table, key=lambda key: table[key]["accuracy"]["high"])
     high = max(table, key=lambda key: table[key]["accuracy"]["low"])
     who = f"{name}: weakest" if name else "Weakest"
-    size = count(table[low]["reviews"], "review")
+    size = count(table[low]["reviews"], unit)
     return (
         f"{who} by {low[0]}, {low[1]}: {interval(table[low]['accuracy'])} of {size}; strongest by {high[0]}, "
         f"{high[1]}: {percent(table[high]['accuracy']['value'])}."

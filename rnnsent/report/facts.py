@@ -19,6 +19,7 @@ from rnnsent.configfile import load_config
 from rnnsent.contenders import read_predictions
 from rnnsent.errors import RunError
 from rnnsent.inference import weight_shapes
+from rnnsent.recorded import unit_of
 from rnnsent.runs import RunDirectory
 
 Floats = NDArray[np.float64]
@@ -86,6 +87,11 @@ class Facts:
     def label_names(self) -> tuple[str, ...]:
         """The labels, in the order of their numbers."""
         return self.config.data.label_names
+
+    @property
+    def unit(self) -> str:
+        """What one of the texts is called."""
+        return unit_of(self.metrics["data"])
 
     @property
     def reviews(self) -> int:

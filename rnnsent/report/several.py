@@ -47,7 +47,7 @@ def page(several: Sequence[Facts], compared: Compared) -> Page:
     ]
     first = several[0]
     notes = dict.fromkeys(f"{facts.name}: {note}" for facts in several for note in about.notes(facts))
-    judged = f"judged on the same {count(first.reviews, first.split + ' review')} of {about.source(first)}"
+    judged = f"judged on the same {count(first.reviews, f'{first.split} {first.unit}')} of {about.source(first)}"
     return Page(" · ".join(facts.name for facts in several), f"{len(several)} runs, {judged}.", list(notes), sections)
 
 
@@ -60,10 +60,10 @@ def headline(several: Sequence[Facts]) -> Iterator[Block]:
         rows.append(["n-grams, no network", *(_told(beside, name) for name in names)])
     best = max(several, key=lambda facts: facts.measured["accuracy"]["value"])
     yield Paragraph(f"Most accurate: {best.name}, {interval(best.measured['accuracy'])}.", "lead")
-    caption = f"On {count(several[0].reviews, several[0].split + ' review')}, with 95 % intervals"
+    caption = f"On {count(several[0].reviews, f'{several[0].split} {several[0].unit}')}, with 95 % intervals"
     yield Table(caption, ["run", *(single.title(name) for name in names)], rows)
     if beside is None:
-        skeptic = "What a skeptic would use instead, n-grams and logistic regression, was not judged on these reviews:"
+        skeptic = "What a skeptic would use instead, n-grams and logistic regression, was not judged on the same texts:"
         yield Paragraph(skeptic, "note", about.eval_command(several[0], "baseline"))
 
 
@@ -84,7 +84,7 @@ def comparisons(several: Sequence[Facts], compared: Compared) -> Iterator[Block]
     ]
     head = ["run", "points of accuracy", "it alone is right", f"{first.name} alone is right", "McNemar's p"]
     corrected = ", corrected for the number of runs (Holm)" if len(pairs) > 1 else ""
-    yield Table(f"Each less {first.name}, on the same reviews; exact test, two-sided{corrected}", head, rows)
+    yield Table(f"Each less {first.name}, on the same texts; exact test, two-sided{corrected}", head, rows)
     table = [
         [facts.name, *(interval(each.differences[name].to_dict(), "{:+.4f}") for name in MOVED)]
         for facts, each in pairs
@@ -94,14 +94,14 @@ def comparisons(several: Sequence[Facts], compared: Compared) -> Iterator[Block]
     yield Paragraph(ONE_SEED, "note")
     for facts, each in pairs:
         if flips := _flips(each, compared, first.name, facts.name):
-            yield Folded(f"Reviews about which {first.name} and {facts.name} differ most", [flips])
+            yield Folded(f"Texts about which {first.name} and {facts.name} differ most", [flips])
 
 
 def _verdict(first: str, other: str, each: Comparison) -> str:
     if each.same:
-        return f"{other} and {first} gave each review the same probabilities, to the last digit: nothing can be tested."
+        return f"{other} and {first} gave each text the same probabilities, to the last digit: nothing can be tested."
     if not each.differ:
-        return f"{other} and {first} are not told apart by their accuracy on these reviews."
+        return f"{other} and {first} are not told apart by their accuracy on these texts."
     apart = each.differences["accuracy"].value or 0.0
     return f"{other} is {'more' if apart > 0 else 'less'} accurate than {first}, more than chance explains."
 
@@ -129,7 +129,7 @@ def _flips(each: Comparison, compared: Compared, first: str, other: str) -> Tabl
         for flip in each.flips[:FLIPS]
         if flip.review in texts
     ]
-    head = ["review", first, other, "right", "its words, or their end"]
+    head = ["text", first, other, "right", "its words, or their end"]
     return Table("Probability of the real label", head, rows, words=5) if rows else None
 
 
@@ -169,8 +169,8 @@ def cost(several: Sequence[Facts], compared: Compared) -> Iterator[Block]:
                 f"{facts.reviews / seconds:,.0f}" if seconds else "–",
             ]
         )
-    head = ["run", "network", "epochs", "training", "peak MB", "parameters", "MB to predict", "reviews/s"]
-    yield Table("Training and size; reviews a second as the judgment went", head, rows, words=2)
+    head = ["run", "network", "epochs", "training", "peak MB", "parameters", "MB to predict", "texts/s"]
+    yield Table("Training and size; texts a second as the judgment went", head, rows, words=2)
     if len({str(facts.environment.get("processor")) for facts in several}) > 1:
         yield Paragraph("They were trained on different processors.", "note")
 
@@ -178,7 +178,7 @@ def cost(several: Sequence[Facts], compared: Compared) -> Iterator[Block]:
 def parts(several: Sequence[Facts], compared: Compared) -> Iterator[Block]:
     """Yield the accuracy on parts of the reviews, and those on which a run surely differs from the first."""
     drawn = charts.slices(several)
-    yield Charts([drawn]) if drawn else Paragraph("None of them was judged on parts of the reviews.", "note")
+    yield Charts([drawn]) if drawn else Paragraph("None of them was judged on parts of the texts.", "note")
     rows = [
         [
             facts.name,
@@ -194,7 +194,7 @@ def parts(several: Sequence[Facts], compared: Compared) -> Iterator[Block]:
     ]
     first = several[0].name
     if rows:
-        head = ["run", "part", "reviews", first, "this run", "difference"]
+        head = ["run", "part", "texts", first, "this run", "difference"]
         caption = f"Parts on which a run differs from {first}; McNemar's test, corrected for the number of parts (Holm)"
         table = Table(caption, head, rows, words=2)
         yield table if len(rows) <= OPEN else Folded(f"{len(rows)} parts on which a run differs from {first}", [table])

@@ -33,11 +33,11 @@ def page(facts: Facts, texts: Texts) -> Page:
         Section("thresholds", "Hits and false alarms", list(operating([facts]))),
         Section("calibration", "What its probabilities mean", list(calibration(facts))),
         Section("parts", "Where it is better and worse", list(parts(facts))),
-        Section("mistakes", "The surest mistakes", list(explained.mistakes(texts))),
-        Section("traces", "How answers come about", list(explained.traces(texts))),
+        Section("mistakes", "The surest mistakes", list(explained.mistakes(texts, facts.unit))),
+        Section("traces", "How answers come about", list(explained.traces(texts, facts.unit))),
         Section("reproduce", "How to reproduce it", list(about.reproduction(facts))),
     ]
-    judged = f"Judged on {count(facts.reviews, facts.split + ' review')} of {about.source(facts)}"
+    judged = f"Judged on {count(facts.reviews, f'{facts.split} {facts.unit}')} of {about.source(facts)}"
     return Page(facts.name, f"{judged}. Network: {about.network(facts)}.", about.notes(facts), sections)
 
 
@@ -54,7 +54,7 @@ def headline(facts: Facts) -> Iterator[Block]:
     yield verdict(facts)
     told = "; beside them those of n-grams and logistic regression" if beside else ""
     yield Table(
-        f"All figures on {count(facts.reviews, facts.split + ' review')}{told}",
+        f"All figures on {count(facts.reviews, f'{facts.split} {facts.unit}')}{told}",
         ["", "value", "95 % interval", *(["n-grams"] if beside else [])],
         [_row(name, estimate, beside) for name, estimate in facts.measured.items()],
     )
@@ -63,7 +63,9 @@ def headline(facts: Facts) -> Iterator[Block]:
             [name, f"{each['reviews']:,}", *(interval(each[key]) for key in ("precision", "recall", "f1"))]
             for name, each in labels.items()
         ]
-        yield Table("Of each label, with 95 % intervals", ["label", "reviews", "precision", "recall", "F1"], rows)
+        yield Table(
+            "Of each label, with 95 % intervals", ["label", f"{facts.unit}s", "precision", "recall", "F1"], rows
+        )
 
 
 def _ends(estimate: Mapping[str, Any]) -> str:
@@ -85,7 +87,7 @@ def verdict(facts: Facts) -> Paragraph:
     share = percent(float((facts.labels == commonest).mean()))
     blind = f"Always answering “{facts.label_names[commonest]}” would be right in {share}."
     if beside is None:
-        skeptic = "What a skeptic would use instead, n-grams and logistic regression, was not judged on these reviews:"
+        skeptic = "What a skeptic would use instead, n-grams and logistic regression, was not judged on the same texts:"
         return Paragraph(f"{blind} {skeptic}", "lead", about.eval_command(facts, "baseline"))
     apart, low, high = difference(accuracy, beside["accuracy"])
     seconds = facts.metrics["baseline"].get("seconds")
@@ -134,7 +136,7 @@ def confusion(facts: Facts) -> Iterator[Block]:
                 *(Cell(f"{n:,} ({percent(share)})", share, at == label) for at, (n, share) in enumerate(cells)),
             ]
         )
-    caption = "Reviews by label (rows) and answer (columns), with shares of each row"
+    caption = f"{facts.unit.capitalize()}s by label (rows) and answer (columns), with shares of each row"
     yield Table(caption, ["label", *(f"answer: {name}" for name in names)], rows)
     wrong = [(n, row, at) for row, each in enumerate(counts) for at, n in enumerate(each) if row != at]
     most, label, answer = max(wrong)
@@ -145,7 +147,7 @@ def confusion(facts: Facts) -> Iterator[Block]:
 def operating(several: Sequence[Facts]) -> Iterator[Block]:
     """Yield ROC and precision-recall curves."""
     drawn = charts.operating(several)
-    yield Charts(drawn) if drawn else Paragraph("All reviews have one label, so there are no such curves.", "note")
+    yield Charts(drawn) if drawn else Paragraph("All texts have one label, so there are no such curves.", "note")
     if len(several[0].label_names) == 2 or not drawn:
         return
     if len(several) > 1:
@@ -180,7 +182,7 @@ def calibration(facts: Facts) -> Iterator[Block]:
         [percent(each["share"]), f"{each['reviews']:,}", figure(each["least"]), interval(each["accuracy"])]
         for each in table
     ]
-    head = ["answered", "reviews", "from a probability of", "right"]
+    head = ["answered", f"{facts.unit}s", "from a probability of", "right"]
     yield Table("What is gained by leaving out the least sure answers", head, answered)
 
 
