@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -77,7 +78,8 @@ def command(
     bit for bit, as if it had not been stopped.
 
     `--seeds 3 --run-dir DIR` leaves three runs, DIR/seed-0 and so on; the
-    same command again, or `--resume DIR`, goes on where it was stopped.
+    same command again, or `--resume DIR`, goes on where it was stopped;
+    `rnnsent eval DIR` judges all of them. `runs/latest` is the last one.
 
     With --json nothing else is on stdout, and nothing at all after an error.
     """
@@ -176,6 +178,8 @@ def _train_seeds(folder: Path, quiet: bool, force: bool, allow_changes: bool, as
     for split in splits:
         click.echo("\n".join(table(found, split)))
     click.echo("\n".join(f"  seed {each.seed}: {each.run}" for each in found))
+    if not quiet and not plan.judge:
+        click.echo(f"judge them: rnnsent eval {shlex.quote(str(folder))}", err=True)
 
 
 def _without(arguments: Sequence[str], options: Mapping[str, int]) -> list[str]:
