@@ -18,14 +18,13 @@ MISTAKES = 20  # that are looked for
 
 
 @dataclass(frozen=True)
-class Mistake:
-    """A review whose label is another one than the network is sure of.
+class WrongAnswer:
+    """An answer that the network was sure of, to a review whose label is another one.
 
     Attributes:
         review: its place in the split, from 0, as in the predictions file.
         label, predicted: the real one, and what the network says.
         probability: of what it says.
-        text: the words that were read, in lower case where the tokenizer makes them so; ‹?› for unknown ones.
         place: in its file, as `Places` says it.
     """
 
@@ -33,8 +32,18 @@ class Mistake:
     label: str
     predicted: str
     probability: float
-    text: str
     place: str = ""
+
+
+@dataclass(frozen=True)
+class Mistake(WrongAnswer):
+    """A wrong answer with the words that were read.
+
+    Attributes:
+        text: in lower case where the tokenizer makes them so; ‹?› for unknown ones.
+    """
+
+    text: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values for JSON."""
@@ -108,8 +117,8 @@ def mistakes_among(
             names[int(labels[index])],
             names[int(predicted[index])],
             float(sure[index]),
-            "" if texts is None else texts(index),
             places[index],
+            "" if texts is None else texts(index),
         )
         for index in surest.tolist()
     )

@@ -10,7 +10,7 @@ from rnnsent import pages
 from rnnsent.errors import count
 from rnnsent.report import charts
 from rnnsent.report.blocks import Block, Charts, Folded, Legend, Paragraph, Shaded
-from rnnsent.report.texts import Followed, Mistake, Texts
+from rnnsent.report.texts import Explained, Followed, Texts
 from rnnsent.report.wording import sure
 
 OPEN = 3  # mistakes that are not folded
@@ -30,7 +30,7 @@ def mistakes(texts: Texts, unit: str) -> Iterator[Block]:
         yield Folded(f"{len(blocks) - OPEN} more", blocks[OPEN:])
 
 
-def _shaded(mistake: Mistake, ending: bool, unit: str) -> Shaded:
+def _shaded(mistake: Explained, ending: bool, unit: str) -> Shaded:
     values = mistake.contributions.tolist()
     words = pages.shaded(mistake.words, mistake.known, values, title=lambda place: f"{values[place]:+.2f}")
     order = np.argsort(-mistake.contributions, kind="stable")[:NAMED].tolist()
@@ -44,7 +44,7 @@ def _shaded(mistake: Mistake, ending: bool, unit: str) -> Shaded:
     )
 
 
-def _extent(mistake: Mistake, ending: bool) -> str:
+def _extent(mistake: Explained, ending: bool) -> str:
     told = f"{count(mistake.read, 'word')} read"
     if mistake.cut:
         told += f", {mistake.cut:,} {'before' if ending else 'after'} them cut off"

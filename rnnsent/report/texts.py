@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnsent import classifier, judgment
 from rnnsent.classifier import Classifier, Encoded
 from rnnsent.data.split import Split
-from rnnsent.mistakes import Places
+from rnnsent.mistakes import Places, WrongAnswer
 from rnnsent.report.facts import Facts
 from rnnsent.tracing.asking import answers
 from rnnsent.tracing.attribution import log_odds, occluded
@@ -25,31 +25,22 @@ OCCLUDED = 400  # words of a longer text whose contributions are found; those wh
 FOLLOWED = 600  # words of the longest text that is followed word by word
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A wrong answer that the network was sure of.
+@dataclass(frozen=True, kw_only=True)
+class Explained(WrongAnswer):
+    """A wrong answer with what each word contributed to it.
 
     Attributes:
-        review: its place in the split, from 0, as in the predictions file.
-        label, predicted: the real one, and what the network says.
-        probability: of what it says.
         words, known: those that are shown, and whether the network knows them.
         contributions: of each, to the log-odds of what it says, by occlusion.
         read: how many words the network read.
         cut: how many it did not.
-        place: in its file, as `mistakes.Places` says it.
     """
 
-    review: int
-    label: str
-    predicted: str
-    probability: float
     words: tuple[str, ...]
     known: tuple[bool, ...]
     contributions: NDArray[np.float64]
     read: int
     cut: int
-    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ class Followed:
 class Texts:
     """What a report shows of texts; of a run whose texts cannot be had, why."""
 
-    mistakes: tuple[Mistake, ...] = ()
+    mistakes: tuple[Explained, ...] = ()
     followed: tuple[Followed, ...] = ()
     unread: str = ""
     ending: bool = True  # whether it is the end of a long text that is read
@@ -126,9 +117,9 @@ class _Reviews:
         )
 
 
-def _mistakes(facts: Facts, reviews: _Reviews, network: Classifier, places: Places) -> list[Mistake]:
+def _mistakes(facts: Facts, reviews: _Reviews, network: Classifier, places: Places) -> list[Explained]:
     """Return the surest mistakes, as many as can be explained in seconds, one at least."""
-    found: list[Mistake] = []
+    found: list[Explained] = []
     left = TOKENS.get(network.predictor.backend, min(TOKENS.values())) // len(facts.config.members)
     wrong = np.flatnonzero(~facts.right)
     for review in wrong[np.argsort(-facts.confidence[wrong], kind="stable")][:MISTAKES].tolist():
@@ -145,17 +136,17 @@ def _mistakes(facts: Facts, reviews: _Reviews, network: Classifier, places: Plac
             answers(network, occluded(encoded.ids, shown, network.encode("").ids)), label
         )
         found.append(
-            Mistake(
+            Explained(
                 review,
                 facts.label_names[int(facts.labels[review])],
                 facts.label_names[label],
                 float(facts.confidence[review]),
-                encoded.words[inside],
-                encoded.known[inside],
-                values,
-                len(encoded.words),
-                encoded.truncated,
                 places[review],
+                words=encoded.words[inside],
+                known=encoded.known[inside],
+                contributions=values,
+                read=len(encoded.words),
+                cut=encoded.truncated,
             )
         )
     return found
