@@ -159,7 +159,7 @@ def _train_all(
         found.append(SeedRun(seed, facts["run"], facts["validation"]))
     if plan.judge:
         for at, each in enumerate(found):
-            test = _child(folder, ["eval", each.run, "--json"], found)["metrics"]
+            test = _child(folder, ["eval", each.run, "--json", *(["--quiet"] if quiet else [])], found)["metrics"]
             found[at] = SeedRun(each.seed, each.run, each.validation, test)
 
 
