@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from rnnsent.errors import DataError, count
 
 Ints = NDArray[np.int64]
 
@@ -88,3 +92,33 @@ def contradictions(prints: NDArray[np.uint64], labels: Ints) -> int:
     np.minimum.at(lowest, inverse, labels)
     np.maximum.at(highest, inverse, labels)
     return int((lowest != highest)[inverse].sum()) if len(labels) else 0
+
+
+def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
+    """Require that something can be learned from the rows, and that it can be judged.
+
+    Args:
+        labels: (rows,), 0 and up; negative where there is none.
+        splits: (rows,), as `assign` returns them.
+        names: of the labels.
+
+    Raises:
+        DataError: if there are not two labels to train on, one is judged that is not trained, or nothing validates;
+            without the file.
+    """
+    seen = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in NAMES.items()}
+    if len(seen["train"]) < 2:
+        only = ", ".join(names[label] for label in seen["train"]) or "none"
+        raise DataError(
+            f"there is nothing to tell apart: the labels of the training texts are: {only}; two or more are needed"
+        )
+    for split in ("validation", "test"):
+        unseen = sorted(seen[split] - seen["train"])
+        if unseen:
+            missing = ", ".join(names[label] for label in unseen)
+            raise DataError(
+                f"no training text is labeled {missing}, but {split} texts are: a network cannot learn that; leave the "
+                "label out with data.label_map, or split the rows otherwise"
+            )
+    if not (splits == VALIDATION).any():
+        raise DataError(f"{count(int((splits == TRAIN).sum()), 'text')} to train on leave none to validate")

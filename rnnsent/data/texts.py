@@ -27,17 +27,17 @@ from rnnsent.data.assignment import (
     TRAIN,
     UNGIVEN,
     UNLABELED,
-    VALIDATION,
     assign,
     contradictions,
     in_training,
     repeated,
+    require_trainable,
 )
 from rnnsent.data.cache import Arrays, cache_root
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, ordered, require_labels
 from rnnsent.data.records import Record, RecordSource
-from rnnsent.errors import DataError, count
+from rnnsent.errors import DataError
 from rnnsent.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary, ranked_words
 
 MAX_LABELS = 1000  # a label column with more is something else
@@ -224,7 +224,10 @@ class _Rows:
             again = repeated(prints, splits)
             self.dropped["repeated"] += int(again.sum())
             splits[again] = DROPPED
-        _require_trainable(labels, splits, names, source)
+        try:
+            require_trainable(labels, splits, names)
+        except DataError as error:
+            raise DataError(f"{_shown(source)}: {error}") from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths, np.int64))])
         words = (
             how.vocabulary.words
@@ -304,30 +307,6 @@ def _chunks(offsets: NDArray[np.int64]) -> list[tuple[int, int, slice]]:
         reach = int(np.searchsorted(offsets, offsets[edges[-1]] + CHUNK, "right")) - 1
         edges.append(max(reach, edges[-1] + 1))
     return [(int(offsets[a]), int(offsets[b]), slice(a, b)) for a, b in pairwise(edges)]
-
-
-def _require_trainable(
-    labels: NDArray[np.int64], splits: NDArray[np.int64], names: tuple[str, ...], source: RecordSource
-) -> None:
-    seen = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in NAMES.items()}
-    if len(seen["train"]) < 2:
-        only = ", ".join(names[label] for label in seen["train"]) or "none"
-        raise DataError(
-            f"{_shown(source)}: there is nothing to tell apart: the labels of the training texts are: {only}; two or "
-            "more are needed"
-        )
-    for split in ("validation", "test"):
-        unseen = sorted(seen[split] - seen["train"])
-        if unseen:
-            missing = ", ".join(names[label] for label in unseen)
-            raise DataError(
-                f"{_shown(source)}: no training text is labeled {missing}, but {split} texts are: a network cannot "
-                "learn that; leave the label out with data.label_map, or split the rows otherwise"
-            )
-    if not (splits == VALIDATION).any():
-        raise DataError(
-            f"{_shown(source)}: {count(int((splits == TRAIN).sum()), 'text')} to train on leave none to validate"
-        )
 
 
 def _shown(source: RecordSource) -> str:
