@@ -135,7 +135,7 @@ def store(
     """
     try:
         with run.updating():
-            recorded = run.read_json(runs.METRICS)
+            recorded = stored.load_metrics(run, config)
             add(recorded)
             card = model_card.of_run(run, config, recorded)
             run.update({runs.METRICS: json_text(recorded), **(others or {}), runs.MODEL_CARD: card})
@@ -252,7 +252,7 @@ def own_reviews(
     """
     run.verify()
     config = load_config(str(run.file(runs.CONFIG)))
-    recorded = run.read_json(runs.METRICS)
+    recorded = stored.load_metrics(run, config)
     if recorded.get("interrupted"):
         whole = recorded.get("networks_asked_for")
         networks = f": it has {len(recorded['networks'])} of {whole} networks" if whole else ""

@@ -265,7 +265,7 @@ class RunDirectory:
                     continue
                 faults.append(f"{name} is missing")
             else:
-                with _read_errors(self.file(name)):
+                with read_errors(self.file(name)):
                     digest = sha256(self.file(name))
                 if digest not in manifest[name]:
                     faults.append(f"{name} was changed after training")
@@ -356,7 +356,8 @@ def is_temporary(name: str) -> bool:
 
 
 @contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
+def read_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about reading into a RunError."""
     try:
         yield
     except OSError as error:

@@ -132,9 +132,16 @@ def test_reliability_is_drawn_from_the_bins_of_scikit_learn() -> None:
     assert plots.coverage(confidence, right, "a title").startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("values", [{}, {"temperature": 1.0}, {"temperature": 0, "threshold": 0.5, "reviews": 1}])
-def test_another_file_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(RunError, match=r"x\.json: not a calibration"):
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "temperature: is missing"),
+        ({"temperature": 1.0}, "threshold: is missing"),
+        ({"temperature": 0, "threshold": 0.5, "reviews": 1}, r"temperature: must be at least 0\.05, not 0"),
+    ],
+)
+def test_another_file_is_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(RunError, match=rf"x\.json: {told}"):
         Calibration.from_dict(values, "x.json")
 
 
