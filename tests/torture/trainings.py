@@ -198,11 +198,11 @@ def _history(run: Path) -> Iterator[tuple[str, ...]]:
                 yield tuple(v for k, v in row.items() if k not in ("seconds", "tokens_per_second", "elapsed"))
 
 
-def _timeless(value: Any) -> Any:
+def timeless(value: Any) -> Any:
     """Return what a JSON file says, without the time and the memory that it took."""
     if isinstance(value, dict):
-        return {name: _timeless(each) for name, each in value.items() if name not in COSTS}
-    return [_timeless(each) for each in value] if isinstance(value, list) else value
+        return {name: timeless(each) for name, each in value.items() if name not in COSTS}
+    return [timeless(each) for each in value] if isinstance(value, list) else value
 
 
 def _files(run: Path, names: Iterable[str]) -> dict[Path, bytes]:
@@ -210,7 +210,7 @@ def _files(run: Path, names: Iterable[str]) -> dict[Path, bytes]:
 
 
 def _metrics(run: Path) -> dict[Path, Any]:
-    return {name: _timeless(json.loads(content)) for name, content in _files(run, ["metrics.json"]).items()}
+    return {name: timeless(json.loads(content)) for name, content in _files(run, ["metrics.json"]).items()}
 
 
 def compare(one: Path, other: Path) -> list[str]:
