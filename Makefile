@@ -26,6 +26,7 @@ test: install ## run the tests
 torture: install ## kill trainings and commands, damage files, take away disk and clock: see that nothing is lost; an hour
 	$(BIN)/python -m tests.torture.kills /tmp/rnnsent-torture
 	$(BIN)/python -m tests.torture.commands /tmp/rnnsent-torture
+	$(BIN)/python -m tests.torture.rows /tmp/rnnsent-torture
 	$(BIN)/python -m tests.torture.damage /tmp/rnnsent-torture
 	$(BIN)/python -m tests.torture.surroundings /tmp/rnnsent-torture
 
