@@ -30,7 +30,7 @@ INTRODUCTION = (
     "Put together by `python benchmarks/results.py` from docs/measured; each table says when, on what and from which "
     "commit it was measured. The accuracies of the shipped configs are in the README. `make bench` fails where a ratio "
     "falls below 6. Ratios move with what other guests of the machine do (docs/experiments.md). None of this was "
-    "measured on a GPU."
+    "measured on a GPU; a first look at one is in docs/experiments.md."
 )
 
 

@@ -51,8 +51,7 @@ def completed(
     if config.ensemble is not None:
         facts["networks_asked_for"] = asked
         facts["networks"] = [network.course() for network in networks]
-    if networks[0].facts:
-        facts["vectors"] = networks[0].facts
+    facts |= networks[0].facts
     _write_metrics(run, facts, trackers)
     run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
     run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))

@@ -222,7 +222,7 @@ def _nearest_key(name: str, names: list[str]) -> str:
     if close:
         return f"did you mean {close[0]}?"
     elsewhere: dict[str, str] = {}
-    for key in _all_keys(Config):
+    for key in sorted(_all_keys(Config), key=lambda key: key.count(".")):  # of two such keys, the outer one is meant
         elsewhere.setdefault(key.rpartition(".")[2], key)
     close = difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.8)
     return f"did you mean {elsewhere[close[0]]}?" if close else f"valid keys: {', '.join(names)}"

@@ -116,6 +116,12 @@ def _vectors_rules(config: Config) -> Iterator[Conflict]:
         yield ("model", "vectors"), "needs path or word2vec, and not both", given
 
 
+def _language_model_rules(config: Config) -> Iterator[Conflict]:
+    if config.model.language_model is not None and config.data.padding == "notebook":
+        rule = "must be null under padding: notebook, which reads padding as words"
+        yield ("model", "language_model"), rule, config.model.language_model.model_dump()
+
+
 def _teacher_rules(config: Config) -> Iterator[Conflict]:
     if config.training.teacher is not None and not config.data.unlabeled:
         rule = "needs data.unlabeled: true, texts to teach"
@@ -160,5 +166,6 @@ _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _teacher_rules,
     _tracker_rules,
     _vectors_rules,
+    _language_model_rules,
     _ensemble_rules,
 )

@@ -7,7 +7,9 @@ import platform
 import resource
 import subprocess
 import sys
-from importlib.metadata import version
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ def describe(device: Device, seed: int) -> dict[str, Any]:
     """Return versions, processor, threads, seed and the git commit of the code, for environment.json."""
     return {
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": _versions((*PACKAGES, device.backend)),
         "platform": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -46,6 +48,15 @@ def processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of those that are installed: JAX does without TensorFlow, a source tree without itself."""
+    found = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _git_commit() -> str | None:

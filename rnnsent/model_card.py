@@ -207,6 +207,8 @@ def _training(facts: RunFacts) -> Iterator[str]:
     vectors = metrics.get("vectors")
     if vectors:
         yield f"- {vectors['found']:,} of {vectors['words']:,} word vectors were there before training"
+    if metrics.get("language_model"):
+        yield "- embedding and first recurrent layer had been trained to foretell words, before labels were looked at"
     yield ""
 
 

@@ -267,9 +267,27 @@ def set_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) 
         weight.assign(weights[name])
 
 
+def embedding_of(model: keras.Model) -> Any:
+    """Return the variable with the word vectors of `model`, (words, features)."""
+    return next(weight for weight in model.weights if weight.path.endswith(EMBEDDINGS))
+
+
 def set_embedding(model: keras.Model, table: NDArray[np.float32]) -> None:
     """Put `table`, (words, features), into the embedding of `model`."""
-    next(weight for weight in model.weights if weight.path.endswith(EMBEDDINGS)).assign(table)
+    embedding_of(model).assign(table)
+
+
+def begin_with(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Put weights that were trained before into `model`, by name.
+
+    A kernel that reads more than those did, as what n-grams put beside the word vectors, keeps its own rows for that.
+    """
+    prefix = f"{model.name}/"
+    own = {weight.path.removeprefix(prefix): weight for weight in model.weights}
+    for name, given in weights.items():
+        value = np.array(ops.convert_to_numpy(own[name]))
+        value[: len(given)] = given
+        own[name].assign(value)
 
 
 def layer_facts(model: keras.Model) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from rnnsent.vectors import WordVectors
 
 if TYPE_CHECKING:
     from rnnsent.keeper import Keeper
+    from rnnsent.language_model import Trained
 
 Tell = Callable[[str], None]
 
@@ -46,9 +47,12 @@ class Network:
         with HeldSignals("stopping as soon as the network is built; once more stops at once"):
             self.paths: tuple[LayerPath, ...] = choose(config, device)
             tell(describe(self.paths))
-
+        self._begin = checkpoints.newest(run)
+        self.facts: dict[str, Any] = {}
+        foretold = self._language_model(pretrained, tell)
+        with HeldSignals("stopping as soon as the network is built; once more stops at once"):
             from rnnsent.keeper import Keeper
-            from rnnsent.models import model_for, set_embedding, summary_text
+            from rnnsent.models import begin_with, model_for, set_embedding, summary_text
 
             training = config.training
             self._model = model_for(
@@ -59,19 +63,42 @@ class Network:
                 native=[layer.path == NATIVE for layer in self.paths],
                 adversarial=training.adversarial,
             )
-            self.facts: dict[str, Any] = {}
             if pretrained is not None:
                 set_embedding(self._model, pretrained.table)
-                self.facts = {"found": pretrained.found, "words": pretrained.words, **pretrained.facts}
+                self.facts["vectors"] = {"found": pretrained.found, "words": pretrained.words, **pretrained.facts}
+            if foretold is not None:
+                begin_with(self._model, foretold.weights)
             self.plain = model_for(config, num_words=reviews.rows)
             self.keeper: Keeper = Keeper(run, self.plain, title=title)
             run.write(runs.SUMMARY, summary_text(self.plain))
             self.started = time.perf_counter()  # as if all of it had been one process
-            self._begin = checkpoints.newest(run)
             if self._begin is not None:
                 self.started -= self._begin.facts["elapsed"]
                 self.keeper.go_on(self._begin)
                 tell(f"checkpoint: {self._begin.place}")
+
+    def _language_model(self, pretrained: WordVectors | None, tell: Tell) -> Trained | None:
+        """Return the embedding and the recurrent layer that the network begins with, if it does not go on."""
+        if self.config.model.language_model is None:
+            return None
+        if self._begin is not None:
+            self.facts["language_model"] = {"in_checkpoint": True}
+            return None
+        from rnnsent import language_model
+
+        found = language_model.train(
+            _texts(self._reviews),
+            self.config,
+            self._reviews.rows,
+            None if pretrained is None else pretrained.table,
+            self.paths[0].path,
+            _multiple(self._device),
+            tell,
+        )
+        tell(f"language model: {'of the cache' if found.cached else 'ready'}, loss {found.loss:.4f}")
+        facts = {"loss": round(found.loss, 6), "seconds": round(found.seconds, 3), "cached": found.cached}
+        self.facts["language_model"] = facts
+        return found
 
     def course(self) -> dict[str, Any]:
         """Return how it was trained, for metrics.json."""
@@ -125,16 +152,25 @@ def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
         return found
     assert asked.word2vec is not None
     parts = reviews.parts
-    texts = [parts.train, *([parts.unlabeled] if parts.unlabeled is not None else [])]
     # The same for all networks, whatever their seeds.
-    found = vectors.trained(texts, parts.vocabulary, reviews.rows, width, asked.word2vec, 0, tell)
+    found = vectors.trained(_texts(reviews), parts.vocabulary, reviews.rows, width, asked.word2vec, 0, tell)
     whence = "of the cache" if found.facts["cached"] else f"trained in {found.facts['seconds']:.0f} s"
     tell(f"vectors: {found.found:,} of {found.words:,} words have one, {whence}")
     return found
 
 
+def _texts(reviews: Prepared) -> list[Split]:
+    """Return what may be learned from without labels."""
+    parts = reviews.parts
+    return [parts.train, *([parts.unlabeled] if parts.unlabeled is not None else [])]
+
+
+def _multiple(device: Device) -> int:
+    """Return what lengths of batches are rounded up to; XLA, which JAX goes through, compiles anew for each of them."""
+    return 1 if device.backend == "tensorflow" else 50
+
+
 def _batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
     if not config.channels:  # though other networks of the ensemble may read them
         split = replace(split, channels=None)
-    # XLA, which JAX always goes through, compiles anew for every shape it sees.
-    return Batches.from_config(split, config, shuffle=shuffle, multiple=1 if device.backend == "tensorflow" else 50)
+    return Batches.from_config(split, config, shuffle=shuffle, multiple=_multiple(device))

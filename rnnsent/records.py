@@ -185,13 +185,24 @@ class Course(Record):
     val_accuracy: Share
 
 
-class Vectors(Record):
+class Before(Record):
+    """What was trained before the network."""
+
+    seconds: Amount | None = None
+    cached: bool = False
+
+    @model_validator(mode="after")
+    def _has_seconds(self) -> Before:
+        if self.cached and self.seconds is None:
+            raise ValueError("comes from the cache and must have seconds")
+        return self
+
+
+class Vectors(Before):
     """Word vectors to begin with."""
 
     found: Count
     words: Count
-    seconds: Amount = 0.0
-    cached: bool = False
 
 
 class Metrics(Record):
@@ -209,6 +220,7 @@ class Metrics(Record):
     evaluations: dict[str, Evaluation] = {}
     robustness: dict[str, list[Robust]] | None = None
     vectors: Vectors | None = None
+    language_model: Before | None = None
     networks_asked_for: Count | None = None
     networks: list[Course] | None = None
     seconds: Amount

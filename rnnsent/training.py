@@ -76,7 +76,7 @@ def fit(
         forgotten(),
     ):
         model.compile(
-            optimizer=_optimizer(config, len(train)),
+            optimizer=optimizer_of(config, len(train)),
             loss="binary_crossentropy" if len(label_names) == 2 else "categorical_crossentropy",
             metrics=[_accuracy(len(label_names))],
             jit_compile="auto",
@@ -174,7 +174,8 @@ def _moves(schedule: ScheduleConfig) -> bool:
     return schedule.kind != "constant" or schedule.warmup_steps > 0
 
 
-def _optimizer(config: TrainingConfig, steps_per_epoch: int) -> Any:
+def optimizer_of(config: TrainingConfig, steps_per_epoch: int) -> Any:
+    """Return the optimizer that `config` describes, with its schedule, clipping, average and scaling of the loss."""
     schedule = config.schedule
     rate: Any = config.learning_rate
     if _moves(schedule) and (schedule.kind != "plateau" or schedule.warmup_steps):

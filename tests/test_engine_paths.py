@@ -18,6 +18,7 @@ from tests.conftest import rnnsent
 CPU = Device("cpu", "no GPU was found", "tensorflow", 2)
 GPU = Device("gpu:0", "found GPU:0", "tensorflow", 2)
 JAX = Device("cpu", "no GPU was found", "jax", 2)
+JAX_GPU = Device("gpu:0", "found cuda:0", "jax", 2)
 
 
 def config(cell: str = "lstm", layer: str = "", data: str = "post", **training: object) -> Config:
@@ -57,6 +58,8 @@ def test_a_cpu_takes_the_kernel(cell: str, padding: str) -> None:
         (config("simple_rnn"), GPU, "cuDNN has no SimpleRNN"),
         (config(layer="recurrent_dropout: 0.2"), GPU, "recurrent_dropout: 0.2"),
         (config(data="pre"), GPU, "padding: pre"),
+        (config("gru", data="notebook"), JAX_GPU, "cuDNN's GRU from TensorFlow only"),
+        (config(), JAX_GPU, "leaves cuDNN out where padding is masked"),
     ],
 )
 def test_what_the_fast_paths_cannot_do_runs_on_stock_keras_and_says_why(
@@ -76,6 +79,7 @@ def test_without_a_compiler_everything_runs_on_stock_keras(monkeypatch: pytest.M
 @pytest.mark.usefixtures("built")
 def test_a_gpu_takes_cudnn() -> None:
     assert [path.path for path in choose(config("gru"), GPU)] == ["cudnn"]
+    assert [path.path for path in choose(config(data="notebook"), JAX_GPU)] == ["cudnn"]
 
 
 @pytest.mark.usefixtures("built")

@@ -5,7 +5,7 @@ import platform
 import re
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,17 @@ def test_what_a_run_ran_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (facts["backend"], facts["threads"], facts["seed"]) == ("tensorflow", 2, 7)
     assert facts["command"] == ["rnnsent", "train", "--config", "lstm"]
     assert facts["cores"] >= 1 and facts["processor"] and facts["platform"]
+
+
+def test_the_backend_counts_and_what_is_not_installed_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_tensorflow(name: str) -> str:
+        if name == "tensorflow":
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(environment, "version", without_tensorflow)
+    packages = environment.describe(Device("gpu:0", "asked for", "jax", 2), seed=7)["packages"]
+    assert packages == {name: version(name) for name in ("rnnsent", "keras", "numpy", "jax")}
 
 
 def test_the_commit_is_that_of_the_source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,9 @@ class Course:
 
 
 def of_run(run: RunDirectory) -> Course:
-    """Return the course of a finished run; word vectors that it took from the cache count with what they took then.
+    """Return the course of a finished run.
+
+    Word vectors and a language model that it took from the cache count with what they took then.
 
     The accuracy of an ensemble is known at its end only: its course is that one point.
 
@@ -56,8 +58,8 @@ def of_run(run: RunDirectory) -> Course:
     """
     run.verify()
     recorded = stored.load_metrics(run)
-    vectors = recorded.get("vectors") or {}
-    before = float(vectors.get("seconds", 0.0)) if vectors.get("cached") else 0.0
+    begun_with = [recorded.get(name) or {} for name in ("vectors", "language_model")]
+    before = sum(float(each["seconds"]) for each in begun_with if each.get("cached"))
     at_the_end = recorded["seconds"], recorded["validation"]["accuracy"]["value"]
     points = _epochs(run) if run.has(runs.HISTORY) else [at_the_end]
     seconds = tuple(before + elapsed for elapsed, _ in points)

@@ -14,6 +14,7 @@ from rnnsent.config.data import LABELS, DataConfig
 from rnnsent.config.model import (
     DenseConfig,
     HashedNgramsConfig,
+    LanguageModelConfig,
     ModelConfig,
     NgramsConfig,
     RecurrentConfig,
@@ -31,6 +32,7 @@ __all__ = [
     "DenseConfig",
     "EarlyStoppingConfig",
     "HashedNgramsConfig",
+    "LanguageModelConfig",
     "MemberConfig",
     "ModelConfig",
     "NgramsConfig",

@@ -103,6 +103,22 @@ class VectorsConfig(Section):
     )
 
 
+class LanguageModelConfig(Section):
+    """A first training, in which embedding and first recurrent layer foretell words; labels are not looked at."""
+
+    epochs: Annotated[int, Field(ge=1)] = Field(
+        3, description="Passes over the training texts and those without a label. Each is kept in the cache."
+    )
+    batch_size: Annotated[int, Field(ge=1)] = Field(64, description="Texts in a batch.")
+    learning_rate: Annotated[float, Field(gt=0.0)] = Field(
+        2e-3, description="Of Adam, at the beginning; it falls to a hundredth of it along a cosine."
+    )
+    samples: Annotated[int, Field(ge=1)] = Field(
+        512,
+        description="Words that each right one is told apart from, drawn anew for each batch, frequent ones oftener.",
+    )
+
+
 class ModelConfig(Section):
     """Embedding, recurrent stack, pooling, dense layers, output."""
 
@@ -123,6 +139,12 @@ class ModelConfig(Section):
     )
     vectors: VectorsConfig | None = Field(
         None, description="Word vectors to begin with, of width embedding_dim. null: random ones."
+    )
+    language_model: LanguageModelConfig | None = Field(
+        None,
+        description="Begin with an embedding and a first recurrent layer that were trained to foretell the next word, "
+        "and the one before where the layer is bidirectional: minutes to hours, once for the same texts. null: begin "
+        "with random ones.",
     )
     recurrent: Annotated[list[RecurrentConfig], Field(min_length=1)] = Field(
         description="The stack, first layer first; cells can be mixed."

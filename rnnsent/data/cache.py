@@ -39,7 +39,7 @@ def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
     nothing can be written, the arrays are used from memory. The log says so.
     """
     entry = cache_root() / key
-    stored = _read(entry)
+    stored = stored_arrays(key)
     if stored is not None:
         return stored
     arrays = build()
@@ -49,6 +49,16 @@ def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
     except OSError as error:
         logger.warning("no cache written to %s (%s); the next start will parse the data again", entry, error.strerror)
         return arrays
+
+
+def stored_arrays(key: str) -> Arrays | None:
+    """Return the arrays stored under `key`, memory-mapped; None where there are none, or they are damaged."""
+    return _read(cache_root() / key)
+
+
+def forget(key: str) -> None:
+    """Remove what is stored under `key`, if anything is."""
+    shutil.rmtree(cache_root() / key, ignore_errors=True)
 
 
 def _read(entry: Path) -> Arrays | None:

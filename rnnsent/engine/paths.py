@@ -51,7 +51,7 @@ def describe(paths: Sequence[LayerPath]) -> str:
 def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> tuple[str, str]:
     asked = config.training.engine
     if device.name != "cpu" and asked != "native":
-        hindrance = _no_cudnn(config, layer)
+        hindrance = _no_cudnn(config, layer, device)
         return (STOCK, hindrance) if hindrance else (CUDNN, "the fastest on a GPU")
     hindrance = _no_native(config, layer, device)
     if asked == "native" and hindrance:
@@ -64,10 +64,15 @@ def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> t
     return NATIVE, f"{'asked for' if asked == 'native' else 'the fastest on a CPU'}, {kernel.level()}"
 
 
-def _no_cudnn(config: Config, layer: RecurrentConfig) -> str:
+def _no_cudnn(config: Config, layer: RecurrentConfig, device: Device) -> str:
     """Return what keeps the layer from cuDNN, empty if nothing does."""
     if layer.cell == "simple_rnn":
         return "cuDNN has no SimpleRNN"
+    if device.backend == "jax":  # Keras' own rules there: keras/src/backend/jax/rnn.py
+        if layer.cell == "gru":
+            return "Keras reaches cuDNN's GRU from TensorFlow only"
+        if config.data.padding != "notebook":
+            return "Keras on JAX leaves cuDNN out where padding is masked"
     if config.data.padding == "pre":
         return "padding: pre, and cuDNN masks right-padded reviews only"
     return _unusual(layer)

@@ -237,6 +237,7 @@ METRICS: dict[str, Any] = {
         {"group": "written for it", "name": "negations", "texts": 9, "accuracy": 0.5, "low": 0.3, "high": 0.7}
     ]},
     "vectors": {"found": 3, "words": 4, "seconds": 1.0, "cached": True},
+    "language_model": {"loss": 3.2, "seconds": 1.0, "cached": True},
     "networks_asked_for": 3, "networks": [{"epochs": 2, "best_epoch": 1, "val_accuracy": 0.8, "val_loss": 0.5}] * 2,
 }  # fmt: skip
 ENVIRONMENT: dict[str, Any] = {
