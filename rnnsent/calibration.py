@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.errors import RunError, count
+from rnnsent.errors import count
 from rnnsent.intervals import Estimate, proportion
 from rnnsent.measures import mcnemar
 
@@ -78,13 +78,10 @@ class Calibration:
         Raises:
             RunError: if it is something else.
         """
-        try:
-            found = cls(float(values["temperature"]), float(values["threshold"]), int(values["reviews"]))
-            if not (1 / HOTTEST <= found.temperature <= HOTTEST and 0 < found.threshold < 1):
-                raise ValueError("temperature or threshold out of range")
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise RunError(f"{where}: not a calibration: {error}") from None
-        return found
+        from rnnsent.records import Calibrated, checked
+
+        found = checked(Calibrated, values, where)
+        return cls(found.temperature, found.threshold, found.reviews)
 
 
 NONE = Calibration()

@@ -279,18 +279,23 @@ def _lookup(values: Any, path: KeyPath) -> Any:
 
 
 def _rule(path: KeyPath, detail: ErrorDetails) -> str:
-    """Say the rule that was broken in words of our own, from pydantic's typed error."""
-    context = detail.get("ctx", {})
-    kind = detail["type"]
     if path == ("training", "class_weights"):
         return "must be balanced, null, or a positive weight for each label"
     if path == ("training", "device"):
         return "must be auto, cpu, gpu or gpu:N"
+    return broken_rule(detail)
+
+
+def broken_rule(detail: ErrorDetails) -> str:
+    """Say the rule that was broken in words of our own, from pydantic's typed error."""
+    context = detail.get("ctx", {})
     words = {
         "literal_error": f"must be one of {context.get('expected', '')}".replace(" or ", ", ").replace("'", ""),
         "int_type": "must be a whole number",
         "int_from_float": "must be a whole number",
+        "int_parsing": "must be a whole number",
         "float_type": "must be a number",
+        "float_parsing": "must be a number",
         "finite_number": "must be a finite number",
         "bool_type": "must be true or false",
         "string_type": "must be text",
@@ -303,7 +308,7 @@ def _rule(path: KeyPath, detail: ErrorDetails) -> str:
         "less_than": f"must be less than {context.get('lt')}",
         "less_than_equal": f"must be at most {context.get('le')}",
     }
-    return words.get(kind, detail["msg"][:1].lower() + detail["msg"][1:])
+    return words.get(detail["type"], detail["msg"][:1].lower() + detail["msg"][1:])
 
 
 def _shown(value: Any) -> str:

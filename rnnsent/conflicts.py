@@ -153,6 +153,8 @@ def training_rules(config: Config) -> Iterator[Conflict]:
     """Yield what keeps a config from being trained, though it can be summarized."""
     if not config.model.head:
         yield ("model", "head"), "must be true to train: without it there is no loss", False
+    if config.ensemble is not None and len(config.ensemble) < 2:  # a training that was stopped may leave one
+        yield ("ensemble",), "must have at least 2 items", len(config.ensemble)
 
 
 _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from rnnsent import comparison, runs, slices, stored
+from rnnsent.captions import stopped, unit_of
 from rnnsent.comparison import Comparison, Judgment
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.errors import DataError, RunError
 from rnnsent.judgment import Tell, own_reviews, whole_reviews
 from rnnsent.mistakes import Places
-from rnnsent.recorded import stopped, unit_of
 from rnnsent.runs import RunDirectory
 
 NEEDED = (runs.CONFIG, runs.VOCABULARY, runs.CALIBRATION, runs.NGRAMS)  # to predict, besides the weights
@@ -124,12 +124,12 @@ def contender(run: RunDirectory, split: str) -> Contender:
     if not run.has(name):
         raise RunError(f"{run}: was not judged on the {split} reviews: rnnsent eval {run} --split {split}")
     config = load_config(str(run.file(runs.CONFIG)))
-    recorded = run.read_json(runs.METRICS)
+    recorded = stored.load_metrics(run, config)
     where = run.file(name)
-    judgment = read_predictions(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
+    judgment = read_predictions(stored.read_text(where), config.data.label_names, str(where))
     files = {each: run.file(each).stat().st_size / 1e6 for each in run.manifest()}
     needed = [*NEEDED, *stored.weight_files(run)]
-    costs = {key: float(recorded[key]) for key in COSTS if isinstance(recorded.get(key), int | float)}
+    costs = {key: float(recorded[key]) for key in COSTS}
     costs["mb_to_predict"] = sum(size for each, size in files.items() if each in needed)
     costs["mb_on_disk"] = sum(files.values())
     return Contender(run, config, recorded, judgment, costs)
@@ -194,6 +194,6 @@ def require_same_reviews(first: Contender, other: Contender, split: str) -> None
 def _differences(first: Contender, other: Contender) -> dict[str, tuple[Any, Any]]:
     configs = [each.config.model_dump(mode="json") for each in (first, other)]
     found = {f"config.{key}": pair for key, pair in comparison.differing(configs[0], configs[1]).items()}
-    where = [each.run.read_json(runs.ENVIRONMENT) for each in (first, other)]
+    where = [stored.load_environment(each.run) for each in (first, other)]
     machines = comparison.differing(where[0], where[1], leave=lambda key: key in ("command", "seed"))
     return found | {f"environment.{key}": pair for key, pair in machines.items()}

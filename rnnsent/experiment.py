@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rnnsent import checkpoints, environment, origin, preparation, run_root, runs
+from rnnsent import checkpoints, environment, origin, preparation, run_root, runs, stored
 from rnnsent.completion import completed
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config
@@ -103,7 +103,7 @@ def resume(
         require_trainable(config)
         if _nothing_to_do(run, config, then):
             tell(f"{run} is finished: there is nothing to go on with; more: --epochs N --allow-changes")
-            return Trained(run, run.read_json(runs.METRICS))
+            return Trained(run, stored.load_metrics(run))
         name = run.path.name if then is None else then["name"]
         return _guarded(_Training(run, config, name, _Again(then, allow_changes), tell, observers(config), progress))
     finally:
@@ -112,7 +112,7 @@ def resume(
 
 def _nothing_to_do(run: RunDirectory, config: Config, then: origin.Origin | None) -> bool:
     """Return whether a run came to its end, and nothing is asked of it that is new; it has to be whole then."""
-    if not run.finished or then is None or run.read_json(runs.METRICS)["interrupted"]:
+    if not run.finished or then is None or stored.load_metrics(run)["interrupted"]:
         return False
     run.verify()
     return not origin.changes(then, {**then, "config": config.model_dump(mode="json")})
@@ -222,7 +222,7 @@ def _begin_run(training: _Training, reviews: Prepared, facts: dict[str, Any]) ->
         changed = [] if again.then is None else origin.require_same(run, again.then, now, allowed=again.allow_changes)
         _require_as_many_epochs(run, config)
         with suppress(RunError):  # it tells how the run came about, not what went on with it
-            facts["command"] = run.read_json(runs.ENVIRONMENT)["command"]
+            facts["command"] = stored.load_environment(run).get("command", facts["command"])
         training.tell(f"{run}: training goes on" + (", with changes:" if changed else ""))
         for line in changed:
             training.tell(line)

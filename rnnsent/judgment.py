@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnsent import baseline, calibration, metrics, model_card, multiclass, plots, runs, slices, stored
 from rnnsent.calibration import Coverage
+from rnnsent.captions import source_name, stopped, unit_of
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.data.dataset import Dataset, partition
@@ -23,7 +24,6 @@ from rnnsent.errors import DataError, RunError, count
 from rnnsent.metrics import Evaluation, LabelMetrics
 from rnnsent.mistakes import Mistake, Places, surest_mistakes
 from rnnsent.prediction import Predictor, by_label, load_predictor, most_probable
-from rnnsent.recorded import source_name, stopped, unit_of
 from rnnsent.runs import RunDirectory, json_text
 from rnnsent.slices import SliceAccuracy
 
@@ -155,7 +155,7 @@ def store(
     """
     try:
         with run.updating():
-            recorded = run.read_json(runs.METRICS)
+            recorded = stored.load_metrics(run, config)
             add(recorded)
             contents = {runs.METRICS: json_text(recorded), **(others or {})}
             if run.edited(runs.MODEL_CARD):
@@ -277,7 +277,7 @@ def own_reviews(
     """
     run.verify()
     config = load_config(str(run.file(runs.CONFIG)))
-    recorded = run.read_json(runs.METRICS)
+    recorded = stored.load_metrics(run, config)
     if why := stopped(recorded):
         tell(f"{run}: {why}")
     # No fallback: a run is judged on the reviews that it was trained for, or not at all.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from rnnsent import runs
+from rnnsent import runs, stored
 from rnnsent.card_data import data_section, domain
 from rnnsent.config import Config
 from rnnsent.errors import count
@@ -92,7 +92,7 @@ def of_run(run: RunDirectory, config: Config, metrics: Mapping[str, Any]) -> str
             sizes[kind] = sizes.get(kind, 0) + run.file(name).stat().st_size
     words = len(Vocabulary.load(run.file(runs.VOCABULARY)).words)
     name = run.path.resolve().name
-    return render(RunFacts(name, run.address, config, metrics, run.read_json(runs.ENVIRONMENT), words, sizes))
+    return render(RunFacts(name, run.address, config, metrics, stored.load_environment(run), words, sizes))
 
 
 def render(facts: RunFacts) -> str:

@@ -17,7 +17,7 @@ from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
 from rnnsent.errors import Interrupted, TrainingError
 from rnnsent.interruption import HeldSignals
 from rnnsent.preparation import Prepared
-from rnnsent.runs import RunDirectory
+from rnnsent.runs import RunDirectory, json_text
 from rnnsent.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Network:
             tell(describe(self.paths))
         self._begin = checkpoints.newest(run)
         self.facts: dict[str, Any] = {}
-        foretold = self._language_model(pretrained, tell)
+        foretold = self._language_model(run, pretrained, tell)
         with HeldSignals("stopping as soon as the network is built; once more stops at once"):
             from rnnsent.keeper import Keeper
             from rnnsent.models import begin_with, model_for, set_embedding, summary_text
@@ -77,12 +77,12 @@ class Network:
                 self.keeper.go_on(self._begin)
                 tell(f"checkpoint: {self._begin.place}")
 
-    def _language_model(self, pretrained: WordVectors | None, tell: Tell) -> Trained | None:
+    def _language_model(self, run: RunDirectory, pretrained: WordVectors | None, tell: Tell) -> Trained | None:
         """Return the embedding and the recurrent layer that the network begins with, if it does not go on."""
         if self.config.model.language_model is None:
             return None
         if self._begin is not None:
-            self.facts["language_model"] = {"in_checkpoint": True}
+            self.facts["language_model"] = run.read_json(runs.LANGUAGE_MODEL)
             return None
         from rnnsent import language_model
 
@@ -97,6 +97,7 @@ class Network:
         )
         tell(f"language model: {'of the cache' if found.cached else 'ready'}, loss {found.loss:.4f}")
         facts = {"loss": round(found.loss, 6), "seconds": round(found.seconds, 3), "cached": found.cached}
+        run.write(runs.LANGUAGE_MODEL, json_text(facts))
         self.facts["language_model"] = facts
         return found
 

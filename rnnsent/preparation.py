@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,10 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     if texts is not None:
         train = _with_channels(_joined(train, texts, len(parts.label_names)), texts)
     rows = embedding_rows(dataset, config.data.num_words)
-    return Prepared(resolved, dataset, parts, train, validation, rows, ratios, facts | dataset.provenance)
+    facts |= dataset.provenance
+    if config.data.path is not None and "file" in facts:
+        facts["file"] = str(Path(str(facts["file"])).resolve())  # as in the config, by which a stopped training goes on
+    return Prepared(resolved, dataset, parts, train, validation, rows, ratios, facts)
 
 
 def resolve(config: Config, dataset: Dataset) -> Config:

@@ -15,19 +15,17 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rnnsent import manifest
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, sha256, write_atomic
 from rnnsent.jsonfile import read_json
 from rnnsent.lock import LOCK, Lock, is_locked
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +42,7 @@ CALIBRATION = "calibration.json"
 NGRAMS = "ngrams.npz"
 ENVIRONMENT = "environment.json"
 ORIGIN = "origin.json"
+LANGUAGE_MODEL = "language_model.json"  # what the network began with
 TEACHER = "teacher"  # a folder for each network that labeled what had no label, from 1
 MEMBERS = "members"  # of an ensemble: a folder each, from 1
 CURVES = "plots/curves.png"
@@ -55,12 +54,11 @@ MODEL_CARD = "model_card.md"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
 UPDATE_SECONDS = 20.0
-RESTORE = "Restore it from a copy, or train again"
 SEEDS = "seeds.json"  # in a folder that holds a run for each seed: what they are of
 
 OWN_NAMES = {
     CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, PROBES, CALIBRATION, NGRAMS,
-    ENVIRONMENT, ORIGIN, MEMBERS, TEACHER, "plots", LOGS, TRACKERS, MODEL_CARD, REPORT, MANIFEST,
+    ENVIRONMENT, ORIGIN, LANGUAGE_MODEL, MEMBERS, TEACHER, "plots", LOGS, TRACKERS, MODEL_CARD, REPORT, MANIFEST,
 }  # fmt: skip
 
 
@@ -191,19 +189,7 @@ class RunDirectory:
         """
         if not self.finished:
             raise RunError(self.unfinished())
-        try:
-            found = read_json(self.file(MANIFEST))
-            files = {str(name): [str(digest) for digest in digests] for name, digests in found["files"].items()}
-            if found["format"] != 1 and found["sha256"] != _digest(files):
-                raise RunError(f"{self.file(MANIFEST)}: damaged: it is not what was written. {RESTORE}")
-            outside = next((name for name in files if not _is_inside(name)), None)
-            if outside is not None:
-                raise RunError(f"{self.file(MANIFEST)}: refused: it lists {outside[:80]!r}, which is no file of a run")
-            return files
-        except KeyError:
-            raise RunError(f"{self.file(MANIFEST)}: damaged: it lists no files. {RESTORE}") from None
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise RunError(f"{self.file(MANIFEST)}: damaged: {error}. {RESTORE}") from None
+        return manifest.read(self.file(MANIFEST))
 
     def has(self, name: str) -> bool:
         """Return whether the run was finished with a file of this name."""
@@ -243,39 +229,20 @@ class RunDirectory:
             RunError: naming every file that is missing or changed.
         """
         while True:
-            manifest = self.manifest()
-            faults = self._faults(names, manifest)
+            files = self.manifest()
+            faults = manifest.faults(self.path, files, names or tuple(files), optional=(REPORT,), free=(MODEL_CARD,))
             if not faults:
                 return
-            if self.manifest() == manifest:
+            if self.manifest() == files:
                 break  # or somebody has written into the run meanwhile
         # Files are damaged one at a time; where half of those looked at seem to be, it is their list.
-        many = len(faults) > 1 and 2 * len(faults) >= len(names or manifest)
+        many = len(faults) > 1 and 2 * len(faults) >= len(names or files)
         whose = f"; or {MANIFEST} is another run's" if many else ""
-        raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. {RESTORE}")
-
-    def _faults(self, names: Sequence[str], manifest: Mapping[str, Sequence[str]]) -> list[str]:
-        """Return what is wrong with the files `names`, or all."""
-        faults = []
-        for name in names or tuple(manifest):
-            if name == MODEL_CARD:  # people complete it by hand, and nothing is read from it; see `edited`
-                continue
-            if name not in manifest:
-                faults.append(f"{name} is not in the manifest")
-            elif not self.file(name).is_file():
-                if name == REPORT:  # can be made again: whoever throws it away breaks nothing
-                    continue
-                faults.append(f"{name} is missing")
-            else:
-                with _read_errors(self.file(name)):
-                    digest = sha256(self.file(name))
-                if digest not in manifest[name]:
-                    faults.append(f"{name} was changed after training")
-        return faults
+        raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. {manifest.RESTORE}")
 
     def edited(self, name: str) -> bool:
         """Return whether a file of a finished run is there, but not as it was written."""
-        with _read_errors(self.file(name)):
+        with manifest.read_errors(self.file(name)):
             return self.file(name).is_file() and sha256(self.file(name)) not in self.manifest().get(name, [])
 
     @contextmanager
@@ -301,19 +268,19 @@ class RunDirectory:
 
         To be called while `updating`.
         """
-        manifest = self.manifest()
+        files = self.manifest()
         digests = {
             name: hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest()
             for name, content in contents.items()
         }
-        replaced = [name for name in contents if name in manifest]
+        replaced = [name for name in contents if name in files]
         # New files come before the manifest that names them: one too many does no harm, a missing one would.
-        for name in [name for name in contents if name not in manifest]:
+        for name in [name for name in contents if name not in files]:
             self.write(name, contents[name])
-        self._write_manifest(manifest | {name: [*manifest[name], digests[name]] for name in replaced})
+        self._write_manifest(files | {name: [*files[name], digests[name]] for name in replaced})
         for name in replaced:
             self.write(name, contents[name])
-        self._write_manifest(manifest | {name: [new] for name, new in digests.items()})
+        self._write_manifest(files | {name: [new] for name, new in digests.items()})
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Return one of the run's JSON files."""
@@ -326,18 +293,7 @@ class RunDirectory:
         return values
 
     def _write_manifest(self, files: Mapping[str, list[str]]) -> None:
-        listed = dict(sorted(files.items()))
-        self.write(MANIFEST, json.dumps({"format": 2, "sha256": _digest(listed), "files": listed}, indent=1) + "\n")
-
-
-def _is_inside(name: str) -> bool:
-    """Return whether a name is one of a file in the run, with nothing in it that a terminal would obey."""
-    return name.isprintable() and all(part not in ("", ".", "..") for part in name.split("/"))
-
-
-def _digest(files: Mapping[str, Sequence[str]]) -> str:
-    """Return the SHA-256 of what a manifest lists: the manifest has no other to vouch for it."""
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+        self.write(MANIFEST, manifest.text(files))
 
 
 def member_files(names: Iterable[str], name: str) -> list[str]:
@@ -366,14 +322,6 @@ def to_resume(path: Path) -> Path:
 def is_temporary(name: str) -> bool:
     """Return whether a file is one that was being written when somebody was killed."""
     return name.rpartition("/")[2].startswith(".")
-
-
-@contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 @contextmanager

@@ -1,7 +1,9 @@
-"""What the files of a run hold, read back: weights, ratios of n-grams, calibration."""
+"""What the files of a run hold, read back: weights, ratios of n-grams, calibration, metrics, environment, history."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,11 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent import archives
 from rnnsent.errors import RunError
-from rnnsent.runs import CALIBRATION, NGRAMS, WEIGHTS, RunDirectory, weight_names
+from rnnsent.manifest import read_errors
+from rnnsent.runs import (
+    CALIBRATION,
+    ENVIRONMENT,
+    METRICS,
+    NGRAMS,
+    WEIGHTS,
+    RunDirectory,
+    json_text,
+    weight_names,
+)
 
 if TYPE_CHECKING:
     from rnnsent.calibration import Calibration
+    from rnnsent.config import Config
     from rnnsent.ratios import NgramRatios
+    from rnnsent.records import Epoch, Record
+
+LONGEST_LINE = 10_000  # of history.csv; whatever Python's own limit is, which others in the process may have raised
 
 
 def weight_files(run: RunDirectory) -> list[str]:
@@ -74,6 +90,80 @@ def load_calibration(run: RunDirectory) -> Calibration:
     if not run.has(CALIBRATION):
         return NONE
     return Calibration.from_dict(run.read_json(CALIBRATION), str(run.file(CALIBRATION)))
+
+
+def load_metrics(run: RunDirectory, config: Config | None = None) -> dict[str, Any]:
+    """Return what metrics.json says; all that somebody reads of it is there, and of its type.
+
+    Args:
+        run: of which.
+        config: of the run; with it labels and networks are those of the run, too.
+
+    Raises:
+        RunError: naming file and key.
+    """
+    from rnnsent.records import Metrics
+
+    return _load(run, METRICS, Metrics, config)
+
+
+def load_environment(run: RunDirectory) -> dict[str, Any]:
+    """Return what environment.json says; errors as `load_metrics`."""
+    from rnnsent.records import Environment
+
+    return _load(run, ENVIRONMENT, Environment)
+
+
+def load_history(run: RunDirectory, name: str) -> tuple[Epoch, ...]:
+    """Return the epochs of `name`, the history.csv of a network.
+
+    Raises:
+        RunError: naming file, line and column.
+    """
+    from rnnsent.records import Epoch, checked
+
+    path = run.file(name)
+    content = read_text(path)
+    if max(map(len, content.splitlines()), default=0) > LONGEST_LINE:
+        raise RunError(f"{path}: has a line of more than {LONGEST_LINE:,} characters")
+    reader = csv.DictReader(io.StringIO(content, newline=""))
+    found = []
+    try:
+        for row in reader:
+            cells = {column: row[column] for column in Epoch.model_fields if column in row}
+            if not cells.get("elapsed"):
+                cells.pop("elapsed", None)
+            found.append(checked(Epoch, cells, f"{path}:{reader.line_num}"))
+    except csv.Error as error:
+        raise RunError(f"{path}:{reader.line_num}: {error}") from None
+    if not found:
+        raise RunError(f"{path}: holds no epoch")
+    return tuple(found)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of one of a run's files.
+
+    Raises:
+        RunError: if it cannot be read, or is not UTF-8.
+    """
+    try:
+        with read_errors(path):
+            return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path}: is not UTF-8 text (byte {error.start})") from None
+
+
+def _load(run: RunDirectory, name: str, kind: type[Record], config: Config | None = None) -> dict[str, Any]:
+    from rnnsent.records import checked
+
+    values = run.read_json(name)
+    checked(kind, values, str(run.file(name)), config)
+    try:
+        json_text(values).encode()  # it may be written again, with what nobody relies on
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{run.file(name)}: is not what JSON can say: {error}") from None
+    return values
 
 
 @contextmanager

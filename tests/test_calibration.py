@@ -132,9 +132,16 @@ def test_reliability_is_drawn_from_the_bins_of_scikit_learn() -> None:
     assert plots.coverage(confidence, right, "a title").startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("values", [{}, {"temperature": 1.0}, {"temperature": 0, "threshold": 0.5, "reviews": 1}])
-def test_another_file_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(RunError, match=r"x\.json: not a calibration"):
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "temperature: is missing"),
+        ({"temperature": 1.0}, "threshold: is missing"),
+        ({"temperature": 0, "threshold": 0.5, "reviews": 1}, r"temperature: must be at least 0\.05, not 0"),
+    ],
+)
+def test_another_file_is_refused(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(RunError, match=rf"x\.json: {told}"):
         Calibration.from_dict(values, "x.json")
 
 
@@ -207,7 +214,7 @@ def test_abstaining(run: Path) -> None:
         assert row["label"] == (None if row["abstained"] else other["label"])
         assert row["probabilities"] == other["probabilities"]
     Path("t.txt").write_text("\n".join(TEXTS) + "\n")
-    for name, place in (("a.csv", 0), ("b.txt", 0)):
+    for name, place in (("a.csv", 1), ("b.txt", 0)):  # the first column of a table is the number of the row
         written = rnnsent("predict", str(run), "--input", "t.txt", "--output", name, "--abstain-below", repr(least))
         assert written.exit_code == 0, written.stderr
         labels = [line.replace("\t", ",").split(",")[place] for line in Path(name).read_text().splitlines()]

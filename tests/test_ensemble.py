@@ -12,7 +12,7 @@ import pytest
 import rnnsent as package
 from rnnsent import runs, stored
 from rnnsent.bench.milestones import of_run
-from rnnsent.configfile import load_config, parse_config
+from rnnsent.configfile import dump_config, load_config, parse_config
 from rnnsent.data.split import Split
 from rnnsent.errors import ConfigError, Interrupted
 from rnnsent.experiment import train
@@ -136,7 +136,16 @@ def test_a_stopped_training_keeps_the_networks_that_were_trained() -> None:
     stopped.verify()
     assert len(load_config("stopped/config.yaml").members) == 2
     judged = rnnsent("eval", "stopped", "--split", "validation")
-    assert judged.exit_code == 0 and "it has 2 of 3 networks" in judged.stderr
+    assert judged.exit_code == 0 and "with 2 of 3 networks" in judged.stderr
+    with pytest.raises(Interrupted, match="stopped in network 2 of 3; early is finished with 1 network"):
+        train(config, "c", run_dir=Path("early"), observers=[StopAt(steps[0] + 2)])
+    judged = rnnsent("eval", "early", "--split", "validation")
+    assert judged.exit_code == 0 and "with 1 of 3 networks" in judged.stderr
+    resumed = rnnsent("train", "--resume", "early", "--quiet")
+    assert resumed.exit_code == 0, resumed.stderr
+    for number in (1, 2, 3):
+        weights = [Path(run, "members", str(number), runs.WEIGHTS).read_bytes() for run in ("whole", "early")]
+        assert weights[0] == weights[1]
     with pytest.raises(Interrupted, match="stopped before the first step"):
         train(config, "c", run_dir=Path("nothing"), observers=[StopAt(2)])
     assert not Path("nothing").exists()
@@ -152,6 +161,7 @@ def test_faults_in_a_network_are_named_with_their_place(caplog: pytest.LogCaptur
         parse_config(text, "c", [])
     alone, twice = (CONFIG.split("ensemble:")[0] + f"ensemble: [{line}]\n" for line in ("{}", "{}, {seed: 0}"))
     with pytest.raises(ConfigError, match="ensemble: must have at least 2 items"):
-        parse_config(alone, "c", [])
+        parse_config(alone, "c", [], to_train=True)
+    assert parse_config(dump_config(parse_config(alone, "c", [])), "c", []).members  # what a stopped training may leave
     with pytest.raises(ConfigError, match=r"ensemble\.1: is the same network as ensemble\.0"):
         parse_config(twice, "c", [])

@@ -173,6 +173,19 @@ def test_two_seeds_begin_with_the_same_one_and_the_run_says_so() -> None:
     assert facts[1]["cached"] and facts[0]["seconds"] == facts[1]["seconds"] > 0
 
 
+def test_a_training_that_goes_on_neither_trains_it_again_nor_forgets_what_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Path("c.yaml").write_text(CONFIG.replace("num_words: 13", "num_words: 300").replace("epochs: 3", "epochs: 1"))
+    first = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--json")
+    assert first.exit_code == 0, first.stderr
+    monkeypatch.setenv("RNNSENT_CACHE", str(tmp_path / "another"))  # where it is not
+    more = rnnsent("train", "--resume", "run", "--epochs", "2", "--allow-changes", "--json")
+    assert more.exit_code == 0 and "language model" not in more.stderr, more.stderr
+    facts = json.loads(more.stdout)
+    assert facts["epochs"] == 2 and facts["language_model"] == json.loads(first.stdout)["language_model"]
+
+
 def test_padding_that_is_read_as_words_is_refused() -> None:
     Path("c.yaml").write_text(CONFIG.replace("maxlen: 40", "maxlen: 40, padding: notebook"))
     refused = rnnsent("train", "--config", "c.yaml")

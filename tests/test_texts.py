@@ -26,6 +26,7 @@ from rnnsent.data.dataset import Dataset
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.texts import CHUNK
 from rnnsent.errors import DataError
+from rnnsent.preparation import prepare
 from rnnsent.vocabulary import START, UNKNOWN
 from tests.conftest import rnnsent
 
@@ -288,6 +289,14 @@ def test_a_path_may_hold_a_variable_of_the_environment(monkeypatch: pytest.Monke
     assert len(load("a$b.csv").train) == len(load("$HERE/t.csv").train)
     with pytest.raises(DataError, match=r"\$NOWHERE/t\.csv: a variable of the environment is not set"):
         load("$NOWHERE/t.csv")
+
+
+def test_a_training_that_goes_on_calls_its_file_what_it_was_called_before() -> None:
+    write_csv("t.csv", reviews(60))
+    Path("small.yaml").write_text(SMALL)
+    begun = prepare(load_config("small.yaml", [("--set", "data.source=texts"), ("--set", "data.path=t.csv")]))
+    assert begun.facts["file"] == str(Path("t.csv").resolve())
+    assert prepare(begun.config).facts == begun.facts
 
 
 def test_a_text_of_a_megabyte_trains() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
-from rnnsent import runs
+from rnnsent import runs, stored
 from rnnsent.bench.race import Worker
 from rnnsent.errors import RunError
 from rnnsent.runs import RunDirectory
@@ -58,23 +57,24 @@ def of_run(run: RunDirectory) -> Course:
         RunError: if it is unfinished, or of an older rnnsent.
     """
     run.verify()
-    recorded = run.read_json(runs.METRICS)
+    recorded = stored.load_metrics(run)
     begun_with = [recorded.get(name) or {} for name in ("vectors", "language_model")]
     before = sum(float(each["seconds"]) for each in begun_with if each.get("cached"))
     at_the_end = recorded["seconds"], recorded["validation"]["accuracy"]["value"]
     points = _epochs(run) if run.has(runs.HISTORY) else [at_the_end]
-    seconds = tuple(before + float(elapsed) for elapsed, _ in points)
-    accuracies = tuple(float(accuracy) for _, accuracy in points)
-    reviews = int(recorded.get("validation_reviews", 0))
-    return Course(run.path.resolve().name, seconds, accuracies, reviews, recorded["data"]["sha256"])
+    seconds = tuple(before + elapsed for elapsed, _ in points)
+    accuracies = tuple(accuracy for _, accuracy in points)
+    reviews = int(recorded.get("validation_reviews") or 0)
+    return Course(run.path.resolve().name, seconds, accuracies, reviews, recorded["data"].get("sha256"))
 
 
-def _epochs(run: RunDirectory) -> list[tuple[str, str]]:
-    """Return after how many seconds each epoch ended, and its validation accuracy, as written."""
-    rows = list(csv.DictReader(run.file(runs.HISTORY).read_text(encoding="utf-8").splitlines()))
-    if not rows or "elapsed" not in rows[0]:
+def _epochs(run: RunDirectory) -> list[tuple[float, float]]:
+    """Return after how many seconds each epoch ended, and its validation accuracy."""
+    found = [(epoch.elapsed, epoch.val_accuracy) for epoch in stored.load_history(run, runs.HISTORY)]
+    known = [(elapsed, accuracy) for elapsed, accuracy in found if elapsed is not None]
+    if len(known) < len(found):
         raise RunError(f"{run}: its {runs.HISTORY} does not say when epochs ended; it is of an older rnnsent")
-    return [(row["elapsed"], row["val_accuracy"]) for row in rows]
+    return known
 
 
 def require_same_data(courses: Sequence[Course]) -> None:

@@ -200,7 +200,7 @@ def _without(arguments: Sequence[str], options: Mapping[str, int]) -> list[str]:
 def hints(metrics: dict[str, Any], epochs: int) -> Iterator[str]:
     """Yield what may be tried next, of what metrics.json says of a training of so many epochs."""
     accuracy = metrics["validation"]["accuracy"]["value"]
-    counts = metrics["data"]["counts"]["validation"]
+    counts = (metrics["data"].get("counts") or {}).get("validation") or {"one label": 0}  # unknown of an older run
     commonest = max(counts, key=counts.__getitem__)
     share = counts[commonest] / max(sum(counts.values()), 1)
     if accuracy <= share and accuracy < 1:
@@ -214,7 +214,7 @@ def hints(metrics: dict[str, Any], epochs: int) -> Iterator[str]:
 
 def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:
     """Return the last line of a training."""
-    from rnnsent.recorded import source_name
+    from rnnsent.captions import source_name
 
     accuracy = metrics["validation"]["accuracy"]
     source = source_name(metrics["data"])

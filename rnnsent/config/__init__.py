@@ -97,7 +97,7 @@ class Config(Section):
     data: DataConfig = Field(default_factory=DataConfig, description="Which reviews, and how they are encoded.")
     model: ModelConfig = Field(description="The network.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How it is trained.")
-    ensemble: Annotated[list[MemberConfig], Field(min_length=2)] | None = Field(
+    ensemble: Annotated[list[MemberConfig], Field(min_length=1)] | None = Field(
         None,
         description="Networks that are trained one after the other on the same reviews, and whose probabilities are "
         "averaged. null: one network.",

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterator
 
 from rnnsent import runs
+from rnnsent.captions import source_name, stopped
 from rnnsent.configfile import dump_config
 from rnnsent.errors import count
 from rnnsent.intervals import doubts
 from rnnsent.model_card import CELLS, POOLINGS
-from rnnsent.recorded import source_name, stopped
 from rnnsent.report.blocks import Block, Code, Folded, Paragraph, Table
 from rnnsent.report.facts import Facts
 from rnnsent.report.wording import size, whole

@@ -11,9 +11,10 @@ from rnnsent import calibration
 from rnnsent.errors import count
 from rnnsent.intervals import Estimate
 from rnnsent.plots import reliability_points
+from rnnsent.records import Epoch
 from rnnsent.report.blocks import Chart
 from rnnsent.report.drawing import Axis, Line, Row, dots, lines
-from rnnsent.report.facts import Epoch, Facts
+from rnnsent.report.facts import Facts
 from rnnsent.report.points import (
     Curve,
     at_least,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,29 +13,18 @@ from numpy.typing import NDArray
 
 from rnnsent import runs, stored
 from rnnsent.calibration import Calibration
+from rnnsent.captions import unit_of
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.contenders import read_predictions
 from rnnsent.errors import RunError
 from rnnsent.inference import weight_shapes
-from rnnsent.recorded import unit_of
+from rnnsent.records import Epoch
 from rnnsent.runs import RunDirectory
 
 Floats = NDArray[np.float64]
 
 SIZED = (runs.WEIGHTS, runs.MODEL, runs.VOCABULARY, runs.NGRAMS)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of history.csv; `elapsed`, in seconds, is None in older runs."""
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
-    val_accuracy: float
-    elapsed: float | None
 
 
 @dataclass(frozen=True)
@@ -163,7 +151,8 @@ def gather(run: RunDirectory, split: str, name: str) -> Facts:
     """
     manifest = run.manifest()
     run.verify()
-    metrics = run.read_json(runs.METRICS)
+    config = load_config(str(run.file(runs.CONFIG)))
+    metrics = stored.load_metrics(run, config)
     if not metrics.get(split) or not run.has(runs.predictions(split)):
         other = "validation" if split == "test" else "test"
         raise RunError(
@@ -171,17 +160,16 @@ def gather(run: RunDirectory, split: str, name: str) -> Facts:
             f"  rnnsent eval {run} --split {split}\n"
             f"or make a report of the others, with --split {other}"
         )
-    config = load_config(str(run.file(runs.CONFIG)))
     where = run.file(runs.predictions(split))
-    judgment = read_predictions(where.read_text(encoding="utf-8"), config.data.label_names, str(where))
+    judgment = read_predictions(stored.read_text(where), config.data.label_names, str(where))
     return Facts(
         run=run,
         name=name,
         split=split,
         config=config,
         metrics=metrics,
-        environment=run.read_json(runs.ENVIRONMENT),
-        histories=tuple(_history(run, file) for file in _histories(manifest)),
+        environment=stored.load_environment(run),
+        histories=tuple(stored.load_history(run, file) for file in _histories(run, config, manifest)),
         labels=judgment.labels,
         predicted=judgment.predicted,
         probabilities=judgment.probabilities,
@@ -197,26 +185,11 @@ def _decides(name: str, split: str) -> bool:
     return PurePath(name).name in kinds and not name.startswith(f"{runs.TEACHER}/")
 
 
-def _histories(manifest: Mapping[str, Any]) -> list[str]:
-    return [runs.HISTORY] if runs.HISTORY in manifest else runs.member_files(manifest, runs.HISTORY)
-
-
-def _history(run: RunDirectory, name: str) -> tuple[Epoch, ...]:
-    try:
-        with run.file(name).open(encoding="utf-8", newline="") as stream:
-            return tuple(
-                Epoch(
-                    int(row["epoch"]),
-                    float(row["loss"]),
-                    float(row["accuracy"]),
-                    float(row["val_loss"]),
-                    float(row["val_accuracy"]),
-                    float(row["elapsed"]) if row.get("elapsed") else None,
-                )
-                for row in csv.DictReader(stream)
-            )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{run.file(name)}: cannot be read: {error}") from None
+def _histories(run: RunDirectory, config: Config, manifest: Mapping[str, Any]) -> list[str]:
+    names = [runs.HISTORY] if runs.HISTORY in manifest else runs.member_files(manifest, runs.HISTORY)
+    if len(names) != len(config.members):
+        raise RunError(f"{run}: {len(names)} of {len(config.members)} networks have a {runs.HISTORY}")
+    return names
 
 
 def _layers(config: Config, weights: Mapping[str, Any]) -> list[Layer]:

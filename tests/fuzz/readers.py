@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnsent import checkpoints, stored, vectors
-from rnnsent.calibration import Calibration
-from rnnsent.configfile import dump_config, load_config
+import numpy as np
+
+from rnnsent import checkpoints, model_card, stored, vectors
+from rnnsent.calibration import NONE, Calibration
+from rnnsent.configfile import dump_config, load_config, parse_config
+from rnnsent.contenders import read_predictions as own_predictions
 from rnnsent.data.aclimdb import AclImdbSource
 from rnnsent.data.columns import Columns
 from rnnsent.data.npz import flatten, read_arrays
 from rnnsent.data.opening import open_table
 from rnnsent.data.records import TableSource
 from rnnsent.foreign import read_predictions
+from rnnsent.model_card import RunFacts
+from rnnsent.report import about, single
+from rnnsent.report.facts import Facts
 from rnnsent.runs import RunDirectory
 from rnnsent.vocabulary import Vocabulary
 from rnnsent.yamldoc import dump
@@ -93,6 +99,39 @@ def _calibration(path: Path) -> object:
     return Calibration.from_dict(RunDirectory(path.parent).read_json(path.name), str(path))
 
 
+OF_A_RUN = parse_config(
+    "data: {source: sample}\nmodel: {recurrent: [{cell: gru}]}\nensemble: [{}, {}]\n", "config.yaml"
+)
+
+
+def told(run: RunDirectory, metrics: dict[str, Any], environment: dict[str, Any]) -> object:
+    """Make of a run's records what people read of them: its card, and of a report all that is not drawn."""
+    card = model_card.render(RunFacts("run", "run", OF_A_RUN, metrics, environment, 9, {"weights.npz": 9}))
+    labels, probabilities = np.array([0, 1, 1]), np.array([[0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
+    for split in model_card.SPLITS:
+        if metrics.get(split):
+            predicted = probabilities.argmax(axis=1)
+            said = (labels, predicted, probabilities)
+            facts = Facts(run, "run", split, OF_A_RUN, metrics, environment, (), *said, NONE, (), {}, {})
+            blocks = (single.headline, single.confusion, about.task, about.reproduction)
+            assert [list(block(facts)) for block in blocks] and about.notes(facts) is not None
+    return card
+
+
+def _metrics(path: Path) -> object:
+    run = RunDirectory(path.parent)
+    return told(run, stored.load_metrics(run, OF_A_RUN), seeds.ENVIRONMENT)
+
+
+def _environment(path: Path) -> object:
+    run = RunDirectory(path.parent)
+    return told(run, seeds.METRICS, stored.load_environment(run))
+
+
+def _predictions(path: Path) -> object:
+    return own_predictions(stored.read_text(path), ("negative", "positive"), str(path))
+
+
 def _vectors(path: Path) -> object:
     return vectors.load(path, Vocabulary(("film", "good", "bad")), 7, 3, 0)
 
@@ -132,6 +171,22 @@ READERS = {
     "manifest": Reader("manifest.json", [seeds.manifest(seeds.FILES)], _trees(seeds.FILES, seeds.manifest), _manifest),
     "calibration": Reader(
         "calibration.json", [seeds.as_json(seeds.CALIBRATION)], _trees(seeds.CALIBRATION), _calibration
+    ),
+    "metrics": Reader("metrics.json", [seeds.as_json(seeds.METRICS)], _trees(seeds.METRICS), _metrics),
+    "environment": Reader(
+        "environment.json", [seeds.as_json(seeds.ENVIRONMENT)], _trees(seeds.ENVIRONMENT), _environment
+    ),
+    "history": Reader(
+        "history.csv",
+        [seeds.rows(seeds.EPOCHS)],
+        _trees(seeds.EPOCHS, seeds.rows),
+        lambda path: stored.load_history(RunDirectory(path.parent), path.name),
+    ),
+    "predictions": Reader(
+        "predictions-test.csv",
+        [seeds.rows(seeds.PREDICTIONS)],
+        _trees(seeds.PREDICTIONS, seeds.rows),
+        _predictions,
     ),
     "vectors": Reader("v.txt", seeds.VECTORS, seeds.forged_vectors, _vectors),
 }

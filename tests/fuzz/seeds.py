@@ -17,8 +17,9 @@ import numpy as np
 
 from rnnsent import checkpoints
 from rnnsent.checkpoints import Checkpoint
+from rnnsent.manifest import _digest
 from rnnsent.observers import EpochFacts
-from rnnsent.runs import RunDirectory, _digest
+from rnnsent.runs import RunDirectory
 from tests.conftest import REPOSITORY
 from tests.fuzz.mutation import changed_tree
 
@@ -203,3 +204,58 @@ def forged_vectors(odd: list[Any], rng: random.Random) -> bytes:
         cells = [str(rng.choice([1, 2, rng.choice(odd)])) for _ in range(3)]
         rows.append(" ".join([rng.choice(["film", "good", str(rng.choice(odd))]), *cells]))
     return "\n".join(rows).encode("utf-8", "surrogatepass")
+
+
+def _estimate(value: float | None) -> dict[str, float | None]:
+    return {"value": value, "low": None if value is None else value - 0.1, "high": None if value is None else value}
+
+
+_MEASURED = {name: _estimate(0.75) for name in ("accuracy", "precision", "recall", "f1", "ece", "brier", "log_loss")}
+_MEASURED["roc_auc"] = _estimate(None)
+_EVALUATION = {
+    "reviews": 20, "seconds": 0.2, "confusion": [[7, 3], [2, 8]], "reviews_sha256": "ab" * 32,
+    "by_label": {
+        name: {"reviews": 10, "precision": _estimate(0.7), "recall": _estimate(None), "f1": _estimate(0.7)}
+        for name in ("negative", "positive")
+    },
+    "slices": [{"group": "length", "name": "short", "reviews": 9, "accuracy": _estimate(0.8)}],
+    "coverage": [{"least": 0.5, "share": 1.0, "reviews": 20, "accuracy": _estimate(0.75)}],
+}  # fmt: skip
+METRICS: dict[str, Any] = {
+    "data": {
+        "source": "texts", "fallback_used": False, "sha256": "cd" * 32, "file": "x.csv", "format": "csv",
+        "counts": {name: {"negative": 10, "positive": 10} for name in ("train", "validation", "test")},
+        "dropped": {"empty": 2}, "also in training": {"test": 1}, "unlabeled": 3, "contradicting": 1,
+        "splits": {"test": "given"}, "label column": "label", "teacher": {"teaches": 3}, "unknown_share": 0.1,
+        "truncated_share": 0.0,
+    },
+    "engine": {"gru": {"path": "native", "because": "the kernel runs it"}},
+    "epochs": 2, "best_epoch": 1, "interrupted": True, "validation_reviews": 20, "validation": _MEASURED,
+    "test": _MEASURED, "seconds": 3.5, "peak_memory_mb": 500.0, "parameters": 1000,
+    "baseline": {"strength": 1.0, "columns": 9, "seconds": 0.1, "validation": None, "test": _MEASURED},
+    "evaluations": {"test": _EVALUATION},
+    "robustness": {"test": [
+        {"group": "written for it", "name": "negations", "texts": 9, "accuracy": 0.5, "low": 0.3, "high": 0.7}
+    ]},
+    "vectors": {"found": 3, "words": 4, "seconds": 1.0, "cached": True},
+    "language_model": {"loss": 3.2, "seconds": 1.0, "cached": True},
+    "networks_asked_for": 3, "networks": [{"epochs": 2, "best_epoch": 1, "val_accuracy": 0.8, "val_loss": 0.5}] * 2,
+}  # fmt: skip
+ENVIRONMENT: dict[str, Any] = {
+    "python": "3.11.7", "packages": {"rnnsent": "1.0", "keras": "3.15.1"}, "platform": "Linux", "processor": "x",
+    "cores": 2, "device": {"name": "cpu", "because": "no GPU"}, "backend": "tensorflow", "threads": 2, "seed": 0,
+    "git_commit": None, "command": ["rnnsent", "train", "--config", "gru"],
+}  # fmt: skip
+EPOCHS = [EpochFacts(number, 0.5, 0.7, 0.5, 0.6, 0.6, 1e-3, 100.0, number * 1.5).to_dict() for number in (1, 2)]
+PREDICTIONS = [
+    {"review": 0, "label": "negative", "predicted": "positive", "probability": 0.75, "line": 2},
+    {"review": 1, "label": "positive", "predicted": "positive", "probability": 0.5, "line": 3},
+]
+
+
+def rows(tree: Any) -> bytes:
+    """Return a table with the columns of its first row; what is no row has its cells all the same."""
+    each = tree if isinstance(tree, list) else [tree]
+    head = [str(key) for key in each[0]] if each and isinstance(each[0], dict) else ["epoch"]
+    lines = [head, *([str(cell) for cell in (row.values() if isinstance(row, dict) else [row])] for row in each)]
+    return "\n".join(",".join(line) for line in lines).encode("utf-8", "surrogatepass")

@@ -1,9 +1,10 @@
 """Damages every file of a run in turn, in every way, and sees whether anybody is told a wrong answer.
 
-    python -m tests.torture.damage [--rounds N] [--seed N] [--only FILE]… FOLDER
+    python -m tests.torture.damage [--rounds N] [--seed N] [--of finished|killed] [--only FILE]… FOLDER
 
 Of a finished run every damage has to be refused by `eval` and `verify`, which name the file. One more way to read the
-run is drawn at random: it has to refuse likewise, or, where it does not need the file, to answer as of the whole run.
+run is tried with each damage, all in turn: it has to refuse likewise, or, where it does not need the file, to answer as
+of the whole run; which ways need which file is told.
 Of a training that was killed, `train --resume` may refuse and name the file, or end with the same bits as an
 undisturbed training: from the checkpoint before, or because the file is written anew. Where in the file the damage is,
 chance says. Prints tables in Markdown; exits 1 where anything else happened.
@@ -158,30 +159,38 @@ def answers(run: Path, copy: Path) -> dict[str, str]:
     return found
 
 
-def misread(copy: Path, name: str, reader: str, read: Reader, expected: str) -> str | None:
+Needed = dict[tuple[str, str], Counter[str]]  # file and way to read → how often it was refused, or did not matter
+
+
+def misread(code: int, said: str, name: str, expected: str) -> str | None:
     """Return what is wrong with what a command makes of a damaged run."""
-    code, said = read(copy)
     if code == 0:
-        return None if said == expected else f"{reader} did not notice, and answers otherwise: {said.strip()[:300]}"
-    return None if code == 1 and name in said and clean(said) else f"{reader}: exit code {code}: {said.strip()[:300]}"
+        return None if said == expected else f"did not notice, and answers otherwise: {said.strip()[:300]}"
+    return None if code == 1 and name in said and clean(said) else f"exit code {code}: {said.strip()[:300]}"
 
 
-def of_finished(copy: Path, name: str, expected: Path, said: dict[str, str], rng: random.Random) -> str:
+def of_finished(copy: Path, name: str, expected: Path, said: dict[str, str], needed: Needed, rng: random.Random) -> str:
     """Return what became of a damage to a finished run, of which `said` holds what each reader said before."""
+    del rng
     for command in (["eval", str(copy), "--split", "validation"], ["verify", str(copy)]):
         code, words = rnnsent(*command)
         if not code:
             return f"WRONG: {command[0]} did not notice"
         if name not in words or not clean(words):
             return f"WRONG: {command[0]}: {words.strip()[:300]}"
-    reader = rng.choice(sorted(said))
-    wrong = misread(copy, name, reader, readers(expected)[reader], said[reader])
-    return REFUSED if wrong is None else f"WRONG: {wrong}"
+    before = sum(counts.total() for (file, _), counts in needed.items() if file == name)
+    reader = sorted(said)[
+        (len(name) + before) % len(said)
+    ]  # each file meets each way in as many damages as there are ways
+    code, words = readers(expected)[reader](copy)
+    needed.setdefault((name, reader), Counter())["refused" if code else "does not matter"] += 1
+    wrong = misread(code, words, name, said[reader])
+    return REFUSED if wrong is None else f"WRONG: {reader}: {wrong}"
 
 
-def of_killed(copy: Path, name: str, expected: Path, said: dict[str, str], rng: random.Random) -> str:
+def of_killed(copy: Path, name: str, expected: Path, said: dict[str, str], needed: Needed, rng: random.Random) -> str:
     """Return what became of a damage to a training that was killed."""
-    del said, rng
+    del said, needed, rng
     code, words = rnnsent("train", "--resume", str(copy), "--quiet")
     if not code:
         differences = compare(expected, copy)
@@ -200,6 +209,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=1, help="how often each file is damaged in each way")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--of", choices=["finished", "killed"], help="damage this run alone")
     parser.add_argument("--only", action="append", help="damage this file, and others named so")
     given = parser.parse_args()
     enter(given.folder)
@@ -211,18 +221,22 @@ def main() -> None:
         code, words = rnnsent("eval", each, "--split", "validation")  # compare and report need its predictions
         assert code == 0, words
     said = answers(runs["finished"], runs["copy"])
-    unfinished(runs["killed"])
-    unfinished(runs["other-killed"])  # of the very same config: only its identity tells its checkpoints apart
+    if given.of != "finished":
+        unfinished(runs["killed"])
+        unfinished(runs["other-killed"])  # of the very same config: only its identity tells its checkpoints apart
     rng = random.Random(given.seed)
     wrong: list[str] = []
+    needed: Needed = {}
     for title, judge, other in (("finished", of_finished, "other"), ("killed", of_killed, "other-killed")):
+        if given.of not in (None, title):
+            continue
         counts: Counter[tuple[str, str]] = Counter()
         chosen = [name for name in files(runs[title]) if given.only is None or name in given.only]
         for name in chosen:
             for kind in [*DAMAGES, REPLACED] * given.rounds:
                 if not damaged(runs[title], runs["copy"], name, kind, runs[other], rng):
                     continue
-                outcome = judge(runs["copy"], name, runs["finished"], said, rng)
+                outcome = judge(runs["copy"], name, runs["finished"], said, needed, rng)
                 counts[name, outcome.partition(":")[0]] += 1
                 if outcome.startswith("WRONG"):
                     wrong.append(f"{title} run, {name} {kind}: {outcome}")
@@ -233,7 +247,19 @@ def main() -> None:
             row = [counts[name, outcome] for outcome in OUTCOMES]
             print(f"| `{name}` | {sum(row)} | {' | '.join(map(str, row))} |")
         print(flush=True)
+    tell_needed(needed)
     sys.exit("\n".join(wrong) or 0)
+
+
+def tell_needed(needed: Needed) -> None:
+    """Print which ways to read a finished run refused a damaged file, and which gave the answers of the whole run."""
+    print("| file | refused by | does not matter to |\n| :-- | :-- | :-- |")
+    for name in sorted({file for file, _ in needed}):
+        ways = {reader: counts for (file, reader), counts in sorted(needed.items()) if file == name}
+        told = [
+            "; ".join(way for way, counts in ways.items() if counts[each]) for each in ("refused", "does not matter")
+        ]
+        print(f"| `{name}` | {' | '.join(told)} |")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import sys
 import time
 from collections import Counter
@@ -21,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.torture.trainings import CASES, Forked, arguments, compare, enter, import_all, whole
+from tests.torture.trainings import CASES, Forked, arguments, compare, enter, import_all, remove, whole
 
 BEFORE, FIRST, CHECKPOINT = "before there was a run", "before the first checkpoint", "in the writing of a checkpoint"
 FILE, BETWEEN, ENDING = "in the writing of another file", "between two writings", "while the run was completed"
@@ -111,7 +110,7 @@ def killed(case: Case, run: Path, life: Life, rng: random.Random) -> bool:
 
 def undisturbed(name: str, run: Path) -> Life:
     """Train a case in a fork; return how long it takes."""
-    shutil.rmtree(run, ignore_errors=True)
+    remove(run)
     started = time.perf_counter()
     child = Forked(arguments(name, run), run.with_suffix(".log"))
     until(child, lambda: bool(checkpoints(run)))
@@ -130,7 +129,7 @@ def torture(case: Case, kills: int, rng: random.Random) -> None:
     case.differences += [f"{fork}, undisturbed: {each}" for each in compare(expected, fork)]
     while case.kills < kills:
         run = Path(f"{name}-{case.endings}")
-        shutil.rmtree(run, ignore_errors=True)
+        remove(run)
         while case.kills < kills and killed(case, run, life, rng):
             pass
         if not (run / "manifest.json").exists():

@@ -1,20 +1,23 @@
 """Takes from trainings what they need, disk, permissions, the clock, their data, and sees that nothing is lost.
 
-    python -m tests.torture.surroundings [--seed N] FOLDER
+    python -m tests.torture.surroundings [--seed N] FOLDER [PART…]
 
 Whatever happens, there has to be one message and exit code 1, and when the cause is gone the training has to go on and
 end with the bits of an undisturbed one. As root the disk is a file system in memory that is too small, and the folder
-one that is mounted read-only; otherwise files may not grow beyond a limit, and the folder is closed to its owner.
+one that is mounted read-only; otherwise files may not grow beyond a limit, and the folder is closed to its owner. The
+clock that jumps is that of the whole process, C code included (`clock.c`; libfaketime cannot let `time.sleep` alone).
 Prints a table in Markdown; exits 1 where anything else happened.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import resource
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -141,23 +144,53 @@ def two_processes(rng: random.Random) -> Iterator[Row]:
 
 
 def clocks(rng: random.Random) -> Iterator[Row]:
-    """Let the clock jump, mostly back, while trainings run, and the times of files with it."""
-    run = Path("clock")
+    """Let the clock jump, back and forth over decades, while trainings run, and the times of files with it."""
+    run, jumps = Path("clock"), 0
     shutil.rmtree(run, ignore_errors=True)
-    real = time.time
-
-    def jumping() -> None:
-        time.time = lambda: real() + rng.uniform(-1e9, 1e6)
-
     for _ in range(3):
-        child = going("plateau", run, jumping)
-        until_checkpoint(child, run)
-        time.sleep(rng.uniform(0.0, 0.5))
-        child.kill()
+        before = set(run.rglob("checkpoints/epoch-*.npz"))
+        with jumping(["-m", "rnnsent", *arguments("plateau", run)]) as (process, jump):
+            until = math.inf  # a while after the first checkpoint of its own
+            while process.poll() is None and time.monotonic() < until:
+                jump(rng.randrange(-(10**9), 0))
+                jumps += 1
+                if until == math.inf and set(run.rglob("checkpoints/epoch-*.npz")) - before:
+                    until = time.monotonic() + rng.uniform(0.0, 0.5)
+                time.sleep(0.01)
         for path in run.rglob("*"):
             moment = rng.uniform(1e9, 4e9)
             os.utime(path, (moment, moment))
-    yield "the clock and the times of files jump", "0", "", ended("plateau", run)
+    wrong = ["it was over too soon"] if (run / "manifest.json").exists() else []
+    yield f"the clock jumps, {jumps:,} times, and the times of files do", "0", "", wrong + ended("plateau", run)
+
+
+@contextmanager
+def jumping(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[int], None]]]:
+    """Start Python with a wall clock of its own, and kill it at the end; yield it, and what sets that clock.
+
+    The clock is set to so many seconds ahead of ours. It should never really be: the kernel, which wakes those who wait
+    until a time of day, knows nothing of it.
+    """
+    library, ahead = Path("clock.so").resolve(), Path("clock.txt").resolve()
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+
+    def jump(seconds: int) -> None:
+        with ahead.open("r+b" if ahead.exists() else "wb") as handle:
+            handle.write(struct.pack("=q", seconds))
+
+    jump(-(10**9))
+    environment = os.environ | {"LD_PRELOAD": str(library), "WALL_CLOCK": str(ahead)}
+    asked = [sys.executable, "-c", "import time; print(time.time())"]
+    told = float(subprocess.run(asked, env=environment, check=True, capture_output=True).stdout)
+    assert abs(told + 10**9 - time.time()) < 60, f"the clock cannot be set here: {told}"
+    with Path("training.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log, env=environment)
+    try:
+        yield process, jump
+    finally:
+        process.kill()
+        process.wait()
 
 
 def changed_data(rng: random.Random) -> Iterator[Row]:
@@ -175,20 +208,31 @@ def changed_data(rng: random.Random) -> Iterator[Row]:
     yield "one word of the data was changed", code, said, wrong + ended("teacher", run)
 
 
+PARTS: dict[str, tuple[Callable[[random.Random], Iterator[Row]], str]] = {
+    "full-disks": (full_disks, "lstm"),
+    "read-only": (read_only, "gru"),
+    "two-processes": (two_processes, "gru"),
+    "clocks": (clocks, "plateau"),
+    "changed-data": (changed_data, "teacher"),
+}  # each with the case that it trains
+
+
 def main() -> None:
     """Torture, and print what happened."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("parts", nargs="*", metavar="PART", choices=[[], *PARTS], help=", ".join(PARTS))
     given = parser.parse_args()
     enter(given.folder)
     import_all()
-    for name in ("lstm", "gru", "plateau", "teacher"):
+    parts = [PARTS[name] for name in given.parts or PARTS]
+    for name in dict.fromkeys(name for _, name in parts):
         whole(name, Path(f"{name}-whole"))
     rng = random.Random(given.seed)
     wrong: list[str] = []
     print("| what happened | exit code | what the user sees | nothing lost |\n| :-- | --: | :-- | :-- |", flush=True)
-    for part in (full_disks, read_only, two_processes, clocks, changed_data):
+    for part, _ in parts:
         for happened, code, said, faults in part(rng):
             print(f"| {happened} | {code} | {said} | {'no' if faults else 'yes'} |", flush=True)
             wrong += [f"{happened}: {each}" for each in faults]

@@ -23,7 +23,8 @@ from typing import Any, NoReturn
 TINY = ["data.source=sample", "data.fallback=null", "data.maxlen=40", "model.embedding_dim=8"]
 QUICK = ["training.epochs=3", "training.batch_size=256", "training.checkpoint_every=1", "training.calibrate=false"]
 EXACT = ("vocabulary.json", "calibration.json", "ngrams.npz")
-COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second")  # of metrics.json: never twice the same
+# Of metrics.json: never twice the same, or, whether something was in the cache already, not after a kill.
+COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second", "cached")
 TEXTS = "texts.csv"  # in the folder of the torture; half of its rows have no label
 
 CASES = {
@@ -53,6 +54,14 @@ CASES = {
             "model.recurrent=[{cell: gru, units: 8}]",
             "model.ngrams={orders: 2, folds: 3}",
             "training.adversarial={kind: adversarial}",
+        ],
+    ),
+    "language_model": (
+        "gru",
+        [
+            "model.recurrent=[{cell: gru, units: 8, bidirectional: true}]",
+            "model.language_model={epochs: 4, batch_size: 512, samples: 64}",
+            "training.epochs=2",
         ],
     ),
     "teacher": (
@@ -91,9 +100,16 @@ def arguments(name: str, run: Path, *changes: str) -> list[str]:
     return found + [part for setting in [*TINY, *QUICK, *settings, *changes] for part in ("--set", setting)]
 
 
+def remove(run: Path) -> None:
+    """Remove a run, and the language models that it or another one left in the cache."""
+    shutil.rmtree(run, ignore_errors=True)
+    for entry in Path(os.environ["RNNSENT_CACHE"]).glob("*language-model-*"):
+        shutil.rmtree(entry)
+
+
 def whole(name: str, run: Path, *changes: str) -> None:
     """Train a case to its end, undisturbed, in a process of its own."""
-    shutil.rmtree(run, ignore_errors=True)
+    remove(run)
     subprocess.run([sys.executable, "-m", "rnnsent", *arguments(name, run, *changes)], check=True, capture_output=True)
 
 
@@ -198,11 +214,11 @@ def _history(run: Path) -> Iterator[tuple[str, ...]]:
                 yield tuple(v for k, v in row.items() if k not in ("seconds", "tokens_per_second", "elapsed"))
 
 
-def _timeless(value: Any) -> Any:
+def timeless(value: Any) -> Any:
     """Return what a JSON file says, without the time and the memory that it took."""
     if isinstance(value, dict):
-        return {name: _timeless(each) for name, each in value.items() if name not in COSTS}
-    return [_timeless(each) for each in value] if isinstance(value, list) else value
+        return {name: timeless(each) for name, each in value.items() if name not in COSTS}
+    return [timeless(each) for each in value] if isinstance(value, list) else value
 
 
 def _files(run: Path, names: Iterable[str]) -> dict[Path, bytes]:
@@ -210,7 +226,7 @@ def _files(run: Path, names: Iterable[str]) -> dict[Path, bytes]:
 
 
 def _metrics(run: Path) -> dict[Path, Any]:
-    return {name: _timeless(json.loads(content)) for name, content in _files(run, ["metrics.json"]).items()}
+    return {name: timeless(json.loads(content)) for name, content in _files(run, ["metrics.json"]).items()}
 
 
 def compare(one: Path, other: Path) -> list[str]:
