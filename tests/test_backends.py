@@ -30,6 +30,7 @@ def probabilities(run: Path) -> list[float]:
 
 def test_jax_trains_a_run_that_tensorflow_judges_alike(tiny_imdb: Path, tiny_config: Path) -> None:
     training = ["train", "--config", str(tiny_config), "--run-dir", "run", "--set", "training.ema=0.9"]
+    training += ["--set", "model.language_model={epochs: 1}"]
     trained = rnnsent("jax", tiny_imdb, *training)
     assert trained["epochs"] == 3
     assert trained["engine"]["0:gru"]["path"] == "keras"
