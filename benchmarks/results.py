@@ -125,9 +125,9 @@ SECTIONS = {
         "--epochs 7 --png docs/milestones.png",
         "Time to accuracy",
         "Seconds from the start of `rnnsent train` until validation passed an accuracy: reading the archive, word2vec "
-        "and the weights of n-grams come before the first epoch, of best_unlabelled a language model and a teacher too; an ensemble "
-        "is known at its end. One seed each. Beside it the notebook's LSTM in stock Keras, which validates on 5,000 "
-        "other reviews. Drawn in docs/milestones.png.",
+        "and the weights of n-grams come before the first epoch, of best_unlabelled a language model and a teacher "
+        "too; an ensemble is known at its end. One seed each. Beside it the notebook's LSTM in stock Keras, which "
+        "validates on 5,000 other reviews. Drawn in docs/milestones.png.",
     ),
     "soak": Section(
         "python benchmarks/soak.py --plot docs/soak.png",

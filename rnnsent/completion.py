@@ -53,7 +53,8 @@ def completed(
         facts["networks"] = [network.course() for network in networks]
     facts |= networks[0].facts
     _write_metrics(run, facts, trackers)
-    run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
+    if not run.file(runs.MODEL_CARD).exists():  # else somebody completed that of a training which now went on
+        run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
     run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
     if not interrupted:
         for network in networks:

@@ -86,7 +86,9 @@ def read(run: RunDirectory) -> Origin | None:
     if not run.file(runs.ORIGIN).is_file():
         return None
     found = run.read_json(runs.ORIGIN)
-    if found.keys() != _KEYS or not isinstance(found["config"], dict):
+    kinds = {"name": str, "training": str}
+    whole = found.keys() == _KEYS and all(isinstance(found[key], kinds.get(key, dict)) for key in _KEYS)
+    if not whole or not isinstance(found["config"].get("ensemble", 0), list | None):
         raise RunError(f"{run.file(runs.ORIGIN)}: damaged: it is not what was written")
     return found
 

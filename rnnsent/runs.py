@@ -140,13 +140,12 @@ class RunDirectory:
 
     def begin_again(self) -> None:
         """Let an unfinished run be trained on: what was written at its end, or only in part, is removed."""
+        ours = AT_THE_END - ({MODEL_CARD} if self.finished and self.edited(MODEL_CARD) else set())
         with disk_errors(self.path):
             self.file(MANIFEST).unlink(missing_ok=True)
             for name in self.names():
                 if (is_temporary(name) and name != LOCK) or (
-                    name in AT_THE_END
-                    or name.startswith("predictions-")
-                    or (name.startswith("plots/") and name != CURVES)
+                    name in ours or name.startswith("predictions-") or (name.startswith("plots/") and name != CURVES)
                 ):
                     self.file(name).unlink()
             if self.file(LOGS).is_dir():
@@ -310,7 +309,8 @@ def weight_names(names: Iterable[str]) -> list[str]:
 
 def waiting_runs(path: Path) -> list[Path]:
     """Return the runs that trainings which were killed in `path` were to replace."""
-    return sorted(path.parent.glob(f"{path.name}.replaced-*"))
+    named = re.compile(rf"{re.escape(path.name)}\.replaced-[0-9]+")  # by `run_root`; anything else is somebody's own
+    return sorted(each for each in path.parent.glob("*") if named.fullmatch(each.name) and (each / CONFIG).is_file())
 
 
 def to_resume(path: Path) -> Path:

@@ -21,6 +21,7 @@ from rnnsent.comparison import differing
 from rnnsent.errors import Interrupted, RnnsentError, RunError, count
 from rnnsent.files import write_atomic
 from rnnsent.interruption import HeldSignals
+from rnnsent.jsonfile import read_json
 from rnnsent.runs import CONFIG, SEEDS, disk_errors, json_text
 
 SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")
@@ -67,10 +68,10 @@ class Plan:
             RunError: if it is damaged.
         """
         try:
-            found = json.loads((folder / SEEDS).read_text(encoding="utf-8"))
+            found = read_json(folder / SEEDS)
             arguments, seeds = tuple(map(str, found["arguments"])), tuple(map(int, found["seeds"]))
             return cls(arguments, seeds, bool(found["judge"]), dict(found["config"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise RunError(f"{folder / SEEDS}: cannot be read: {error}") from None
 
 

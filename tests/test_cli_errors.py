@@ -243,11 +243,22 @@ def test_a_second_kill_leaves_word_of_the_run_that_waits(run: Path, tiny_config:
     assert Path("run.replaced-7").is_dir()
 
 
+def test_a_training_that_goes_on_leaves_what_is_somebodys_own(run: Path) -> None:
+    (run / "model_card.md").write_text("written by hand\n")
+    backup = Path("run.replaced-by-me")
+    shutil.copytree(run, backup)
+    result = rnnsent("train", "--resume", "run", "--epochs", "9", "--allow-changes")
+    assert result.exit_code == 0, result.stderr
+    assert (run / "model_card.md").read_text() == "written by hand\n"
+    assert (backup / "config.yaml").is_file()
+    RunDirectory(run).verify()
+
+
 def test_a_file_of_a_run_that_cannot_be_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(path: Path) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("rnnsent.runs.sha256", denied)  # root may read everything
+    monkeypatch.setattr("rnnsent.manifest.sha256", denied)  # root may read everything
     assert ": cannot be read: Permission denied" in refused("eval", "run")
 
 

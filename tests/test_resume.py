@@ -222,6 +222,9 @@ def test_other_data_and_another_config_file_are_named(trained: Path, tmp_path: P
     assert "origin.json: is missing" in rnnsent("train", "--resume", "run").stderr
     Path("run/origin.json").write_text("{}")
     assert "origin.json: damaged" in rnnsent("train", "--resume", "run").stderr
+    for key, damaged in (("data", []), ("config", {}), ("versions", None), ("name", 7)):
+        Path("run/origin.json").write_text(json.dumps(origin | {key: damaged}))
+        assert "origin.json: damaged" in rnnsent("train", "--resume", "run").stderr
 
 
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])

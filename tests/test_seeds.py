@@ -204,3 +204,11 @@ def test_the_table_is_narrow_and_leaves_out_what_is_undefined() -> None:
     assert spreads(runs, "validation") == {"accuracy": pytest.approx({"mean": 0.85, "sd": stdev([0.9, 0.8])})}
     lines = table(runs, "validation")
     assert "roc_auc" not in lines[0] and len(lines) == 5 and max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("content", ['{"arguments": [], "seeds": [1e400], "judge": true, "config": {}}', "[" * 100_000])
+def test_a_plan_that_is_damaged_is_named(content: str) -> None:
+    Path("plan").mkdir()
+    Path("plan/seeds.json").write_text(content)
+    refused = rnnsent("train", "--resume", "plan")
+    assert refused.exit_code == 1 and "plan/seeds.json: cannot be read" in refused.stderr, refused.stderr
