@@ -317,6 +317,9 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(place: float, 
         ("callbacks", {"early_stopping": {"monitor_op": 1}}),
         ("callbacks", {"early_stopping": {"wait": "long"}}),
         ("seconds", None),
+        ("seconds", float("inf")),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
     ],
 )
 def test_a_checkpoint_that_contradicts_itself_is_refused(name: str, forged: Any, tmp_path: Path) -> None:
