@@ -12,7 +12,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,8 +171,8 @@ def _contradiction(facts: Mapping[str, Any]) -> str | None:
         "callbacks": isinstance(callbacks, dict)
         and all(isinstance(each, dict) and set(each) <= set(COUNTERS) and _are_numbers(each)
                 for each in callbacks.values()),
-        "seconds": _are_amounts(facts.get(name) for name in ("seconds", "elapsed")),
-        "learning_rate": _are_amounts([facts.get("learning_rate")]) and facts["learning_rate"] > 0,
+        "seconds": _is_amount(facts.get("seconds")) and _is_amount(facts.get("elapsed")),
+        "learning_rate": _is_amount(facts.get("learning_rate")) and facts["learning_rate"] > 0,
     }  # fmt: skip
     return next((name for name, is_sound in sound.items() if not is_sound), None)
 
@@ -181,14 +181,16 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _are_numbers(values: Mapping[str, Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values())
+    return all(map(_is_number, values.values()))
 
 
-def _are_amounts(values: Iterable[Any]) -> bool:
-    return all(
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf for value in values
-    )
+def _is_amount(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < math.inf
 
 
 def _position(name: str) -> tuple[int, int]:

@@ -93,8 +93,20 @@ def train(
         return _Training(config, asked, batches, rows, table, path, key, tell).run()
 
     found = cached_arrays(key, build)
-    weights = {name.replace("~", "/"): np.array(array) for name, array in found.items() if not name.startswith("_")}
-    return Trained(weights, float(found["_loss"][0]), float(found["_seconds"][0]), not trained)
+    weights, loss, seconds = _unpacked(found)
+    return Trained(weights, loss, seconds, not trained)
+
+
+def _packed(arrays: Arrays, loss: float, seconds: float) -> Arrays:
+    """Return what the cache keeps: names without slashes, as they become names of files."""
+    named = {name.replace("/", "~"): array for name, array in arrays.items()}
+    return {"_loss": np.array([loss]), "_seconds": np.array([seconds]), **named}
+
+
+def _unpacked(stored: Arrays) -> tuple[dict[str, NDArray[Any]], float, float]:
+    """Return arrays, loss and seconds of what `_packed` made."""
+    arrays = {name.replace("~", "/"): np.array(array) for name, array in stored.items()}
+    return arrays, float(arrays.pop("_loss")[0]), float(arrays.pop("_seconds")[0])
 
 
 def _batches(texts: Sequence[Split], config: Config, asked: LanguageModelConfig, multiple: int) -> Batches:
@@ -184,8 +196,7 @@ class _Training:
                 self._tell(f"language model: {place}, loss {loss:.4f}, {seconds:.0f} s")
         for epoch in range(1, self._asked.epochs + 1):
             forget(self._state_key(epoch))
-        weights = {name.replace("/", "~"): array for name, array in weights_of(self._trunk).items()}
-        return {"_loss": np.array([loss]), "_seconds": np.array([seconds]), **weights}
+        return _packed(weights_of(self._trunk), loss, seconds)
 
     def _epoch(self, epoch: int, signals: HeldSignals) -> float:
         try:
@@ -208,19 +219,15 @@ class _Training:
         for epoch in range(self._asked.epochs, 0, -1):
             stored = stored_arrays(self._state_key(epoch))
             if stored is not None:
-                arrays = {name.replace("~", "/"): np.array(array) for name, array in stored.items()}
-                loss, seconds = float(arrays.pop("_loss")[0]), float(arrays.pop("_seconds")[0])
+                arrays, loss, seconds = _unpacked(stored)
                 restore(self._model, Checkpoint(epoch, 0, {}, arrays), self._batches.batch(self._batches.order(0)[0]))
                 self._tell(f"language model: goes on after {count(epoch, 'epoch')}")
                 return epoch, loss, seconds
         return 0, math.nan, 0.0
 
     def _keep(self, epoch: int, loss: float, seconds: float) -> None:
-        arrays = {name.replace("/", "~"): array for name, array in capture(self._model, (), ()).items()}
-        cached_arrays(
-            self._state_key(epoch),
-            lambda: {"_loss": np.array([loss]), "_seconds": np.array([seconds]), **arrays},
-        )
+        state = _packed(capture(self._model, (), ()), loss, seconds)
+        cached_arrays(self._state_key(epoch), lambda: state)
         forget(self._state_key(epoch - 1))
 
     def _state_key(self, epoch: int) -> str:

@@ -247,11 +247,13 @@ def _dense(config: ModelConfig, precision: str, labels: int) -> list[Any]:
 
 def weights_of(model: keras.Model) -> dict[str, NDArray[np.float32]]:
     """Return the weights as float32 arrays by name, `layer/…/weight`."""
+    return {name: np.asarray(ops.convert_to_numpy(weight), np.float32) for name, weight in _by_name(model).items()}
+
+
+def _by_name(model: keras.Model) -> dict[str, Any]:
+    """Return the variables of all weights by the names that runs have for them."""
     prefix = f"{model.name}/"
-    return {
-        weight.path.removeprefix(prefix): np.asarray(ops.convert_to_numpy(weight), np.float32)
-        for weight in model.weights
-    }
+    return {weight.path.removeprefix(prefix): weight for weight in model.weights}
 
 
 def set_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -> None:
@@ -260,8 +262,7 @@ def set_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) 
     Raises:
         RunError: if names or shapes are not those of the model; the model is then unchanged.
     """
-    prefix = f"{model.name}/"
-    wanted = {weight.path.removeprefix(prefix): weight for weight in model.weights}
+    wanted = _by_name(model)
     require_shapes({name: tuple(weight.shape) for name, weight in wanted.items()}, weights)
     for name, weight in wanted.items():
         weight.assign(weights[name])
@@ -282,8 +283,7 @@ def begin_with(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -
 
     A kernel that reads more than those did, as what n-grams put beside the word vectors, keeps its own rows for that.
     """
-    prefix = f"{model.name}/"
-    own = {weight.path.removeprefix(prefix): weight for weight in model.weights}
+    own = _by_name(model)
     for name, given in weights.items():
         value = np.array(ops.convert_to_numpy(own[name]))
         value[: len(given)] = given

@@ -12,7 +12,6 @@ those of the undisturbed one, byte for byte, but for seconds. Prints a table in 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -29,7 +28,7 @@ from typing import Any
 from rnnsent import runs
 from rnnsent.errors import RnnsentError
 from rnnsent.runs import RunDirectory, is_temporary
-from tests.torture.trainings import Forked, enter, timeless, whole
+from tests.torture.trainings import Forked, enter, parser, timeless, whole
 
 RUN, OTHER, ANSWERS, STEPS = Path("run"), Path("other"), Path("answers.csv"), Path("steps")
 TEXTS = Path("asked.txt")
@@ -228,12 +227,10 @@ def prepare() -> None:
 
 def main() -> None:
     """Torture the commands, and print what became of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--kills", type=int, default=20, help="of each case")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("cases", nargs="*", default=list(CASES))
-    given = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("--kills", type=int, default=20, help="of each case")
+    asked.add_argument("cases", nargs="*", default=list(CASES))
+    given = asked.parse_args()
     enter(given.folder)
     prepare()
     import_commands()

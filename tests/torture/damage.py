@@ -12,7 +12,6 @@ chance says. Prints tables in Markdown; exits 1 where anything else happened.
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import sys
@@ -22,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rnnsent.runs import MODEL_CARD
-from tests.torture.trainings import Forked, arguments, compare, enter, import_all, whole
+from tests.torture.trainings import Forked, arguments, compare, enter, import_all, parser, whole
 
 Reader = Callable[[Path], tuple[int, str]]  # of a run: exit code, and all that is said
 Damage = Callable[[bytes, random.Random], bytes | None]
@@ -205,13 +204,11 @@ def of_killed(copy: Path, name: str, expected: Path, said: dict[str, str], neede
 
 def main() -> None:
     """Damage, and print what happened."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rounds", type=int, default=1, help="how often each file is damaged in each way")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--of", choices=["finished", "killed"], help="damage this run alone")
-    parser.add_argument("--only", action="append", help="damage this file, and others named so")
-    given = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("--rounds", type=int, default=1, help="how often each file is damaged in each way")
+    asked.add_argument("--of", choices=["finished", "killed"], help="damage this run alone")
+    asked.add_argument("--only", action="append", help="damage this file, and others named so")
+    given = asked.parse_args()
     enter(given.folder)
     import_all()
     runs = {each: Path(each) for each in ("finished", "killed", "other", "other-killed", "copy")}

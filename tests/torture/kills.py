@@ -11,7 +11,6 @@ differs. What the reviews are made of is in the package: nothing is downloaded.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import time
@@ -20,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.torture.trainings import CASES, Forked, arguments, compare, enter, import_all, remove, whole
+from tests.torture.trainings import CASES, Forked, arguments, compare, enter, import_all, parser, remove, whole
 
 BEFORE, FIRST, CHECKPOINT = "before there was a run", "before the first checkpoint", "in the writing of a checkpoint"
 FILE, BETWEEN, ENDING = "in the writing of another file", "between two writings", "while the run was completed"
@@ -143,12 +142,10 @@ def torture(case: Case, kills: int, rng: random.Random) -> None:
 
 def main() -> None:
     """Torture the cases, and print what became of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--kills", type=int, default=30, help="of each case")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("cases", nargs="*", default=list(CASES))
-    given = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("--kills", type=int, default=30, help="of each case")
+    asked.add_argument("cases", nargs="*", default=list(CASES))
+    given = asked.parse_args()
     enter(given.folder)
     import_all()
     rng = random.Random(given.seed)

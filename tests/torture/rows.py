@@ -10,7 +10,6 @@ Prints tables in Markdown; exits 1 where that is not so.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import random
@@ -26,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.torture.kills import PHASES, phase, temporaries
-from tests.torture.trainings import compare, enter
+from tests.torture.trainings import compare, enter, parser
 
 LIMIT = 1.2
 TEXTS = Path("rows.csv")
@@ -112,12 +111,10 @@ def tell(rows: int, lives: Sequence[tuple[str, Life, float, str]]) -> None:
 
 def main() -> None:
     """Torture, and print what became of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--kills", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("--rows", type=int, default=1_000_000)
+    asked.add_argument("--kills", type=int, default=5)
+    given = asked.parse_args()
     enter(given.folder)
     write_rows(TEXTS, given.rows)
     rng = random.Random(given.seed)

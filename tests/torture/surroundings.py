@@ -11,7 +11,6 @@ Prints a table in Markdown; exits 1 where anything else happened.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import random
@@ -25,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.torture.trainings import TEXTS, Forked, arguments, compare, enter, import_all, whole
+from tests.torture.trainings import TEXTS, Forked, arguments, compare, enter, import_all, parser, whole
 
 Row = tuple[str, str, str, list[str]]  # what happened, exit code, what was said, what is wrong
 ROOT = os.geteuid() == 0
@@ -219,11 +218,9 @@ PARTS: dict[str, tuple[Callable[[random.Random], Iterator[Row]], str]] = {
 
 def main() -> None:
     """Torture, and print what happened."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("parts", nargs="*", metavar="PART", choices=[[], *PARTS], help=", ".join(PARTS))
-    given = parser.parse_args()
+    asked = parser(__doc__)
+    asked.add_argument("parts", nargs="*", metavar="PART", choices=[[], *PARTS], help=", ".join(PARTS))
+    given = asked.parse_args()
     enter(given.folder)
     import_all()
     parts = [PARTS[name] for name in given.parts or PARTS]

@@ -7,6 +7,7 @@ compared with has nothing to do with forks.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -111,6 +112,14 @@ def whole(name: str, run: Path, *changes: str) -> None:
     """Train a case to its end, undisturbed, in a process of its own."""
     remove(run)
     subprocess.run([sys.executable, "-m", "rnnsent", *arguments(name, run, *changes)], check=True, capture_output=True)
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return what every torture is asked for: a folder, and the seed of its chances; each adds its own."""
+    found = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found.add_argument("folder", type=Path)
+    found.add_argument("--seed", type=int, default=0)
+    return found
 
 
 def enter(folder: Path) -> None:
