@@ -15,7 +15,7 @@ from typing import Any
 
 from rnnsent.engine.device import Device
 
-PACKAGES = ("rnnsent", "keras", "tensorflow", "numpy")
+PACKAGES = ("rnnsent", "keras", "tensorflow", "numpy", "gensim", "scikit-learn")
 
 
 def describe(device: Device, seed: int) -> dict[str, Any]:

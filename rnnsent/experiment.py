@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,7 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
         tell(f"device: {device}")
     # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
     facts = environment.describe(device, config.training.seed)
-    run = _begin_run(training, reviews, facts)
+    run = _begin_run(training, reviews, device, facts)
     trackers.begin(config, reviews.facts, facts)
     watching = _watching(training.observers, trackers, reviews)
     for number in range(config.training.teacher_rounds if config.training.teacher == "self" else 0):
@@ -191,11 +191,11 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
                 stopped = _incomplete(run, number, len(config.members), len(networks), stopped)
             break
 
-    with HeldSignals("the run is being completed, in seconds; once more leaves it unfinished") as signals:
+    # Whoever stopped it has sent one signal already: another one does not wait.
+    held = HeldSignals("the run is being completed, in seconds; once more leaves it unfinished")
+    with held if stopped is None else nullcontext():
         facts = completed(run, config, reviews, networks, started, tell, trackers, interrupted=stopped is not None)
         run_root.mark_latest(run)
-        if stopped is not None:
-            signals.forget()  # it asked for what is happening anyway
     if stopped is not None:
         again = f"rnnsent train --resume {runs.to_resume(run.path)}"
         raise Interrupted(f"{stopped}; go on: {again}", stopped.exit_code)
@@ -211,18 +211,19 @@ def _require_as_many_epochs(run: RunDirectory, config: Config) -> None:
         raise RunError(f"{run}: {count(trained, 'epoch')} are over, which is more than training.epochs: {asked}")
 
 
-def _begin_run(training: _Training, reviews: Prepared, facts: dict[str, Any]) -> RunDirectory:
+def _begin_run(training: _Training, reviews: Prepared, device: Device, facts: dict[str, Any]) -> RunDirectory:
     """Write what a run begins with, and return it; of one that goes on, check first that it is the same."""
     run, config, again = training.run, reviews.config, training.again
-    identity = None if again is None or again.then is None else again.then["training"]
-    now = origin.of_training(training.name, config, reviews, facts, identity)
+    identity = None
+    if again is not None and again.then is not None:
+        identity = again.then["training"]
+        facts["command"] = again.then["command"]  # it tells how the run came about, not what went on with it
+    now = origin.of_training(training.name, config, reviews, device, facts, identity)
     if again is not None:
         if again.then is None and run.resumable:
             raise RunError(f"{run.file(runs.ORIGIN)}: is missing: nobody knows whether it would be the same training")
         changed = [] if again.then is None else origin.require_same(run, again.then, now, allowed=again.allow_changes)
         _require_as_many_epochs(run, config)
-        with suppress(RunError):  # it tells how the run came about, not what went on with it
-            facts["command"] = stored.load_environment(run).get("command", facts["command"])
         training.tell(f"{run}: training goes on" + (", with changes:" if changed else ""))
         for line in changed:
             training.tell(line)

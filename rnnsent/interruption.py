@@ -111,10 +111,6 @@ class HeldSignals:
             _take_effect(number)
             self._install()  # reached where the signal is ignored, or its handler only took note
 
-    def forget(self) -> None:
-        """Drop a signal that came in meanwhile."""
-        self._held = None
-
     def _install(self) -> None:
         if threading.current_thread() is threading.main_thread():
             heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent import checkpoints, runs, vectors
+from rnnsent import checkpoints, runs, sealed, vectors
 from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.data.split import Split
@@ -17,7 +17,7 @@ from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
 from rnnsent.errors import Interrupted, TrainingError
 from rnnsent.interruption import HeldSignals
 from rnnsent.preparation import Prepared
-from rnnsent.runs import RunDirectory, json_text
+from rnnsent.runs import RunDirectory
 from rnnsent.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Network:
         if self.config.model.language_model is None:
             return None
         if self._begin is not None:
-            self.facts["language_model"] = run.read_json(runs.LANGUAGE_MODEL)
+            self.facts["language_model"] = sealed.read(run, runs.LANGUAGE_MODEL)
             return None
         from rnnsent import language_model
 
@@ -97,7 +97,7 @@ class Network:
         )
         tell(f"language model: {'of the cache' if found.cached else 'ready'}, loss {found.loss:.4f}")
         facts = {"loss": round(found.loss, 6), "seconds": round(found.seconds, 3), "cached": found.cached}
-        run.write(runs.LANGUAGE_MODEL, json_text(facts))
+        sealed.write(run, runs.LANGUAGE_MODEL, facts)
         self.facts["language_model"] = facts
         return found
 

@@ -6,36 +6,48 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnsent import runs
+from rnnsent import requirements, runs, sealed
 from rnnsent.comparison import differing
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config, load_config, parse_config
 from rnnsent.data.split import Split
+from rnnsent.engine.device import Device
+from rnnsent.engine.paths import choose, describe
 from rnnsent.errors import RunError
+from rnnsent.files import sha256
 from rnnsent.preparation import Prepared
-from rnnsent.runs import RunDirectory, json_text
+from rnnsent.runs import RunDirectory
 
 Origin = dict[str, Any]
 
-# What neither changes a weight nor what is said of the run: the reviews themselves are compared, not their place.
-FREE = ("config.training.checkpoint_every", "config.training.trackers", "config.data.path", "config.data.test_path")
+# What neither changes a weight nor what is said of the run: reviews and word vectors are compared, not their place.
+FREE = (
+    "config.training.checkpoint_every", "config.training.trackers", "config.data.path", "config.data.test_path",
+    "config.model.vectors.path",
+)  # fmt: skip
 
-_KEYS = {"name", "training", "config", "data", "versions", "machine"}
+_LIBRARIES = {"gensim": "gensim", "sklearn": "scikit-learn"}  # that weights come from, where a config asks for them
 _CHUNK = 1 << 20  # tokens
 
 
 def of_training(
-    name: str, config: Config, reviews: Prepared, environment: Mapping[str, Any], training: str | None = None
+    name: str,
+    config: Config,
+    reviews: Prepared,
+    device: Device,
+    environment: Mapping[str, Any],
+    training: str | None = None,
 ) -> Origin:
     """Return what the training `name` comes from.
 
     Args:
         name: of the training.
-        config, reviews: of it.
+        config, reviews, device: of it.
         environment: as in environment.json.
         training: its identity, if it goes on; None: a new one.
     """
@@ -45,12 +57,35 @@ def of_training(
     return {
         "name": name,
         "training": training or uuid.uuid4().hex,
+        "command": environment["command"],
         "config": config.model_dump(mode="json"),
-        "data": {part: fingerprint(split) for part, split in parts.items()},
-        "versions": {"python": environment["python"], **environment["packages"], "code": environment["git_commit"]},
-        "machine": {name: environment[name] for name in ("processor", "backend", "threads")}
-        | {"device": environment["device"]["name"]},
+        "data": {part: fingerprint(split) for part, split in parts.items()} | _vectors(config),
+        "versions": _versions(config, environment),
+        "machine": {
+            "processor": environment["processor"],
+            "device": device.name,
+            "backend": device.backend,
+            "threads": device.threads,
+            "engine": [describe(choose(member, device)) for member in config.members],
+        },
     }
+
+
+def _vectors(config: Config) -> dict[str, str]:
+    """Return the SHA-256 of the file of word vectors that the networks begin with, if one is named."""
+    asked = config.model.vectors
+    return {} if asked is None or asked.path is None else {"vectors": sha256(Path(asked.path))}
+
+
+def _versions(config: Config, environment: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the versions of what the weights come from: of libraries that are not used none."""
+    used = {_LIBRARIES.get(module) for module in requirements.modules(config)}
+    packages = {
+        name: version
+        for name, version in environment["packages"].items()
+        if name in used or name not in _LIBRARIES.values()
+    }
+    return {"python": environment["python"], **packages, "code": environment["git_commit"]}
 
 
 def fingerprint(split: Split) -> str:
@@ -74,7 +109,7 @@ def fingerprint(split: Split) -> str:
 
 def write(run: RunDirectory, origin: Origin) -> None:
     """Keep it in the run."""
-    run.write(runs.ORIGIN, json_text(origin))
+    sealed.write(run, runs.ORIGIN, origin)
 
 
 def read(run: RunDirectory) -> Origin | None:
@@ -85,12 +120,7 @@ def read(run: RunDirectory) -> Origin | None:
     """
     if not run.file(runs.ORIGIN).is_file():
         return None
-    found = run.read_json(runs.ORIGIN)
-    kinds = {"name": str, "training": str}
-    whole = found.keys() == _KEYS and all(isinstance(found[key], kinds.get(key, dict)) for key in _KEYS)
-    if not whole or not isinstance(found["config"].get("ensemble", 0), list | None):
-        raise RunError(f"{run.file(runs.ORIGIN)}: damaged: it is not what was written")
-    return found
+    return sealed.read(run, runs.ORIGIN)
 
 
 def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config:
@@ -118,7 +148,7 @@ def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config
 
 def changes(then: Origin, now: Origin) -> dict[str, tuple[Any, Any]]:
     """Return what differs, {"config.training.epochs": (then, now)}, and would make another training of it."""
-    same = {"name": None, "training": None}
+    same = {"name": None, "training": None, "command": None}
     return differing({**then, **same}, {**now, **same}, leave=lambda key: key.startswith(FREE))
 
 
@@ -140,7 +170,8 @@ def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool)
 
 def _line(key: str, before: Any, after: Any) -> str:
     if key.startswith("data."):
-        return f"  {key}: other reviews than those the training began with (SHA-256 {_short(before)} → {_short(after)})"
+        what = "word vectors" if key == "data.vectors" else "reviews"
+        return f"  {key}: other {what} than those the training began with (SHA-256 {_short(before)} → {_short(after)})"
     return f"  {key}: {_shown(before)} → {_shown(after)}"
 
 

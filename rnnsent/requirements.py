@@ -32,6 +32,11 @@ def require_trainable(config: Config) -> None:
         raise ConfigError(problems)
 
 
+def modules(config: Config) -> set[str]:
+    """Return the modules that a config needs beyond those that all configs need."""
+    return {module for module, _, _ in _needed(config)}
+
+
 def missing(module: str) -> bool:
     """Return whether a module is not installed."""
     spec = find_spec(module)

@@ -237,6 +237,17 @@ def test_a_damaged_cache_entry_is_built_again(cache: Path, caplog: pytest.LogCap
         np.testing.assert_array_equal(cached_arrays("damaged", build)["a"], np.arange(5))
 
 
+def test_two_who_build_the_same_entry_leave_it_whole(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def also_elsewhere() -> dict[str, Any]:
+        cached_arrays("entry", lambda: {"a": np.arange(3)})  # another process was a little faster
+        return {"a": np.arange(3)}
+
+    np.testing.assert_array_equal(cached_arrays("entry", also_elsewhere)["a"], np.arange(3))
+    assert sorted(path.name for path in (cache / "entry").iterdir()) == ["a.npy", "sha256.json"]
+    assert not [path for path in cache.iterdir() if path.name.startswith(".")]
+    assert not caplog.records
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,13 +15,14 @@ from rnnsent.engine.device import Device
 from tests.conftest import REPOSITORY
 
 DEVICE = Device("cpu", "asked for", "tensorflow", 2)
+PACKAGES = ("rnnsent", "keras", "numpy", "gensim", "scikit-learn")  # whatever the backend
 
 
 def test_what_a_run_ran_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["rnnsent", "train", "--config", "lstm"])
     facts = json.loads(json.dumps(environment.describe(DEVICE, seed=7)))
     assert facts["python"] == platform.python_version()
-    assert facts["packages"] == {name: version(name) for name in ("rnnsent", "keras", "tensorflow", "numpy")}
+    assert facts["packages"] == {name: version(name) for name in (*PACKAGES, "tensorflow")}
     assert facts["device"] == {"name": "cpu", "because": "asked for"}
     assert (facts["backend"], facts["threads"], facts["seed"]) == ("tensorflow", 2, 7)
     assert facts["command"] == ["rnnsent", "train", "--config", "lstm"]
@@ -36,7 +37,7 @@ def test_the_backend_counts_and_what_is_not_installed_does_not(monkeypatch: pyte
 
     monkeypatch.setattr(environment, "version", without_tensorflow)
     packages = environment.describe(Device("gpu:0", "asked for", "jax", 2), seed=7)["packages"]
-    assert packages == {name: version(name) for name in ("rnnsent", "keras", "numpy", "jax")}
+    assert packages == {name: version(name) for name in (*PACKAGES, "jax")}
 
 
 def test_the_commit_is_that_of_the_source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,12 +117,6 @@ def test_a_held_signal_is_answered_at_once(caplog: pytest.LogCaptureFixture) -> 
         signals.deliver()
 
 
-def test_a_forgotten_signal_has_no_effect() -> None:
-    with HeldSignals() as signals:
-        signal.raise_signal(signal.SIGINT)
-        signals.forget()
-
-
 LISTENING = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Interrupted)]
 
 

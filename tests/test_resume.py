@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnsent import checkpoints
+from rnnsent import checkpoints, probes, runs, sealed
 from rnnsent.batches import Batches
 from rnnsent.checkpoints import Checkpoint
 from rnnsent.config import Config
@@ -29,6 +31,7 @@ from rnnsent.data.dataset import Partition, partition
 from rnnsent.engine.device import start
 from rnnsent.engine.paths import NATIVE, choose
 from rnnsent.errors import RunError, TrainingError
+from rnnsent.keeper import Keeper
 from rnnsent.lock import Lock
 from rnnsent.models import model_for
 from rnnsent.observers import EpochFacts, Observer, StepFacts
@@ -213,18 +216,91 @@ def test_other_data_and_another_config_file_are_named(trained: Path, tmp_path: P
     config.write_text(config.read_text().replace("learning_rate: 0.02", "learning_rate: 0.5"))
     found = rnnsent("train", "--resume", "run")
     assert found.exit_code == 1 and "config.training.learning_rate: 0.02 → 0.5" in found.stderr
-    origin = json.loads(Path("run/origin.json").read_text())
+    origin = sealed.read(RunDirectory(trained), runs.ORIGIN)
     origin["versions"]["keras"] = "2.0"
-    Path("run/origin.json").write_text(json.dumps(origin))
+    origin["machine"]["engine"] = ["engine: 0:lstm on keras (asked for)"]
+    sealed.write(RunDirectory(trained), runs.ORIGIN, origin)
     found = rnnsent("train", "--resume", "run")
     assert found.exit_code == 1 and 'versions.keras: "2.0" → "' in found.stderr
-    Path("run/origin.json").unlink()
+    assert 'machine.engine.0: "engine: 0:lstm on keras (asked for)" → "engine: 0:' in found.stderr
+    (trained / "origin.json").unlink()
     assert "origin.json: is missing" in rnnsent("train", "--resume", "run").stderr
-    Path("run/origin.json").write_text("{}")
+
+
+@pytest.mark.parametrize("place", ["at the start", "in the middle", "at the end"])
+def test_a_flipped_bit_in_what_a_run_comes_from_is_named(place: str, trained: Path) -> None:
+    (trained / "manifest.json").unlink()
+    path = trained / "origin.json"
+    content = path.read_bytes()
+    start = {"at the start": 20, "in the middle": content.index(b'"learning_rate"') + 18, "at the end": -20}[place]
+    path.write_bytes(content[:start] + bytes([content[start] ^ 1]) + content[start + 1 :])
+    found = rnnsent("train", "--resume", "run")
+    assert found.exit_code == 1 and "run/origin.json: " in found.stderr
+    path.write_bytes(b"{}")
     assert "origin.json: damaged" in rnnsent("train", "--resume", "run").stderr
-    for key, damaged in (("data", []), ("config", {}), ("versions", None), ("name", 7)):
-        Path("run/origin.json").write_text(json.dumps(origin | {key: damaged}))
-        assert "origin.json: damaged" in rnnsent("train", "--resume", "run").stderr
+
+
+def test_the_command_of_a_run_is_that_which_began_it_whatever_became_of_the_file(trained: Path) -> None:
+    (trained / "manifest.json").unlink()
+    path = trained / "environment.json"
+    begun = json.loads(path.read_text())["command"]
+    path.write_text(path.read_text().replace(begun[0], "flipped"))
+    assert rnnsent("train", "--resume", "run").exit_code == 0
+    assert json.loads(path.read_text())["command"] == begun
+
+
+def test_another_file_of_word_vectors_is_named(tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    words = [f"word{number}" for number in range(1, 40)]
+    Path("v.txt").write_text("".join(f"{word} {number / 40} 0 0 1\n" for number, word in enumerate(words)))
+    Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
+    begin = ["--set", "model.vectors={path: v.txt}", "--set", "model.embedding_dim=4"]
+    found = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", *begin)
+    assert found.exit_code == 0, found.stderr
+    Path("run/manifest.json").unlink()
+    shutil.copy("v.txt", "moved.txt")
+    elsewhere = ["--set", "model.vectors={path: moved.txt}"]
+    assert rnnsent("train", "--resume", "run", *elsewhere).exit_code == 0
+    Path("run/manifest.json").unlink()
+    Path("moved.txt").write_text(Path("v.txt").read_text().replace(" 1\n", " 2\n"))
+    found = rnnsent("train", "--resume", "run", *elsewhere)
+    assert found.exit_code == 1
+    assert "  data.vectors: other word vectors than those the training began with (SHA-256 " in found.stderr
+
+
+def test_versions_are_those_of_libraries_that_the_config_uses(trained: Path) -> None:
+    origin = sealed.read(RunDirectory(trained), runs.ORIGIN)
+    assert "keras" in origin["versions"] and "scikit-learn" not in origin["versions"]
+    with_weights = ["--set", "model.ngrams={orders: 1, weights: [regression]}"]
+    found = rnnsent("train", "--config", "run/config.yaml", "--run-dir", "other", *with_weights)
+    assert found.exit_code == 0, found.stderr
+    versions = sealed.read(RunDirectory(Path("other")), runs.ORIGIN)["versions"]
+    assert versions["scikit-learn"] == version("scikit-learn") and "gensim" not in versions
+
+
+def test_a_signal_while_a_stopped_run_is_completed_does_not_wait(
+    tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one: the first was that which stopped it."""
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
+    on_epoch, write_probes = Keeper.on_epoch, probes.written
+
+    def stopping(self: Keeper, *given: Any) -> None:
+        on_epoch(self, *given)
+        signal.raise_signal(signal.SIGINT)
+
+    def once_more(*given: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return write_probes(*given)
+
+    with monkeypatch.context() as signalled:
+        signalled.setattr(Keeper, "on_epoch", stopping)
+        signalled.setattr(probes, "written", once_more)
+        found = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "2")
+    assert found.exit_code == 130 and "Go on: rnnsent train --resume run" in found.stderr
+    assert not Path("run/manifest.json").exists() and not Path("run/probes.json").exists()
+    assert rnnsent("train", "--resume", "run").exit_code == 0
 
 
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 Arrays = Mapping[str, NDArray[Any]]
 
 _DIGESTS = "sha256.json"
+_REPLACED = ".replaced"
 
 
 def cache_root() -> Path:
@@ -92,9 +94,11 @@ def _write(entry: Path, arrays: Arrays) -> None:
                 os.fsync(handle.fileno())
         digests = {name: sha256(temporary / f"{name}.npy") for name in arrays}
         write_atomic(temporary / _DIGESTS, json.dumps(digests))
-        shutil.rmtree(entry, ignore_errors=True)
         temporary.chmod(0o777 & ~umask())  # mkdtemp keeps others out, who may share the cache
+        with suppress(FileNotFoundError):  # as a whole: whoever reads it meanwhile never sees half of it
+            entry.rename(temporary / _REPLACED)
         temporary.rename(entry)
         sync_directory(entry.parent)
+        shutil.rmtree(entry / _REPLACED, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
