@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import requirements, runs, sealed
+from rnnsent import records, requirements, runs, sealed
 from rnnsent.comparison import differing
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config, load_config, parse_config
 from rnnsent.data.split import Split
 from rnnsent.engine.device import Device
-from rnnsent.engine.paths import choose, describe
+from rnnsent.engine.paths import choose
 from rnnsent.errors import RunError
 from rnnsent.files import sha256
 from rnnsent.preparation import Prepared
@@ -66,7 +66,10 @@ def of_training(
             "device": device.name,
             "backend": device.backend,
             "threads": device.threads,
-            "engine": [describe(choose(member, device)) for member in config.members],
+            "engine": {
+                str(number): ", ".join(map(str, choose(member, device)))
+                for number, member in enumerate(config.members, start=1)
+            },
         },
     }
 
@@ -120,7 +123,9 @@ def read(run: RunDirectory) -> Origin | None:
     """
     if not run.file(runs.ORIGIN).is_file():
         return None
-    return sealed.read(run, runs.ORIGIN)
+    found = sealed.read(run, runs.ORIGIN)
+    records.checked(records.Origin, found, str(run.file(runs.ORIGIN)))
+    return found
 
 
 def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config:
@@ -135,9 +140,9 @@ def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config
         raise RunError(f"{path}: is missing; without it nobody knows what was trained")
     config = load_config(str(path))
     origin = read(run)
-    whole = None if origin is None else origin["config"]["ensemble"]
+    whole = None if origin is None else origin["config"].get("ensemble")
     if (
-        whole
+        isinstance(whole, list)
         and config.ensemble is not None
         and config.model_dump(mode="json")["ensemble"] == whole[: len(config.ensemble)]
     ):

@@ -260,6 +260,18 @@ class Environment(Record):
     command: list[str] = []
 
 
+class Origin(Record):
+    """origin.json."""
+
+    name: str
+    training: str
+    command: list[str]
+    config: dict[str, Any]
+    data: dict[str, str]
+    versions: dict[str, str | None]
+    machine: dict[str, Any]
+
+
 class Calibrated(Record):
     """calibration.json."""
 

@@ -218,11 +218,11 @@ def test_other_data_and_another_config_file_are_named(trained: Path, tmp_path: P
     assert found.exit_code == 1 and "config.training.learning_rate: 0.02 → 0.5" in found.stderr
     origin = sealed.read(RunDirectory(trained), runs.ORIGIN)
     origin["versions"]["keras"] = "2.0"
-    origin["machine"]["engine"] = ["engine: 0:lstm on keras (asked for)"]
+    origin["machine"]["engine"] = {"1": "0:gru on keras (asked for)"}
     sealed.write(RunDirectory(trained), runs.ORIGIN, origin)
     found = rnnsent("train", "--resume", "run")
     assert found.exit_code == 1 and 'versions.keras: "2.0" → "' in found.stderr
-    assert 'machine.engine.0: "engine: 0:lstm on keras (asked for)" → "engine: 0:' in found.stderr
+    assert 'machine.engine.1: "0:gru on keras (asked for)" → "0:gru on ' in found.stderr
     (trained / "origin.json").unlink()
     assert "origin.json: is missing" in rnnsent("train", "--resume", "run").stderr
 
@@ -238,6 +238,18 @@ def test_a_flipped_bit_in_what_a_run_comes_from_is_named(place: str, trained: Pa
     assert found.exit_code == 1 and "run/origin.json: " in found.stderr
     path.write_bytes(b"{}")
     assert "origin.json: damaged" in rnnsent("train", "--resume", "run").stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [("machine", [], "machine: "), ("versions", {"keras": 3}, "versions.keras: "), ("command", None, "command: ")],
+)
+def test_what_a_stranger_says_a_run_comes_from_is_checked(key: str, value: Any, message: str, trained: Path) -> None:
+    (trained / "manifest.json").unlink()
+    origin = sealed.read(RunDirectory(trained), runs.ORIGIN)
+    sealed.write(RunDirectory(trained), runs.ORIGIN, origin | {key: value})
+    found = rnnsent("train", "--resume", "run")
+    assert found.exit_code == 1 and f"run/origin.json: {message}" in found.stderr
 
 
 def test_the_command_of_a_run_is_that_which_began_it_whatever_became_of_the_file(trained: Path) -> None:
