@@ -1,10 +1,10 @@
 """Trains and judges the recipes with several seeds and prints the table of docs/results.md.
 
-    RNNSENT_DATA=… python benchmarks/recipes.py FOLDER [--seeds N] [--variant KEY=VALUE]… RECIPE…
+    RNNSENT_DATA=… python benchmarks/recipes.py FOLDER [--seeds N] [--set KEY=VALUE]… [--variant KEY=VALUE]… RECIPE…
 
 Each run stays in FOLDER/RECIPE-SEED and is not made again. With variants the table is another one: the recipe, and
-below it what each of them makes of it, in FOLDER/RECIPE,KEY=VALUE-SEED; those are judged by validation alone, so that
-nothing is chosen by what the test says.
+below it what each of them makes of it, in FOLDER/RECIPE,KEY=VALUE-SEED. Whatever is not as its file says, by --set or
+as a variant, is judged by validation alone, so that nothing is chosen by what the test says.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -29,17 +29,17 @@ def rnnsent(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def measured(folder: Path, recipe: str, seed: int, variant: str | None = None) -> dict[str, Any]:
+def measured(folder: Path, recipe: str, seed: int, changes: Sequence[str]) -> dict[str, Any]:
     """Train and judge one recipe with one seed, unless that was done before; return its facts."""
-    run = folder / f"{recipe if variant is None else f'{recipe},{variant}'}-{seed}".replace("/", "_")
+    run = folder / f"{','.join([recipe, *changes])}-{seed}".replace("/", "_")
     facts = run.with_suffix(run.suffix + ".json")
     if not facts.exists():
         print(f"{run}", file=sys.stderr)
         started = time.perf_counter()
-        changes = [] if variant is None else ["--set", variant]
-        trained = rnnsent("train", "--config", recipe, "--seed", str(seed), "--run-dir", str(run), "--quiet", *changes)
+        changed = [argument for change in changes for argument in ("--set", change)]
+        trained = rnnsent("train", "--config", recipe, "--seed", str(seed), "--run-dir", str(run), "--quiet", *changed)
         wall = time.perf_counter() - started
-        test = None if variant is not None else rnnsent("eval", str(run))["metrics"]
+        test = None if changes else rnnsent("eval", str(run))["metrics"]
         size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
         facts.write_text(json.dumps({"trained": trained, "test": test, "wall": wall, "size": size}))
     found: dict[str, Any] = json.loads(facts.read_text())
@@ -69,16 +69,19 @@ def row(name: str, found: list[dict[str, Any]]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def variants(folder: Path, recipe: str, seeds: int, asked: list[str]) -> Iterator[str]:
-    """Yield the lines of a table: what each variant makes of the validation accuracy of a recipe."""
-    yield "| with | seeds | validation, % | difference |\n| :-- | --: | --: | --: |"
+def variants(folder: Path, recipe: str, seeds: int, changes: list[str], asked: list[str]) -> Iterator[str]:
+    """Yield the lines of a table: what each variant makes of a recipe, with the same `changes`, on validation."""
+    yield "| with | seeds | validation, % | difference | log loss | difference |\n| :-- |" + " --: |" * 5
     whole = None
     for variant in (None, *asked):
-        found = [measured(folder, recipe, seed, variant)["trained"]["validation"]["accuracy"] for seed in range(seeds)]
-        values = [100 * each["value"] for each in found]
-        whole = mean(values) if whole is None else whole
+        own = [*changes, *([] if variant is None else [variant])]
+        found = [measured(folder, recipe, seed, own)["trained"]["validation"] for seed in range(seeds)]
+        right = [100 * each["accuracy"]["value"] for each in found]
+        loss = [each["log_loss"]["value"] for each in found]
+        whole = (mean(right), mean(loss)) if whole is None else whole
+        differences = f"{mean(right) - whole[0]:+.2f}", f"{mean(loss) - whole[1]:+.4f}"
         name = f"`{recipe}`" if variant is None else f"`{variant}`"
-        yield f"| {name} | {seeds} | {spread(values)} | {mean(values) - whole:+.2f} |"
+        yield f"| {name} | {seeds} | {spread(right)} | {differences[0]} | {spread(loss, 4)} | {differences[1]} |"
 
 
 def main() -> None:
@@ -86,17 +89,20 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], dest="changes")
     parser.add_argument("--variant", action="append", default=[], dest="variants")
     parser.add_argument("recipes", nargs="+")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     if given.variants:
         for recipe in given.recipes:
-            print("\n".join(variants(given.folder, recipe, given.seeds, given.variants)), flush=True)
+            for line in variants(given.folder, recipe, given.seeds, given.changes, given.variants):
+                print(line, flush=True)
         return
     print("| " + " | ".join(COLUMNS) + " |\n|" + " :-- |" + " --: |" * (len(COLUMNS) - 1))
     for recipe in given.recipes:
-        print(row(f"`{recipe}`", [measured(given.folder, recipe, seed) for seed in range(given.seeds)]), flush=True)
+        found = [measured(given.folder, recipe, seed, given.changes) for seed in range(given.seeds)]
+        print(row(f"`{recipe}`", found), flush=True)
 
 
 if __name__ == "__main__":
