@@ -14,18 +14,21 @@ from keras import ops
 from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
-from rnnsent.checkpoints import COUNTERS, Checkpoint
+from rnnsent.checkpoints import COUNTERS, Checkpoint, Interval
 from rnnsent.config import TrainingConfig
-from rnnsent.engine.gradients import forget_norms, measured, norms_of
+from rnnsent.engine.gradients import forget_norms, is_sound, measured, norms_of
 from rnnsent.errors import TrainingError, count
 from rnnsent.interruption import HeldSignals
+from rnnsent.models import weights_of
+from rnnsent.numerics import first_not_finite, shown_batch
 from rnnsent.observers import EpochFacts, Observer, StepFacts
-from rnnsent.state import best_weights, capture, enter_epoch
+from rnnsent.state import best_weights, capture, enter_epoch, synchronize
 
 logger = logging.getLogger(__name__)
 
-# Checkpoints that are written every so many seconds take at most this share of the time.
-CHECKPOINT_SHARE = 0.02
+# A norm that is a number is less than 2e19, as its square is one. Up to this rate no update from such a gradient
+# overflows, with a momentum of 0.9 either, and it need not be looked at every weight after every step.
+OVERFLOWING_RATE = 1e15
 
 
 class AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
@@ -135,6 +138,9 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             return
         loss = float(logs["loss"])
         self._require_finite(loss, "loss", batch + 1)
+        wrong = broken_by_step(self.model, self._config.learning_rate)
+        if wrong is not None:
+            self._fail(wrong, batch + 1)
         self._trained_in = time.perf_counter() - self._started
         facts = StepFacts(
             self.epoch + 1,
@@ -156,7 +162,6 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Tell of an epoch."""
-        # The last step of an epoch can spoil the weights when its own loss was still a number.
         self._require_finite(float(logs["val_loss"]), "validation loss", len(self._sizes))
         norms = norms_of(self.model.optimizer)
         self._tell_of_overflow(norms.steps)
@@ -203,25 +208,40 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         Raises:
             TrainingError: naming the first of them.
         """
-        for name, array in arrays.items():
-            if name.startswith(("model/", "optimizer/")) and not np.isfinite(array).all():
-                self._fail(f"{name.removeprefix('model/')} is no longer finite", step or self.steps)
+        name = first_not_finite(arrays)
+        if name is not None:
+            self._fail(f"{name.removeprefix('model/')} is no longer finite", step or self.steps)
 
     def _require_finite(self, loss: float, name: str, step: int) -> None:
         if not math.isfinite(loss):
             self._fail(f"the {name} became {loss}", step)
 
     def _fail(self, what: str, step: int) -> NoReturn:
-        batch = self._train.order(self.epoch)[step - 1]
-        shown = ", ".join(map(str, batch[:5].tolist())) + (", …" if len(batch) > 5 else "")
+        shown = shown_batch(self._train.order(self.epoch)[step - 1])
         raise TrainingError(
-            f"{what} in epoch {self.epoch + 1}, step {step} (a batch of {len(batch)} reviews: {shown}): lower "
-            f"training.learning_rate (now {self._config.learning_rate:g}) or set training.clip_norm (now "
-            f"{self._config.clip_norm})"
+            f"{what} in epoch {self.epoch + 1}, step {step} ({shown}): lower training.learning_rate (now "
+            f"{self._config.learning_rate:g}) or set training.clip_norm (now {self._config.clip_norm})"
         )
 
     def _score(self, facts: EpochFacts) -> float:
         return facts.val_accuracy if self._config.monitor == "val_accuracy" else -facts.val_loss
+
+
+def broken_by_step(model: keras.Model, learning_rate: float) -> str | None:
+    """Return what is no longer a number after a step, its gradient or a weight that it left; None if all still are.
+
+    The step's own loss, which was computed before, may be one; that of the next step will not be.
+
+    Args:
+        model: in training.
+        learning_rate: the highest of the training.
+    """
+    synchronize(model)
+    norms = norms_of(model.optimizer)
+    if not is_sound(norms):
+        return f"the norm of the gradient became {norms.largest}"
+    name = first_not_finite(weights_of(model)) if learning_rate > OVERFLOWING_RATE else None
+    return None if name is None else f"{name} is no longer finite"
 
 
 class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
@@ -251,8 +271,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._recorder, self._averaged, self._counting, self._signals = recorder, averaged, counting, signals
-        self._observers, self._every, self._begin = observers, every, begin
-        self._due = math.inf
+        self._observers, self._interval, self._begin = observers, Interval(every), begin
         self._metrics: list[NDArray[Any]] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -260,7 +279,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         for name, counters in {} if self._begin is None else self._begin.facts["callbacks"].items():
             if name in self._counting:
                 vars(self._counting[name]).update(counters)
-        self._put_off(0.0)
+        self._interval.put_off(0.0)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Enter the epoch where training was stopped."""
@@ -270,7 +289,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keep the state, if it is time; then let signals take effect."""
         step = batch + 1
-        if not self._recorder.skips(step) and (self._signals.held or self._is_due(step)):
+        if not self._recorder.skips(step) and (self._signals.held or self._interval.is_over(step)):
             self._keep(self._recorder.epoch, step)
         self._signals.deliver()
 
@@ -291,13 +310,6 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._metrics = []
         self._keep(epoch + 1, 0)
 
-    def _is_due(self, step: int) -> bool:
-        return time.perf_counter() >= self._due or (isinstance(self._every, int) and step % self._every == 0)
-
-    def _put_off(self, took: float) -> None:
-        if isinstance(self._every, float):
-            self._due = time.perf_counter() + max(self._every, took / CHECKPOINT_SHARE)
-
     def _keep(self, epoch: int, step: int) -> None:
         started = time.perf_counter()
         facts = self._recorder.facts() | {
@@ -307,7 +319,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         self._recorder.require_numbers(arrays, step)
         for observer in self._observers:
             observer.on_state(Checkpoint(epoch, step, facts, arrays))
-        self._put_off(time.perf_counter() - started)
+        self._interval.put_off(time.perf_counter() - started)
 
 
 def counters(callback: keras.callbacks.Callback) -> dict[str, Any]:

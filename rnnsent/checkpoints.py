@@ -12,8 +12,10 @@ import json
 import logging
 import math
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +25,15 @@ from rnnsent.errors import RunError, count
 from rnnsent.jsonfile import parse_json
 from rnnsent.observers import EpochFacts
 from rnnsent.runs import CHECKPOINTS, RunDirectory
-from rnnsent.stored import read_arrays
+from rnnsent.stored import read_arrays, require_finite
 
 logger = logging.getLogger(__name__)
 
 KEPT = 2
 FORMAT = 3  # 1 had no position, and nothing to go on from; 2 no gradient norms, and not whose it is
+
+# Checkpoints that are written every so many seconds take at most this share of the time.
+CHECKPOINT_SHARE = 0.02
 
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")  # that a callback of Keras goes by
 
@@ -73,6 +78,27 @@ class Checkpoint:
         }
 
 
+class Interval:
+    """When the state of a training is to be kept within an epoch.
+
+    Args:
+        every: so many seconds (float), of which it takes `CHECKPOINT_SHARE` at most, or steps (int); None: never.
+    """
+
+    def __init__(self, every: float | int | None) -> None:
+        self._every = every
+        self._due = math.inf
+
+    def is_over(self, step: int) -> bool:
+        """Return whether it is time, after `step` steps of the epoch."""
+        return time.perf_counter() >= self._due or (isinstance(self._every, int) and step % self._every == 0)
+
+    def put_off(self, took: float) -> None:
+        """Begin anew, after the state was kept in `took` seconds."""
+        if isinstance(self._every, float):
+            self._due = time.perf_counter() + max(self._every, took / CHECKPOINT_SHARE)
+
+
 def write(run: RunDirectory, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, all or nothing, and remove those that are older than the one before it.
 
@@ -80,10 +106,8 @@ def write(run: RunDirectory, checkpoint: Checkpoint) -> None:
         RunError: if the disk is full or cannot be written to; the checkpoints before are intact.
     """
     place = {"training": run.training, "epoch": checkpoint.epoch, "step": checkpoint.step}
-    facts = {"format": FORMAT, **place, **checkpoint.facts}
-    arrays = {_FACTS: _bytes(json.dumps(facts, sort_keys=True)), **checkpoint.arrays}
-    with run.writing(checkpoint.name) as temporary, temporary.open("wb") as handle:
-        np.savez(handle, **{_DIGEST: _bytes(_digest(arrays)), **arrays})  # type: ignore[arg-type]
+    with run.writing(checkpoint.name) as temporary:
+        save(temporary, {"format": FORMAT, **place, **checkpoint.facts}, checkpoint.arrays)
     older = [name for name in names(run) if _position(name) < (checkpoint.epoch, checkpoint.step)]
     for name in older[: -(KEPT - 1)]:
         run.file(name).unlink(missing_ok=True)
@@ -131,18 +155,11 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
     """Return one checkpoint.
 
     Raises:
-        RunError: if it is not, byte for byte of its arrays, what was written, or cannot be read.
+        RunError: if it is not, byte for byte of its arrays, what was written, holds NaN or infinity, or cannot be read.
     """
     path = run.file(name)
-    arrays = read_arrays(path)
-    try:
-        whole = arrays.pop(_DIGEST).tobytes().decode() == _digest(arrays)
-        facts = parse_json(arrays.pop(_FACTS).tobytes(), finite=False) if whole else {}
-    except (KeyError, ValueError) as error:
-        raise RunError(f"{path}: damaged: {error}") from None
-    if not whole:
-        raise RunError(f"{path}: damaged: its contents are not those that were written")
-    if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
+    facts, arrays = load(path)
+    if facts.pop("format", None) != FORMAT:
         raise RunError(f"{path}: written by another version of rnnsent")
     if facts.pop("training", None) != run.training:
         raise RunError(f"{path}: belongs to another training than origin.json, or to another network of it")
@@ -153,6 +170,35 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
     if found.name != name:
         raise RunError(f"{path}: damaged: it holds the state {found.place}")
     return found
+
+
+def save(path: Path, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write facts and arrays to one file that vouches for itself.
+
+    Raises:
+        OSError: if the disk is full or cannot be written to.
+    """
+    content = {_FACTS: _bytes(json.dumps(facts, sort_keys=True)), **arrays}
+    with path.open("wb") as handle:
+        np.savez(handle, **{_DIGEST: _bytes(_digest(content)), **content})  # type: ignore[arg-type]
+
+
+def load(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the facts and the arrays that `save` wrote.
+
+    Raises:
+        RunError: if they are not those that were written, or hold NaN or infinity, which no training leaves.
+    """
+    arrays = read_arrays(path)
+    try:
+        whole = arrays.pop(_DIGEST).tobytes().decode() == _digest(arrays)
+        facts = parse_json(arrays.pop(_FACTS).tobytes(), finite=False) if whole else {}
+    except (KeyError, ValueError) as error:
+        raise RunError(f"{path}: damaged: {error}") from None
+    if not whole:
+        raise RunError(f"{path}: damaged: its contents are not those that were written")
+    require_finite(path, arrays)  # whoever forged them knew the digest
+    return facts if isinstance(facts, dict) else {}, arrays
 
 
 def _contradiction(facts: Mapping[str, Any]) -> str | None:

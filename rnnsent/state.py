@@ -26,8 +26,7 @@ def capture(model: keras.Model, best: Sequence[NDArray[Any]], metrics: Sequence[
         best: weights of the best epoch so far, in the order of `model.get_weights()`; empty: none is over.
         metrics: what its metrics had summed up of the epoch; empty: what they hold now.
     """
-    if hasattr(model, "jax_state_sync"):  # JAX trains on copies
-        model.jax_state_sync()
+    synchronize(model)
     weights = weights_of(model)
     arrays: Arrays = {f"model/{name}": value for name, value in weights.items()}
     # By number: Keras counts the names of optimizers and generators on, from one model of a process to the next.
@@ -40,6 +39,12 @@ def capture(model: keras.Model, best: Sequence[NDArray[Any]], metrics: Sequence[
         if not np.array_equal(value, array):
             arrays[f"best/{name}"] = np.asarray(array, np.float32)
     return arrays
+
+
+def synchronize(model: keras.Model) -> None:
+    """Let the variables of a model in training hold what its last step left: JAX trains on copies."""
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
 
 
 def best_weights(checkpoint: Checkpoint) -> Arrays:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rnnsent import archives
 from rnnsent.errors import RunError
 from rnnsent.manifest import read_errors
+from rnnsent.numerics import first_not_finite
 from rnnsent.runs import (
     CALIBRATION,
     ENVIRONMENT,
@@ -41,7 +42,8 @@ def load_weights(run: RunDirectory) -> dict[str, Any]:
     """Return the arrays of weights.npz by name; of an ensemble those of all its networks, as `members/1/NAME`, ….
 
     Raises:
-        RunError: if a file is not an archive of plain arrays, or the run is not finished.
+        RunError: if a file is not an archive of plain arrays, if one of them holds NaN or infinity, or the run is not
+            finished.
     """
     return read_weights(run, weight_files(run))
 
@@ -51,7 +53,9 @@ def read_weights(run: RunDirectory, names: Iterable[str]) -> dict[str, Any]:
     weights: dict[str, Any] = {}
     for file in names:
         prefix = file.removesuffix(WEIGHTS)
-        weights |= {f"{prefix}{name}": array for name, array in read_arrays(run.file(file)).items()}
+        arrays = read_arrays(run.file(file))
+        require_finite(run.file(file), arrays)
+        weights |= {f"{prefix}{name}": array for name, array in arrays.items()}
     return weights
 
 
@@ -63,6 +67,17 @@ def read_arrays(path: Path) -> dict[str, Any]:
     """
     with _array_errors(path):
         return archives.read(path)
+
+
+def require_finite(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Refuse arrays that rnnsent never writes: whoever goes on from them would blame something else.
+
+    Raises:
+        RunError: naming the file and the first array with NaN or infinity.
+    """
+    name = first_not_finite(arrays)
+    if name is not None:
+        raise RunError(f"{path}: damaged: {name} holds a number that is NaN or infinite")
 
 
 def load_ratios(run: RunDirectory) -> NgramRatios | None:

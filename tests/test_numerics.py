@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnsent import load
+from rnnsent import checkpoints, load
 from rnnsent.batches import Batches
+from rnnsent.checkpoints import Checkpoint
 from rnnsent.configfile import parse_config
 from rnnsent.data import imdb
 from rnnsent.data.dataset import partition
+from rnnsent.errors import RunError, TrainingError
 from rnnsent.models import model_for
 from rnnsent.observers import Observer, StepFacts
+from rnnsent.runs import RunDirectory
 from rnnsent.training import TrainingResult, fit
 from tests.conftest import TINY_CONFIG, rnnsent
 
@@ -35,10 +40,23 @@ class Watch(Observer):
         self.weights.append(self.model.get_weights())
 
 
-def train(data: Path, *changes: str) -> tuple[Watch, TrainingResult]:
+class AfterTwoSteps(Watch):
+    """Does something to the model when two steps are over."""
+
+    def __init__(self, act: Callable[[Any], None]) -> None:
+        super().__init__()
+        self._act = act
+
+    def on_step(self, facts: StepFacts) -> None:
+        super().on_step(facts)
+        if len(self.weights) == 2:
+            self._act(self.model)
+
+
+def train(data: Path, *changes: str, watch: Watch | None = None) -> tuple[Watch, TrainingResult]:
     config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", [("--set", change) for change in changes])
     parts = partition(imdb.load(str(data)), config.data)
-    watch = Watch()
+    watch = watch or Watch()
     watch.model = model_for(config, num_words=60, precision=config.training.precision, seed=0)
     shuffled = Batches.from_config(parts.train, config, shuffle=True)
     validation = Batches.from_config(parts.validation, config, shuffle=False)
@@ -119,6 +137,32 @@ def test_weights_that_overflow_name_step_batch_and_the_last_good_checkpoint_whic
     assert Path("run/weights.npz").read_bytes() == Path("whole/weights.npz").read_bytes()
 
 
+def hundredfold(model: Any) -> None:
+    model.layers[-1].kernel.assign(model.layers[-1].kernel * 100)
+
+
+@pytest.mark.parametrize("clip_norm", ["null", "1.0"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_gradient_that_is_no_number_names_its_own_step_though_the_loss_is_one(
+    tiny_imdb: Path, optimizer: str, clip_norm: str
+) -> None:
+    heavy = "training.class_weights={negative: 1.0e19, positive: 1.0e19}"  # squares of a hundred times that overflow
+    tuned = (f"training.optimizer={optimizer}", f"training.clip_norm={clip_norm}", "training.learning_rate=1e-30")
+    watch = AfterTwoSteps(hundredfold)
+    with pytest.raises(TrainingError, match=r"norm of the gradient became inf in epoch 1, step 3 \(a batch of 16 "):
+        train(tiny_imdb, heavy, *tuned, watch=watch)
+    assert len(watch.weights) == 2
+
+
+def test_a_weight_that_overflows_names_the_step_that_did_it_though_its_gradient_is_a_number(tiny_imdb: Path) -> None:
+    watch = Watch()
+    heavy = "training.class_weights={negative: 1000.0, positive: 1000.0}"
+    tuned = ("training.optimizer=sgd", "training.clip_norm=null", "training.learning_rate=3e38")
+    with pytest.raises(TrainingError, match=r" is no longer finite in epoch 1, step 1 \(a batch of 16 reviews: "):
+        train(tiny_imdb, heavy, *tuned, watch=watch)
+    assert not watch.weights
+
+
 def test_a_loss_that_is_no_number_before_anything_was_kept(tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
@@ -158,3 +202,45 @@ def test_training_on_reviews_without_a_word_and_of_a_hundred_thousand() -> None:
     assert found.exit_code == 0, found.stderr
     with Path("run/history.csv").open() as handle:
         assert all(math.isfinite(float(value)) for row in csv.DictReader(handle) for value in row.values())
+
+
+@pytest.mark.parametrize("number", [math.nan, -math.inf])
+@pytest.mark.parametrize(
+    "name", ["model/a", "optimizer/003/velocity", "optimizer/009/a_average", "best/a", "metrics/000"]
+)
+def test_a_forged_checkpoint_that_holds_no_number_is_refused_by_name(name: str, number: float, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    facts: dict[str, Any] = {
+        "history": [],
+        "best": None,
+        "callbacks": {},
+        "learning_rate": 1e-3,
+        "seconds": 0.5,
+        "elapsed": 1.0,
+    }
+    sound = {"model/a": np.ones((5, 3), np.float32), "random/0": np.arange(2, dtype=np.uint32)}
+    checkpoints.write(run, Checkpoint(0, 1, facts, sound))
+    spoilt = np.ones(4, np.float32)
+    spoilt[2] = number
+    checkpoints.write(run, Checkpoint(0, 2, facts, sound | {name: spoilt}))
+    with pytest.raises(RunError, match=f"step-000002.npz: damaged: {name} holds a number that is NaN or infinite"):
+        checkpoints.read(run, "checkpoints/epoch-0000-step-000002.npz")
+    found = checkpoints.newest(run)
+    assert found is not None and found.step == 1
+
+
+def test_forged_weights_that_hold_no_number_are_refused_by_name(
+    finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    shutil.copytree(finished_run, "run")
+    with np.load("run/weights.npz") as stored:
+        weights = dict(stored)
+    name = "gru/gru_cell/bias"
+    weights[name][0, 3] = np.nan
+    np.savez("run/weights.npz", **weights)
+    RunDirectory(Path("run")).finish()  # whoever forged them made the manifest anew
+    for command in (["predict", "run", "word4"], ["eval", "run", "--split", "validation"], ["verify", "run"]):
+        found = rnnsent(*command)
+        assert found.exit_code == 1
+        assert f"run/weights.npz: damaged: {name} holds a number that is NaN or infinite" in found.stderr

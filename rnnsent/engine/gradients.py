@@ -87,6 +87,11 @@ def norms_of(optimizer: Any) -> GradientNorms:
     return GradientNorms(total / steps if steps else math.nan, largest, int(steps))
 
 
+def is_sound(norms: GradientNorms) -> bool:
+    """Return whether the gradients of all steps that were taken were numbers."""
+    return norms.steps == 0 or math.isfinite(norms.mean)
+
+
 def measured(optimizer: Any) -> Any:
     """Return the optimizer that takes the steps."""
     return getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps it
