@@ -17,6 +17,8 @@ from rnnsent.engine.device import Device
 
 PACKAGES = ("rnnsent", "keras", "tensorflow", "numpy", "gensim", "scikit-learn")
 
+Surroundings = dict[str, Any]  # what `surroundings` returns
+
 
 def describe(device: Device, seed: int) -> dict[str, Any]:
     """Return versions, processor, threads, seed and the git commit of the code, for environment.json."""
@@ -33,6 +35,17 @@ def describe(device: Device, seed: int) -> dict[str, Any]:
         "git_commit": _git_commit(),
         "command": sys.argv,
     }
+
+
+def surroundings(device: Device, engine: str) -> Surroundings:
+    """Return what the bits of a training depend on besides its config and its texts, by name.
+
+    Args:
+        device: on which it runs.
+        engine: the path of its recurrent layer, see `engine.paths`.
+    """
+    machine = {"processor": processor(), "device": device.name, "backend": device.backend, "threads": device.threads}
+    return {"python": platform.python_version(), **_versions((*PACKAGES, device.backend)), **machine, "engine": engine}
 
 
 def peak_memory_mb() -> float:

@@ -2,14 +2,12 @@
 
 Source: A. Dai and Q. Le, "Semi-supervised sequence learning", NeurIPS 2015; in both directions at once, as M. Peters et
 al., "Deep contextualized word representations", NAACL 2018. No label is looked at. What was trained is kept in the
-cache, and so is every epoch on the way there.
+cache, and so is its state on the way there.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,24 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
-from rnnsent.checkpoints import Checkpoint
 from rnnsent.config import Config, LanguageModelConfig, ModelConfig, ScheduleConfig, TrainingConfig
-from rnnsent.data.cache import Arrays, cached_arrays, forget, stored_arrays
+from rnnsent.data.cache import Arrays, cache_root, cached_arrays, stored_facts
 from rnnsent.data.split import Split
-from rnnsent.engine.feed import keras_batches
-from rnnsent.engine.gradients import forgotten
-from rnnsent.engine.kernel import flushed_denormals
 from rnnsent.engine.paths import NATIVE
-from rnnsent.errors import Interrupted, TrainingError, count
+from rnnsent.environment import Surroundings
+from rnnsent.errors import TrainingError
 from rnnsent.foretelling import Foretelling
-from rnnsent.interruption import HeldSignals
 from rnnsent.models import build_model, embedding_of, set_embedding, weights_of
-from rnnsent.state import capture, restore
+from rnnsent.numerics import first_not_finite
+from rnnsent.pretraining import Pretraining, Progress, made_elsewhere, packed, unpacked
 from rnnsent.training import optimizer_of
 
 SEED = 0  # the same for all networks, whatever their seeds
-
-_REMEDY = "lower model.language_model.learning_rate"
 
 
 @dataclass(frozen=True)
@@ -49,12 +42,28 @@ class Trained:
         loss: mean surprise in nats over the last epoch, among the words of the sample.
         seconds: that training took.
         cached: whether it was there already.
+        epochs: loss and norms of gradients of each, as far as they are known.
+        made_with: the surroundings that it was trained in, one after the other; None are unknown.
+        elsewhere: what was other in them than it is here, for people; empty if nothing was.
     """
 
     weights: dict[str, NDArray[np.float32]]
     loss: float
     seconds: float
     cached: bool
+    epochs: tuple[dict[str, Any], ...] = ()
+    made_with: tuple[Surroundings | None, ...] = (None,)
+    elsewhere: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a run says of it: loss and norms of gradients in full, seconds to the thousandth."""
+        return {
+            "loss": round(self.loss, 6),
+            "seconds": round(self.seconds, 3),
+            "cached": self.cached,
+            "epochs": list(self.epochs),
+            "made_with": list(self.made_with),
+        }
 
 
 def train(
@@ -65,6 +74,7 @@ def train(
     path: str,
     multiple: int = 1,
     tell: Callable[[str], None] = lambda line: None,
+    here: Surroundings | None = None,
 ) -> Trained:
     """Train the embedding and the first recurrent layer of a network to foretell words.
 
@@ -76,37 +86,34 @@ def train(
         path: how the layer runs, see `engine.paths`.
         multiple: see `Batches`.
         tell: told after each epoch.
+        here: the surroundings, see `environment.surroundings`; None: unknown.
 
     Raises:
-        TrainingError: if the loss is no longer a number.
-        Interrupted, KeyboardInterrupt: after a signal; the epochs that are over are in the cache.
+        TrainingError: if loss, gradient or a weight is no longer a number.
+        Interrupted, KeyboardInterrupt: after a signal; the state after the step in progress is in the cache.
     """
     asked = config.model.language_model
     assert asked is not None
     batches = _batches(texts, config, asked, multiple)
     key = _key(batches, config, rows, table, path)
-    trained = False
+    facts: dict[str, Any] = {}  # of the training, if there is one now
 
     def build() -> Arrays:
-        nonlocal trained
-        trained = True
-        return _Training(config, asked, batches, rows, table, path, key, tell).run()
+        trunk, training = _pretraining(config, asked, batches, rows, table, path, key, here, tell)
+        facts.update(training.run())
+        return packed(weights_of(trunk), facts["loss"], facts["seconds"])
 
-    found = cached_arrays(key, build)
-    weights, loss, seconds = _unpacked(found)
-    return Trained(weights, loss, seconds, not trained)
-
-
-def _packed(arrays: Arrays, loss: float, seconds: float) -> Arrays:
-    """Return what the cache keeps: names without slashes, as they become names of files."""
-    named = {name.replace("/", "~"): array for name, array in arrays.items()}
-    return {"_loss": np.array([loss]), "_seconds": np.array([seconds]), **named}
-
-
-def _unpacked(stored: Arrays) -> tuple[dict[str, NDArray[Any]], float, float]:
-    """Return arrays, loss and seconds of what `_packed` made."""
-    arrays = {name.replace("~", "/"): np.array(array) for name, array in stored.items()}
-    return arrays, float(arrays.pop("_loss")[0]), float(arrays.pop("_seconds")[0])
+    found = cached_arrays(key, build, lambda: {name: facts[name] for name in ("epochs", "made_with")})
+    if (cache_root() / key).exists():
+        Progress(key).clear(asked.epochs)
+    weights, loss, seconds = unpacked(found)
+    wrong = first_not_finite(weights)
+    if wrong is not None:
+        raise TrainingError(f"{cache_root() / key}: {wrong} holds NaN or infinity: remove it, to train it anew")
+    known = facts or stored_facts(key) or {"epochs": [], "made_with": [None]}  # older versions kept no facts
+    makers = known["made_with"]
+    elsewhere = made_elsewhere(makers, here)
+    return Trained(weights, loss, seconds, not facts, tuple(known["epochs"]), tuple(makers), elsewhere)
 
 
 def _batches(texts: Sequence[Split], config: Config, asked: LanguageModelConfig, multiple: int) -> Batches:
@@ -136,116 +143,38 @@ def _trunk(model: ModelConfig) -> ModelConfig:
     )
 
 
-class _Training:
-    """A language model in training."""
-
-    def __init__(
-        self,
-        config: Config,
-        asked: LanguageModelConfig,
-        batches: Batches,
-        rows: int,
-        table: NDArray[np.float32] | None,
-        path: str,
-        key: str,
-        tell: Callable[[str], None],
-    ) -> None:
-        self._asked, self._batches, self._key, self._tell = asked, batches, key, tell
-        self._trunk = build_model(
-            _trunk(config.model),
-            num_words=rows,
-            right_padded=config.data.padding == "post",
-            precision=config.training.precision,
-            seed=SEED,
-            native=[path == NATIVE],
-        )
-        if table is not None:
-            set_embedding(self._trunk, table)
-        directions = 2 if config.model.recurrent[0].bidirectional else 1
-        foretelling = Foretelling(embedding_of(self._trunk), directions, asked.samples, SEED)
-        tokens, states = self._trunk.inputs[0], self._trunk.outputs[0]
-        self._model = keras.Model(tokens, foretelling([states, tokens]), name="language_model")
-        self._optimizer = optimizer_of(
-            TrainingConfig(
-                epochs=asked.epochs,
-                learning_rate=asked.learning_rate,
-                schedule=ScheduleConfig(kind="cosine"),
-                clip_norm=1.0,
-                precision=config.training.precision,
-            ),
-            len(batches),
-        )
-
-    def run(self) -> Arrays:
-        """Train all epochs that are not in the cache, and return what the network begins with."""
-        with (
-            HeldSignals("stopping when this step is over; once more stops at once") as signals,
-            flushed_denormals(),
-            forgotten(),
-        ):
-            self._model.compile(optimizer=self._optimizer, loss=_surprise, jit_compile="auto")
-            begin, loss, seconds = self._begin()
-            for epoch in range(begin, self._asked.epochs):
-                started = time.perf_counter()
-                loss = self._epoch(epoch, signals)
-                seconds += time.perf_counter() - started
-                place = f"epoch {epoch + 1} of {self._asked.epochs}"
-                if not math.isfinite(loss):
-                    raise TrainingError(f"the language model's loss became {loss} in {place}: {_REMEDY}")
-                self._keep(epoch + 1, loss, seconds)
-                self._tell(f"language model: {place}, loss {loss:.4f}, {seconds:.0f} s")
-        for epoch in range(1, self._asked.epochs + 1):
-            forget(self._state_key(epoch))
-        return _packed(weights_of(self._trunk), loss, seconds)
-
-    def _epoch(self, epoch: int, signals: HeldSignals) -> float:
-        try:
-            history = self._model.fit(
-                keras_batches(self._batches, lambda: epoch),
-                epochs=epoch + 1,
-                initial_epoch=epoch,
-                callbacks=[_Delivering(signals)],
-                verbose=0,
-                shuffle=False,  # the batches come in their own order
-            )
-        except (KeyboardInterrupt, Interrupted) as interruption:
-            code = interruption.exit_code if isinstance(interruption, Interrupted) else 130
-            over = f"{count(epoch, 'epoch')} of it {'is' if epoch == 1 else 'are'} in the cache"
-            raise Interrupted(f"stopped in the language model; {over}: the same command goes on there", code) from None
-        return float(history.history["loss"][-1])
-
-    def _begin(self) -> tuple[int, float, float]:
-        """Go on after the last epoch that is in the cache; return how many are over, the loss, the seconds so far."""
-        for epoch in range(self._asked.epochs, 0, -1):
-            stored = stored_arrays(self._state_key(epoch))
-            if stored is not None:
-                arrays, loss, seconds = _unpacked(stored)
-                restore(self._model, Checkpoint(epoch, 0, {}, arrays), self._batches.batch(self._batches.order(0)[0]))
-                self._tell(f"language model: goes on after {count(epoch, 'epoch')}")
-                return epoch, loss, seconds
-        return 0, math.nan, 0.0
-
-    def _keep(self, epoch: int, loss: float, seconds: float) -> None:
-        state = _packed(capture(self._model, (), ()), loss, seconds)
-        cached_arrays(self._state_key(epoch), lambda: state)
-        forget(self._state_key(epoch - 1))
-
-    def _state_key(self, epoch: int) -> str:
-        return f"{self._key}-after-{epoch}"
-
-
-class _Delivering(keras.callbacks.Callback):  # type: ignore[misc]
-    """Lets signals take effect between two steps."""
-
-    def __init__(self, signals: HeldSignals) -> None:
-        super().__init__()
-        self._signals = signals
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Let those that came in take effect."""
-        self._signals.deliver()
-
-
-def _surprise(targets: Any, surprise: Any) -> Any:
-    """Return what the model gives: it is the loss itself."""
-    return surprise
+def _pretraining(
+    config: Config,
+    asked: LanguageModelConfig,
+    batches: Batches,
+    rows: int,
+    table: NDArray[np.float32] | None,
+    path: str,
+    key: str,
+    here: Surroundings | None,
+    tell: Callable[[str], None],
+) -> tuple[keras.Model, Pretraining]:
+    """Return the layers that a network begins with, and the training of the language model that they are part of."""
+    trunk = build_model(
+        _trunk(config.model),
+        num_words=rows,
+        right_padded=config.data.padding == "post",
+        precision=config.training.precision,
+        seed=SEED,
+        native=[path == NATIVE],
+    )
+    if table is not None:
+        set_embedding(trunk, table)
+    directions = 2 if config.model.recurrent[0].bidirectional else 1
+    foretelling = Foretelling(embedding_of(trunk), directions, asked.samples, SEED)
+    tokens, states = trunk.inputs[0], trunk.outputs[0]
+    model = keras.Model(tokens, foretelling([states, tokens]), name="language_model")
+    training = TrainingConfig(
+        epochs=asked.epochs,
+        learning_rate=asked.learning_rate,
+        schedule=ScheduleConfig(kind="cosine"),
+        clip_norm=1.0,
+        precision=config.training.precision,
+    )
+    optimizer, every = optimizer_of(training, len(batches)), config.training.checkpoint_interval
+    return trunk, Pretraining(model, optimizer, batches, asked, every, key, here, tell)

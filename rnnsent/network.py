@@ -14,6 +14,7 @@ from rnnsent.config import Config
 from rnnsent.data.split import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
+from rnnsent.environment import surroundings
 from rnnsent.errors import Interrupted, TrainingError
 from rnnsent.interruption import HeldSignals
 from rnnsent.preparation import Prepared
@@ -86,17 +87,20 @@ class Network:
             return None
         from rnnsent import language_model
 
+        path = self.paths[0].path
         found = language_model.train(
             _texts(self._reviews),
             self.config,
             self._reviews.rows,
             None if pretrained is None else pretrained.table,
-            self.paths[0].path,
+            path,
             _multiple(self._device),
             tell,
+            surroundings(self._device, path),
         )
-        tell(f"language model: {'of the cache' if found.cached else 'ready'}, loss {found.loss:.4f}")
-        facts = {"loss": round(found.loss, 6), "seconds": round(found.seconds, 3), "cached": found.cached}
+        whence = "from the cache" if found.cached else "ready"
+        tell(f"language model: {whence}{found.elsewhere}, loss {found.loss:.4f}")
+        facts = found.facts()
         sealed.write(run, runs.LANGUAGE_MODEL, facts)
         self.facts["language_model"] = facts
         return found

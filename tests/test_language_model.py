@@ -4,57 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from rnnsent import language_model
-from rnnsent.config import Config
-from rnnsent.configfile import parse_config
-from rnnsent.data.split import Split
+from rnnsent.engine import kernel
 from rnnsent.engine.paths import NATIVE, STOCK
-from rnnsent.errors import Interrupted, TrainingError
 from rnnsent.foretelling import Foretelling
 from rnnsent.models import begin_with, model_for, weights_of
 from rnnsent.run_root import open_run
 from rnnsent.stored import load_weights
 from tests.conftest import rnnsent
-
-ROWS = 13
-CONFIG = """\
-data: {source: sample, num_words: 13, maxlen: 40}
-model:
-  embedding_dim: 6
-  language_model: {epochs: 3, batch_size: 16, learning_rate: 2e-2, samples: 64}
-  recurrent: [{cell: gru, units: 8, bidirectional: true}]
-training: {epochs: 1, batch_size: 64}
-"""
-
-
-def config(*changes: str) -> Config:
-    text = CONFIG
-    for change in changes:
-        old, new = change.split(" -> ")
-        assert old in text
-        text = text.replace(old, new)
-    return parse_config(text, "c.yaml", [])
-
-
-def walks(count: int = 200) -> Split:
-    """Return texts in which after each word, and before it, one of two may stand."""
-    rng = np.random.default_rng(0)
-    sequences = []
-    for _ in range(count):
-        steps = rng.integers(1, 3, int(rng.integers(8, 30)))
-        sequences.append([1, *(3 + (rng.integers(10) + np.cumsum(steps)) % 10)])
-    return Split.from_sequences(sequences, np.zeros(count, np.int64))
-
-
-def trained(cache: Path, monkeypatch: pytest.MonkeyPatch, asked: Config, **options: Any) -> language_model.Trained:
-    monkeypatch.setenv("RNNSENT_CACHE", str(cache))
-    return language_model.train([walks()], asked, ROWS, None, options.pop("path", NATIVE), **options)
+from tests.walks import CONFIG, ROWS, config, trained
 
 
 @pytest.mark.parametrize("directions", [1, 2])
@@ -116,61 +78,29 @@ def test_a_network_begins_with_its_weights_and_reads_other_things_with_its_own(
             np.testing.assert_array_equal(value, before[name])
 
 
-def test_stopped_after_any_epoch_it_ends_with_the_same_bits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    whole = trained(tmp_path / "whole", monkeypatch, config())
-
-    def stop(line: str) -> None:
-        if "goes on" not in line:
-            raise KeyboardInterrupt
-
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            trained(tmp_path / "stopped", monkeypatch, config(), tell=stop)
-    told: list[str] = []
-    ended = trained(tmp_path / "stopped", monkeypatch, config(), tell=told.append)
-    assert [line.partition(",")[0] for line in told] == [
-        "language model: goes on after 2 epochs",
-        "language model: epoch 3 of 3",
-    ]
-    assert ended.loss == whole.loss and set(ended.weights) == set(whole.weights)
-    for name, value in whole.weights.items():
-        np.testing.assert_array_equal(value, ended.weights[name])
-    assert len(list((tmp_path / "stopped").iterdir())) == 1  # what was kept on the way is gone
-    again = trained(tmp_path / "stopped", monkeypatch, config())
-    assert again.cached and again.seconds == ended.seconds
-    assert not trained(tmp_path / "stopped", monkeypatch, config("samples: 64 -> samples: 32")).cached
-
-
-def test_a_signal_ends_it_between_two_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    steps: list[int] = []
-
-    def terminated(self: Any, batch: int, logs: Any = None) -> None:
-        steps.append(batch)
-        if len(steps) == 20:  # 13 an epoch
-            raise Interrupted("terminated", 143)
-
-    monkeypatch.setattr(language_model._Delivering, "on_train_batch_end", terminated)
-    with pytest.raises(Interrupted, match="stopped in the language model; 1 epoch of it is in the cache") as stopped:
-        trained(tmp_path, monkeypatch, config())
-    assert stopped.value.exit_code == 143
-
-
-def test_a_loss_that_is_no_number_ends_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"loss became nan in epoch \d of 3: lower model.language_model.learning"):
-        trained(tmp_path, monkeypatch, config("learning_rate: 2e-2 -> learning_rate: 1e30"))
-
-
 def test_two_seeds_begin_with_the_same_one_and_the_run_says_so() -> None:
     Path("c.yaml").write_text(CONFIG.replace("num_words: 13", "num_words: 300").replace("epochs: 3", "epochs: 1"))
     facts = []
-    for seed in ("0", "1"):
+    for seed, whence in (("0", "ready"), ("1", "from the cache")):
         done = rnnsent("train", "--config", "c.yaml", "--run-dir", f"run{seed}", "--seed", seed, "--json")
         assert done.exit_code == 0, done.stderr
         facts.append(json.loads(done.stdout)["language_model"])
         assert load_weights(open_run(Path(f"run{seed}")))["embedding/embeddings"].shape == (300, 6)
-        assert f"{facts[-1]['loss']:.4f}" in done.stderr
+        assert f"language model: {whence}, loss {facts[-1]['loss']:.4f}" in done.stderr
+        assert json.loads(Path(f"run{seed}/language_model.json").read_text()) == facts[-1]
     assert facts[0]["loss"] == facts[1]["loss"] > 0
     assert facts[1]["cached"] and facts[0]["seconds"] == facts[1]["seconds"] > 0
+    (epoch,) = facts[1]["epochs"]
+    assert epoch == facts[0]["epochs"][0] and 0 < epoch["gradient_norm"] < epoch["largest_gradient_norm"]
+    (maker,) = facts[1]["made_with"]
+    environment = json.loads(Path("run1/environment.json").read_text())
+    assert maker == {
+        "python": environment["python"],
+        **environment["packages"],
+        **{name: environment[name] for name in ("processor", "backend", "threads")},
+        "device": environment["device"]["name"],
+        "engine": "native" if kernel.available() else "keras",
+    }
 
 
 def test_a_training_that_goes_on_neither_trains_it_again_nor_forgets_what_it_was(

@@ -107,7 +107,10 @@ class LanguageModelConfig(Section):
     """A first training, in which embedding and first recurrent layer foretell words; labels are not looked at."""
 
     epochs: Annotated[int, Field(ge=1)] = Field(
-        3, description="Passes over the training texts and those without a label. Each is kept in the cache."
+        3,
+        description="Passes over the training texts and those without a label. The state is kept in the cache: after "
+        "each, and as training.checkpoint_every says. The run's language_model.json has the loss of each, and the mean "
+        "and the largest norm of its gradients, before clipping.",
     )
     batch_size: Annotated[int, Field(ge=1)] = Field(64, description="Texts in a batch.")
     learning_rate: Annotated[float, Field(gt=0.0)] = Field(

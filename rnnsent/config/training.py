@@ -128,7 +128,7 @@ class TrainingConfig(Section):
         "60s",
         description="How often the state of training is kept within an epoch, for `--resume`: a number of steps, or a "
         "time such as 60s, 5m, 1h, at which it takes no more than 2 % of the time. After each epoch it is kept anyway. "
-        "null: only then.",
+        "null: only then. The same holds for the state of a language_model in the cache.",
     )
     trackers: list[TrackerName] = Field(
         default_factory=list,

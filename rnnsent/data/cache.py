@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _DIGESTS = "sha256.json"
 _REPLACED = ".replaced"
+_ABOUT = "about.json"  # facts of an entry, if any were given; not among the digests, which name arrays
 
 
 def cache_root() -> Path:
@@ -34,11 +36,14 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache") / "rnnsent"
 
 
-def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
+def cached_arrays(
+    key: str, build: Callable[[], Arrays], about: Callable[[], Mapping[str, Any]] | None = None
+) -> Arrays:
     """Return the arrays stored under `key`, memory-mapped; build and store them the first time.
 
-    An entry appears in full or not at all. One that is not, byte for byte, what was written is built again; where
-    nothing can be written, the arrays are used from memory. The log says so.
+    What `about` returns after `build`, facts that JSON can hold, is stored with them, see `stored_facts`. An entry
+    appears in full or not at all. One that is not, byte for byte, what was written is built again; where nothing can be
+    written, the arrays are used from memory. The log says so.
     """
     entry = cache_root() / key
     stored = stored_arrays(key)
@@ -46,7 +51,7 @@ def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
         return stored
     arrays = build()
     try:
-        _write(entry, arrays)
+        _write(entry, arrays, None if about is None else about())
         return _mapped(entry, arrays)
     except OSError as error:
         logger.warning("no cache written to %s (%s); the next start will parse the data again", entry, error.strerror)
@@ -56,6 +61,22 @@ def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
 def stored_arrays(key: str) -> Arrays | None:
     """Return the arrays stored under `key`, memory-mapped; None where there are none, or they are damaged."""
     return _read(cache_root() / key)
+
+
+def stored_facts(key: str) -> dict[str, Any] | None:
+    """Return the facts stored under `key`; None where there are none, or they are not what was written."""
+    path = cache_root() / key / _ABOUT
+    try:
+        found = read_json(path)
+        facts: dict[str, Any] = found["facts"]
+        if found["sha256"] != _digest(facts):
+            raise ValueError("it is not what was written")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        logger.warning("%s is damaged, and not used: %s", path, error)
+        return None
+    return facts
 
 
 def forget(key: str) -> None:
@@ -83,7 +104,11 @@ def _mapped(entry: Path, names: Iterable[str]) -> Arrays:
     return {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
 
 
-def _write(entry: Path, arrays: Arrays) -> None:
+def _digest(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _write(entry: Path, arrays: Arrays, facts: Mapping[str, Any] | None) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f".{entry.name}-"))
     try:
@@ -93,6 +118,8 @@ def _write(entry: Path, arrays: Arrays) -> None:
                 handle.flush()
                 os.fsync(handle.fileno())
         digests = {name: sha256(temporary / f"{name}.npy") for name in arrays}
+        if facts is not None:
+            write_atomic(temporary / _ABOUT, json.dumps({"sha256": _digest(facts), "facts": facts}))
         write_atomic(temporary / _DIGESTS, json.dumps(digests))
         temporary.chmod(0o777 & ~umask())  # mkdtemp keeps others out, who may share the cache
         with suppress(FileNotFoundError):  # as a whole: whoever reads it meanwhile never sees half of it
