@@ -152,6 +152,8 @@ def _guarded(training: _Training) -> Trained:
         elif not run.finished and (training.again is None or not isinstance(error, RunError)):
             logger.warning("%s", run.unfinished())
         raise
+    finally:
+        run.release()
 
 
 def _train_into(training: _Training, trackers: Trackers) -> Trained:

@@ -1,12 +1,19 @@
-"""JSON of strangers: bounded in size and depth, and without what JSON does not know, NaN and Infinity."""
+"""JSON of strangers: bounded in size and depth, and without what JSON does not know, NaN and Infinity.
+
+What rnnsent itself reads again before there is a manifest vouches for itself: it holds the SHA-256 of what it says.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 MAX_BYTES = 256 << 20  # a vocabulary of millions of words has a tenth of it
+
+_SEAL = "sha256"
 
 
 def read_json(path: Path, limit: int = MAX_BYTES) -> Any:
@@ -40,6 +47,27 @@ def parse_json(text: bytes | str, *, finite: bool = True) -> Any:
         return json.loads(text, parse_constant=_refuse if finite else None)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values`, none of whose keys is `sha256`, with their SHA-256 before them."""
+    return {_SEAL: _digest(values), **values}
+
+
+def unsealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `sealed` was given.
+
+    Raises:
+        ValueError: if it is not what was written.
+    """
+    found = {key: value for key, value in values.items() if key != _SEAL}
+    if values.get(_SEAL) != _digest(found):
+        raise ValueError("it is not what was written")
+    return found
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _refuse(name: str) -> NoReturn:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent import checkpoints, runs, sealed, vectors
+from rnnsent import checkpoints, records, runs, sealed, vectors
 from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.data.split import Split
@@ -83,7 +83,7 @@ class Network:
         if self.config.model.language_model is None:
             return None
         if self._begin is not None:
-            self.facts["language_model"] = sealed.read(run, runs.LANGUAGE_MODEL)
+            self.facts["language_model"] = sealed.read(run, runs.LANGUAGE_MODEL, records.Before)
             return None
         from rnnsent import language_model
 

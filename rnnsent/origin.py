@@ -123,9 +123,7 @@ def read(run: RunDirectory) -> Origin | None:
     """
     if not run.file(runs.ORIGIN).is_file():
         return None
-    found = sealed.read(run, runs.ORIGIN)
-    records.checked(records.Origin, found, str(run.file(runs.ORIGIN)))
-    return found
+    return sealed.read(run, runs.ORIGIN, records.Origin)
 
 
 def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config:

@@ -160,8 +160,8 @@ class RunDirectory:
         self.release()
 
     def release(self) -> None:
-        """Let others write the run."""
-        if self.lock is not None:
+        """Let others write the run; once this was done, the lock may be theirs."""
+        if self.lock is not None and self.lock.release.alive:
             self.file(LOCK).unlink(missing_ok=True)
             self.lock.release()
 

@@ -12,6 +12,7 @@ import pytest
 from rnnsent.engine import kernel
 from rnnsent.engine.paths import NATIVE, STOCK
 from rnnsent.foretelling import Foretelling
+from rnnsent.jsonfile import unsealed
 from rnnsent.models import begin_with, model_for, weights_of
 from rnnsent.run_root import open_run
 from rnnsent.stored import load_weights
@@ -87,7 +88,7 @@ def test_two_seeds_begin_with_the_same_one_and_the_run_says_so() -> None:
         facts.append(json.loads(done.stdout)["language_model"])
         assert load_weights(open_run(Path(f"run{seed}")))["embedding/embeddings"].shape == (300, 6)
         assert f"language model: {whence}, loss {facts[-1]['loss']:.4f}" in done.stderr
-        assert json.loads(Path(f"run{seed}/language_model.json").read_text()) == facts[-1]
+        assert unsealed(json.loads(Path(f"run{seed}/language_model.json").read_text())) == facts[-1]
     assert facts[0]["loss"] == facts[1]["loss"] > 0
     assert facts[1]["cached"] and facts[0]["seconds"] == facts[1]["seconds"] > 0
     (epoch,) = facts[1]["epochs"]

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnsent import checkpoints, probes, runs, sealed
+from rnnsent import checkpoints, probes, records, runs, sealed
 from rnnsent.batches import Batches
 from rnnsent.checkpoints import Checkpoint
 from rnnsent.config import Config
@@ -216,7 +216,7 @@ def test_other_data_and_another_config_file_are_named(trained: Path, tmp_path: P
     config.write_text(config.read_text().replace("learning_rate: 0.02", "learning_rate: 0.5"))
     found = rnnsent("train", "--resume", "run")
     assert found.exit_code == 1 and "config.training.learning_rate: 0.02 → 0.5" in found.stderr
-    origin = sealed.read(RunDirectory(trained), runs.ORIGIN)
+    origin = sealed.read(RunDirectory(trained), runs.ORIGIN, records.Origin)
     origin["versions"]["keras"] = "2.0"
     origin["machine"]["engine"] = {"1": "0:gru on keras (asked for)"}
     sealed.write(RunDirectory(trained), runs.ORIGIN, origin)
@@ -246,7 +246,7 @@ def test_a_flipped_bit_in_what_a_run_comes_from_is_named(place: str, trained: Pa
 )
 def test_what_a_stranger_says_a_run_comes_from_is_checked(key: str, value: Any, message: str, trained: Path) -> None:
     (trained / "manifest.json").unlink()
-    origin = sealed.read(RunDirectory(trained), runs.ORIGIN)
+    origin = sealed.read(RunDirectory(trained), runs.ORIGIN, records.Origin)
     sealed.write(RunDirectory(trained), runs.ORIGIN, origin | {key: value})
     found = rnnsent("train", "--resume", "run")
     assert found.exit_code == 1 and f"run/origin.json: {message}" in found.stderr
@@ -281,12 +281,12 @@ def test_another_file_of_word_vectors_is_named(tiny_imdb: Path, monkeypatch: pyt
 
 
 def test_versions_are_those_of_libraries_that_the_config_uses(trained: Path) -> None:
-    origin = sealed.read(RunDirectory(trained), runs.ORIGIN)
+    origin = sealed.read(RunDirectory(trained), runs.ORIGIN, records.Origin)
     assert "keras" in origin["versions"] and "scikit-learn" not in origin["versions"]
     with_weights = ["--set", "model.ngrams={orders: 1, weights: [regression]}"]
     found = rnnsent("train", "--config", "run/config.yaml", "--run-dir", "other", *with_weights)
     assert found.exit_code == 0, found.stderr
-    versions = sealed.read(RunDirectory(Path("other")), runs.ORIGIN)["versions"]
+    versions = sealed.read(RunDirectory(Path("other")), runs.ORIGIN, records.Origin)["versions"]
     assert versions["scikit-learn"] == version("scikit-learn") and "gensim" not in versions
 
 
@@ -312,7 +312,8 @@ def test_a_signal_while_a_stopped_run_is_completed_does_not_wait(
         found = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "2")
     assert found.exit_code == 130 and "Go on: rnnsent train --resume run" in found.stderr
     assert not Path("run/manifest.json").exists() and not Path("run/probes.json").exists()
-    assert rnnsent("train", "--resume", "run").exit_code == 0
+    again = rnnsent("train", "--resume", "run")
+    assert again.exit_code == 0, again.stderr
 
 
 @pytest.mark.parametrize("schedule", ["constant", "plateau"])

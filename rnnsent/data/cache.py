@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.files import home, sha256, sync_directory, umask, write_atomic
-from rnnsent.jsonfile import read_json
+from rnnsent.jsonfile import read_json, sealed, unsealed
 
 logger = logging.getLogger(__name__)
 
@@ -67,16 +66,12 @@ def stored_facts(key: str) -> dict[str, Any] | None:
     """Return the facts stored under `key`; None where there are none, or they are not what was written."""
     path = cache_root() / key / _ABOUT
     try:
-        found = read_json(path)
-        facts: dict[str, Any] = found["facts"]
-        if found["sha256"] != _digest(facts):
-            raise ValueError("it is not what was written")
+        return unsealed(read_json(path))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         logger.warning("%s is damaged, and not used: %s", path, error)
         return None
-    return facts
 
 
 def forget(key: str) -> None:
@@ -104,10 +99,6 @@ def _mapped(entry: Path, names: Iterable[str]) -> Arrays:
     return {name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
 
 
-def _digest(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
 def _write(entry: Path, arrays: Arrays, facts: Mapping[str, Any] | None) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f".{entry.name}-"))
@@ -119,7 +110,7 @@ def _write(entry: Path, arrays: Arrays, facts: Mapping[str, Any] | None) -> None
                 os.fsync(handle.fileno())
         digests = {name: sha256(temporary / f"{name}.npy") for name in arrays}
         if facts is not None:
-            write_atomic(temporary / _ABOUT, json.dumps({"sha256": _digest(facts), "facts": facts}))
+            write_atomic(temporary / _ABOUT, json.dumps(sealed(facts)))
         write_atomic(temporary / _DIGESTS, json.dumps(digests))
         temporary.chmod(0o777 & ~umask())  # mkdtemp keeps others out, who may share the cache
         with suppress(FileNotFoundError):  # as a whole: whoever reads it meanwhile never sees half of it
