@@ -225,7 +225,8 @@ class _Part:
     def __enter__(self) -> _Part:
         state = self._kept()
         if state is None:
-            self._stream = self._part.open("wb")
+            self._part.unlink(missing_ok=True)
+            self._stream = self._part.open("xb")  # never through a link that is there already
             self._stream.write(self._header.encode())
         else:
             self._stream = self._part.open("r+b")
@@ -271,6 +272,8 @@ class _Part:
     def _kept(self) -> dict[str, Any] | None:
         try:
             state = read_json(self._state)
+            if self._part.is_symlink():
+                return None
             whole = self._part.stat().st_size >= state["bytes"] and state["identity"] == self._identity
             whole = whole and isinstance(state["blank"], int)
         except (OSError, ValueError, KeyError, TypeError):

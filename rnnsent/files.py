@@ -39,6 +39,20 @@ def write_atomic(target: Path, content: bytes | str) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def linked_folder(root: Path) -> Path | None:
+    """Return a link inside `root` through which files would be written elsewhere; None where there is none.
+
+    A link to a file is none: what is written all or nothing takes its place. One that leads nowhere stands for a folder
+    where its name has no suffix. `root` may be a link itself.
+    """
+    for folder, folders, files in os.walk(root):
+        dangling = (name for name in files if "." not in name and not Path(folder, name).exists())
+        for path in (Path(folder, name) for name in (*folders, *dangling)):
+            if path.is_symlink():
+                return path
+    return None
+
+
 def home() -> Path:
     """Return the user's home folder; in a container without one, a folder of this user's among the temporary files."""
     try:

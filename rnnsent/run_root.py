@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rnnsent.errors import RunError
 from rnnsent.files import atomic_path
-from rnnsent.lock import LOCK, Lock, is_locked
+from rnnsent.lock import LOCK, Lock, is_locked, require_no_link, require_own_folders
 from rnnsent.runs import (
     CONFIG,
     MANIFEST,
@@ -81,10 +81,12 @@ def reopen_run(path: Path) -> RunDirectory:
     """Return the run at `path` for its training to go on.
 
     Raises:
-        RunError: if there is no such run, it is being trained now, or cannot be written to.
+        RunError: if there is no such run, it is being trained now, cannot be written to, or its files would be written
+            elsewhere.
     """
     run = open_run(path)
     path = run.path.resolve() if run.path.is_symlink() else run.path
+    require_own_folders(path)
     with disk_errors(path):
         lock = Lock(path)
         _require_writable(path)
@@ -123,10 +125,14 @@ def open_run(path: Path | None) -> RunDirectory:
 
 
 def runs_of(path: Path) -> list[Path]:
-    """Return the runs that a path stands for: of a folder of `train --seeds` that of each seed, else itself."""
+    """Return the runs that a path stands for: of a folder of `train --seeds` that of each seed, else itself.
+
+    Raises:
+        RunError: if that of a seed is elsewhere.
+    """
     if not (path / SEEDS).is_file() or (path / CONFIG).is_file():
         return [path]
-    found = [entry.parent for entry in path.glob(f"seed-*/{CONFIG}")]
+    found = [require_no_link(entry.parent) for entry in path.glob(f"seed-*/{CONFIG}")]
     return sorted(found, key=lambda run: (len(run.name), run.name)) or [path]
 
 

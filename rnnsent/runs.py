@@ -25,7 +25,7 @@ from rnnsent import manifest
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, sha256, write_atomic
 from rnnsent.jsonfile import read_json
-from rnnsent.lock import LOCK, Lock, is_locked
+from rnnsent.lock import LOCK, Lock, is_locked, require_own_folders
 
 logger = logging.getLogger(__name__)
 
@@ -128,8 +128,9 @@ class RunDirectory:
 
     def names(self) -> list[str]:
         """Return the names of all files but the manifest."""
-        files = (path for path in self.path.rglob("*") if path.is_file())
-        return sorted(name for name in (path.relative_to(self.path).as_posix() for path in files) if name != MANIFEST)
+        within = (Path(folder, name) for folder, _, files in os.walk(self.path) for name in files)  # follows no link
+        files = (path.relative_to(self.path).as_posix() for path in within if path.is_file())
+        return sorted(name for name in files if name != MANIFEST)
 
     def finish(self) -> None:
         """Write the manifest: from now on the run is complete."""
@@ -249,11 +250,13 @@ class RunDirectory:
         """Keep other processes from writing into a finished run, so that what is read is still so when it is written.
 
         Raises:
-            RunError: if one does for longer than a judgment takes to be written, such as a training.
+            RunError: if one does for longer than a judgment takes to be written, such as a training; or if files of the
+                run would be written elsewhere.
         """
         if self.lock is not None and self.lock.release.alive:
             yield
             return
+        require_own_folders(self.path)
         with disk_errors(self.path):
             lock = Lock(self.path, UPDATE_SECONDS)
         try:
@@ -310,7 +313,8 @@ def weight_names(names: Iterable[str]) -> list[str]:
 def waiting_runs(path: Path) -> list[Path]:
     """Return the runs that trainings which were killed in `path` were to replace."""
     named = re.compile(rf"{re.escape(path.name)}\.replaced-[0-9]+")  # by `run_root`; anything else is somebody's own
-    return sorted(each for each in path.parent.glob("*") if named.fullmatch(each.name) and (each / CONFIG).is_file())
+    there = (each for each in path.parent.glob("*") if named.fullmatch(each.name) and not each.is_symlink())
+    return sorted(each for each in there if (each / CONFIG).is_file())
 
 
 def to_resume(path: Path) -> Path:

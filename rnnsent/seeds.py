@@ -22,8 +22,12 @@ from rnnsent.errors import Interrupted, RnnsentError, RunError, count
 from rnnsent.files import write_atomic
 from rnnsent.interruption import HeldSignals
 from rnnsent.jsonfile import read_json
+from rnnsent.lock import require_no_link
 from rnnsent.runs import CONFIG, SEEDS, disk_errors, json_text
 
+NOT_PLANNED = frozenset(
+    ("--resume", "--allow-changes", "--seeds", "--seed", "--run-dir", "--force", "--eval", "--json")
+)
 SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")
 
 
@@ -70,9 +74,13 @@ class Plan:
         try:
             found = read_json(folder / SEEDS)
             arguments, seeds = tuple(map(str, found["arguments"])), tuple(map(int, found["seeds"]))
-            return cls(arguments, seeds, bool(found["judge"]), dict(found["config"]))
+            plan = cls(arguments, seeds, bool(found["judge"]), dict(found["config"]))
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise RunError(f"{folder / SEEDS}: cannot be read: {error}") from None
+        odd = next((each for each in arguments if each == "--" or each.partition("=")[0] in NOT_PLANNED), None)
+        if odd is not None:  # it would have other runs written than those in the folder
+            raise RunError(f"{folder / SEEDS}: refused: it passes on {odd}, which is no argument of one seed")
+        return plan
 
 
 def run_of(folder: Path, seed: int) -> Path:
@@ -151,7 +159,7 @@ def _train_all(
     """Put the run of each seed into `found`, as it is finished."""
     for seed in plan.seeds:
         tell(f"seed {seed}")
-        run = run_of(folder, seed)
+        run = require_no_link(run_of(folder, seed))
         if (run / CONFIG).is_file() and not force:
             how = ["--resume", str(run), *(["--allow-changes"] if allow_changes else [])]
         else:
