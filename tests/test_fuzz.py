@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from rnnsent.data.opening import open_table
-from tests.fuzz.__main__ import fuzz
+from tests.conftest import REPOSITORY
+from tests.fuzz.__main__ import fuzz, watched
 from tests.fuzz.readers import READERS
 
 
@@ -31,3 +33,30 @@ def test_what_is_fuzzed_is_read_when_it_is_whole(name: str) -> None:
             assert open_table(path).columns == ("text", "label", "split")
         elif name != "manifest":  # which lists files that are not there
             reader.read(path)
+
+
+CRASHING = """
+import os, sys
+from dataclasses import replace
+from tests.fuzz import __main__ as fuzzing
+
+def read(path):
+    if path.stat().st_size % 2:
+        os.kill(os.getpid(), 11)
+
+fuzzing.READERS["csv"] = replace(fuzzing.READERS["csv"], read=read)
+sys.exit(fuzzing.main())
+"""
+
+
+def test_a_crash_is_noticed_and_the_rest_is_fed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    found = watched("csv", 12, 0, Path.cwd(), (sys.executable, "-c", CRASHING))
+    assert list(found.failures) == ["killed by SIGSEGV"]
+    assert len(found.failures["killed by SIGSEGV"]) % 2
+    assert 1 <= found.counts["failures"] < 12 and found.counts.total() == 12
+
+
+def test_a_fuzzer_that_cannot_run_is_not_taken_for_one_that_finds_nothing() -> None:
+    with pytest.raises(RuntimeError, match="csv: the fuzzer ended with 3"):
+        watched("csv", 12, 0, Path.cwd(), (sys.executable, "-c", "raise SystemExit(3)"))

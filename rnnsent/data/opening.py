@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from rnnsent.data.tables import DELIMITERS, Table, csv_reader, json_object, open_bytes, parquet_file, shown
+from rnnsent.data.parquet import column_names
+from rnnsent.data.tables import DELIMITERS, Table, csv_reader, json_object, open_bytes, shown
 from rnnsent.errors import DataError
 
 SUFFIXES = {
@@ -61,7 +62,7 @@ def open_table(
     if format == "parquet":
         if stdin is not None:
             raise DataError("stdin: Parquet cannot be read from stdin; name the file")
-        return Table(path, format, "", "", tuple(parquet_file(path).schema_arrow.names))
+        return Table(path, format, "", "", column_names(path))
     head = _head(path) if stdin is None else stdin.head
     if not head and (stdin is None or format != "lines"):
         raise DataError(f"{shown(path)}: is empty")

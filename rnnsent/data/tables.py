@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from rnnsent.data.parquet import parquet_rows
 from rnnsent.errors import DataError, count
 from rnnsent.gzipped import open_gzip
 
@@ -22,7 +23,6 @@ BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "lines")
 DELIMITERS = (",", "\t", ";", "|")
-PARQUET_ROWS = 4096  # held in memory at a time
 MAX_CELL = 1 << 26  # characters, of a line as well; csv's own limit, 131,072, is less than a long review
 
 
@@ -68,7 +68,7 @@ class Table:
             DataError: with file and line, if a row cannot be read.
         """
         if self.format == "parquet":
-            yield from _parquet_rows(self.path, [str(name) for name in wanted])
+            yield from parquet_rows(self.path, [str(name) for name in wanted])
             return
         with _opened(self) as (raw, stream):
             count = _Counted(raw, progress)
@@ -244,34 +244,3 @@ _READERS: dict[str, Callable[[Table, io.TextIOWrapper, Sequence[str | int], bool
     "jsonl": _jsonl_rows,
     "lines": _lines,
 }
-
-
-def parquet_file(path: Path) -> Any:
-    """Return the Parquet file at `path`, opened.
-
-    Raises:
-        DataError: if it is none, or pyarrow is not installed.
-    """
-    try:
-        import pyarrow as arrow
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise DataError(f"{path}: Parquet needs pyarrow: pip install 'rnnsent[parquet]'") from None
-    try:
-        return parquet.ParquetFile(path)
-    except (OSError, arrow.ArrowException) as error:
-        raise DataError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
-
-
-def _parquet_rows(path: Path, wanted: Sequence[str]) -> Iterator[Row]:
-    import pyarrow as arrow
-
-    number = 0
-    try:
-        for batch in parquet_file(path).iter_batches(PARQUET_ROWS, columns=list(dict.fromkeys(wanted))):
-            columns = [batch.column(name).to_pylist() for name in wanted]
-            for cells in zip(*columns, strict=True):
-                number += 1
-                yield number, cells
-    except (OSError, arrow.ArrowException) as error:
-        raise DataError(f"{path}: row {number + 1}: cannot be read: {error}") from None

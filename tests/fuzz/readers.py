@@ -21,13 +21,16 @@ from rnnsent.data.npz import flatten, read_arrays
 from rnnsent.data.opening import open_table
 from rnnsent.data.records import TableSource
 from rnnsent.foreign import read_predictions
+from rnnsent.inference import weight_shapes
 from rnnsent.model_card import RunFacts
+from rnnsent.probes import verify, written
 from rnnsent.report import about, single
 from rnnsent.report.facts import Facts
 from rnnsent.runs import RunDirectory
+from rnnsent.seeds import Plan, begin
 from rnnsent.vocabulary import Vocabulary
 from rnnsent.yamldoc import dump
-from tests.fuzz import seeds
+from tests.fuzz import parquet_seeds, seeds
 from tests.fuzz.mutation import changed_tree
 
 ENCODINGS = (None, None, None, "utf-8", "utf-16", "cp1252", "latin-1", "utf-7", "idna", "shift_jis")
@@ -80,6 +83,28 @@ def _table(path: Path) -> object:
     )
 
 
+def _parquet(path: Path) -> object:
+    """Read a table as any other, or all of its columns, lists and records too, as `--keep all` does."""
+    if random.Random(path.read_bytes()).random() < 0.7:
+        return _table(path)
+    table = open_table(path)
+    return list(table.rows(table.columns, strict=False))
+
+
+def _probes(path: Path) -> object:
+    run = RunDirectory(path.parent)
+    run.file("config.yaml").write_text(PROBED_CONFIG)
+    run.file("vocabulary.json").write_text(PROBED_VOCABULARY.to_json())
+    run.file("weights.npz").write_bytes(seeds.npz(PROBED_WEIGHTS))
+    run.finish()
+    return verify(run, ("numpy",))
+
+
+def _plan(path: Path) -> object:
+    begin(path.parent, Plan(("--config", "gru"), (0, 1), False, {"training": {"epochs": 2}, "data": 1}), force=False)
+    return Plan.read(path.parent)
+
+
 def _manifest(path: Path) -> object:
     run = RunDirectory(path.parent)
     run.manifest()
@@ -99,6 +124,10 @@ def _calibration(path: Path) -> object:
     return Calibration.from_dict(RunDirectory(path.parent).read_json(path.name), str(path))
 
 
+PROBED_CONFIG = "data: {source: sample, num_words: 7}\nmodel: {embedding_dim: 2, recurrent: [{cell: gru, units: 2}]}\n"
+PROBED_VOCABULARY = Vocabulary(("film", "good", "bad"), 7)
+_SHAPES = weight_shapes(parse_config(PROBED_CONFIG, "config.yaml"), 7)
+PROBED_WEIGHTS = {name: np.full(shape, 0.1, np.float32) for name, shape in _SHAPES.items()}
 OF_A_RUN = parse_config(
     "data: {source: sample}\nmodel: {recurrent: [{cell: gru}]}\nensemble: [{}, {}]\n", "config.yaml"
 )
@@ -136,6 +165,8 @@ def _vectors(path: Path) -> object:
     return vectors.load(path, Vocabulary(("film", "good", "bad")), 7, 3, 0)
 
 
+PROBES = written(parse_config(PROBED_CONFIG, "config.yaml"), PROBED_VOCABULARY, PROBED_WEIGHTS)
+
 READERS = {
     "config": Reader("config.yaml", [*seeds.CONFIGS, _yaml(seeds.CONFIG)], _trees(seeds.CONFIG, _yaml), _config),
     "imdb.npz": Reader("imdb.npz", [seeds.imdb([[1, 2, 3], [4, 500], []])], seeds.forged_imdb, _imdb),
@@ -155,6 +186,7 @@ READERS = {
         _table,
     ),
     "jsonl": Reader("t.jsonl", [seeds.jsonl(seeds.ROWS)], _trees(seeds.ROWS, seeds.jsonl), _table),
+    "parquet": Reader("t.parquet", parquet_seeds.whole(), parquet_seeds.forged, _parquet),
     "tar": Reader("t.tar.gz", [seeds.tar([], None)], seeds.tar, lambda path: list(AclImdbSource(path).records())),
     "vocabulary": Reader(
         "vocabulary.json",
@@ -188,5 +220,7 @@ READERS = {
         _trees(seeds.PREDICTIONS, seeds.rows),
         _predictions,
     ),
+    "probes": Reader("probes.json", [seeds.as_json(PROBES)], _trees(PROBES), _probes),
+    "seeds": Reader("seeds.json", [seeds.as_json(seeds.PLAN)], _trees(seeds.PLAN), _plan),
     "vectors": Reader("v.txt", seeds.VECTORS, seeds.forged_vectors, _vectors),
 }

@@ -246,6 +246,10 @@ ENVIRONMENT: dict[str, Any] = {
     "cores": 2, "device": {"name": "cpu", "because": "no GPU"}, "backend": "tensorflow", "threads": 2, "seed": 0,
     "git_commit": None, "command": ["rnnsent", "train", "--config", "gru"],
 }  # fmt: skip
+PLAN: dict[str, Any] = {
+    "arguments": ["--config", "gru", "--epochs", "2"], "seeds": [0, 1], "judge": False,
+    "config": {"training": {"epochs": 2}, "data": 1},
+}  # fmt: skip
 EPOCHS = [EpochFacts(number, 0.5, 0.7, 0.5, 0.6, 0.6, 1e-3, 100.0, number * 1.5).to_dict() for number in (1, 2)]
 PREDICTIONS = [
     {"review": 0, "label": "negative", "predicted": "positive", "probability": 0.75, "line": 2},

@@ -1,0 +1,88 @@
+"""Structs in Thrift's compact protocol, in which Parquet says of itself what there is.
+
+https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
+MAX_DEPTH = 12  # Parquet needs six
+
+# By number and type: a reader passes over a field of another type than it expects. Of two that are the same the last
+# one counts.
+Struct = dict[tuple[int, int], Any]
+
+
+def read_struct(stream: IO[bytes], depth: int = 0) -> Struct:
+    """Return the whole numbers, lists and structs in a struct by number and type; of what else it holds None.
+
+    Args:
+        stream: in memory or buffered; it stands behind the struct afterwards.
+        depth: how many structs and lists this one stands in.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found: Struct = {}
+    field = 0
+    while head := _byte(stream):
+        kind, step = head & 15, head >> 4
+        field = field + step if step else _signed(_varint(stream))
+        found[field, kind] = None if kind in (TRUE, FALSE) else _value(stream, kind, depth + 1)
+    return found
+
+
+def _value(stream: IO[bytes], kind: int, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise ValueError("it is nested too deeply")
+    if kind in (I16, I32, I64):
+        return _signed(_varint(stream))
+    if kind == BINARY:
+        return _pass_over(stream, _varint(stream))
+    if kind == STRUCT:
+        return read_struct(stream, depth)
+    if kind in (LIST, SET):
+        head = _byte(stream)
+        size = head >> 4 if head >> 4 < 15 else _varint(stream)
+        return [_value(stream, head & 15, depth + 1) for _ in range(size)]  # of which each has a byte
+    if kind == MAP:
+        size = _varint(stream)
+        kinds = _byte(stream) if size else 0
+        return [(_value(stream, kinds >> 4, depth + 1), _value(stream, kinds & 15, depth + 1)) for _ in range(size)]
+    if kind in (TRUE, FALSE, BYTE):
+        return _pass_over(stream, 1)
+    if kind == DOUBLE:
+        return _pass_over(stream, 8)
+    raise ValueError(f"there is no type {kind}")
+
+
+def _pass_over(stream: IO[bytes], size: int) -> None:
+    """Go on behind so many bytes, all of which are there: else an endless list would have values without any."""
+    if size:
+        stream.seek(size - 1, 1)
+        _byte(stream)
+
+
+def _byte(stream: IO[bytes]) -> int:
+    found = stream.read(1)
+    if not found:
+        raise ValueError("it ends too early")
+    return found[0]
+
+
+def _varint(stream: IO[bytes]) -> int:
+    value = shift = 0
+    while True:
+        byte = _byte(stream)
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value
+        shift += 7
+        if shift > 63:
+            raise ValueError("it holds an endless number")
+
+
+def _signed(number: int) -> int:
+    return (number >> 1) ^ -(number & 1)
