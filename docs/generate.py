@@ -115,7 +115,8 @@ def _type(schema: dict[str, Any]) -> str:
     if kind == "array":
         return "list of sections" if "$ref" in schema["items"] else f"list of {_type(schema['items'])}"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    bounds = " and ".join(f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema)
+    given = {sign: schema[key] for key, sign in signs.items() if key in schema}
+    bounds = " and ".join(f"{sign} {int(value) if value == int(value) else value:,}" for sign, value in given.items())
     return f"{kind} {bounds}".strip()
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.data.split import Ids, Split
+from rnnsent.errors import DataError, count
 from rnnsent.vocabulary import PAD, UNKNOWN
 
+MOST_BYTES = 8 << 30  # of the inputs of a batch, padding included
 WINDOW_BATCHES = 50  # reviews are sorted by length within so many batches: random enough, and little padding
 
 Inputs = tuple[Ids] | tuple[Ids, NDArray[np.float32]]  # ids, and what stands beside them where there is something
@@ -139,8 +141,17 @@ class Batches:
 
         Inputs are the ids, int32 (batch, time), and the channels, float32 (batch, time, width), if the split has any.
         Targets are float32: the probability of label 1, (batch, 1), or, of three labels or more, of each.
+
+        Raises:
+            DataError: if they would take more than `MOST_BYTES`.
         """
         length = self.padded_length(index)
+        width = 1 + (0 if self.split.channels is None else self.split.channels.shape[1])
+        if 4 * len(index) * length * width > MOST_BYTES:
+            raise DataError(
+                f"{count(len(index), 'text')} padded to {length:,} words are more than a batch may hold, "
+                f"{MOST_BYTES:,} bytes; set data.maxlen, training.batch_size or training.batch_tokens lower"
+            )
         ids = self.split.padded(index, length, self.side)
         channels = None if self.split.channels is None else self.split.padded_channels(index, length, self.side)
         if self.word_dropout:

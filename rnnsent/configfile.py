@@ -303,6 +303,7 @@ def broken_rule(detail: ErrorDetails) -> str:
         "dict_type": "must be a mapping",
         "model_type": "must be a section with keys of its own",
         "too_short": f"must have at least {count(context.get('min_length', 1), 'item')}",
+        "too_long": f"must have at most {count(context.get('max_length', 1), 'item')}",
         "greater_than": f"must be greater than {context.get('gt')}",
         "greater_than_equal": f"must be at least {context.get('ge')}",
         "less_than": f"must be less than {context.get('lt')}",

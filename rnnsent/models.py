@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from rnnsent.archives import MAX_BYTES
 from rnnsent.config import AdversarialConfig, Config, ModelConfig, RecurrentConfig
 from rnnsent.engine.device import leave_cores_to_kernel
 from rnnsent.errors import ConfigError, Problem
 from rnnsent.hashing import hashed_ngrams
-from rnnsent.inference import CHANNEL_SUM_SCALE, EMBEDDINGS, output_of, require_shapes
+from rnnsent.inference import CHANNEL_SUM_SCALE, EMBEDDINGS, output_of, require_shapes, weight_shapes
 from rnnsent.vocabulary import PAD
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
@@ -91,7 +93,15 @@ def model_for(
     native: Sequence[bool] = (),
     adversarial: AdversarialConfig | None = None,
 ) -> keras.Model:
-    """Build the network that `config` describes, with the masking that its padding asks for; see `build_model`."""
+    """Build the network that `config` describes, with the masking that its padding asks for; see `build_model`.
+
+    Raises:
+        ConfigError: if its weights would be more than a run can hold.
+    """
+    size = 4 * sum(map(math.prod, weight_shapes(config, num_words).values()))
+    if size > MAX_BYTES:
+        rule = f"is a network of {size:,} bytes, and a run holds at most {MAX_BYTES:,}"
+        raise ConfigError([Problem("", "model", rule)])
     return build_model(
         config.model,
         num_words=num_words,
@@ -118,7 +128,9 @@ def rebuild_model(
     Raises:
         RunError: if the weights are not those of the config.
     """
-    rows = weights["embedding/embeddings"].shape[0] if "embedding/embeddings" in weights else 1
+    table = weights.get(EMBEDDINGS)
+    rows = 1 if table is None or table.ndim == 0 else len(table)
+    require_shapes(weight_shapes(config, rows), weights)  # before memory is taken for what a config only claims
     model = model_for(config, num_words=rows, precision=precision, native=native)
     set_weights(model, weights)
     return model

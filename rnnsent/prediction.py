@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
 from rnnsent.calibration import NONE, Calibration
-from rnnsent.config import Config
+from rnnsent.config import Config, RecurrentConfig
 from rnnsent.data.split import Split
 from rnnsent.engine import kernel
 from rnnsent.engine.paths import NATIVE, choose, describe
-from rnnsent.errors import ConfigError, Problem, RunError
+from rnnsent.errors import ConfigError, DataError, Problem, RunError
 from rnnsent.inference import Network, Weights, runs_on_kernel
 from rnnsent.ratios import NgramRatios
 from rnnsent.runs import MEMBERS
@@ -31,6 +31,7 @@ BACKENDS = ("auto", "native", "numpy", "keras")
 # In a batch, padding included. Nothing is kept for gradients, so batches are large: fewer calls cost less.
 PREDICTED_TOKENS = 2**18
 PREDICTED_REVIEWS = 4096
+MOST_BYTES = 8 << 30  # of what the widest layer reads or computes of a batch
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Predictor:
         """Return the calibrated probability of label 1 for each review of `split`, float32 (reviews,), in its order.
 
         Of three labels or more, that of each: (reviews, labels); `by_label` makes one form of both.
+
+        Raises:
+            DataError: if a review is so long that the network would need more than `MOST_BYTES` for it.
         """
         labels = len(self.config.data.label_names)
         probabilities = np.empty((len(split), labels) if labels > 2 else len(split), np.float32)
@@ -70,12 +74,38 @@ class Predictor:
         batches = replace(
             Batches.from_config(split, self.config, shuffle=False),
             batch_size=PREDICTED_REVIEWS,
-            batch_tokens=PREDICTED_TOKENS,
+            batch_tokens=min(PREDICTED_TOKENS, _most_tokens(self.config)),
         )
+        _require_memory(batches, self.config)
         if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
             batches = replace(batches, side="post")  # masked: on which side the padding is changes nothing
         probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
         return self.calibration(probabilities)
+
+
+def _most_tokens(config: Config) -> int:
+    """Return for how many words at a time there is memory, by the widest layer of all networks."""
+    widths = [
+        max(member.model.vector_width + member.channels, *(_width(layer) for layer in member.model.recurrent))
+        for member in config.members
+    ]
+    return MOST_BYTES // (4 * max(widths))
+
+
+def _width(layer: RecurrentConfig) -> int:
+    """Return how many numbers a layer computes for a word."""
+    return kernel.GATES[layer.cell] * layer.units * (2 if layer.bidirectional else 1)
+
+
+def _require_memory(batches: Batches, config: Config) -> None:
+    longest, most = int(batches.split.lengths.max()), _most_tokens(config)
+    padded = batches.fixed_length or longest
+    if padded > most:
+        why = "data.maxlen of the run, to which padding: notebook pads" if batches.fixed_length else "its own"
+        raise DataError(
+            f"a text of {padded:,} words ({why}) would take more than {MOST_BYTES:,} bytes in this network, which "
+            f"reads {most:,} at most"
+        )
 
 
 def by_label(probabilities: Floats) -> Floats:

@@ -21,7 +21,7 @@ from rnnsent.config.model import (
     VectorsConfig,
     Word2VecConfig,
 )
-from rnnsent.config.section import Fraction, Section
+from rnnsent.config.section import MOST_LAYERS, Fraction, Section, Units
 from rnnsent.config.training import AdversarialConfig, EarlyStoppingConfig, ScheduleConfig, TrainingConfig
 
 __all__ = [
@@ -53,8 +53,8 @@ class MemberConfig(Section):
         description="null: training.seed and its place in the list together. A number stays, whatever --seed says.",
     )
     ngrams: Literal[False] | None = Field(None, description="false: words alone, whatever model.ngrams says.")
-    embedding_dim: Annotated[int, Field(ge=1)] | None = Field(None, description="As model.embedding_dim.")
-    recurrent: Annotated[list[RecurrentConfig], Field(min_length=1)] | None = Field(
+    embedding_dim: Units | None = Field(None, description="As model.embedding_dim.")
+    recurrent: Annotated[list[RecurrentConfig], Field(min_length=1, max_length=MOST_LAYERS)] | None = Field(
         None, description="As model.recurrent."
     )
     pooling: Literal["last", "mean", "max", "mean_max", "attention"] | None = Field(
@@ -97,7 +97,7 @@ class Config(Section):
     data: DataConfig = Field(default_factory=DataConfig, description="Which reviews, and how they are encoded.")
     model: ModelConfig = Field(description="The network.")
     training: TrainingConfig = Field(default_factory=TrainingConfig, description="How it is trained.")
-    ensemble: Annotated[list[MemberConfig], Field(min_length=1)] | None = Field(
+    ensemble: Annotated[list[MemberConfig], Field(min_length=1, max_length=MOST_LAYERS)] | None = Field(
         None,
         description="Networks that are trained one after the other on the same reviews, and whose probabilities are "
         "averaged. null: one network.",

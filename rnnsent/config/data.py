@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from rnnsent.config.section import Section
+from rnnsent.config.section import MOST_LENGTH, MOST_WORDS, Section
 
 LABELS = ("negative", "positive")  # of imdb and sample
 
@@ -44,12 +44,12 @@ class DataConfig(Section):
     fallback: Literal["sample"] | None = Field(
         None, description="What to train on, and say so, when the source cannot be had. null: stop with an error."
     )
-    num_words: Annotated[int, Field(ge=5)] | None = Field(
+    num_words: Annotated[int, Field(ge=5, le=MOST_WORDS)] | None = Field(
         10_000,
         description="Ids below this are kept, others become the unknown id 2, as in Keras: ids 0 to 3 are special, so "
         "9,996 words survive the default. null: keep every word.",
     )
-    maxlen: Annotated[int, Field(ge=1)] | None = Field(
+    maxlen: Annotated[int, Field(ge=1, le=MOST_LENGTH)] | None = Field(
         500, description="Words kept of a review, start token included. null: all. The notebook takes 500."
     )
     truncating: Literal["pre", "post"] = Field(

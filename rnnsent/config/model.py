@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnsent.config.section import Activation, Fraction, Section
+from rnnsent.config.section import MOST_LAYERS, MOST_TEXTS, MOST_WORDS, Activation, Fraction, Section, Units
 from rnnsent.hashing import MOST_BUCKETS
 
 NgramWeight = Literal["naive_bayes", "regression"]
@@ -16,7 +16,7 @@ class RecurrentConfig(Section):
     """One recurrent layer of the stack."""
 
     cell: Literal["simple_rnn", "lstm", "gru"] = Field(description="Which recurrent cell.")
-    units: Annotated[int, Field(ge=1)] = Field(32, description="Width of the state. The notebook takes 32.")
+    units: Units = Field(32, description="Width of the state. The notebook takes 32.")
     bidirectional: bool = Field(False, description="Read in both directions and concatenate: twice the width.")
     activation: Activation = Field("tanh", description="Of the candidate state. cuDNN needs tanh.")
     dropout: Fraction = Field(
@@ -40,7 +40,7 @@ class RecurrentConfig(Section):
 class DenseConfig(Section):
     """One dense layer between the pooled states and the output."""
 
-    units: Annotated[int, Field(ge=1)] = Field(description="Width of the layer.")
+    units: Units = Field(description="Width of the layer.")
     activation: Activation = Field("relu", description="Its nonlinearity.")
     dropout: Fraction = Field(0.0, description="Share of the layer's outputs dropped while training.")
 
@@ -75,9 +75,7 @@ class HashedNgramsConfig(Section):
     buckets: Annotated[int, Field(ge=2, le=MOST_BUCKETS)] = Field(
         2**16, description="Rows of the table. N-grams that share one share a vector."
     )
-    dim: Annotated[int, Field(ge=1)] = Field(
-        8, description="Width of such a vector. The table is learned with the rest."
-    )
+    dim: Units = Field(8, description="Width of such a vector. The table is learned with the rest.")
 
 
 class Word2VecConfig(Section):
@@ -112,11 +110,11 @@ class LanguageModelConfig(Section):
         "each, and as training.checkpoint_every says. The run's language_model.json has the loss of each, and the mean "
         "and the largest norm of its gradients, before clipping.",
     )
-    batch_size: Annotated[int, Field(ge=1)] = Field(64, description="Texts in a batch.")
+    batch_size: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = Field(64, description="Texts in a batch.")
     learning_rate: Annotated[float, Field(gt=0.0)] = Field(
         2e-3, description="Of Adam, at the beginning; it falls to a hundredth of it along a cosine."
     )
-    samples: Annotated[int, Field(ge=1)] = Field(
+    samples: Annotated[int, Field(ge=1, le=MOST_WORDS)] = Field(
         512,
         description="Words that each right one is told apart from, drawn anew for each batch, frequent ones oftener.",
     )
@@ -125,7 +123,7 @@ class LanguageModelConfig(Section):
 class ModelConfig(Section):
     """Embedding, recurrent stack, pooling, dense layers, output."""
 
-    embedding_dim: Annotated[int, Field(ge=1)] = Field(32, description="Width of a word vector. The notebook takes 32.")
+    embedding_dim: Units = Field(32, description="Width of a word vector. The notebook takes 32.")
     ngrams: NgramsConfig | None = Field(
         None,
         description="Weights of n-grams as further inputs at each word, and their sum beside the pooled states. null: "
@@ -149,7 +147,7 @@ class ModelConfig(Section):
         "and the one before where the layer is bidirectional: minutes to hours, once for the same texts. null: begin "
         "with random ones.",
     )
-    recurrent: Annotated[list[RecurrentConfig], Field(min_length=1)] = Field(
+    recurrent: Annotated[list[RecurrentConfig], Field(min_length=1, max_length=MOST_LAYERS)] = Field(
         description="The stack, first layer first; cells can be mixed."
     )
     pooling: Literal["last", "mean", "max", "mean_max", "attention"] = Field(
@@ -158,7 +156,9 @@ class ModelConfig(Section):
         "at the same distance; attention learns a weight for each.",
     )
     dropout: Fraction = Field(0.0, description="Share of the pooled vector dropped while training.")
-    dense: list[DenseConfig] = Field(default_factory=list, description="Dense layers before the output. None: []")
+    dense: Annotated[list[DenseConfig], Field(max_length=MOST_LAYERS)] = Field(
+        default_factory=list, description="Dense layers before the output. None: []"
+    )
     head: bool = Field(
         True, description="The output layer. false: the model ends before it; it can be summarized but not trained."
     )

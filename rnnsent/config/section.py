@@ -6,9 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# What a config of a stranger may ask for: each far more than anybody trains, none enough to take all of a machine.
+MOST_LENGTH = 2**17  # words of a text that are kept; the whole text is `maxlen: null`
+MOST_WORDS = 10_000_000
+MOST_UNITS = 2**14
+MOST_LAYERS = 64
+MOST_TEXTS = 2**20  # in a batch
+
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 Activation = Literal["tanh", "sigmoid", "relu", "gelu", "elu", "selu", "silu", "softplus", "softsign", "linear"]
 
 

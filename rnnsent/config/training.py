@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnsent.config.section import Fraction, Section
+from rnnsent.config.section import MOST_TEXTS, Fraction, Section
 
 
 class ScheduleConfig(Section):
@@ -53,7 +53,9 @@ class TrainingConfig(Section):
     """Optimizer, schedule, batches, device, seed."""
 
     epochs: Annotated[int, Field(ge=1)] = Field(10, description="Passes over the training reviews. Notebook: 10.")
-    batch_size: Annotated[int, Field(ge=1)] = Field(128, description="Reviews in a batch. Notebook: 128, once 32.")
+    batch_size: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = Field(
+        128, description="Reviews in a batch. Notebook: 128, once 32."
+    )
     batch_tokens: Annotated[int, Field(ge=1)] | None = Field(
         None,
         description="Most words of a batch, padding included: batches of long reviews then hold fewer of them, and "
