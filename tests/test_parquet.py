@@ -157,6 +157,22 @@ def test_a_header_that_lies_is_refused(header: bytes, reason: str) -> None:
         list(open_table(changed(HEADER, header)).rows(["text"]))
 
 
+@pytest.mark.parametrize("encoding", ["DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_lengths_that_are_not_there_are_not_made_room_for(encoding: str, version: str) -> None:
+    """Arrow takes four bytes for each of them: 1 GB here, for a file of 60 kB."""
+    how = {"use_dictionary": False, "compression": "none", "data_page_version": version}
+    path = written([str(row % 7) for row in range(9000)], column_encoding={"text": encoding, "label": "PLAIN"}, **how)
+    content = path.read_bytes()
+    at = content.index(b"\x80\x01\x04\xa8\x46")  # 128 values a block, in 4 parts, 9000 in all
+    many = b"\x80\x80\x80\x80\x02\x04\x80\x80\x80\x80\x01" + bytes(6)
+    path.write_bytes(content[:at] + many + content[at + len(many) :])
+    with pytest.raises(
+        DataError, match=r"t\.parquet: text: damaged: .* it claims 268,435,456 values, and 9,000"
+    ):
+        list(open_table(path).rows(["text"]))
+
+
 @pytest.mark.parametrize("use_dictionary", [True, False])
 def test_the_row_that_is_not_text_is_named(use_dictionary: bool) -> None:
     cells = arrow.array([b"a", b"b", b"caf\xe9", b"d"]).view(arrow.string())
@@ -214,11 +230,16 @@ def test_a_type_that_would_be_unpickled_is_not() -> None:
         {"compression": "none", "dictionary_pagesize_limit": 1},
         {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY", "label": "PLAIN"}},
         {"use_dictionary": False, "column_encoding": {"text": "DELTA_LENGTH_BYTE_ARRAY", "label": "PLAIN"}},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "data_page_version": "2.0"},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "compression": "lz4"},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_LENGTH_BYTE_ARRAY"}, "compression": "snappy"},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "compression": "none"},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "compression": "gzip"},
         {"store_schema": False, "write_statistics": False, "compression": "brotli"},
     ],
 )
 def test_good_files_are_read_however_they_were_written(how: dict[str, Any]) -> None:
-    texts = [None if row % 11 == 5 else f"text {row % 400} " * (row % 50) for row in range(9000)]
+    texts = [None if row % 11 == 5 or 2000 < row < 6000 else f"text {row % 400} " * (row % 50) for row in range(9000)]
     found = list(open_table(written(texts, **how)).rows(["text", "label"]))
     assert found == [(row, (text, "a")) for row, text in enumerate(texts, start=1)]
 

@@ -112,12 +112,14 @@ def _batches(path: Path, names: Sequence[str]) -> Iterator[Any]:
     groups = read_footer(path)
     if {len(columns) for columns in groups} - {plain.metadata.num_columns} or len(groups) != plain.num_row_groups:
         raise DataError(f"{path}: not a Parquet file: its groups of rows are not those of its columns")
-    names_of = [plain.metadata.schema.column(leaf).path for leaf in range(plain.metadata.num_columns)]
+    stored = [plain.metadata.schema.column(leaf) for leaf in range(plain.metadata.num_columns)]
+    names_of = [column.path for column in stored]
+    levels = [(column.max_definition_level > 0) + (column.max_repetition_level > 0) for column in stored]
     with path.open("rb") as stream:
         for group, columns in enumerate(groups):
             rows = ROWS
             for leaf, inside in leaves.items():
-                chunk = chunk_of(stream, columns[leaf], f"{path}: {names_of[leaf]}")
+                chunk = chunk_of(stream, columns[leaf], f"{path}: {names_of[leaf]}", levels[leaf])
                 if inside and chunk.values > MAX_VALUES:
                     found = f"{names_of[leaf]} has {chunk.values:,} values in one group of rows"
                     raise DataError(f"{path}: refused: {found}, {MAX_VALUES:,} are allowed in lists and records")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from rnnsent.data.thrift import I32, I64, LIST, STRUCT, Struct, read_struct
+from rnnsent.data.parquet_delta import BY_LENGTH, BY_PREFIX, require_true_counts, unpacked
+from rnnsent.data.thrift import FALSE, I32, I64, LIST, STRUCT, Struct, read_struct
 from rnnsent.errors import DataError
 from rnnsent.gzipped import FREE_BYTES, MAX_EXPANSION
 
@@ -19,7 +20,6 @@ MAX_FOOTER = 16 << 20
 MAX_PAGE = 256 << 20  # bytes, unpacked; writers aim at one MiB
 _DATA, _INDEX, _DICTIONARY, _DATA_2 = range(4)
 _BY_DICTIONARY = ([2], [8])  # PLAIN_DICTIONARY, RLE_DICTIONARY
-_BY_PREFIX = 7  # DELTA_BYTE_ARRAY
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,14 @@ def read_footer(path: Path) -> list[list[Struct]]:
         raise DataError(f"{path}: not a Parquet file: its footer is damaged: {error}") from None
 
 
-def chunk_of(stream: IO[bytes], column: Struct, where: str) -> Chunk:
+def chunk_of(stream: IO[bytes], column: Struct, where: str, levels: int) -> Chunk:
     """Return what the headers say of a column in one group of rows.
 
     Args:
         stream: the file.
         column: from `read_footer`.
         where: file and column, for people.
+        levels: how many lists of levels stand in each page, of missing values and of repeated ones.
 
     Raises:
         DataError: if a page is too large, or its header not one.
@@ -85,32 +86,68 @@ def chunk_of(stream: IO[bytes], column: Struct, where: str) -> Chunk:
     stream.seek(min(start, _sane(before, where)))
     values, dictionary, pages, encodings = 0, 0, list[tuple[int, int]](), list[int]()
     while values < number:
-        header = _header(stream, where)
-        kind, unpacked, packed = (_sane(header.get((field, I32)), where) for field in (1, 2, 3))
-        if unpacked > min(MAX_PAGE, FREE_BYTES + MAX_EXPANSION * packed):
-            raise DataError(f"{where}: refused: it has a page of {packed:,} bytes that unpacks to {unpacked:,}")
-        stream.seek(packed, 1)
-        own = header.get(({_DATA: 5, _DICTIONARY: 7, _DATA_2: 8}.get(kind, 0), STRUCT)) or {}
-        if kind == _DICTIONARY:
-            dictionary = max(unpacked, packed, 1)
-            if pages or _sane(own.get((1, I32)), where) > dictionary:
+        page = _page(stream, where)
+        if page.kind == _DICTIONARY:
+            dictionary = max(page.size, 1)
+            if pages or page.values > dictionary:
                 raise DataError(f"{where}: refused: its dictionary claims values that it cannot hold")
-        elif kind in (_DATA, _DATA_2):
-            pages.append((_sane(own.get((1, I32)), where), max(unpacked, packed)))
-            encodings.append(_sane(own.get((2 if kind == _DATA else 4, I32)), where))
-            values += pages[-1][0]
-    prefixed = max((size for (_, size), each in zip(pages, encodings, strict=True) if each == _BY_PREFIX), default=0)
+        elif page.kind in (_DATA, _DATA_2):
+            if page.encoding in (BY_LENGTH, BY_PREFIX):
+                stream.seek(-page.packed, 1)
+                _require_true_counts(page, stream.read(page.packed), _sane(facts.get((4, I32)), where), levels, where)
+            pages.append((page.values, page.size))
+            encodings.append(page.encoding)
+            values += page.values
+    prefixed = max((size for (_, size), each in zip(pages, encodings, strict=True) if each == BY_PREFIX), default=0)
     return Chunk(values, tuple(pages), dictionary, prefixed, encodings[:1] in _BY_DICTIONARY)
+
+
+@dataclass(frozen=True)
+class _Page:
+    kind: int
+    unpacked: int  # bytes, as are the next
+    packed: int
+    values: int
+    encoding: int
+    levels: int = 0  # bytes before the values that are never packed, of a page of the second version
+    plain: bool = False  # whether the values are not packed either, though those of other pages are
+
+    @property
+    def size(self) -> int:
+        return max(self.unpacked, self.packed)
+
+
+def _page(stream: IO[bytes], where: str) -> _Page:
+    """Return what the next header says; the stream stands behind its page afterwards."""
+    try:
+        header = read_struct(stream)
+    except ValueError as error:
+        raise DataError(f"{where}: damaged: what should be the header of a page is none: {error}") from None
+    kind, size, packed = (_sane(header.get((field, I32)), where) for field in (1, 2, 3))
+    if size > min(MAX_PAGE, FREE_BYTES + MAX_EXPANSION * packed):
+        raise DataError(f"{where}: refused: it has a page of {packed:,} bytes that unpacks to {size:,}")
+    stream.seek(packed, 1)
+    field, encoding = {_DATA: (5, 2), _DICTIONARY: (7, 2), _DATA_2: (8, 4)}.get(kind, (0, 0))
+    if not field:
+        return _Page(kind, size, packed, 0, 0)
+    own = header.get((field, STRUCT)) or {}
+    values, by = (_sane(own.get((each, I32)), where) for each in (1, encoding))
+    if kind != _DATA_2:
+        return _Page(kind, size, packed, values, by)
+    levels = sum(_sane(own.get((each, I32)), where) for each in (5, 6))
+    return _Page(kind, size, packed, values, by, levels, (7, FALSE) in own)
+
+
+def _require_true_counts(page: _Page, content: bytes, codec: int, levels: int, where: str) -> None:
+    try:
+        whole = unpacked(content[page.levels :], 0 if page.plain else codec, max(page.unpacked - page.levels, 0))
+        if whole:  # else no text in it is there
+            require_true_counts(whole, 0 if page.kind == _DATA_2 else levels, page.encoding, page.values)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{where}: damaged: a page of it is not what its header says: {error}") from None
 
 
 def _sane(value: int | None, where: str) -> int:
     if value is None or not 0 <= value < 1 << 62:
         raise DataError(f"{where}: damaged: a size or place is missing or cannot be")
     return value
-
-
-def _header(stream: IO[bytes], where: str) -> Struct:
-    try:
-        return read_struct(stream)
-    except ValueError as error:
-        raise DataError(f"{where}: damaged: what should be the header of a page is none: {error}") from None

@@ -29,7 +29,7 @@ def read_struct(stream: IO[bytes], depth: int = 0) -> Struct:
     field = 0
     while head := _byte(stream):
         kind, step = head & 15, head >> 4
-        field = field + step if step else _signed(_varint(stream))
+        field = field + step if step else _signed(read_varint(stream))
         found[field, kind] = None if kind in (TRUE, FALSE) else _value(stream, kind, depth + 1)
     return found
 
@@ -38,17 +38,17 @@ def _value(stream: IO[bytes], kind: int, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError("it is nested too deeply")
     if kind in (I16, I32, I64):
-        return _signed(_varint(stream))
+        return _signed(read_varint(stream))
     if kind == BINARY:
-        return _pass_over(stream, _varint(stream))
+        return _pass_over(stream, read_varint(stream))
     if kind == STRUCT:
         return read_struct(stream, depth)
     if kind in (LIST, SET):
         head = _byte(stream)
-        size = head >> 4 if head >> 4 < 15 else _varint(stream)
+        size = head >> 4 if head >> 4 < 15 else read_varint(stream)
         return [_value(stream, head & 15, depth + 1) for _ in range(size)]  # of which each has a byte
     if kind == MAP:
-        size = _varint(stream)
+        size = read_varint(stream)
         kinds = _byte(stream) if size else 0
         return [(_value(stream, kinds >> 4, depth + 1), _value(stream, kinds & 15, depth + 1)) for _ in range(size)]
     if kind in (TRUE, FALSE, BYTE):
@@ -72,7 +72,12 @@ def _byte(stream: IO[bytes]) -> int:
     return found[0]
 
 
-def _varint(stream: IO[bytes]) -> int:
+def read_varint(stream: IO[bytes]) -> int:
+    """Return a whole number of at most 70 bits.
+
+    Raises:
+        ValueError: if there is none.
+    """
     value = shift = 0
     while True:
         byte = _byte(stream)
