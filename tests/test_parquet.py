@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from rnnsent.data import parquet as reading
 from rnnsent.data import parquet_pages
 from rnnsent.data.opening import open_table
 from rnnsent.errors import DataError
-from tests.conftest import REPOSITORY, rnnsent
+from tests.conftest import REPOSITORY, Evil, rnnsent
 
 MIB = 1 << 20
 ADDRESS_SPACE = 3 << 30  # of which the libraries take half
@@ -167,9 +168,7 @@ def test_lengths_that_are_not_there_are_not_made_room_for(encoding: str, version
     at = content.index(b"\x80\x01\x04\xa8\x46")  # 128 values a block, in 4 parts, 9000 in all
     many = b"\x80\x80\x80\x80\x02\x04\x80\x80\x80\x80\x01" + bytes(6)
     path.write_bytes(content[:at] + many + content[at + len(many) :])
-    with pytest.raises(
-        DataError, match=r"t\.parquet: text: damaged: .* it claims 268,435,456 values, and 9,000"
-    ):
+    with pytest.raises(DataError, match=r"t\.parquet: text: damaged: .* it claims 268,435,456 values, and 9,000"):
         list(open_table(path).rows(["text"]))
 
 
@@ -211,10 +210,8 @@ def test_two_columns_of_one_name_are_refused() -> None:
 
 def test_a_type_that_would_be_unpickled_is_not() -> None:
     """CVE-2023-47248: what `pyarrow<14.0.1` unpickled on reading."""
-    extension = {
-        b"ARROW:extension:name": b"arrow.py_extension_type",
-        b"ARROW:extension:metadata": b"cpathlib\nPosixPath.touch\n(cpathlib\nPosixPath\n(Vowned\ntRtR.",
-    }
+    pickled = pickle.dumps(Evil())
+    extension = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": pickled}
     schema = arrow.schema([arrow.field("text", arrow.string(), metadata=extension), ("label", arrow.string())])
     parquet.write_table(arrow.table({"text": ["a"], "label": ["b"]}, schema=schema), "t.parquet")
     assert list(open_table("t.parquet").rows(["text", "label"])) == [(1, ("a", "b"))]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent.data.parquet_pages import Chunk, chunk_of, read_footer
+from rnnsent.data.parquet_pages import Chunk, chunk_of, read_footer, require_small_footer
 from rnnsent.errors import DataError
 from rnnsent.gzipped import FREE_BYTES, MAX_EXPANSION
 
@@ -40,7 +40,7 @@ def parquet_file(path: Path, **how: Any) -> Any:
     except ImportError:
         raise DataError(f"{path}: Parquet needs pyarrow: pip install 'rnnsent[parquet]'") from None
     try:
-        read_footer(path)
+        require_small_footer(path)
         return parquet.ParquetFile(path, **how)
     except DataError:
         raise

@@ -19,6 +19,9 @@ from rnnsent.gzipped import FREE_BYTES, MAX_EXPANSION
 MAX_FOOTER = 16 << 20
 MAX_PAGE = 256 << 20  # bytes, unpacked; writers aim at one MiB
 _DATA, _INDEX, _DICTIONARY, _DATA_2 = range(4)
+# Groups of rows → columns → codec, values, where data and dictionary begin.
+_OF_COLUMN = {(3, STRUCT): dict.fromkeys([(4, I32), (5, I64), (9, I64), (11, I64)])}
+_OF_FOOTER = {(4, LIST): {(1, LIST): _OF_COLUMN}}
 _BY_DICTIONARY = ([2], [8])  # PLAIN_DICTIONARY, RLE_DICTIONARY
 
 
@@ -41,31 +44,48 @@ class Chunk:
     begins_with_dictionary: bool
 
 
+def require_small_footer(path: Path) -> None:
+    """Require that a file may be opened: pyarrow takes as much memory as a footer asks for.
+
+    Raises:
+        DataError: if its footer is too large.
+        OSError: if it cannot be read.
+    """
+    _footer(path)
+
+
 def read_footer(path: Path) -> list[list[Struct]]:
-    """Return the columns of each group of rows, as the footer describes them; empty where there is no footer.
+    """Return the columns of each group of rows, as the footer describes them.
 
     Raises:
         DataError: if it is too large, or none.
         OSError: if the file cannot be read.
     """
+    start, length = _footer(path)
     with path.open("rb") as stream:
-        size = stream.seek(0, 2)
-        stream.seek(max(size - 8, 0))
-        end = stream.read(8)
-        length = int.from_bytes(end[:4], "little")
-        if end[4:] != b"PAR1" or length > size - 8:
-            return []
-        if length > MAX_FOOTER:
-            raise DataError(f"{path}: refused: its footer has {length:,} bytes, {MAX_FOOTER:,} are allowed")
-        stream.seek(size - 8 - length)
+        stream.seek(start)
         footer = io.BytesIO(stream.read(length))
     try:
-        groups = [group[1, LIST] for group in read_struct(footer)[4, LIST]]
+        groups = [group[1, LIST] for group in read_struct(footer, _OF_FOOTER)[4, LIST]]
         if not all(isinstance(column, dict) for group in groups for column in group):
             raise TypeError("a column is none")
         return groups
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not a Parquet file: its footer is damaged: {error}") from None
+
+
+def _footer(path: Path) -> tuple[int, int]:
+    """Return where the footer begins and how many bytes it has; none where the file does not end as one with it."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(size - 8, 0))
+        end = stream.read(8)
+    length = int.from_bytes(end[:4], "little")
+    if end[4:] != b"PAR1" or length > size - 8:
+        return 0, 0
+    if length > MAX_FOOTER:
+        raise DataError(f"{path}: refused: its footer has {length:,} bytes, {MAX_FOOTER:,} are allowed")
+    return size - 8 - length, length
 
 
 def chunk_of(stream: IO[bytes], column: Struct, where: str, levels: int) -> Chunk:

@@ -5,6 +5,8 @@ https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.m
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping
 from typing import IO, Any
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
@@ -12,29 +14,39 @@ MAX_DEPTH = 12  # Parquet needs six
 
 # By number and type: a reader passes over a field of another type than it expects. Of two that are the same the last
 # one counts.
-Struct = dict[tuple[int, int], Any]
+Field = tuple[int, int]
+Struct = dict[Field, Any]
+Wanted = Mapping[Field, Any]  # fields, each with the same of the structs in it
+
+_NOTHING: Wanted = {}
 
 
-def read_struct(stream: IO[bytes], depth: int = 0) -> Struct:
+def read_struct(stream: IO[bytes], wanted: Wanted | None = None, depth: int = 0) -> Struct:
     """Return the whole numbers, lists and structs in a struct by number and type; of what else it holds None.
 
     Args:
         stream: in memory or buffered; it stands behind the struct afterwards.
+        wanted: the fields that are kept, as the rest may be much; None: all.
         depth: how many structs and lists this one stands in.
 
     Raises:
         ValueError: if there is none.
     """
     found: Struct = {}
-    field = 0
+    number = 0
     while head := _byte(stream):
         kind, step = head & 15, head >> 4
-        field = field + step if step else _signed(read_varint(stream))
-        found[field, kind] = None if kind in (TRUE, FALSE) else _value(stream, kind, depth + 1)
+        number = number + step if step else _signed(read_varint(stream))
+        field = number, kind
+        kept = wanted is None or field in wanted
+        inside = (None if wanted is None else wanted[field]) if kept else _NOTHING
+        value = None if kind in (TRUE, FALSE) else _value(stream, kind, inside, depth + 1)
+        if kept:
+            found[field] = value
     return found
 
 
-def _value(stream: IO[bytes], kind: int, depth: int) -> Any:
+def _value(stream: IO[bytes], kind: int, wanted: Wanted | None, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError("it is nested too deeply")
     if kind in (I16, I32, I64):
@@ -42,15 +54,19 @@ def _value(stream: IO[bytes], kind: int, depth: int) -> Any:
     if kind == BINARY:
         return _pass_over(stream, read_varint(stream))
     if kind == STRUCT:
-        return read_struct(stream, depth)
+        return read_struct(stream, wanted, depth)
     if kind in (LIST, SET):
         head = _byte(stream)
         size = head >> 4 if head >> 4 < 15 else read_varint(stream)
-        return [_value(stream, head & 15, depth + 1) for _ in range(size)]  # of which each has a byte
+        values = (_value(stream, head & 15, wanted, depth + 1) for _ in range(size))  # of which each has a byte
+        return deque(values, 0) if wanted == _NOTHING else list(values)
     if kind == MAP:
         size = read_varint(stream)
         kinds = _byte(stream) if size else 0
-        return [(_value(stream, kinds >> 4, depth + 1), _value(stream, kinds & 15, depth + 1)) for _ in range(size)]
+        for _ in range(size):
+            _value(stream, kinds >> 4, _NOTHING, depth + 1)
+            _value(stream, kinds & 15, _NOTHING, depth + 1)
+        return None
     if kind in (TRUE, FALSE, BYTE):
         return _pass_over(stream, 1)
     if kind == DOUBLE:
