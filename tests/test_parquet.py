@@ -26,7 +26,7 @@ MOST_MEMORY = 700 * MIB  # that the process may grow by; the first of these file
 
 
 def written(text: Any, **how: Any) -> Path:
-    column = text if isinstance(text, arrow.Array) else arrow.array(text)
+    column = text if isinstance(text, arrow.Array | arrow.ChunkedArray) else arrow.array(text)
     table = arrow.table({"text": column, "label": arrow.array(["a"] * len(column))})
     parquet.write_table(table, "t.parquet", **{"compression": "zstd", **how})
     return Path("t.parquet")
@@ -249,3 +249,24 @@ def test_large_texts_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for how in ({}, {"data_page_size": 1000}, {"use_dictionary": False}):
         found = [cells for _, cells in open_table(written(texts, **how)).rows(["text"])]
         assert found == [(text,) for text in texts]
+
+
+@pytest.mark.parametrize("kind", [arrow.large_string(), arrow.string_view(), arrow.dictionary(arrow.int32(), "string")])
+def test_texts_of_other_types_are_read(kind: Any) -> None:
+    texts = [f"word{row % 3000} " * 20 for row in range(9000)]
+    found = [cells for _, cells in open_table(written(arrow.array(texts).cast(kind))).rows(["text"])]
+    assert found == [(text,) for text in texts]
+
+
+def test_texts_of_a_type_of_their_own_are_read() -> None:
+    texts = [f'"word{row % 3000}"' + " " * 20 for row in range(9000)]
+    column = arrow.ExtensionArray.from_storage(arrow.json_(arrow.string()), arrow.array(texts))
+    found = [cells for _, cells in open_table(written(column)).rows(["text"])]
+    assert found == [(text,) for text in texts]
+
+
+def test_a_large_cell_of_a_type_of_its_own_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_CELL", 100)
+    column = arrow.ExtensionArray.from_storage(arrow.json_(arrow.string()), arrow.array(['"a"', f'"{"x" * 101}"']))
+    with pytest.raises(DataError, match=r"t\.parquet: row 2: text has 103 bytes, 100 are allowed"):
+        list(open_table(written(column)).rows(["text"]))

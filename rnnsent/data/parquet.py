@@ -148,10 +148,13 @@ def _longest(path: Path, metadata: Any, group: int, leaf: int, chunk: Chunk) -> 
         return max(int(column.length), 16)
     if chunk.dictionary * ROWS <= BATCH_BYTES or not chunk.begins_with_dictionary:
         return chunk.dictionary
+    import pyarrow as arrow
     import pyarrow.compute as compute
 
     file = parquet_file(path, metadata=metadata, read_dictionary=[column.path])
     batch = next(file.iter_batches(1, row_groups=[group], columns=[column.path]))
+    if not arrow.types.is_dictionary(batch.column(0).type):  # one of a type of its own, such as JSON
+        return chunk.dictionary
     values = batch.column(0).dictionary
     return int(min(compute.max(compute.binary_length(values)).as_py() or 0, chunk.dictionary))
 
@@ -197,6 +200,7 @@ def _require_small_cells(where: str, first: int, name: str, column: Any) -> None
     import pyarrow as arrow
     import pyarrow.compute as compute
 
+    column = getattr(column, "storage", column)  # of a type of its own
     if _is_text(column.type):
         lengths = compute.binary_length(column)
         if (compute.max(lengths).as_py() or 0) > MAX_CELL:
