@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import checkpoints, model_card, stored, vectors
+from rnnsent import checkpoints, model_card, origin, sealed, stored, vectors
 from rnnsent.calibration import NONE, Calibration
 from rnnsent.configfile import dump_config, load_config, parse_config
 from rnnsent.contenders import read_predictions as own_predictions
@@ -24,6 +24,7 @@ from rnnsent.foreign import read_predictions
 from rnnsent.inference import weight_shapes
 from rnnsent.model_card import RunFacts
 from rnnsent.probes import verify, written
+from rnnsent.records import Before
 from rnnsent.report import about, single
 from rnnsent.report.facts import Facts
 from rnnsent.runs import RunDirectory
@@ -157,6 +158,22 @@ def _environment(path: Path) -> object:
     return told(run, seeds.METRICS, stored.load_environment(run))
 
 
+def _origin(path: Path) -> object:
+    run = RunDirectory(path.parent)
+    run.file("config.yaml").write_text(dump_config(OF_A_RUN))
+    then = origin.read(run)
+    assert then is not None
+    config = origin.config_of(run, [])
+    now = {**ORIGIN, "config": config.model_dump(mode="json")}
+    return origin.require_same(run, then, now, allowed=True)
+
+
+def _language_model(path: Path) -> object:
+    run = RunDirectory(path.parent)
+    found = sealed.read(run, path.name, Before)
+    return told(run, {**seeds.METRICS, "language_model": found}, seeds.ENVIRONMENT)
+
+
 def _predictions(path: Path) -> object:
     return own_predictions(stored.read_text(path), ("negative", "positive"), str(path))
 
@@ -165,6 +182,11 @@ def _vectors(path: Path) -> object:
     return vectors.load(path, Vocabulary(("film", "good", "bad")), 7, 3, 0)
 
 
+ORIGIN = {
+    "name": "gru", "training": "ab12", "command": ["rnnsent", "train"], "config": OF_A_RUN.model_dump(mode="json"),
+    "data": {"train": "00ff", "validation": "ff00"}, "versions": {"python": "3.11.7", "code": None},
+    "machine": {"processor": "x", "device": "cpu", "backend": "tensorflow", "threads": 2, "engine": {"1": "0:gru"}},
+}  # fmt: skip
 PROBES = written(parse_config(PROBED_CONFIG, "config.yaml"), PROBED_VOCABULARY, PROBED_WEIGHTS)
 
 READERS = {
@@ -207,6 +229,13 @@ READERS = {
     "metrics": Reader("metrics.json", [seeds.as_json(seeds.METRICS)], _trees(seeds.METRICS), _metrics),
     "environment": Reader(
         "environment.json", [seeds.as_json(seeds.ENVIRONMENT)], _trees(seeds.ENVIRONMENT), _environment
+    ),
+    "origin": Reader("origin.json", [seeds.sealed_json(ORIGIN)], _trees(ORIGIN, seeds.sealed_json), _origin),
+    "language model": Reader(
+        "language_model.json",
+        [seeds.sealed_json(seeds.LANGUAGE_MODEL)],
+        _trees(seeds.LANGUAGE_MODEL, seeds.sealed_json),
+        _language_model,
     ),
     "history": Reader(
         "history.csv",

@@ -17,6 +17,7 @@ import numpy as np
 
 from rnnsent import checkpoints
 from rnnsent.checkpoints import Checkpoint
+from rnnsent.jsonfile import sealed
 from rnnsent.manifest import _digest
 from rnnsent.observers import EpochFacts
 from rnnsent.runs import RunDirectory
@@ -64,6 +65,11 @@ def manifest(files: Any) -> bytes:
     except (AttributeError, TypeError):
         digest = ""
     return as_json({"format": 2, "sha256": digest, "files": files})
+
+
+def sealed_json(values: Any) -> bytes:
+    """Return a file that vouches for itself, whatever it says."""
+    return as_json(sealed(values) if isinstance(values, dict) else values)
 
 
 def csv(rows: Any, delimiter: str = ",") -> bytes:
@@ -245,6 +251,10 @@ ENVIRONMENT: dict[str, Any] = {
     "python": "3.11.7", "packages": {"rnnsent": "1.0", "keras": "3.15.1"}, "platform": "Linux", "processor": "x",
     "cores": 2, "device": {"name": "cpu", "because": "no GPU"}, "backend": "tensorflow", "threads": 2, "seed": 0,
     "git_commit": None, "command": ["rnnsent", "train", "--config", "gru"],
+}  # fmt: skip
+LANGUAGE_MODEL: dict[str, Any] = {
+    "loss": 5.1, "seconds": 2.5, "cached": True, "made_with": [None],
+    "epochs": [{"epoch": 1, "loss": 5.1, "gradient_norm": 0.3, "largest_gradient_norm": 1.5}],
 }  # fmt: skip
 PLAN: dict[str, Any] = {
     "arguments": ["--config", "gru", "--epochs", "2"], "seeds": [0, 1], "judge": False,
