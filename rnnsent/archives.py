@@ -18,6 +18,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.files import plain_size
+
 MAX_BYTES = 8 << 30  # of an archive: far more than weights and state of any network here
 
 # What zipfile raises for damaged bytes besides ValueError and OSError.
@@ -55,7 +57,7 @@ def read(source: Path | IO[bytes]) -> dict[str, NDArray[Any]]:
 
 def _size(source: Path | IO[bytes]) -> int:
     if isinstance(source, Path):
-        return source.stat().st_size
+        return plain_size(source)
     size = source.seek(0, 2)
     source.seek(0)
     return size

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +39,18 @@ def write_atomic(target: Path, content: bytes | str) -> None:
     """Write `content` to `target`, all or nothing; text is UTF-8 with line feeds as they are."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def plain_size(path: Path) -> int:
+    """Return the bytes of a file that is to be read whole.
+
+    Raises:
+        OSError: if it is a pipe or a device, whose size says nothing of what can be read from it.
+    """
+    status = path.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # which says so itself when it is opened
+        raise OSError(errno.EINVAL, "it is no file, but a pipe or a device", str(path))
+    return status.st_size
 
 
 def linked_folder(root: Path) -> Path | None:
@@ -73,7 +87,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: if it cannot be read, or has no end.
+    """
+    plain_size(path)
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

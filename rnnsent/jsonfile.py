@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from rnnsent.files import plain_size
+
 MAX_BYTES = 256 << 20  # a vocabulary of millions of words has a tenth of it
 
 _SEAL = "sha256"
@@ -27,7 +29,7 @@ def read_json(path: Path, limit: int = MAX_BYTES) -> Any:
         ValueError: if it is larger, nested too deeply, or not JSON.
         OSError: if it cannot be read.
     """
-    size = path.stat().st_size
+    size = plain_size(path)
     if size > limit:
         raise ValueError(f"it has {size:,} bytes, {limit:,} are allowed")
     return parse_json(path.read_bytes())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent import archives
 from rnnsent.errors import RunError
+from rnnsent.files import plain_size
 from rnnsent.manifest import read_errors
 from rnnsent.numerics import first_not_finite
 from rnnsent.runs import (
@@ -164,6 +165,7 @@ def read_text(path: Path) -> str:
     """
     try:
         with read_errors(path):
+            plain_size(path)
             return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise RunError(f"{path}: is not UTF-8 text (byte {error.start})") from None

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from rnnsent import checkpoints, stored
 from rnnsent.errors import RunError
 from rnnsent.lock import Lock, is_locked
 from rnnsent.report.page import GENERATOR
 from rnnsent.run_root import create_run
-from rnnsent.runs import waiting_runs
+from rnnsent.runs import RunDirectory, waiting_runs
 from rnnsent.seeds import Plan, begin
 from tests.conftest import rnnsent
 
@@ -214,3 +215,32 @@ def test_what_is_not_linked_is_written_as_ever(tmp_path: Path) -> None:
     Path(run.path, "plots").symlink_to(tmp_path)
     with pytest.raises(RunError, match="plots: is a link"), linked.updating():
         pass
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_has_no_end_is_not_read(kind: str) -> None:
+    """A link to a device, which an archive may hold, has no size that could be bounded."""
+
+    def put(path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+        return path
+
+    run = RunDirectory(Path("run"))
+    put(run.file("language_model.json"))
+    with pytest.raises(RunError, match=r"language_model\.json: cannot be read: .*it is no file"):
+        run.read_json("language_model.json")
+    put(run.file("checkpoints/epoch-0001.npz"))
+    with pytest.raises(RunError, match=r"epoch-0001\.npz: cannot be read: .*it is no file"):
+        checkpoints.read(run, "checkpoints/epoch-0001.npz")
+    put(run.file("history.csv"))
+    with pytest.raises(RunError, match=r"history\.csv: cannot be read: it is no file"):
+        stored.load_history(run, "history.csv")
+    Path("reviews/neg").mkdir(parents=True)
+    Path("reviews/neg/1.txt").write_text("bad")
+    put(Path("reviews/pos/1.txt"))
+    result = rnnsent("data", "info", "reviews")
+    assert result.exit_code == 1 and "reviews/pos/1.txt: cannot be read: it is no file" in result.stderr

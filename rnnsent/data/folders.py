@@ -10,6 +10,7 @@ from rnnsent.data.download import Progress
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.records import Record
 from rnnsent.errors import DataError
+from rnnsent.files import plain_size
 
 MAX_BYTES = 1 << 26  # of one review; anything larger is no review
 
@@ -99,7 +100,7 @@ def read_bytes(path: Path) -> bytes:
         DataError: if it cannot be read, or is too large.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if plain_size(path) > MAX_BYTES:
             raise DataError(f"{path}: has more than {MAX_BYTES:,} bytes; one review a file is expected")
         return path.read_bytes()
     except OSError as error:
