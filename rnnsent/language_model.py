@@ -61,8 +61,9 @@ class Trained:
             "loss": round(self.loss, 6),
             "seconds": round(self.seconds, 3),
             "cached": self.cached,
-            "epochs": list(self.epochs),
-            "made_with": list(self.made_with),
+            # In one order, whether they come from a state that was kept or not.
+            "epochs": [dict(sorted(epoch.items())) for epoch in self.epochs],
+            "made_with": [maker and dict(sorted(maker.items())) for maker in self.made_with],
         }
 
 

@@ -210,9 +210,10 @@ class Pretraining:
         except (KeyboardInterrupt, Interrupted) as interruption:
             code = interruption.exit_code if isinstance(interruption, Interrupted) else 130
             kept = self.progress.kept
-            goes_on = "nothing of it is kept" if kept is None else "the same command goes on there"
-            place = "" if kept is None else f" {kept.place}"
-            raise Interrupted(f"stopped in the language model{place}: {goes_on}", code) from None
+            if kept is None:
+                raise Interrupted("stopped in the language model: nothing of it is kept", code) from None
+            again = "the same command goes on there, or `rnnsent train --resume RUN` where a run is left"
+            raise Interrupted(f"stopped in the language model {kept.place}: {again}", code) from None
         self.progress.keep_epoch(steps.state(0))
 
     def require_sound(self, loss: float, epoch: int, step: int) -> None:

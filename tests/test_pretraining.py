@@ -122,7 +122,8 @@ def test_a_signal_lets_the_step_end_and_keeps_its_state(
         trained(tmp_path, monkeypatch, config(*THREE_STEPS))  # which keeps states every 60 seconds
     assert stopped.value.exit_code == code
     assert str(stopped.value) == (
-        "stopped in the language model after 1 epoch and 2 steps: the same command goes on there"
+        "stopped in the language model after 1 epoch and 2 steps: the same command goes on there, or "
+        "`rnnsent train --resume RUN` where a run is left"
     )
     told: list[str] = []
     assert len(trained(tmp_path, monkeypatch, config(*THREE_STEPS), tell=told.append).epochs) == 2

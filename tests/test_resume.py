@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from rnnsent import checkpoints, probes, records, runs, sealed
 from rnnsent.batches import Batches
-from rnnsent.checkpoints import Checkpoint
+from rnnsent.checkpoints import Checkpoint, Interval
 from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.data import imdb
@@ -416,6 +416,29 @@ def test_a_checkpoint_that_contradicts_itself_is_refused(name: str, forged: Any,
     checkpoints.write(run, Checkpoint(1, 0, FACTS | {name: forged}, checkpoint(0).arrays))
     with pytest.raises(RunError, match=f"its {name} cannot be those of a training"):
         checkpoints.read(run, "checkpoints/epoch-0001.npz")
+
+
+def test_a_state_is_due_after_seconds_of_which_it_takes_a_fiftieth(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("rnnsent.checkpoints.time.perf_counter", lambda: now)
+    interval = Interval(60.0)
+    interval.put_off(0.0)
+    now = 159.0
+    assert not interval.is_over(1)
+    now = 160.0
+    assert interval.is_over(2)
+    interval.put_off(3.0)
+    now = 160.0 + 149.0
+    assert not interval.is_over(3)
+    now = 160.0 + 150.0
+    assert interval.is_over(4)
+
+
+@pytest.mark.parametrize(("every", "due"), [(None, []), (1, [1, 2, 3, 4, 5, 6]), (3, [3, 6])])
+def test_a_state_is_due_after_steps(every: int | None, due: list[int]) -> None:
+    interval = Interval(every)
+    interval.put_off(1e9)
+    assert [step for step in range(1, 7) if interval.is_over(step)] == due
 
 
 def test_a_checkpoint_under_another_name_is_refused(tmp_path: Path) -> None:
