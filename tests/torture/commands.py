@@ -28,7 +28,8 @@ from typing import Any
 from rnnsent import runs
 from rnnsent.errors import RnnsentError
 from rnnsent.runs import RunDirectory, is_temporary
-from tests.torture.trainings import Forked, enter, parser, timeless, whole
+from tests.torture.sameness import timeless
+from tests.torture.trainings import Forked, enter, parser, whole
 
 RUN, OTHER, ANSWERS, STEPS = Path("run"), Path("other"), Path("answers.csv"), Path("steps")
 TEXTS = Path("asked.txt")

@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.torture.kills import PHASES, phase, temporaries
-from tests.torture.trainings import compare, enter, parser
+from tests.torture.sameness import compare
+from tests.torture.trainings import enter, parser
 
 LIMIT = 1.2
 TEXTS = Path("rows.csv")

@@ -24,7 +24,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.torture.trainings import TEXTS, Forked, arguments, compare, enter, import_all, parser, whole
+from tests.torture.sameness import compare
+from tests.torture.trainings import TEXTS, Forked, arguments, enter, import_all, parser, whole
 
 Row = tuple[str, str, str, list[str]]  # what happened, exit code, what was said, what is wrong
 ROOT = os.geteuid() == 0

@@ -1,4 +1,4 @@
-"""Small trainings to be tortured: what each trains, how it is started, whether two are the same to the last bit.
+"""Small trainings to be tortured: what each trains, and how it is started.
 
 Importing TensorFlow takes most of such a training. `Forked` therefore runs the command line in a fork of this process,
 in which the import is over and nothing has been computed yet; `whole` runs it in a process of its own, so that what is
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
 import random
 import shutil
@@ -17,17 +16,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+
+from rnnsent import runs
+from rnnsent.configfile import load_config
 
 TINY = ["data.source=sample", "data.fallback=null", "data.maxlen=40", "model.embedding_dim=8"]
 QUICK = ["training.epochs=3", "training.batch_size=256", "training.checkpoint_every=1", "training.calibrate=false"]
-EXACT = ("vocabulary.json", "calibration.json", "ngrams.npz")
-# Of metrics.json: never twice the same, or, whether something was in the cache already, not after a kill.
-COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second", "cached")
 TEXTS = "texts.csv"  # in the folder of the torture; half of its rows have no label
+UNLABELED = ["data.source=texts", f"data.path={TEXTS}", "data.unlabeled=true"]
 
+EARLY = "vectors"  # the case that stops by itself
 CASES = {
     "simple_rnn": ("simple_rnn", ["model.recurrent=[{cell: simple_rnn, units: 8}]"]),
     "lstm": ("lstm", ["model.recurrent=[{cell: lstm, units: 8, dropout: 0.3}]"]),
@@ -67,12 +68,50 @@ CASES = {
     ),
     "teacher": (
         "gru",
+        ["model.recurrent=[{cell: gru, units: 8}]", *UNLABELED, "training.teacher=self", "training.epochs=2"],
+    ),
+    "baseline": (
+        "lstm",
+        [
+            "model.recurrent=[{cell: lstm, units: 8}]",
+            *UNLABELED,
+            "training.teacher=baseline",
+            "training.word_dropout=0.1",
+            "training.epochs=2",
+        ],
+    ),
+    EARLY: (  # the third epoch is the last one: none can be better by 1 than the first
+        "gru",
         [
             "model.recurrent=[{cell: gru, units: 8}]",
-            "data.source=texts",
-            f"data.path={TEXTS}",
-            "data.unlabeled=true",
+            "model.vectors={word2vec: {epochs: 1}}",
+            "model.ngrams={orders: 2, folds: 2, weights: [regression]}",
+            "training.early_stopping={patience: 2, min_delta: 1.0}",
+            "training.epochs=6",
+        ],
+    ),
+    "mixed": (
+        "gru",
+        [
+            "model.recurrent=[{cell: gru, units: 8, dropout: 0.3}]",
+            "training.precision=mixed_float16",
+            "training.checkpoint_every=1s",
+            "training.batch_size=128",
+            "training.epochs=2",
+        ],
+    ),
+    "everything": (
+        "gru",
+        [
+            "model.recurrent=[{cell: gru, units: 8}]",
+            "ensemble=[{}, {recurrent: [{cell: lstm, units: 8, bidirectional: true}]}]",
+            "model.vectors={word2vec: {epochs: 1}}",
+            "model.ngrams={orders: 2, folds: 2, weights: [naive_bayes, regression]}",
+            "model.language_model={epochs: 2, batch_size: 512, samples: 64}",
+            *UNLABELED,
             "training.teacher=self",
+            "training.trackers=[tensorboard, mlflow]",
+            "training.calibrate=true",
             "training.epochs=2",
         ],
     ),
@@ -102,16 +141,23 @@ def arguments(name: str, run: Path, *changes: str) -> list[str]:
 
 
 def remove(run: Path) -> None:
-    """Remove a run, and the language models that it or another one left in the cache."""
+    """Remove a run, and what it or another one learned from texts without labels and left in the cache."""
     shutil.rmtree(run, ignore_errors=True)
-    for entry in Path(os.environ["RNNSENT_CACHE"]).glob("*language-model-*"):
-        shutil.rmtree(entry)
+    for name in ("language-model", "word2vec"):
+        for entry in Path(os.environ["RNNSENT_CACHE"]).glob(f"*{name}-*"):
+            shutil.rmtree(entry)
 
 
 def whole(name: str, run: Path, *changes: str) -> None:
     """Train a case to its end, undisturbed, in a process of its own."""
     remove(run)
     subprocess.run([sys.executable, "-m", "rnnsent", *arguments(name, run, *changes)], check=True, capture_output=True)
+
+
+def stopped_early(run: Path) -> bool:
+    """Return whether a run by itself has fewer epochs than it might have had."""
+    epochs = len((run / runs.HISTORY).read_text().splitlines()) - 1
+    return epochs < load_config(str(run / runs.CONFIG)).training.epochs
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -127,14 +173,19 @@ def enter(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
     os.environ["RNNSENT_CACHE"] = str(Path("cache").resolve())
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{Path('mlflow.db').resolve()}"
     write_texts(Path(TEXTS))
 
 
 def import_all() -> None:
     """Import what a training imports, and compute nothing: threads that wait for work would be lost in a fork."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import gensim.models  # noqa: F401
     import keras  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
+    import mlflow.tracking  # noqa: F401
+    import sklearn.linear_model  # noqa: F401
+    import tensorboard.plugins.projector  # noqa: F401
     import tensorflow  # noqa: F401
 
     import rnnsent.commands.train
@@ -209,46 +260,3 @@ def _be_rnnsent(arguments: Sequence[str], log: Path, prelude: Callable[[], None]
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _weights(run: Path) -> list[Path]:
-    return sorted(path.relative_to(run) for path in run.rglob("weights.npz"))
-
-
-def _history(run: Path) -> Iterator[tuple[str, ...]]:
-    """Yield what was written of each epoch, without the time it took."""
-    for path in sorted(run.rglob("history.csv")):
-        with path.open(newline="") as handle:
-            for row in csv.DictReader(handle):
-                yield tuple(v for k, v in row.items() if k not in ("seconds", "tokens_per_second", "elapsed"))
-
-
-def timeless(value: Any) -> Any:
-    """Return what a JSON file says, without the time and the memory that it took."""
-    if isinstance(value, dict):
-        return {name: timeless(each) for name, each in value.items() if name not in COSTS}
-    return [timeless(each) for each in value] if isinstance(value, list) else value
-
-
-def _files(run: Path, names: Iterable[str]) -> dict[Path, bytes]:
-    return {path.relative_to(run): path.read_bytes() for name in names for path in sorted(run.rglob(name))}
-
-
-def _metrics(run: Path) -> dict[Path, Any]:
-    return {name: timeless(json.loads(content)) for name, content in _files(run, ["metrics.json"]).items()}
-
-
-def compare(one: Path, other: Path) -> list[str]:
-    """Return what differs between two runs that should be one.
-
-    Weights, vocabulary and calibration have to be the same to the last bit; so have history and metrics, but for time
-    and memory.
-    """
-    names = _weights(one)
-    if names != _weights(other) or not names:
-        return ["other networks"]
-    found = [f"{name} differs" for name in names if (one / name).read_bytes() != (other / name).read_bytes()]
-    first, second = _files(one, EXACT), _files(other, EXACT)
-    found += [f"{name} differs" for name in sorted({*first, *second}) if first.get(name) != second.get(name)]
-    found += [] if _metrics(one) == _metrics(other) else ["metrics.json differs"]
-    return found + ([] if list(_history(one)) == list(_history(other)) else ["history.csv differs"])
