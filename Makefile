@@ -23,7 +23,7 @@ train: install ## train configs/lstm.yaml
 test: install ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-torture: install ## kill trainings and commands, damage files, take away disk and clock: see that nothing is lost; an hour
+torture: install ## kill trainings and commands, damage files, take away disk and clock: see that nothing is lost; two hours
 	$(BIN)/python -m tests.torture.kills /tmp/rnnsent-torture
 	$(BIN)/python -m tests.torture.commands /tmp/rnnsent-torture
 	$(BIN)/python -m tests.torture.rows /tmp/rnnsent-torture

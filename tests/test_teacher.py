@@ -147,6 +147,7 @@ def test_a_network_can_be_its_own_teacher() -> None:
     assert metrics["validation"]["accuracy"]["value"] > 0.9
     assert sorted(path.name for path in Path("run/teacher").iterdir()) == ["1", "2"]
     assert Path("run/teacher/2/weights.npz").is_file()
+    assert [len(list(Path(f"run/teacher/{number}/checkpoints").iterdir())) for number in (1, 2)] == [1, 1]
     answers = rnnsent("predict", "run", "radiant radiant", "tedious tedious").stdout.splitlines()
     assert [line.split("\t")[0] for line in answers] == ["good", "bad"]
     assert rnnsent("eval", "run").exit_code == 0 and rnnsent("verify", "run").exit_code == 0

@@ -1,10 +1,11 @@
 """Damages every file of a run in turn, in every way, and sees whether anybody is told a wrong answer.
 
-    python -m tests.torture.damage [--rounds N] [--seed N] [--of finished|killed] [--only FILE]… FOLDER
+    python -m tests.torture.damage [--rounds N] [--ways N] [--seed N] [--of RUN]… [--only PATTERN]… FOLDER
 
-Of a finished run every damage has to be refused by `eval` and `verify`, which name the file. One more way to read the
-run is tried with each damage, all in turn: it has to refuse likewise, or, where it does not need the file, to answer as
-of the whole run; which ways need which file is told.
+Two trainings, each finished and killed, give four runs: a network by itself, and an ensemble with all that a run can
+have, killed in its second network. Of a finished run every damage has to be refused by `eval` and `verify`, which name
+the file. One more way to read the run is tried with each damage, all in turn: it has to refuse likewise, or, where it
+does not need the file, to answer as of the whole run; which ways need which file is told.
 Of a training that was killed, `train --resume` may refuse and name the file, or end with the same bits as an
 undisturbed training: from the checkpoint before, or because the file is written anew. Where in the file the damage is,
 chance says. Prints tables in Markdown; exits 1 where anything else happened.
@@ -16,50 +17,78 @@ import random
 import shutil
 import sys
 import time
+from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
-from rnnsent.runs import MODEL_CARD
-from tests.torture.trainings import Forked, arguments, compare, enter, import_all, parser, whole
+from tests.torture.damages import KINDS, damaged, files
+from tests.torture.readers import answers, readers, rnnsent
+from tests.torture.sameness import compare
+from tests.torture.trainings import Forked, arguments, enter, import_all, parser, whole
 
-Reader = Callable[[Path], tuple[int, str]]  # of a run: exit code, and all that is said
-Damage = Callable[[bytes, random.Random], bytes | None]
-REFUSED, OLDER, SAME = "detected and named", "older checkpoint used, same bits", "same bits"
-OUTCOMES = (REFUSED, OLDER, SAME, "WRONG")
-REPLACED = "another run's"
-ASKED = ("a moving film with a splendid cast", "dreary, and too long by an hour")
+REFUSED, OLDER, SAME, WRONG = "detected and named", "older checkpoint used, same bits", "same bits", "WRONG"
+OUTCOMES = (REFUSED, OLDER, SAME, WRONG)
+COPY = Path("copy")
 
-
-def flipped(content: bytes, rng: random.Random) -> bytes:
-    """Return the content with one bit the other way round."""
-    changed = bytearray(content)
-    changed[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
+Needed = dict[tuple[str, str], Counter[str]]  # file and way to read → how often it was refused, or did not matter
 
 
-def torn(content: bytes, rng: random.Random) -> bytes:
-    """Return the content with a page that never reached the disk, its last one or another."""
-    start = rng.randrange(len(content))
-    end = min(start + 4096, len(content))
-    return content[:start] + bytes(end - start) + content[end:]
+@dataclass(frozen=True)
+class Runs:
+    """What is damaged.
+
+    Attributes:
+        damaged: the run, as it was before.
+        other: whose files replace its own.
+        expected: a finished run of the same training.
+        said: what each way to read says of it; nothing of a killed one.
+        needed: is filled.
+    """
+
+    damaged: Path
+    other: Path
+    expected: Path
+    said: dict[str, str] = field(default_factory=dict)
+    needed: Needed = field(default_factory=dict)
 
 
-DAMAGES: dict[str, Damage] = {
-    "bit flipped": flipped,
-    "torn": torn,
-    "truncated": lambda content, rng: content[: rng.randrange(len(content))],
-    "emptied": lambda content, rng: b"",
-    "longer": lambda content, rng: content + b"\0" * 100,
-    "deleted": lambda content, rng: None,
-}
+@cache
+def trained(case: str, *changes: str) -> Path:
+    """Train a case to its end, once."""
+    run = Path("-".join([case, "trained", *changes]))
+    whole(case, run, *changes)
+    return run
 
 
-def unfinished(run: Path) -> None:
-    """Leave a training that was killed in its second epoch, after two checkpoints of it."""
+def finished(case: str) -> Runs:
+    """Judge two runs of a case, with two seeds, and ask all ways to read one what it says."""
+    runs = Runs(Path(f"{case}-finished"), Path(f"{case}-other"), Path(f"{case}-finished"))
+    for run, source in ((runs.damaged, trained(case)), (runs.other, trained(case, "training.seed=1"))):
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(source, run)
+        code, words = rnnsent("eval", str(run), "--split", "validation")  # compare and report need its predictions
+        assert code == 0, words
+    runs.said.update(answers(runs.expected, COPY))
+    return runs
+
+
+def killed(case: str, part: str) -> Runs:
+    """Train a case to its end, and two more until the network in the folder `part` of the run is half trained."""
+    runs = Runs(Path(f"{case}-killed"), Path(f"{case}-other-killed"), trained(case))
+    for each in (runs.damaged, runs.other):  # of the very same config: only its identity tells its checkpoints apart
+        unfinished(case, each, part)
+    return runs
+
+
+def unfinished(case: str, run: Path, part: str) -> None:
+    """Leave a training that was killed in the second epoch of a network, after two checkpoints of it."""
     shutil.rmtree(run, ignore_errors=True)
-    child = Forked(arguments("lstm", run), Path("unfinished.log"))
-    while not (run / "checkpoints" / "epoch-0001-step-000002.npz").exists():
+    child = Forked(arguments(case, run), Path("unfinished.log"))
+    while not (run / part / "checkpoints" / "epoch-0001-step-000002.npz").exists():
         time.sleep(0.0005)
         assert child.poll() is None, f"it was over too soon: {child.said()}"
     child.kill()
@@ -67,98 +96,9 @@ def unfinished(run: Path) -> None:
         path.unlink()
 
 
-def files(run: Path) -> list[str]:
-    """Return the names of the files of a run that have to be as they were written: the card is for people to edit."""
-    whole = (path for path in run.rglob("*") if path.is_file() and path.name != MODEL_CARD)
-    return sorted(path.relative_to(run).as_posix() for path in whole)
-
-
-def damaged(run: Path, copy: Path, name: str, kind: str, other: Path, rng: random.Random) -> bool:
-    """Make `copy` a copy of a run with one file damaged; return whether that changed it."""
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(run, copy)
-    content = (copy / name).read_bytes()
-    if kind == REPLACED:
-        found = other / name
-        if not found.exists():  # checkpoints: any of the other training's
-            found = sorted(found.parent.glob(f"*{found.suffix}"))[-1]
-        changed: bytes | None = found.read_bytes()
-    else:
-        changed = DAMAGES[kind](content, rng) if content else content
-    if changed == content:
-        return False
-    if changed is None:
-        (copy / name).unlink()
-    else:
-        (copy / name).write_bytes(changed)
-    return True
-
-
-def rnnsent(*arguments: str) -> tuple[int, str]:
-    """Return exit code and all that a command says."""
-    child = Forked(arguments, Path("command.log"))
-    return child.wait(), child.said()
-
-
 def clean(said: str) -> bool:
     """Return whether something is said for people, and not as a fault of the program."""
     return "Traceback" not in said and "fault of rnnsent" not in said
-
-
-def predicts(run: Path) -> tuple[int, str]:
-    """Return exit code and answers of the library."""
-
-    def prelude() -> None:
-        import rnnsent
-        from rnnsent.errors import RnnsentError
-
-        try:
-            print(rnnsent.load(run).predict(list(ASKED)))
-        except RnnsentError as error:
-            print(f"Error: {error}")
-            raise SystemExit(1) from None
-        raise SystemExit(0)
-
-    child = Forked([], Path("command.log"), prelude)
-    return child.wait(), child.said()
-
-
-def reports(run: Path) -> tuple[int, str]:
-    """Return exit code of `report`, what it says, and its page."""
-    page = Path("page.html")
-    page.unlink(missing_ok=True)
-    code, said = rnnsent("report", str(run), "--split", "validation", "--output", str(page))
-    return code, said + (page.read_text() if page.exists() else "")
-
-
-def readers(whole: Path) -> dict[str, Reader]:
-    """Return all ways to read a run besides `eval` and `verify`; `whole` is a run that it can be compared with."""
-    judged = ("--split", "validation", "--json")
-    return {
-        "predict": lambda run: rnnsent("predict", str(run), *ASKED, "--json"),
-        "trace": lambda run: rnnsent("trace", str(run), ASKED[0], "--json"),
-        "compare": lambda run: rnnsent("compare", str(whole), str(run), *judged),
-        "compare, the other way round": lambda run: rnnsent("compare", str(run), str(whole), *judged),
-        "report": reports,
-        "robustness": lambda run: rnnsent("robustness", str(run), *judged),
-        "baseline": lambda run: rnnsent("baseline", str(run), *judged),
-        "summary": lambda run: rnnsent("summary", str(run)),
-        "rnnsent.load": predicts,
-    }
-
-
-def answers(run: Path, copy: Path) -> dict[str, str]:
-    """Return what each way to read a run says of an undamaged copy."""
-    found = {}
-    for name, read in readers(run).items():
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(run, copy)
-        code, found[name] = read(copy)
-        assert code == 0, f"{name}: {found[name]}"
-    return found
-
-
-Needed = dict[tuple[str, str], Counter[str]]  # file and way to read → how often it was refused, or did not matter
 
 
 def misread(code: int, said: str, name: str, expected: str) -> str | None:
@@ -168,84 +108,105 @@ def misread(code: int, said: str, name: str, expected: str) -> str | None:
     return None if code == 1 and name in said and clean(said) else f"exit code {code}: {said.strip()[:300]}"
 
 
-def of_finished(copy: Path, name: str, expected: Path, said: dict[str, str], needed: Needed, rng: random.Random) -> str:
-    """Return what became of a damage to a finished run, of which `said` holds what each reader said before."""
-    del rng
-    for command in (["eval", str(copy), "--split", "validation"], ["verify", str(copy)]):
+def of_finished(name: str, runs: Runs) -> str:
+    """Return what became of a damage to a file of a finished run."""
+    for command in (["eval", str(COPY), "--split", "validation"], ["verify", str(COPY)]):
         code, words = rnnsent(*command)
         if not code:
-            return f"WRONG: {command[0]} did not notice"
+            return f"{WRONG}: {command[0]} did not notice"
         if name not in words or not clean(words):
-            return f"WRONG: {command[0]}: {words.strip()[:300]}"
-    before = sum(counts.total() for (file, _), counts in needed.items() if file == name)
-    reader = sorted(said)[
-        (len(name) + before) % len(said)
-    ]  # each file meets each way in as many damages as there are ways
-    code, words = readers(expected)[reader](copy)
-    needed.setdefault((name, reader), Counter())["refused" if code else "does not matter"] += 1
-    wrong = misread(code, words, name, said[reader])
-    return REFUSED if wrong is None else f"WRONG: {reader}: {wrong}"
+            return f"{WRONG}: {command[0]}: {words.strip()[:300]}"
+    before = sum(counts.total() for (file, _), counts in runs.needed.items() if file == name)
+    # Each file meets each way in as many damages as there are ways.
+    reader = sorted(runs.said)[(len(name) + before) % len(runs.said)]
+    code, words = readers(runs.expected)[reader](COPY)
+    runs.needed.setdefault((name, reader), Counter())["refused" if code else "does not matter"] += 1
+    wrong = misread(code, words, name, runs.said[reader])
+    return REFUSED if wrong is None else f"{WRONG}: {reader}: {wrong}"
 
 
-def of_killed(copy: Path, name: str, expected: Path, said: dict[str, str], needed: Needed, rng: random.Random) -> str:
-    """Return what became of a damage to a training that was killed."""
-    del said, needed, rng
-    code, words = rnnsent("train", "--resume", str(copy), "--quiet")
+def of_killed(name: str, runs: Runs) -> str:
+    """Return what became of a damage to a file of a training that was killed."""
+    code, words = rnnsent("train", "--resume", str(COPY), "--quiet")
     if not code:
-        differences = compare(expected, copy)
+        differences = compare(runs.expected, COPY)
         if differences:
-            return f"WRONG: {differences}"
-        return OLDER if name in words else SAME
-    named = name in words or (
-        name == "origin.json" and "config." in words
-    )  # it differs from the config, and that is said
-    return REFUSED if named and clean(words) else f"WRONG: {words.strip()[:300]}"
+            return f"{WRONG}: {differences}"
+        return OLDER if name in words and "checkpoints/" in name else SAME
+    # What differs from the config is said of the config.
+    named = name in words or (name == "origin.json" and "config." in words)
+    return REFUSED if named and clean(words) else f"{WRONG}: {words.strip()[:300]}"
+
+
+@dataclass(frozen=True)
+class Torture:
+    """How a run is made, what becomes of a damage to a file of it, and in how many ways each is damaged; 0: in all."""
+
+    make: Callable[[], Runs]
+    outcome: Callable[[str, Runs], str]
+    ways: int = 0
+
+
+TORTURES = {
+    "finished": Torture(lambda: finished("lstm"), of_finished),
+    "killed": Torture(lambda: killed("lstm", ""), of_killed),
+    "finished-everything": Torture(lambda: finished("everything"), of_finished),
+    "killed-everything": Torture(lambda: killed("everything", "members/2"), of_killed, ways=2),
+}
+
+
+def tortured(title: str, given: Namespace, runs: Runs) -> Iterator[tuple[str, str, str]]:
+    """Damage each file in each way; yield its name, the damage, and what became of it."""
+    torture = TORTURES[title]
+    for name in chosen(runs.damaged, given.only):
+        rng = random.Random(f"{given.seed} {title} {name}")  # the same damages, whichever others there are
+        for _ in range(given.rounds):
+            for kind in rng.sample(KINDS, given.ways or torture.ways or len(KINDS)):
+                if damaged(runs.damaged, COPY, name, kind, runs.other, rng):
+                    yield name, kind, torture.outcome(name, runs)
+        print(f"{title}: {name}", file=sys.stderr, flush=True)
+
+
+def chosen(run: Path, patterns: list[str] | None) -> list[str]:
+    """Return the files of a run that are to be damaged."""
+    return [name for name in files(run) if any(fnmatchcase(name, each) for each in patterns or ["*"])]
 
 
 def main() -> None:
     """Damage, and print what happened."""
     asked = parser(__doc__)
     asked.add_argument("--rounds", type=int, default=1, help="how often each file is damaged in each way")
-    asked.add_argument("--of", choices=["finished", "killed"], help="damage this run alone")
-    asked.add_argument("--only", action="append", help="damage this file, and others named so")
+    ways = range(1, len(KINDS) + 1)
+    asked.add_argument("--ways", type=int, choices=ways, help="in how many ways, chosen by chance; else in all, of a "
+                       "killed run with everything in two")  # fmt: skip
+    asked.add_argument("--of", action="append", choices=TORTURES, help="damage this run alone")
+    asked.add_argument("--only", action="append", metavar="PATTERN", help="damage these files alone")
     given = asked.parse_args()
     enter(given.folder)
     import_all()
-    runs = {each: Path(each) for each in ("finished", "killed", "other", "other-killed", "copy")}
-    whole("lstm", runs["finished"])
-    whole("lstm", runs["other"], "training.seed=1")
-    for each in ("finished", "other"):
-        code, words = rnnsent("eval", each, "--split", "validation")  # compare and report need its predictions
-        assert code == 0, words
-    said = answers(runs["finished"], runs["copy"])
-    if given.of != "finished":
-        unfinished(runs["killed"])
-        unfinished(runs["other-killed"])  # of the very same config: only its identity tells its checkpoints apart
-    rng = random.Random(given.seed)
     wrong: list[str] = []
-    needed: Needed = {}
-    for title, judge, other in (("finished", of_finished, "other"), ("killed", of_killed, "other-killed")):
-        if given.of not in (None, title):
-            continue
+    for title in given.of or TORTURES:
+        runs = TORTURES[title].make()
         counts: Counter[tuple[str, str]] = Counter()
-        chosen = [name for name in files(runs[title]) if given.only is None or name in given.only]
-        for name in chosen:
-            for kind in [*DAMAGES, REPLACED] * given.rounds:
-                if not damaged(runs[title], runs["copy"], name, kind, runs[other], rng):
-                    continue
-                outcome = judge(runs["copy"], name, runs["finished"], said, needed, rng)
-                counts[name, outcome.partition(":")[0]] += 1
-                if outcome.startswith("WRONG"):
-                    wrong.append(f"{title} run, {name} {kind}: {outcome}")
-                    print(wrong[-1], file=sys.stderr, flush=True)
-            print(f"{title}: {name}", file=sys.stderr, flush=True)
-        print(f"| file of a {title} run | damages | {' | '.join(OUTCOMES)} |\n| :-- |{' --: |' * (len(OUTCOMES) + 1)}")
-        for name in chosen:
-            row = [counts[name, outcome] for outcome in OUTCOMES]
-            print(f"| `{name}` | {sum(row)} | {' | '.join(map(str, row))} |")
-        print(flush=True)
-    tell_needed(needed)
+        for name, kind, outcome in tortured(title, given, runs):
+            counts[name, outcome.partition(":")[0]] += 1
+            if outcome.startswith(WRONG):
+                wrong.append(f"{title} run, {name} {kind}: {outcome}")
+                print(wrong[-1], file=sys.stderr, flush=True)
+        tell(title, chosen(runs.damaged, given.only), counts)
+        if runs.said:
+            tell_needed(runs.needed)
     sys.exit("\n".join(wrong) or 0)
+
+
+def tell(title: str, names: list[str], counts: Counter[tuple[str, str]]) -> None:
+    """Print what became of the damages to each file of a run."""
+    print(f"| file of the {title} run | damages | {' | '.join(OUTCOMES)} |")
+    print(f"| :-- |{' --: |' * (len(OUTCOMES) + 1)}")
+    for name in names:
+        row = [counts[name, outcome] for outcome in OUTCOMES]
+        print(f"| `{name}` | {sum(row)} | {' | '.join(map(str, row))} |")
+    print(flush=True)
 
 
 def tell_needed(needed: Needed) -> None:
@@ -257,6 +218,7 @@ def tell_needed(needed: Needed) -> None:
             "; ".join(way for way, counts in ways.items() if counts[each]) for each in ("refused", "does not matter")
         ]
         print(f"| `{name}` | {' | '.join(told)} |")
+    print(flush=True)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ its manifest. All else has to be the same, bytes or values, but for
 - names of what has none of its own, the masks and random generators: Keras numbers them, on from one network of a
   process to the next; they stand in model.keras, summary.txt, checkpoints and TensorBoard's graphs;
 - model.keras: when it was saved, and the addresses in memory by which Keras tells its initializers apart;
+- .lock, which is no part of a run: a kill after the manifest leaves it;
 - model_card.md: a function of other files, and compared with what it is of those;
 - trackers: the names of their own runs and files, when they wrote what, and the steps before a kill, which nobody
   tells them again: epochs are.

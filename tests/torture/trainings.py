@@ -104,7 +104,7 @@ CASES = {
         "gru",
         [
             "model.recurrent=[{cell: gru, units: 8}]",
-            "ensemble=[{}, {recurrent: [{cell: lstm, units: 8, bidirectional: true}]}]",
+            "ensemble=[{}, {dropout: 0.2}]",
             "model.vectors={word2vec: {epochs: 1}}",
             "model.ngrams={orders: 2, folds: 2, weights: [naive_bayes, regression]}",
             "model.language_model={epochs: 2, batch_size: 512, samples: 64}",
@@ -183,6 +183,7 @@ def import_all() -> None:
     import gensim.models  # noqa: F401
     import keras  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
+    import mlflow.store.tracking.sqlalchemy_store
     import mlflow.tracking  # noqa: F401
     import sklearn.linear_model  # noqa: F401
     import tensorboard.plugins.projector  # noqa: F401
