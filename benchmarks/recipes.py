@@ -2,9 +2,9 @@
 
     RNNSENT_DATA=… python benchmarks/recipes.py FOLDER [--seeds N] [--set KEY=VALUE]… [--variant KEY=VALUE]… RECIPE…
 
-Each run stays in FOLDER/RECIPE-SEED and is not made again. With variants the table is another one: the recipe, and
-below it what each of them makes of it, in FOLDER/RECIPE,KEY=VALUE-SEED. Whatever is not as its file says, by --set or
-as a variant, is judged by validation alone, so that nothing is chosen by what the test says.
+Each run stays in FOLDER/RECIPE-SEED and is not made again; one that was stopped goes on. With variants the table is
+another one: the recipe, and below it what each of them makes of it, in FOLDER/RECIPE,KEY=VALUE-SEED. Whatever is not as
+its file says, by --set or as a variant, is judged by validation alone, so that nothing is chosen by what the test says.
 """
 
 from __future__ import annotations
@@ -37,8 +37,13 @@ def measured(folder: Path, recipe: str, seed: int, changes: Sequence[str]) -> di
         print(f"{run}", file=sys.stderr)
         started = time.perf_counter()
         changed = [argument for change in changes for argument in ("--set", change)]
-        trained = rnnsent("train", "--config", recipe, "--seed", str(seed), "--run-dir", str(run), "--quiet", *changed)
-        wall = time.perf_counter() - started
+        if run.exists():  # it was stopped: its own seconds go on, though not those of starting twice
+            trained = rnnsent("train", "--resume", str(run), "--quiet")
+            wall = trained["seconds"]
+        else:
+            how = ("--config", recipe, "--seed", str(seed), "--run-dir", str(run), *changed)
+            trained = rnnsent("train", *how, "--quiet")
+            wall = time.perf_counter() - started
         test = None if changes else rnnsent("eval", str(run))["metrics"]
         size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
         facts.write_text(json.dumps({"trained": trained, "test": test, "wall": wall, "size": size}))
