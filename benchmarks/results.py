@@ -140,7 +140,8 @@ SECTIONS = {
         "python -m tests.torture.kills {runs}",
         "Killed at random",
         "Trainings that SIGKILL hits at random moments, resumed until they end, and compared with undisturbed ones: "
-        "weights, history and log. What was done to files, disk and data: docs/experiments.md.",
+        "every file of their runs (tests/torture/sameness.py says what may differ). What was done to files, disk and "
+        "data: docs/experiments.md.",
     ),
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.torture.trainings import (
     EARLY,
     Forked,
     arguments,
+    cache,
     enter,
     import_all,
     parser,
@@ -35,7 +37,8 @@ from tests.torture.trainings import (
 
 BEFORE, FIRST, CHECKPOINT = "before there was a run", "before the first checkpoint", "in the writing of a checkpoint"
 FILE, BETWEEN, ENDING = "in the writing of another file", "between two writings", "while the run was completed"
-PHASES = (BEFORE, FIRST, CHECKPOINT, FILE, BETWEEN, ENDING)
+FORETELLING = "between two writings of a language model's state"
+PHASES = (BEFORE, FIRST, FORETELLING, CHECKPOINT, FILE, BETWEEN, ENDING)
 
 
 @dataclass
@@ -62,8 +65,9 @@ class Life:
 
 
 def temporaries(run: Path) -> set[Path]:
-    """Return the files that are being written, or were when somebody was killed."""
-    return {path for path in run.rglob(".*") if path.name != ".lock"}
+    """Return the files that are being written, or were when somebody was killed; of a language model, in the cache."""
+    own = {path for path in run.rglob(".*") if path.name != ".lock"}
+    return own | {*cache().glob(".language-model-*"), *cache().glob("language-model-*/.*")}
 
 
 def checkpoints(run: Path) -> set[Path]:
@@ -71,9 +75,23 @@ def checkpoints(run: Path) -> set[Path]:
     return set(run.rglob("checkpoints/epoch-*.npz"))
 
 
+def foretelling() -> set[tuple[Path, int]]:
+    """Return the states of a language model in training, and when each was written."""
+    found = set()
+    for path in (*cache().glob("language-model-*-within/state.npz"), *cache().glob("language-model-*-after-*")):
+        with suppress(FileNotFoundError):  # it goes when a later one is there
+            found.add((path, path.stat().st_mtime_ns))
+    return found
+
+
+def is_state(temporary: Path) -> bool:
+    """Return whether a file that is being written is the state of a training."""
+    return temporary.parent.name == "checkpoints" or cache() in temporary.parents
+
+
 def phase(run: Path, torn: set[Path]) -> str:
     """Return what a training was doing when it was killed and left these half-written files."""
-    if any(path.parent.name == "checkpoints" for path in torn):
+    if any(map(is_state, torn)):
         return CHECKPOINT
     if torn:
         return FILE
@@ -81,6 +99,8 @@ def phase(run: Path, torn: set[Path]) -> str:
         return BEFORE
     if (run / "metrics.json").exists():
         return ENDING
+    if foretelling():
+        return FORETELLING
     return BETWEEN if checkpoints(run) else FIRST
 
 
@@ -97,13 +117,13 @@ def wait(child: Forked, run: Path, life: Life, rng: random.Random) -> None:
         end = time.perf_counter() + rng.uniform(0.0, life.length)
         until(child, lambda: time.perf_counter() >= end)
         return
-    before, torn = checkpoints(run), temporaries(run)
-    until(child, lambda: bool(checkpoints(run) - before))
+    before, torn, foretold = checkpoints(run), temporaries(run), foretelling()
+    until(child, lambda: bool(checkpoints(run) - before or foretelling() - foretold))
     # Rather early than late: a training that has come far will not be killed often.
     end = time.perf_counter() + rng.random() ** 2 * (life.length - life.first)
     until(child, lambda: time.perf_counter() >= end)
     if aim == "writing":
-        until(child, lambda: any(path.parent.name == "checkpoints" for path in temporaries(run) - torn))
+        until(child, lambda: any(map(is_state, temporaries(run) - torn)))
 
 
 def killed(case: Case, run: Path, life: Life, rng: random.Random) -> bool:

@@ -140,11 +140,16 @@ def arguments(name: str, run: Path, *changes: str) -> list[str]:
     return found + [part for setting in [*TINY, *QUICK, *settings, *changes] for part in ("--set", setting)]
 
 
+def cache() -> Path:
+    """Return the folder of the cache."""
+    return Path(os.environ["RNNSENT_CACHE"])
+
+
 def remove(run: Path) -> None:
     """Remove a run, and what it or another one learned from texts without labels and left in the cache."""
     shutil.rmtree(run, ignore_errors=True)
     for name in ("language-model", "word2vec"):
-        for entry in Path(os.environ["RNNSENT_CACHE"]).glob(f"*{name}-*"):
+        for entry in cache().glob(f"*{name}-*"):
             shutil.rmtree(entry)
 
 
