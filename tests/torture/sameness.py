@@ -5,7 +5,7 @@ its manifest. All else has to be the same, bytes or values, but for
 
 - `COSTS`: times and memory; whether something was in the cache already, which after a kill it may be;
 - the identity of a training, which origin.json gives it and checkpoints repeat;
-- where it was trained: program, --run-dir, and, where the kill came before environment.json, that it went on;
+- where it was trained: program, --run-dir, and, where the kill came before origin.json, that it went on;
 - names of what has none of its own, the masks and random generators: Keras numbers them, on from one network of a
   process to the next; they stand in model.keras, summary.txt, checkpoints and TensorBoard's graphs;
 - model.keras: when it was saved, and the addresses in memory by which Keras tells its initializers apart;
@@ -31,6 +31,7 @@ import numpy as np
 from rnnsent import model_card, runs
 from rnnsent.configfile import load_config
 from rnnsent.errors import RnnsentError
+from rnnsent.jsonfile import unsealed
 from rnnsent.lock import LOCK
 from rnnsent.runs import RunDirectory
 
@@ -70,7 +71,7 @@ def _files(run: Path) -> dict[str, Path]:
 def _difference(name: str, one: Path, other: Path) -> str | None:
     """Return what differs between two files that should be one."""
     try:
-        if name == runs.ENVIRONMENT and not _same_start(one, other):
+        if name in (runs.ENVIRONMENT, runs.ORIGIN) and not _same_start(one, other):
             return f"{name} differs in its command"
         return None if _said(one) == _said(other) else f"{name} differs"
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
@@ -107,7 +108,7 @@ def _metrics(path: Path) -> Any:
 
 
 def _same_start(one: Path, other: Path) -> bool:
-    """Return whether two environment.json tell of the same start, if both do: who goes on keeps what was there."""
+    """Return whether two files tell of the same start, if both do: who goes on keeps what was there."""
     commands = [json.loads(path.read_bytes())["command"] for path in (one, other)]
     started = [[word for before, word in pairwise(command) if before != "--run-dir"] for command in commands]
     return started[0] == started[1] or any("--resume" in command for command in commands)
@@ -148,10 +149,10 @@ def _events(path: Path) -> Iterator[tuple[Any, ...]]:
 _READERS: dict[str, Callable[[Path], Any]] = {
     runs.METRICS: _metrics,
     runs.ENVIRONMENT: lambda path: json.loads(path.read_bytes()) | {"command": None},
-    runs.ORIGIN: lambda path: json.loads(path.read_bytes()) | {"training": None},
+    runs.ORIGIN: lambda path: unsealed(json.loads(path.read_bytes())) | {"training": None, "command": None},
     runs.HISTORY: _history,
     runs.CHECKPOINTS: _checkpoint,
-    runs.LANGUAGE_MODEL: lambda path: timeless(json.loads(path.read_bytes())),
+    runs.LANGUAGE_MODEL: lambda path: timeless(unsealed(json.loads(path.read_bytes()))),
     runs.MODEL: _keras,
     runs.SUMMARY: lambda path: _MASK.sub("", path.read_text()),
     runs.TRACKERS: lambda path: sorted(json.loads(path.read_bytes())),
