@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import errno
 import json
 import os
 import signal
@@ -286,12 +287,20 @@ def test_another_input_starts_anew(run: Path) -> None:
     assert len(Path("out.csv").read_text().splitlines()) == 3
 
 
-def test_a_full_disk_says_so_and_keeps_what_is_done(run: Path) -> None:
+def test_a_full_disk_says_so_and_keeps_what_is_done(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     write("t.csv", ["w1"] * 2000)
-    Path("out.csv.part").symlink_to("/dev/full")
-    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    command = ("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", no_space)
+        result = rnnsent(*command)
     assert result.exit_code == 1 and "Traceback" not in result.stderr
     assert "out.csv: cannot be written: No space left on device" in result.stderr
+    assert not Path("out.csv").exists() and Path("out.csv.part").exists()
+    assert rnnsent(*command).exit_code == 0
+    assert len(Path("out.csv").read_text().splitlines()) == 2001
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,8 @@ def test_after_a_kill_the_same_command_ends_with_the_same_bits(
     assert again.returncode == 0, again.stderr
     for seed in (0, 1):
         found = set(compare(undisturbed / f"seed-{seed}", Path(f"both/seed-{seed}")))
-        assert found <= {"environment.json differs in its command"}  # the command of the undisturbed ones is pytest's
+        # The command of the undisturbed ones is pytest's.
+        assert found <= {f"{name} differs in its command" for name in ("environment.json", "origin.json")}
 
 
 def test_other_runs_are_left_alone(two_seeds: list[str], finished_run: Path) -> None:
