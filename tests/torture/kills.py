@@ -11,6 +11,7 @@ What the reviews are made of is in the package: nothing is downloaded.
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -64,15 +65,20 @@ class Life:
     length: float
 
 
+def files(run: Path) -> set[Path]:
+    """Return the files of a run; it may remove some of them at the same time."""
+    return {Path(folder, name) for folder, _, names in os.walk(run) for name in names}
+
+
 def temporaries(run: Path) -> set[Path]:
     """Return the files that are being written, or were when somebody was killed; of a language model, in the cache."""
-    own = {path for path in run.rglob(".*") if path.name != ".lock"}
+    own = {path for path in files(run) if path.name.startswith(".") and path.name != ".lock"}
     return own | {*cache().glob(".language-model-*"), *cache().glob("language-model-*/.*")}
 
 
 def checkpoints(run: Path) -> set[Path]:
     """Return the checkpoints of all networks of a run."""
-    return set(run.rglob("checkpoints/epoch-*.npz"))
+    return {path for path in files(run) if path.parent.name == "checkpoints" and path.match("epoch-*.npz")}
 
 
 def foretelling() -> set[tuple[Path, int]]:
