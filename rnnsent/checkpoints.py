@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rnnsent.errors import RunError, count
 from rnnsent.jsonfile import parse_json
 from rnnsent.observers import EpochFacts
-from rnnsent.runs import CHECKPOINTS, RunDirectory
+from rnnsent.runs import CHECKPOINTS, HISTORY, RunDirectory
 from rnnsent.stored import read_arrays, require_finite
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def newest(run: RunDirectory) -> Checkpoint | None:
     Damaged ones are named in the log.
 
     Raises:
-        RunError: if there are checkpoints, and all are damaged.
+        RunError: if there are checkpoints, and all are damaged; or if there were some.
     """
     there = names(run)
     for name in reversed(there):
@@ -148,6 +148,12 @@ def newest(run: RunDirectory) -> Checkpoint | None:
             logger.warning("%s; an older one is looked for", error)
     if there:
         raise RunError(f"{run.file(CHECKPOINTS)}: no checkpoint is whole; restore the run from a copy, or train anew")
+    epochs = run.epochs_in(HISTORY)
+    if epochs > 1:  # the second begins when the checkpoint of the first is there
+        raise RunError(
+            f"{run.file(CHECKPOINTS)}: holds no checkpoint, though {HISTORY} has {epochs} epochs, which would be lost; "
+            "restore it from a copy, or train anew"
+        )
     return None
 
 

@@ -139,10 +139,11 @@ def _tracker_rules(config: Config) -> Iterator[Conflict]:
         yield ("training", "trackers"), "must name each tracker once", twice
 
 
-def _label_rules(config: Config) -> Iterator[Conflict]:
+def label_rules(config: Config) -> Iterator[Conflict]:
+    """Yield what does not fit the labels, if they are known: those of texts are not before these are read."""
     weights = config.training.class_weights
     if config.data.source == "texts" and config.data.labels is None:
-        return  # not known before the texts are read; `training.class_weights` looks again
+        return
     names = config.data.label_names
     if isinstance(weights, dict) and set(weights) != set(names):
         rule = f"must name every label once: {', '.join(names)}"
@@ -162,7 +163,7 @@ _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _stack_rules,
     _schedule_rules,
     _engine_rules,
-    _label_rules,
+    label_rules,
     _teacher_rules,
     _tracker_rules,
     _vectors_rules,

@@ -18,6 +18,7 @@ from rnnsent.data.download import Progress
 from rnnsent.engine.device import Device, start
 from rnnsent.errors import Interrupted, RunError, count
 from rnnsent.interruption import HeldSignals
+from rnnsent.manifest import RESTORE
 from rnnsent.network import Network
 from rnnsent.prediction import load_predictor
 from rnnsent.preparation import Prepared, prepare
@@ -148,7 +149,8 @@ def _guarded(training: _Training) -> Trained:
         trackers.end("stopped" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed")
         # A folder without a single step is of no use to anybody.
         if training.again is None and not run.trained and not run.resumable:
-            run.discard()
+            with HeldSignals():  # half of a folder would be worse
+                run.discard()
         elif not run.finished and (training.again is None or not isinstance(error, RunError)):
             logger.warning("%s", run.unfinished())
         raise
@@ -161,6 +163,7 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
     name, tell = training.name, training.tell
     reviews = prepare(training.config, tell, training.progress)
     config = reviews.config
+    require_trainable(config)  # of which more is known now
     # A signal inside the import of TensorFlow, or the building of a graph, could be lost or take the process down.
     with HeldSignals("stopping as soon as Keras has started; once more stops at once"):
         device = start(config.training.device)
@@ -223,7 +226,8 @@ def _begin_run(training: _Training, reviews: Prepared, device: Device, facts: di
     now = origin.of_training(training.name, config, reviews, device, facts, identity)
     if again is not None:
         if again.then is None and run.resumable:
-            raise RunError(f"{run.file(runs.ORIGIN)}: is missing: nobody knows whether it would be the same training")
+            lost = "is missing: nobody knows whether it would be the same training"
+            raise RunError(f"{run.file(runs.ORIGIN)}: {lost}. {RESTORE}")
         changed = [] if again.then is None else origin.require_same(run, again.then, now, allowed=again.allow_changes)
         _require_as_many_epochs(run, config)
         training.tell(f"{run}: training goes on" + (", with changes:" if changed else ""))

@@ -59,7 +59,11 @@ def of_training(
         "training": training or uuid.uuid4().hex,
         "command": environment["command"],
         "config": config.model_dump(mode="json"),
-        "data": {part: fingerprint(split) for part, split in parts.items()} | _vectors(config),
+        "data": {
+            **{part: fingerprint(split) for part, split in parts.items()},
+            "vocabulary": hashlib.sha256(reviews.parts.vocabulary.to_json().encode()).hexdigest(),
+            **_vectors(config),
+        },
         "versions": _versions(config, environment),
         "machine": {
             "processor": environment["processor"],
@@ -173,7 +177,7 @@ def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool)
 
 def _line(key: str, before: Any, after: Any) -> str:
     if key.startswith("data."):
-        what = "word vectors" if key == "data.vectors" else "reviews"
+        what = {"data.vectors": "word vectors", "data.vocabulary": "words"}.get(key, "reviews")
         return f"  {key}: other {what} than those the training began with (SHA-256 {_short(before)} → {_short(after)})"
     return f"  {key}: {_shown(before)} → {_shown(after)}"
 

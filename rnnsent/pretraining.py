@@ -110,12 +110,14 @@ class Progress:
             return None
         try:
             facts, arrays = checkpoints.load(self._within)
-            if facts.pop("format", None) != FORMAT or facts.pop("key", None) != self._key:
+            epoch, step = facts.pop("epoch", None), facts.pop("step", None)
+            known = facts.pop("format", None) == FORMAT and facts.pop("key", None) == self._key
+            if not known or not all(isinstance(each, int) and each >= 0 for each in (epoch, step)):
                 raise RunError(f"{self._within}: is not of this language model, or of another version of rnnsent")
         except RunError as error:
             logger.warning("%s; an older state is looked for", error)
             return None
-        return Checkpoint(facts.pop("epoch"), facts.pop("step"), facts, arrays)
+        return Checkpoint(epoch, step, facts, arrays)
 
     def _read_epoch(self, epoch: int) -> Checkpoint | None:
         key = self._epoch_key(epoch)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rnnsent.config import Config
-from rnnsent.conflicts import training_rules
+from rnnsent.conflicts import label_rules, training_rules
 from rnnsent.errors import ConfigError, Problem
 from rnnsent.yamldoc import dotted
 
@@ -20,7 +20,8 @@ def require_trainable(config: Config) -> None:
     Raises:
         ConfigError: naming everything that is missing.
     """
-    problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in training_rules(config)]
+    rules = (*training_rules(config), *label_rules(config))
+    problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in rules]
     begin_with = config.model.vectors
     if begin_with is not None and begin_with.path is not None and not Path(begin_with.path).is_file():
         problems.append(Problem("", "model.vectors.path", "no such file", begin_with.path))

@@ -168,12 +168,15 @@ def _latest_target() -> Path | None:
 
 def _other_runs(path: Path) -> str:
     """Return a hint at the run that was meant by `path`, or at the runs that there are."""
-    there = sorted(entry.name for entry in ROOT.glob("*") if entry.is_dir() and entry.name != LATEST.name)
+    there = sorted(
+        entry.name for entry in ROOT.glob("*") if entry.is_dir() and entry != path and entry.name != LATEST.name
+    )
     meant = difflib.get_close_matches(path.name, [*there, LATEST.name], n=1)
     if meant:
         return f"; did you mean {ROOT / meant[0]}?"
     newest = sorted(there, key=lambda name: (ROOT / name).stat().st_mtime, reverse=True)[:3]
-    return f"; {ROOT} holds {', '.join(newest)}" if newest else ""
+    more = ", …" if len(there) > len(newest) else ""
+    return f"; {ROOT} holds {', '.join(newest)}{more}" if newest else ""
 
 
 def _next_free(name: str) -> Path:

@@ -198,7 +198,7 @@ class RunDirectory:
     def unfinished(self) -> str:
         """Say what is left of a run without a manifest, and what can be done with it."""
         names = self.names()
-        epochs = [self._epochs(name) for name in names if name.rpartition("/")[2] == HISTORY]
+        epochs = [self.epochs_in(name) for name in names if name.rpartition("/")[2] == HISTORY]
         kept = "training has not come far enough to be kept"
         states = [name.rpartition("/")[2] for name in names if name.startswith(f"{CHECKPOINTS}/")]
         if states:
@@ -216,7 +216,8 @@ class RunDirectory:
             + f"  Anew: rnnsent train --config {self.file(CONFIG)} --run-dir {self.path} --force"
         )
 
-    def _epochs(self, history: str) -> int:
+    def epochs_in(self, history: str = HISTORY) -> int:
+        """Return how many epochs a history.csv has, whole or not; 0 if it cannot be read."""
         try:
             return len(self.file(history).read_text(encoding="utf-8").splitlines()) - 1
         except (OSError, UnicodeDecodeError):

@@ -10,6 +10,7 @@ from typing import Any
 
 from rnnsent.errors import RunError
 from rnnsent.jsonfile import sealed, unsealed
+from rnnsent.manifest import RESTORE
 from rnnsent.records import Record, checked
 from rnnsent.runs import RunDirectory, json_text
 
@@ -26,9 +27,11 @@ def read(run: RunDirectory, name: str, kind: type[Record]) -> dict[str, Any]:
         RunError: if the file cannot be read, is not what was written, or does not say what it must.
     """
     path = run.file(name)
+    if not path.exists():
+        raise RunError(f"{path}: is missing. {RESTORE}")
     try:
         values = unsealed(run.read_json(name))
     except ValueError as error:
-        raise RunError(f"{path}: damaged: {error}") from None
+        raise RunError(f"{path}: damaged: {error}. {RESTORE}") from None
     checked(kind, values, str(path))
     return values

@@ -285,3 +285,13 @@ def test_all_that_keeps_a_config_from_being_trained() -> None:
     assert [line.split(": ")[1] for line in lines] == [*keys, "training.class_weights"]
     assert [line.split(": ")[0] for line in lines] == [f"bad.yaml:{line}" for line in (2, 4, 6, 9, 10)]
     assert len(refused("config", "check", "bad.yaml").splitlines()) == 4  # without a head it can be summarized
+
+
+def test_weights_of_labels_that_there_are_not_are_told_before_anything_is_trained() -> None:
+    rows = "".join(f"text {number} here,{'good' if number % 2 else 'bad'}\n" for number in range(40))
+    Path("d.csv").write_text(f"text,label\n{rows}")
+    settings = ("training.class_weights={god: 2.0}", "model.language_model={epochs: 1}")
+    said = refused(
+        "train", "--config", "gru", "--data", "d.csv", *(each for key in settings for each in ("--set", key))
+    )
+    assert "training.class_weights: must name every label once: bad, good" in said and "language model" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from rnnsent.data import parquet as reading
 from rnnsent.data import parquet_pages
 from rnnsent.data.opening import open_table
+from rnnsent.data.thrift import read_struct
 from rnnsent.errors import DataError
 from tests.conftest import REPOSITORY, Evil, rnnsent
 
@@ -156,6 +158,27 @@ HEADER = b"\x15\x04\x15\x1a\x15\x1a\x4c\x15\x02"
 def test_a_header_that_lies_is_refused(header: bytes, reason: str) -> None:
     with pytest.raises(DataError, match=f"t.parquet: text: .*{reason}"):
         list(open_table(changed(HEADER, header)).rows(["text"]))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x05\x84\x80\x08\x02\x00",  # field 65538, which is the second one in 16 bits
+        b"\x15\x82\x80\x80\x80\x20\x00",  # 2³² + 1, which is 1 in 32 bits
+        b"\x14\x82\x80\x08\x00",  # 65537, which is 1 in 16 bits
+        b"\x16" + b"\xff" * 9 + b"\x7f\x00",
+    ],
+)
+def test_numbers_that_others_would_cut_are_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="does not fit its type"):
+        read_struct(io.BytesIO(content))
+
+
+def test_a_long_text_among_endless_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(repeated("x" * (20 * MIB), 5000), **DICTIONARY)
+    monkeypatch.setattr(reading, "MAX_BATCHES", 1000)
+    with pytest.raises(DataError, match=r"t\.parquet: text: refused: 5,000 values in a group of rows, and one of 20"):
+        list(open_table(path).rows(["text"]))
 
 
 @pytest.mark.parametrize("encoding", ["DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY"])

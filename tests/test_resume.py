@@ -227,6 +227,33 @@ def test_other_data_and_another_config_file_are_named(trained: Path, tmp_path: P
     assert "origin.json: is missing" in rnnsent("train", "--resume", "run").stderr
 
 
+def test_epochs_whose_checkpoints_are_gone_are_not_trained_over(trained: Path) -> None:
+    assert rnnsent("train", "--resume", "run", "--epochs", "2", "--allow-changes").exit_code == 0
+    (trained / "manifest.json").unlink()
+    shutil.rmtree(trained / "checkpoints")
+    before = (trained / "weights.npz").read_bytes(), (trained / "history.csv").read_bytes()
+    found = rnnsent("train", "--resume", "run")
+    assert found.exit_code == 1
+    assert "run/checkpoints: holds no checkpoint, though history.csv has 2 epochs, which would be lost" in found.stderr
+    assert before == ((trained / "weights.npz").read_bytes(), (trained / "history.csv").read_bytes())
+
+
+def test_other_words_with_the_same_ids_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"{'warm' if row % 2 else 'dull'} w{row % 7} w{row % 5}" for row in range(60)]
+    text = "body,verdict\n" + "".join(f"{row},{'yes' if 'warm' in row else 'no'}\n" for row in rows)
+    Path("d.csv").write_text(text)
+    Path("tiny.yaml").write_text(
+        TINY_CONFIG.replace("CELL", "gru").replace("source: imdb", "source: texts, path: d.csv, text_column: body")
+    )
+    found = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--set", "data.label_column=verdict")
+    assert found.exit_code == 0, found.stderr
+    Path("run/manifest.json").unlink()
+    Path("d.csv").write_text(text.replace("w5", "w5a"))
+    found = rnnsent("train", "--resume", "run")
+    assert found.exit_code == 1 and "  data.vocabulary: other words than those the training began with" in found.stderr
+    assert "data.train" not in found.stderr
+
+
 @pytest.mark.parametrize("place", ["at the start", "in the middle", "at the end"])
 def test_a_flipped_bit_in_what_a_run_comes_from_is_named(place: str, trained: Path) -> None:
     (trained / "manifest.json").unlink()

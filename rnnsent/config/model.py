@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnsent.config.section import MOST_LAYERS, MOST_TEXTS, MOST_WORDS, Activation, Fraction, Section, Units
+from rnnsent.config.section import (
+    LARGEST,
+    MOST_EPOCHS,
+    MOST_LAYERS,
+    MOST_PARTS,
+    MOST_SAMPLES,
+    MOST_TEXTS,
+    Activation,
+    Fraction,
+    Section,
+    Units,
+)
 from rnnsent.hashing import MOST_BUCKETS
 
 NgramWeight = Literal["naive_bayes", "regression"]
@@ -55,12 +66,12 @@ class NgramsConfig(Section):
     )
 
     orders: Annotated[int, Field(ge=1, le=3)] = Field(3, description="1: of words; 2: and of bigrams; 3: and trigrams.")
-    folds: Annotated[int, Field(ge=2)] = Field(
+    folds: Annotated[int, Field(ge=2, le=MOST_PARTS)] = Field(
         10,
         description="The ratios of a training review are counted on the reviews of the other folds, which hold none of "
         "its own group (its film).",
     )
-    strength: Annotated[float, Field(gt=0.0)] = Field(
+    strength: Annotated[float, Field(gt=0.0, le=LARGEST)] = Field(
         0.3, description="regression: the inverse of its regularization, scikit-learn's C."
     )
     least_reviews: Annotated[int, Field(ge=1)] = Field(
@@ -81,8 +92,10 @@ class HashedNgramsConfig(Section):
 class Word2VecConfig(Section):
     """Skip-gram vectors from the training texts, and from those without a label; labels are not looked at."""
 
-    epochs: Annotated[int, Field(ge=1)] = Field(5, description="Passes over the texts.")
-    window: Annotated[int, Field(ge=1)] = Field(8, description="Words to either side that a word is to foretell.")
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = Field(5, description="Passes over the texts.")
+    window: Annotated[int, Field(ge=1, le=MOST_PARTS)] = Field(
+        8, description="Words to either side that a word is to foretell."
+    )
     least_count: Annotated[int, Field(ge=1)] = Field(3, description="Rarer words get no vector of their own.")
 
 
@@ -104,7 +117,7 @@ class VectorsConfig(Section):
 class LanguageModelConfig(Section):
     """A first training, in which embedding and first recurrent layer foretell words; labels are not looked at."""
 
-    epochs: Annotated[int, Field(ge=1)] = Field(
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = Field(
         3,
         description="Passes over the training texts and those without a label. The state is kept in the cache: after "
         "each, and as training.checkpoint_every says. The run's language_model.json has the loss of each, and the mean "
@@ -114,7 +127,7 @@ class LanguageModelConfig(Section):
     learning_rate: Annotated[float, Field(gt=0.0)] = Field(
         2e-3, description="Of Adam, at the beginning; it falls to a hundredth of it along a cosine."
     )
-    samples: Annotated[int, Field(ge=1, le=MOST_WORDS)] = Field(
+    samples: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] = Field(
         512,
         description="Words that each right one is told apart from, drawn anew for each batch, frequent ones oftener.",
     )

@@ -12,6 +12,12 @@ MOST_WORDS = 10_000_000
 MOST_UNITS = 2**14
 MOST_LAYERS = 64
 MOST_TEXTS = 2**20  # in a batch
+MOST_EPOCHS = 1_000_000
+MOST_STEPS = 10**9
+MOST_SAMPLES = 2**16  # words that a right one is told apart from
+MOST_PARTS = 1000  # folds, rounds, words to either side
+LARGEST = 1e6  # of a weight, a size or a decay
+SMALLEST = 1e-9  # of a share that a rate falls to
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 

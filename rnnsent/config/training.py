@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnsent.config.section import MOST_TEXTS, Fraction, Section
+from rnnsent.config.section import LARGEST, MOST_EPOCHS, MOST_PARTS, MOST_STEPS, MOST_TEXTS, SMALLEST, Fraction, Section
 
 
 class ScheduleConfig(Section):
@@ -17,8 +17,10 @@ class ScheduleConfig(Section):
         description="linear, cosine, exponential: from learning_rate to final_fraction of it over all epochs. plateau: "
         "times `factor` whenever validation has not improved for `patience` epochs.",
     )
-    warmup_steps: Annotated[int, Field(ge=0)] = Field(0, description="Steps over which the rate first rises from 0.")
-    final_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+    warmup_steps: Annotated[int, Field(ge=0, le=MOST_STEPS)] = Field(
+        0, description="Steps over which the rate first rises from 0."
+    )
+    final_fraction: Annotated[float, Field(ge=SMALLEST, le=1.0)] = Field(
         0.01, description="Where a decay ends, as a share of learning_rate."
     )
     factor: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(0.5, description="plateau: what the rate is multiplied by.")
@@ -40,10 +42,10 @@ class AdversarialConfig(Section):
         description="adversarial: towards the wrong label. virtual: away from what the network says by itself, which "
         "takes a third pass.",
     )
-    size: Annotated[float, Field(gt=0.0)] = Field(
+    size: Annotated[float, Field(gt=0.0, le=LARGEST)] = Field(
         0.05, description="How far, as a share of the length of all word vectors of a review together."
     )
-    weight: Annotated[float, Field(gt=0.0)] = Field(1.0, description="Of the second loss.")
+    weight: Annotated[float, Field(gt=0.0, le=LARGEST)] = Field(1.0, description="Of the second loss.")
 
 
 TrackerName = Literal["tensorboard", "mlflow", "wandb"]
@@ -52,7 +54,9 @@ TrackerName = Literal["tensorboard", "mlflow", "wandb"]
 class TrainingConfig(Section):
     """Optimizer, schedule, batches, device, seed."""
 
-    epochs: Annotated[int, Field(ge=1)] = Field(10, description="Passes over the training reviews. Notebook: 10.")
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = Field(
+        10, description="Passes over the training reviews. Notebook: 10."
+    )
     batch_size: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = Field(
         128, description="Reviews in a batch. Notebook: 128, once 32."
     )
@@ -65,7 +69,9 @@ class TrainingConfig(Section):
         "adam", description="The update rule; sgd has Nesterov momentum 0.9. The notebook takes rmsprop."
     )
     learning_rate: Annotated[float, Field(gt=0.0)] = Field(1e-3, description="Step size, at its highest.")
-    weight_decay: Annotated[float, Field(ge=0.0)] = Field(0.0, description="Decoupled decay of all weights, per step.")
+    weight_decay: Annotated[float, Field(ge=0.0, le=LARGEST)] = Field(
+        0.0, description="Decoupled decay of all weights, per step."
+    )
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig, description="How the learning rate moves.")
     clip_norm: Annotated[float, Field(gt=0.0)] | None = Field(
         None,
@@ -80,7 +86,7 @@ class TrainingConfig(Section):
         "val_accuracy", description="What decides which epoch is best, when to stop early and what a plateau is."
     )
     early_stopping: EarlyStoppingConfig | None = Field(None, description="null: always run all epochs.")
-    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] | None = Field(
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0.0, le=LARGEST)]] | None = Field(
         None,
         description="Weight of each label in the loss: balanced, or one a label: {negative: 1.0, positive: 2.0}. "
         "null: equal.",
@@ -98,7 +104,7 @@ class TrainingConfig(Section):
         "this config, trained on the labeled ones; the weights of n-grams are then found on all texts. null: nobody, "
         "they are not trained on.",
     )
-    teacher_rounds: Annotated[int, Field(ge=1)] = Field(
+    teacher_rounds: Annotated[int, Field(ge=1, le=MOST_PARTS)] = Field(
         1, description="teacher: self. How many networks label the texts in turn, each taught by the one before."
     )
     adversarial: AdversarialConfig | None = Field(

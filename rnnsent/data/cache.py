@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,13 @@ def cached_arrays(
         _write(entry, arrays, None if about is None else about())
         return _mapped(entry, arrays)
     except OSError as error:
-        logger.warning("no cache written to %s (%s); the next start will parse the data again", entry, error.strerror)
+        _tell_once(cache_root(), error.strerror)
         return arrays
+
+
+@lru_cache
+def _tell_once(root: Path, why: str) -> None:
+    logger.warning("no cache can be written to %s (%s); the next start makes all of it again", root, why)
 
 
 def stored_arrays(key: str) -> Arrays | None:

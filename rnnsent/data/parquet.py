@@ -21,6 +21,7 @@ from rnnsent.gzipped import FREE_BYTES, MAX_EXPANSION
 ROWS = 4096  # of a batch, or fewer
 BATCH_BYTES = 64 << 20  # that a column of a batch may have, unless one row has more
 AT_ONCE = 8 << 20  # bytes of a column that become Python's own together, which is faster
+MAX_BATCHES = 1 << 20  # of a group of rows
 MAX_CELL = 1 << 26  # bytes, as of a line of other tables
 MAX_VALUES = 1 << 24  # of a column of lists in a group of rows
 
@@ -125,7 +126,7 @@ def _batches(path: Path, names: Sequence[str]) -> Iterator[Any]:
                     raise DataError(f"{path}: refused: {found}, {MAX_VALUES:,} are allowed in lists and records")
                 if not inside:
                     longest = _longest(path, plain.metadata, group, leaf, chunk)
-                    rows = min(rows, _rows_of(chunk, longest))
+                    rows = min(rows, _rows_of(chunk, longest, f"{path}: {names_of[leaf]}"))
             yield from file.iter_batches(rows, row_groups=[group], columns=list(names))
 
 
@@ -159,9 +160,15 @@ def _longest(path: Path, metadata: Any, group: int, leaf: int, chunk: Chunk) -> 
     return int(min(compute.max(compute.binary_length(values)).as_py() or 0, chunk.dictionary))
 
 
-def _rows_of(chunk: Chunk, longest: int) -> int:
-    """Return how many rows of a column may be decoded at a time."""
+def _rows_of(chunk: Chunk, longest: int, where: str) -> int:
+    """Return how many rows of a column may be decoded at a time.
+
+    Raises:
+        DataError: if they would be few, and the rows many: nobody would wait for it.
+    """
     rows = max(min(ROWS, BATCH_BYTES // max(longest, chunk.prefixed, 1)), 1)
+    if chunk.values > MAX_BATCHES * rows:
+        raise DataError(f"{where}: refused: {chunk.values:,} values in a group of rows, and one of {longest:,} bytes")
     ends = np.cumsum([values for values, _ in chunk.pages])
     sizes = np.concatenate([[0], np.cumsum([size for _, size in chunk.pages])])
     while rows > 1:

@@ -163,7 +163,7 @@ def find_texts(config: DataConfig) -> RecordSource:
     assert config.path is not None
     path = expanded(config.path)
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder (data.path)")
+        raise DataError(f"{path}: no such file or folder (data.path); if it is elsewhere now: --data PATH")
     if config.format == "aclimdb" or (config.format is None and is_aclimdb(path)):
         by_rating = config.label_column == "rating"
         _require_no_table(config, "aclImdb", ("label_column",) if by_rating else ())

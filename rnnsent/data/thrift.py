@@ -11,6 +11,7 @@ from typing import IO, Any
 
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
 MAX_DEPTH = 12  # Parquet needs six
+_MOST = {I16: 2**15 - 1, I32: 2**31 - 1, I64: 2**63 - 1}
 
 # By number and type: a reader passes over a field of another type than it expects. Of two that are the same the last
 # one counts.
@@ -36,7 +37,9 @@ def read_struct(stream: IO[bytes], wanted: Wanted | None = None, depth: int = 0)
     number = 0
     while head := _byte(stream):
         kind, step = head & 15, head >> 4
-        number = number + step if step else _signed(read_varint(stream))
+        number = number + step if step else _integer(stream, I16)
+        if number > _MOST[I16]:
+            raise ValueError("it has a field that cannot be")
         field = number, kind
         kept = wanted is None or field in wanted
         inside = (None if wanted is None else wanted[field]) if kept else _NOTHING
@@ -49,8 +52,8 @@ def read_struct(stream: IO[bytes], wanted: Wanted | None = None, depth: int = 0)
 def _value(stream: IO[bytes], kind: int, wanted: Wanted | None, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError("it is nested too deeply")
-    if kind in (I16, I32, I64):
-        return _signed(read_varint(stream))
+    if kind in _MOST:
+        return _integer(stream, kind)
     if kind == BINARY:
         return _pass_over(stream, read_varint(stream))
     if kind == STRUCT:
@@ -72,6 +75,14 @@ def _value(stream: IO[bytes], kind: int, wanted: Wanted | None, depth: int) -> A
     if kind == DOUBLE:
         return _pass_over(stream, 8)
     raise ValueError(f"there is no type {kind}")
+
+
+def _integer(stream: IO[bytes], kind: int) -> int:
+    """Return a whole number; others would cut one that does not fit, and read another."""
+    found = _signed(read_varint(stream))
+    if not -_MOST[kind] - 1 <= found <= _MOST[kind]:
+        raise ValueError("it holds a number that does not fit its type")
+    return found
 
 
 def _pass_over(stream: IO[bytes], size: int) -> None:
