@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -214,3 +215,36 @@ def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored() -> None
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+IN_NATIVE_CODE = """
+import hashlib, sys
+from rnnsent.interruption import HeldSignals, listening
+with listening(), HeldSignals("heard"):
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"word", b"salt", int(sys.argv[1]))
+    print("back", flush=True)
+"""
+
+
+def signalled(rounds: int, *waits: float) -> tuple[int, str, float]:
+    """Send SIGINT to native code after each of these seconds; return exit code, stdout, and seconds since the last."""
+    command = [sys.executable, "-c", IN_NATIVE_CODE, str(rounds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        for wait in waits:
+            time.sleep(wait)
+            process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        code = process.wait(timeout=300)
+        return code, process.stdout.read(), time.monotonic() - started
+
+
+def test_a_second_signal_does_not_wait_for_native_code() -> None:
+    code, said, seconds = signalled(2**31 - 1, 0.2, 0.2)  # a quarter of an hour
+    assert code == 130 and said == "" and seconds < 60
+
+
+def test_a_single_signal_waits_for_native_code() -> None:
+    code, said, _ = signalled(2_000_000, 0.1)
+    assert code != 0 and said == "back\n"
