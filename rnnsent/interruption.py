@@ -25,6 +25,8 @@ AGAIN = 0.01
 # How long a second signal waits for native code to come back to Python, which alone can answer it, in seconds.
 PATIENCE = 1.0
 
+_AT_ONCE = "at_once"
+
 
 @contextmanager
 def listening() -> Iterator[None]:
@@ -107,7 +109,7 @@ class _Watch:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    _Watch.answered += 1
+    _Watch.answered += frame is not None  # else it is one that was held
     raise KeyboardInterrupt if number == signal.SIGINT else Interrupted("terminated", 128 + number)
 
 
@@ -118,6 +120,11 @@ def _take_effect(number: int) -> None:
         handler(number, None)
     else:
         signal.raise_signal(number)
+
+
+def wants_out(interruption: BaseException) -> bool:
+    """Return whether what a signal raised is of a second one, so that nothing is to be completed any more."""
+    return _AT_ONCE in vars(interruption)
 
 
 class HeldSignals:
@@ -134,6 +141,7 @@ class HeldSignals:
     def __init__(self, notice: str = "") -> None:
         self._notice = notice
         self._held: int | None = None
+        self._twice = False
         self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> HeldSignals:
@@ -144,6 +152,8 @@ class HeldSignals:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._restore()  # first: what comes in from here on takes effect by itself
+        if self._twice and error is not None:
+            vars(error)[_AT_ONCE] = True
         number, self._held = self._held, None
         if number is not None:
             _take_effect(number)
@@ -167,8 +177,9 @@ class HeldSignals:
             self._handlers = {number: signal.signal(number, self._hold) for number in heard}
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
-        _Watch.answered += 1
+        _Watch.answered += frame is not None  # else it is one that an inner block held
         if self._held is not None:
+            self._twice = True
             self.deliver()
         elif self._notice:
             with suppress(RuntimeError):  # the signal came in the middle of a write to the same stream

@@ -16,7 +16,7 @@ from rnnsent.engine.device import Device
 from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
 from rnnsent.environment import surroundings
 from rnnsent.errors import Interrupted, TrainingError
-from rnnsent.interruption import HeldSignals
+from rnnsent.interruption import HeldSignals, wants_out
 from rnnsent.preparation import Prepared
 from rnnsent.runs import RunDirectory
 from rnnsent.vectors import WordVectors
@@ -141,6 +141,8 @@ class Network:
                 begin=self._begin,
             )
         except (KeyboardInterrupt, Interrupted) as interruption:
+            if wants_out(interruption):
+                raise
             return self.keeper.close_early(interruption, alone=alone)
         except TrainingError as error:
             raise TrainingError(f"{error}.\n  {self.keeper.last_state()}") from None

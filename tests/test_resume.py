@@ -317,6 +317,25 @@ def test_versions_are_those_of_libraries_that_the_config_uses(trained: Path) -> 
     assert versions["scikit-learn"] == version("scikit-learn") and "gensim" not in versions
 
 
+def test_after_a_second_signal_nothing_is_completed(tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
+    on_epoch = Keeper.on_epoch
+
+    def twice(self: Keeper, *given: Any) -> None:
+        on_epoch(self, *given)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as signalled:
+        signalled.setattr(Keeper, "on_epoch", twice)
+        found = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run")
+    assert found.exit_code == 130 and "Go on: rnnsent train --resume run" in found.stderr
+    assert not Path("run/metrics.json").exists()
+    again = rnnsent("train", "--resume", "run")
+    assert again.exit_code == 0, again.stderr
+
+
 def test_a_signal_while_a_stopped_run_is_completed_does_not_wait(
     tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
