@@ -60,7 +60,9 @@ def find_config(name: str) -> Path:
         return shipped_configs() / f"{plain}.yaml"
     if path.is_dir():
         raise ConfigError([Problem(name, "", "is a folder, not a config file")])
-    close = difflib.get_close_matches(plain.lower(), shipped_names(), n=1)
+    # Rather a file of one's own than a shipped config that happens to be called so.
+    own = [str(each) for each in path.parent.glob("*.y*ml") if each.is_file()]
+    close = difflib.get_close_matches(name, own, n=1) or difflib.get_close_matches(plain.lower(), shipped_names(), n=1)
     hint = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(shipped_names())}"
     raise ConfigError([Problem(name, "", "no such file, and no shipped config of that name", hint=hint)])
 

@@ -8,7 +8,7 @@ import pytest
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config, find_config, json_schema, load_config, parse_config, shipped_names
 from rnnsent.errors import ConfigError
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, rnnsent
 
 MINIMAL = "model: {recurrent: [{cell: lstm}]}\n"
 
@@ -190,3 +190,11 @@ def test_a_folder_is_no_config() -> None:
     Path("somewhere").mkdir()
     with pytest.raises(ConfigError, match="is a folder"):
         load_config("somewhere")
+
+
+def test_a_file_of_ones_own_is_meant_rather_than_a_shipped_config() -> None:
+    Path("lstm.yaml").write_text("model: {recurrent: [{cell: lstm}]}\n")
+    Path("mine.yaml").write_text("model: {recurrent: [{cell: lstm}]}\n")
+    for given, meant in (("lstm.yml", "lstm.yaml"), ("mine", "mine.yaml"), ("gruu", "gru")):
+        found = rnnsent("config", "check", given)
+        assert found.exit_code == 1 and f"(did you mean {meant}?)" in found.stderr
