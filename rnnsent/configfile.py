@@ -282,7 +282,7 @@ def _lookup(values: Any, path: KeyPath) -> Any:
 
 def _rule(path: KeyPath, detail: ErrorDetails) -> str:
     if path == ("training", "class_weights"):
-        return "must be balanced, null, or a positive weight, at most 1000000, for each label"
+        return "must be balanced, null, or a positive weight, at most 1e30, for each label"
     if path == ("training", "checkpoint_every"):
         return "must be a number of steps, a time such as 60s, 5m or 1h, or null"
     if path == ("training", "device"):

@@ -41,7 +41,7 @@ NETWORK = "model: {recurrent: [{cell: gru}]}\n"
         ("model.vectors", "{word2vec: {window: 1000000000000}}", "must be at most 1000"),
         ("model.ngrams", "{folds: 1000000000000}", "must be at most 1000"),
         ("model.ngrams", "{strength: 1.0e300}", "must be at most 1000000"),
-        ("training.class_weights", "{negative: 1.0e300, positive: 1.0}", "at most 1000000"),
+        ("training.class_weights", "{negative: 1.0e300, positive: 1.0}", "at most 1e30"),
         ("training.schedule", "{kind: exponential, final_fraction: 1.0e-320}", "must be at least 1e-09"),
         ("training.epochs", "1000000000000", "must be at most 1000000"),
         ("training.batch_size", "10000000", "must be at most 1048576"),

@@ -17,6 +17,7 @@ MOST_STEPS = 10**9
 MOST_SAMPLES = 2**16  # words that a right one is told apart from
 MOST_PARTS = 1000  # folds, rounds, words to either side
 LARGEST = 1e6  # of a weight, a size or a decay
+HEAVIEST = 1e30  # of a label, in numbers of 32 bits
 SMALLEST = 1e-9  # of a share that a rate falls to
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnsent.config.section import LARGEST, MOST_EPOCHS, MOST_PARTS, MOST_STEPS, MOST_TEXTS, SMALLEST, Fraction, Section
+from rnnsent.config.section import (
+    HEAVIEST,
+    LARGEST,
+    MOST_EPOCHS,
+    MOST_PARTS,
+    MOST_STEPS,
+    MOST_TEXTS,
+    SMALLEST,
+    Fraction,
+    Section,
+)
 
 
 class ScheduleConfig(Section):
@@ -86,7 +96,7 @@ class TrainingConfig(Section):
         "val_accuracy", description="What decides which epoch is best, when to stop early and what a plateau is."
     )
     early_stopping: EarlyStoppingConfig | None = Field(None, description="null: always run all epochs.")
-    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0.0, le=LARGEST)]] | None = Field(
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0.0, le=HEAVIEST)]] | None = Field(
         None,
         description="Weight of each label in the loss: balanced, or one a label: {negative: 1.0, positive: 2.0}. "
         "null: equal.",
