@@ -128,6 +128,8 @@ def _validate(document: Document, to_train: bool) -> tuple[Config | None, list[P
             details = [detail for detail in _merge_unions(error.errors()) if _key_path(detail["loc"]) not in faulty]
             if not details:
                 return None, problems
+            if not all(_key_path(detail["loc"]) for detail in details):  # of a key there is no place
+                return None, [*problems, Problem(document.name, "", "holds a key that is no text: half a character")]
             problems += [_problem(document, detail) for detail in details]
             faulty |= {_key_path(detail["loc"]) for detail in details}
             for detail in reversed(details):  # the last of a list first, or it would have another number

@@ -198,3 +198,10 @@ def test_a_file_of_ones_own_is_meant_rather_than_a_shipped_config() -> None:
     for given, meant in (("lstm.yml", "lstm.yaml"), ("mine", "mine.yaml"), ("gruu", "gru")):
         found = rnnsent("config", "check", given)
         assert found.exit_code == 1 and f"(did you mean {meant}?)" in found.stderr
+
+
+@pytest.mark.parametrize("overrides", [[], [("--set", 'training={"\\uD800": 1}')]])
+def test_a_key_that_is_half_a_character_is_refused(overrides: list[tuple[str, str]]) -> None:
+    text = "model: {recurrent: [{cell: gru}]}" if overrides else '"\\uD800": 3'
+    with pytest.raises(ConfigError):
+        parse_config(text, "c.yaml", overrides)
