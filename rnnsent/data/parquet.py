@@ -169,13 +169,12 @@ def _rows_of(chunk: Chunk, longest: int, where: str) -> int:
     rows = max(min(ROWS, BATCH_BYTES // max(longest, chunk.prefixed, 1)), 1)
     if chunk.values > MAX_BATCHES * rows:
         raise DataError(f"{where}: refused: {chunk.values:,} values in a group of rows, and one of {longest:,} bytes")
-    ends = np.cumsum([values for values, _ in chunk.pages])
-    sizes = np.concatenate([[0], np.cumsum([size for _, size in chunk.pages])])
+    ends = np.cumsum([values for values, _ in chunk.pages], dtype=np.int64)
+    sizes = np.cumsum([0, *(size for _, size in chunk.pages)])
     while rows > 1:
-        starts = np.arange(0, chunk.values, rows)
-        first = np.searchsorted(ends, starts, "right")
-        last = np.minimum(np.searchsorted(ends, starts + rows), len(ends) - 1)
-        if (sizes[last + 1] - sizes[first]).max(initial=0) <= BATCH_BYTES:
+        # Of batches that begin in a page, wherever: by pages, which are there, and not by rows, which are claimed.
+        behind = np.minimum(np.searchsorted(ends, ends + rows - 2, "right") + 1, len(ends))
+        if (sizes[behind] - sizes[:-1]).max(initial=0) <= BATCH_BYTES:
             break
         rows = max(rows // 8, 1)
     return rows
