@@ -15,7 +15,8 @@ from typing import Any
 
 from rnnsent.engine.device import Device
 
-PACKAGES = ("rnnsent", "keras", "tensorflow", "numpy", "gensim", "scikit-learn")
+PACKAGES = ("rnnsent", "keras", "tensorflow", "numpy")
+LIBRARIES = ("gensim", "scikit-learn")  # that weights come from where a config asks for it
 
 Surroundings = dict[str, Any]  # what `surroundings` returns
 
@@ -24,7 +25,7 @@ def describe(device: Device, seed: int) -> dict[str, Any]:
     """Return versions, processor, threads, seed and the git commit of the code, for environment.json."""
     return {
         "python": platform.python_version(),
-        "packages": _versions((*PACKAGES, device.backend)),
+        "packages": _versions((*PACKAGES, *LIBRARIES, device.backend)),
         "platform": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -45,7 +46,12 @@ def surroundings(device: Device, engine: str) -> Surroundings:
         engine: the path of its recurrent layer, see `engine.paths`.
     """
     machine = {"processor": processor(), "device": device.name, "backend": device.backend, "threads": device.threads}
-    return {"python": platform.python_version(), **_versions((*PACKAGES, device.backend)), **machine, "engine": engine}
+    return {
+        "python": platform.python_version(),
+        **_versions((*PACKAGES, *LIBRARIES, device.backend)),
+        **machine,
+        "engine": engine,
+    }
 
 
 def peak_memory_mb() -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
 from rnnsent.config import Config, LanguageModelConfig, ModelConfig, ScheduleConfig, TrainingConfig
-from rnnsent.data.cache import Arrays, cache_root, cached_arrays, stored_facts
+from rnnsent.data.cache import Arrays, cache_root, cached_arrays
 from rnnsent.data.split import Split
 from rnnsent.engine.paths import NATIVE
 from rnnsent.environment import Surroundings
@@ -26,7 +26,7 @@ from rnnsent.errors import TrainingError
 from rnnsent.foretelling import Foretelling
 from rnnsent.models import build_model, embedding_of, set_embedding, weights_of
 from rnnsent.numerics import first_not_finite
-from rnnsent.pretraining import Pretraining, Progress, made_elsewhere, packed, unpacked
+from rnnsent.pretraining import Pretraining, Progress, known, made_elsewhere, packed, unpacked
 from rnnsent.training import optimizer_of
 
 SEED = 0  # the same for all networks, whatever their seeds
@@ -111,10 +111,10 @@ def train(
     wrong = first_not_finite(weights)
     if wrong is not None:
         raise TrainingError(f"{cache_root() / key}: {wrong} holds NaN or infinity: remove it, to train it anew")
-    known = facts or stored_facts(key) or {"epochs": [], "made_with": [None]}  # older versions kept no facts
-    makers = known["made_with"]
+    making = facts or known(key)
+    makers = making["made_with"]
     elsewhere = made_elsewhere(makers, here)
-    return Trained(weights, loss, seconds, not facts, tuple(known["epochs"]), tuple(makers), elsewhere)
+    return Trained(weights, loss, seconds, not facts, tuple(making["epochs"]), tuple(makers), elsewhere)
 
 
 def _batches(texts: Sequence[Split], config: Config, asked: LanguageModelConfig, multiple: int) -> Batches:

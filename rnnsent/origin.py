@@ -18,6 +18,7 @@ from rnnsent.configfile import dump_config, load_config, parse_config
 from rnnsent.data.split import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.paths import choose
+from rnnsent.environment import LIBRARIES
 from rnnsent.errors import RunError
 from rnnsent.files import sha256
 from rnnsent.preparation import Prepared
@@ -31,7 +32,6 @@ FREE = (
     "config.model.vectors.path",
 )  # fmt: skip
 
-_LIBRARIES = {"gensim": "gensim", "sklearn": "scikit-learn"}  # that weights come from, where a config asks for them
 _CHUNK = 1 << 20  # tokens
 
 
@@ -86,12 +86,8 @@ def _vectors(config: Config) -> dict[str, str]:
 
 def _versions(config: Config, environment: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the versions of what the weights come from: of libraries that are not used none."""
-    used = {_LIBRARIES.get(module) for module in requirements.modules(config)}
-    packages = {
-        name: version
-        for name, version in environment["packages"].items()
-        if name in used or name not in _LIBRARIES.values()
-    }
+    unused = set(LIBRARIES) - requirements.packages(config)
+    packages = {name: version for name, version in environment["packages"].items() if name not in unused}
     return {"python": environment["python"], **packages, "code": environment["git_commit"]}
 
 

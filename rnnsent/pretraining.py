@@ -83,9 +83,9 @@ class Progress:
 
     def keep_epoch(self, state: Checkpoint) -> None:
         """Keep the state after an epoch, and forget those before."""
-        known = {name: state.facts[name] for name in ("epochs", "made_with")}
+        making = {name: state.facts[name] for name in ("epochs", "made_with")}
         content = packed(state.arrays, state.facts["loss"], state.facts["seconds"])
-        cached_arrays(self._epoch_key(state.epoch), lambda: content, lambda: known)
+        cached_arrays(self._epoch_key(state.epoch), lambda: content, lambda: making)
         if (cache_root() / self._epoch_key(state.epoch)).exists():
             self.kept = state
             forget(self._epoch_key(state.epoch - 1))
@@ -111,8 +111,8 @@ class Progress:
         try:
             facts, arrays = checkpoints.load(self._within)
             epoch, step = facts.pop("epoch", None), facts.pop("step", None)
-            known = facts.pop("format", None) == FORMAT and facts.pop("key", None) == self._key
-            if not known or not all(isinstance(each, int) and each >= 0 for each in (epoch, step)):
+            own = facts.pop("format", None) == FORMAT and facts.pop("key", None) == self._key
+            if not own or not all(isinstance(each, int) and each >= 0 for each in (epoch, step)):
                 raise RunError(f"{self._within}: is not of this language model, or of another version of rnnsent")
         except RunError as error:
             logger.warning("%s; an older state is looked for", error)
@@ -129,8 +129,7 @@ class Progress:
         if wrong is not None:
             logger.warning("%s: %s holds NaN or infinity; an older state is looked for", cache_root() / key, wrong)
             return None
-        known = stored_facts(key) or {"epochs": [], "made_with": [None]}  # older versions kept no facts
-        return Checkpoint(epoch, 0, {"loss": loss, "seconds": seconds, **known}, arrays)
+        return Checkpoint(epoch, 0, {"loss": loss, "seconds": seconds, **known(key)}, arrays)
 
     def _epoch_key(self, epoch: int) -> str:
         return f"{self._key}-after-{epoch}"
@@ -308,6 +307,11 @@ def unpacked(stored: Arrays) -> tuple[dict[str, NDArray[Any]], float, float]:
     """Return arrays, loss and seconds of what `packed` made."""
     arrays = {name.replace("~", "/"): np.array(array) for name, array in stored.items()}
     return arrays, float(arrays.pop("_loss")[0]), float(arrays.pop("_seconds")[0])
+
+
+def known(key: str) -> dict[str, Any]:
+    """Return what is known of the making of an entry of the cache; older versions kept nothing of it."""
+    return stored_facts(key) or {"epochs": [], "made_with": [None]}
 
 
 def made_elsewhere(makers: list[Surroundings | None], here: Surroundings | None) -> str:

@@ -27,21 +27,25 @@ def require_trainable(config: Config) -> None:
         problems.append(Problem("", "model.vectors.path", "no such file", begin_with.path))
     for module, key, extra in _needed(config):
         if missing(module):
-            rule = f"needs {module.replace('sklearn', 'scikit-learn')}: pip install 'rnnsent[{extra}]'"
+            rule = f"needs {_package(module)}: pip install 'rnnsent[{extra}]'"
             problems.append(Problem("", key, rule, None))
     if problems:
         raise ConfigError(problems)
 
 
-def modules(config: Config) -> set[str]:
-    """Return the modules that a config needs beyond those that all configs need."""
-    return {module for module, _, _ in _needed(config)}
+def packages(config: Config) -> set[str]:
+    """Return the packages that a config needs beyond those that all configs need."""
+    return {_package(module) for module, _, _ in _needed(config)}
 
 
 def missing(module: str) -> bool:
     """Return whether a module is not installed."""
     spec = find_spec(module)
     return spec is None or spec.origin is None  # a folder that happens to be called so, as `wandb` leaves one
+
+
+def _package(module: str) -> str:
+    return {"sklearn": "scikit-learn"}.get(module, module)
 
 
 def _needed(config: Config) -> Iterator[tuple[str, str, str]]:
