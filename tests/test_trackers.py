@@ -334,12 +334,30 @@ def kept(run: RunDirectory) -> dict[str, Any]:
     return run.read_json(runs.TRACKERS)
 
 
+def torn(file: Path) -> None:
+    """Write half of what would have been one more event."""
+    file.write_bytes(file.read_bytes() + file.read_bytes()[:20])
+
+
+def graphs(file: Path) -> int:
+    """Return how many graphs an event file holds."""
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    return sum(bool(event.graph_def) for event in LegacyEventFileLoader(str(file)).Load())
+
+
 def test_a_killed_training_goes_on_in_the_runs_of_its_trackers(killed: RunDirectory, tmp_path: Path) -> None:
     shutil.copytree(killed.path, tmp_path / "went-on")
     before, told = kept(killed), list[str]()
     assert client().get_run(before["mlflow"]).info.status == "RUNNING" and steps(before["mlflow"], "loss") == [1, 2]
     there = {each.info.run_id for each in mlflow_runs("killed") + mlflow_runs("went-on")}
+    points = curve(Path("went-on/logs/tensorboard/train"), "step/loss")
+    assert len(points) >= 2 * 38 + 4  # killed in the third epoch of 38 steps; it goes on in the second one
+    torn(next(Path("went-on/logs/tensorboard/validation").glob("*.tfevents.*")))
     trained = resume(Path("went-on"), tell=told.append)
+    again = curve(trained.run.file("logs/tensorboard/train"), "step/loss")
+    assert [step for step, _ in again] == list(range(1, 3 * 38 + 1)) and again[: len(points)] == points
+    assert sum(map(graphs, trained.run.file("logs/tensorboard/train").glob("*.tfevents.*"))) == 1
     assert {each.info.run_id for each in mlflow_runs("killed") + mlflow_runs("went-on")} == there
     assert client().get_run(before["mlflow"]).info.status == "FINISHED"
     for name in ("loss", "val_loss", "learning_rate"):

@@ -12,6 +12,7 @@ from rnnsent.configfile import dump_config
 from rnnsent.files import write_atomic
 from rnnsent.inference import EMBEDDINGS
 from rnnsent.observers import EpochFacts, Observer, StepFacts
+from rnnsent.trackers.events import Earlier
 from rnnsent.trackers.tracker import Beginning, Ending, Network, Tracker
 from rnnsent.vocabulary import FIRST_WORD
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 FOLDER = f"{runs.LOGS}/tensorboard"
+STEP_LOSS = "step/loss"
 STEPS_AN_EPOCH = 100  # as many points a curve needs, whatever the size of the data
 MOST_WORDS = 10_000  # the projector draws them in a browser
 
@@ -29,7 +31,7 @@ def tracker() -> Tracker:
 
 
 class TensorBoard(Tracker):
-    """Writes with TensorFlow's own writer, which holds what it was told until the end of each epoch."""
+    """Writes with TensorFlow's own writer. A training that goes on keeps its curves, each point once."""
 
     def __init__(self) -> None:
         self._networks: list[_Network] = []
@@ -37,6 +39,7 @@ class TensorBoard(Tracker):
     def begin(self, beginning: Beginning) -> str:
         """Open the folder, and write the config as text."""
         self._root = beginning.run.file(FOLDER)
+        Earlier(self._root).forget()  # the texts of the training that was stopped
         self._writer = _writer(self._root)
         self._text("config", dump_config(beginning.config))
         return f"tensorboard --logdir {beginning.run.file(runs.LOGS)}"
@@ -66,34 +69,59 @@ class _Network(Observer):
 
     def __init__(self, folder: Path, network: Network) -> None:
         self._folder, self._network = folder, network
-        self._train, self._validation = _writer(folder / "train"), _writer(folder / "validation")
-        self._trained = False
-        import tensorflow as tf
-
-        graph = _graph(network.plain)
+        self._earlier = {part: Earlier(folder / part) for part in ("train", "validation")}
+        self._had = {part: earlier.steps("loss") for part, earlier in self._earlier.items()}  # epochs
+        self._stepped = self._trained = False
+        has_graph = self._earlier["train"].has_graph
+        self._writers = {part: _writer(folder / part) for part in self._earlier}
+        graph = None if has_graph else _graph(network.plain)
         if graph is not None:
-            with self._train.as_default():
+            import tensorflow as tf
+
+            with self._writers["train"].as_default():
                 tf.summary.graph(graph)
 
     def on_step(self, facts: StepFacts) -> None:
         """Write the loss of the epoch so far, about a hundred times an epoch."""
+        step = (facts.epoch - 1) * facts.steps + facts.step
+        if not self._stepped:
+            self._go_on_from(facts.epoch, step)
         if facts.step % max(facts.steps // STEPS_AN_EPOCH, 1) == 0:
-            _scalars(self._train, (facts.epoch - 1) * facts.steps + facts.step, {"step/loss": facts.loss})
+            self._write("train", step, {STEP_LOSS: facts.loss})
+
+    def _go_on_from(self, epoch: int, step: int) -> None:
+        """Take out what an earlier training wrote from here on: it is trained again."""
+        self._stepped = True
+        for part, earlier in self._earlier.items():
+            earlier.keep(lambda tag, at: at < (step if tag == STEP_LOSS else epoch))
+            self._had[part] = {each for each in self._had[part] if each < epoch}
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-        """Write what an epoch did."""
+        """Write what an epoch did, unless it is there from before the training was stopped."""
         names = ("loss", "accuracy", "learning_rate", "tokens_per_second", "gradient_norm", "largest_gradient_norm")
-        _scalars(self._train, facts.epoch, {name: getattr(facts, name) for name in names})
-        _scalars(self._validation, facts.epoch, {"loss": facts.val_loss, "accuracy": facts.val_accuracy})
-        for writer in (self._train, self._validation):
-            writer.flush()
+        curves = {
+            "train": {name: getattr(facts, name) for name in names},
+            "validation": {"loss": facts.val_loss, "accuracy": facts.val_accuracy},
+        }
+        for part, values in curves.items():
+            if facts.epoch not in self._had[part]:
+                self._write(part, facts.epoch, values)
         self._trained = True
+
+    def _write(self, part: str, step: int, values: dict[str, float]) -> None:
+        """Write points, and let the operating system have them: a kill may come at any time."""
+        import tensorflow as tf
+
+        with self._writers[part].as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+        self._writers[part].flush()
 
     def close(self) -> None:
         """Write the word vectors of the best epoch, if there was one, and close."""
         if self._trained:
             self._project()
-        for writer in (self._train, self._validation):
+        for writer in self._writers.values():
             writer.close()
 
     def _project(self) -> None:
@@ -125,14 +153,6 @@ def _writer(folder: Path) -> Any:
     import tensorflow as tf
 
     return tf.summary.create_file_writer(str(folder))
-
-
-def _scalars(writer: Any, step: int, values: dict[str, float]) -> None:
-    import tensorflow as tf
-
-    with writer.as_default(step=step):
-        for name, value in values.items():
-            tf.summary.scalar(name, value)
 
 
 def _graph(model: keras.Model) -> Any:

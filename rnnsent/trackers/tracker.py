@@ -81,7 +81,7 @@ class Tracker:
     Of a training that goes on it is told all epochs from the first; it writes those that it does not have yet.
 
     Attributes:
-        id: of the run that it writes, known after `begin`; None where its files are the run's and begin anew.
+        id: of the run that it writes, known after `begin`; None where its files are in the run's folder.
     """
 
     id: str | None = None
