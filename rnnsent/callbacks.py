@@ -218,13 +218,20 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _fail(self, what: str, step: int) -> NoReturn:
         shown = shown_batch(self._train.order(self.epoch)[step - 1])
-        raise TrainingError(
-            f"{what} in epoch {self.epoch + 1}, step {step} ({shown}): lower training.learning_rate (now "
-            f"{self._config.learning_rate:g}) or set training.clip_norm (now {self._config.clip_norm})"
-        )
+        raise TrainingError(f"{what} in epoch {self.epoch + 1}, step {step} ({shown}): {enlarging(self._config)}")
 
     def _score(self, facts: EpochFacts) -> float:
         return facts.val_accuracy if self._config.monitor == "val_accuracy" else -facts.val_loss
+
+
+def enlarging(config: TrainingConfig) -> str:
+    """Return what to change where numbers have grown too large: all that this training multiplies them by."""
+    advice = f"lower training.learning_rate (now {config.learning_rate:g})"
+    if config.class_weights is not None:
+        advice += f" or training.class_weights (now {config.class_weights})"
+    if config.adversarial is not None:
+        advice += f" or training.adversarial.weight (now {config.adversarial.weight:g})"
+    return f"{advice}, or set training.clip_norm (now {config.clip_norm})"
 
 
 def broken_by_step(model: keras.Model, learning_rate: float) -> str | None:

@@ -14,6 +14,9 @@ from rnnsent.jsonfile import read_json
 
 FORMAT = 2  # 1 had no hash of its own
 RESTORE = "Restore it from a copy, or train again"
+_RENEW = (
+    "Restore it from a copy, or delete it: train --resume then writes it, and what else is at the end of a training"
+)
 
 
 def text(files: Mapping[str, Sequence[str]]) -> str:
@@ -32,15 +35,15 @@ def read(path: Path) -> dict[str, list[str]]:
         found = read_json(path)
         files = {str(name): [str(digest) for digest in digests] for name, digests in found["files"].items()}
         if found["format"] != 1 and found["sha256"] != _digest(files):
-            raise RunError(f"{path}: damaged: it is not what was written. {RESTORE}")
+            raise RunError(f"{path}: damaged: it is not what was written. {_RENEW}")
         outside = next((name for name in files if not _is_inside(name)), None)
         if outside is not None:
             raise RunError(f"{path}: refused: it lists {outside[:80]!r}, which is no file of a run")
         return files
     except KeyError:
-        raise RunError(f"{path}: damaged: it lists no files. {RESTORE}") from None
+        raise RunError(f"{path}: damaged: it lists no files. {_RENEW}") from None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise RunError(f"{path}: damaged: {error}. {RESTORE}") from None
+        raise RunError(f"{path}: damaged: {error}. {_RENEW}") from None
 
 
 def faults(
@@ -67,9 +70,11 @@ def faults(
         path = folder / name
         if name not in files:
             found.append(f"{name} is not in the manifest")
-        elif not path.is_file():
+        elif not path.exists():
             if name not in optional:
                 found.append(f"{name} is missing")
+        elif not path.is_file():
+            found.append(f"{name} is no file any more")
         else:
             with read_errors(path):
                 digest = sha256(path)

@@ -154,6 +154,12 @@ def test_a_gradient_that_is_no_number_names_its_own_step_though_the_loss_is_one(
     assert len(watch.weights) == 2
 
 
+def test_what_to_change_is_all_that_makes_numbers_large(tiny_imdb: Path) -> None:
+    heavy = "training.class_weights={negative: 1.0e19, positive: 1.0e19}"
+    with pytest.raises(TrainingError, match=r"lower training.learning_rate .* or training.class_weights \(now \{'neg"):
+        train(tiny_imdb, heavy, watch=AfterTwoSteps(hundredfold))
+
+
 def test_a_weight_that_overflows_names_the_step_that_did_it_though_its_gradient_is_a_number(tiny_imdb: Path) -> None:
     watch = Watch()
     heavy = "training.class_weights={negative: 1000.0, positive: 1000.0}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tomllib
@@ -259,6 +260,16 @@ def test_a_run_that_was_not_judged_is_not_judged(sample_run: Path) -> None:
     assert f"rnnsent eval {sample_run}" in result.stderr
     assert not (sample_run / "predictions-test.csv").exists()
     assert "--split validation" in result.stderr
+
+
+def test_of_a_run_that_cannot_be_written_to_the_report_is_put_elsewhere(
+    run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)  # root may write anywhere
+    refused = rnnsent("report", str(run))
+    assert refused.exit_code == 1 and f"{run}: cannot be written to; --output FILE" in refused.stderr
+    assert rnnsent("report", str(run), "--output", "page.html").exit_code == 0
+    assert (tmp_path / "page.html").is_file()
 
 
 def test_validation_is_reported_where_it_was_judged(run: RunDirectory) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,10 @@ def test_the_manifest_covers_every_file_and_notices_every_change(tmp_path: Path)
     run.file(runs.METRICS).unlink()
     with pytest.raises(RunError, match=r"config.yaml was changed after training; metrics.json is missing"):
         run.verify()
+    os.mkfifo(run.file(runs.METRICS))
+    with pytest.raises(RunError, match=r"metrics.json is no file any more"):
+        run.verify()
+    run.file(runs.METRICS).unlink()
     other = create_run("x", tmp_path / "other")
     for number in range(5):
         other.write(f"{number}.txt", str(number))
@@ -87,7 +92,7 @@ def test_a_run_that_somebody_writes_for_long_is_left_alone(tmp_path: Path, monke
 def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
     run = finished(tmp_path / "run")
     run.file(runs.MANIFEST).write_text(content)
-    with pytest.raises(RunError, match=r"manifest.json: damaged"):
+    with pytest.raises(RunError, match=r"manifest.json: damaged.*or delete it: train --resume"):
         run.verify()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,15 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, data: str 
     from rnnsent import __version__, runs
     from rnnsent.commands.options import opened, opened_all
     from rnnsent.contenders import compare_runs
+    from rnnsent.errors import RunError
     from rnnsent.report import facts, several, single
     from rnnsent.report.page import render
 
     found = opened_all(paths) if paths else [opened(None)]
     own = len(found) == 1 and (output is None or output.resolve() == found[0].file(runs.REPORT).resolve())
     target = found[0].file(runs.REPORT) if own else output or Path(runs.REPORT)
+    if own and not os.access(found[0].path, os.W_OK):
+        raise RunError(f"{found[0]}: cannot be written to; --output FILE puts the report elsewhere")
     _require_free(target, force)
     gathered = [facts.gather(run, split, name) for run, name in zip(found, _names(found), strict=True)]
     if len(found) == 1:
