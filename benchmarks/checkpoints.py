@@ -49,7 +49,7 @@ class Case:
 CASES = {
     "lstm, the default": Case("lstm", "60s", 25_000, 4, within=False),
     "lstm, every 5 s": Case("lstm", "5s", 150_000, 2, within=True),
-    "best, the default": Case("best", "60s", 25_000, 2, within=True),
+    "best, the default": Case("best", "60s", 50_000, 2, within=True),
     "best, every 5 s": Case("best", "5s", 25_000, 1, within=True),
 }
 

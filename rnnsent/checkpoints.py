@@ -79,14 +79,15 @@ class Checkpoint:
 
 
 class Interval:
-    """When the state of a training is to be kept within an epoch.
+    """When something that takes time is to be done again, such as keeping the state of a training within an epoch.
 
     Args:
-        every: so many seconds (float), of which it takes `CHECKPOINT_SHARE` at most, or steps (int); None: never.
+        every: so many seconds (float) or steps (int); None: never.
+        share: of the time, which it takes at most if `every` is in seconds.
     """
 
-    def __init__(self, every: float | int | None) -> None:
-        self._every = every
+    def __init__(self, every: float | int | None, share: float = CHECKPOINT_SHARE) -> None:
+        self._every, self._share = every, share
         self._due = math.inf
 
     def is_over(self, step: int) -> bool:
@@ -94,9 +95,9 @@ class Interval:
         return time.perf_counter() >= self._due or (isinstance(self._every, int) and step % self._every == 0)
 
     def put_off(self, took: float) -> None:
-        """Begin anew, after the state was kept in `took` seconds."""
+        """Begin anew, after it was done in `took` seconds."""
         if isinstance(self._every, float):
-            self._due = time.perf_counter() + max(self._every, took / CHECKPOINT_SHARE)
+            self._due = time.perf_counter() + max(self._every, took / self._share)
 
 
 def write(run: RunDirectory, checkpoint: Checkpoint) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Mapping
 
 import keras
 import numpy as np
 
 from rnnsent import checkpoints, plots, runs
-from rnnsent.checkpoints import Checkpoint
+from rnnsent.checkpoints import Checkpoint, Interval
 from rnnsent.errors import Interrupted
 from rnnsent.interruption import HeldSignals
 from rnnsent.models import set_weights, weights_of
@@ -17,9 +18,13 @@ from rnnsent.observers import EpochFacts, Observer
 from rnnsent.runs import RunDirectory
 from rnnsent.state import best_weights
 
+CURVES_SHARE = 0.005  # of the time, at most, is spent on drawing while training goes on
+
 
 class Keeper(Observer):
     """An observer of training that writes what it sees into the run directory, after each epoch.
+
+    The curves are drawn after the first epoch, at the end, and in between as often as `CURVES_SHARE` allows.
 
     Args:
         run: where to write.
@@ -33,15 +38,29 @@ class Keeper(Observer):
         self.history: list[EpochFacts] = []
         self.best_epoch: int | None = None
         self.state: str | None = None  # where training could go on, for people
+        self._drawing, self._drawn = Interval(0.0, CURVES_SHARE), 0  # epochs
+        self._drawing.put_off(0.0)
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-        """Write best model, history and curves; each file all or nothing, and all of one epoch."""
+        """Write best model and history, and the curves if it is time; each file all or nothing."""
         with HeldSignals():
             self.history.append(facts)
             if best:
                 self._write_best(weights_of(model))
                 self.best_epoch = facts.epoch
             self._write_history()
+            if self._drawing.is_over(facts.epoch):
+                self.draw()
+
+    def draw(self) -> None:
+        """Write the curves, unless they show all epochs already."""
+        if self._drawn == len(self.history):
+            return
+        started = time.perf_counter()
+        with HeldSignals():
+            self.run.write(runs.CURVES, plots.curves(self.history, self.title, self.best_epoch))
+        self._drawn = len(self.history)
+        self._drawing.put_off(time.perf_counter() - started)
 
     def on_state(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint."""
@@ -58,6 +77,7 @@ class Keeper(Observer):
             if self.best_epoch is not None:
                 self._write_best(best_weights(begin))
                 self._write_history()
+                self.draw()
 
     @property
     def best_facts(self) -> dict[str, float]:
@@ -94,7 +114,6 @@ class Keeper(Observer):
     def _write_history(self) -> None:
         rows = [",".join(self.history[0].to_dict()), *(_row(epoch) for epoch in self.history)]
         self.run.write(runs.HISTORY, "\n".join(rows) + "\n")
-        self.run.write(runs.CURVES, plots.curves(self.history, self.title, self.best_epoch))
 
     def _write_best(self, weights: Mapping[str, np.ndarray]) -> None:
         set_weights(self.best_model, weights)

@@ -143,9 +143,12 @@ class Network:
         except (KeyboardInterrupt, Interrupted) as interruption:
             if wants_out(interruption):
                 raise
+            self.keeper.draw()
             return self.keeper.close_early(interruption, alone=alone)
         except TrainingError as error:
+            self.keeper.draw()
             raise TrainingError(f"{error}.\n  {self.keeper.last_state()}") from None
+        self.keeper.draw()
         return None
 
 

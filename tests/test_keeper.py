@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -130,6 +131,28 @@ def test_history_has_a_row_for_each_epoch(keeper: Keeper, model: keras.Model) ->
     assert keeper.run.file(runs.CURVES).read_bytes().startswith(b"\x89PNG")
 
 
+def test_curves_are_drawn_at_once_and_at_the_end_and_do_not_hold_up_short_epochs(
+    keeper: Keeper, model: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds, shown = [time.perf_counter()], list[int]()
+
+    def curves(history: list[EpochFacts], *arguments: Any) -> bytes:
+        shown.append(len(history))
+        seconds[0] += 0.25
+        return b"\x89PNG"
+
+    monkeypatch.setattr(plots, "curves", curves)
+    monkeypatch.setattr("time.perf_counter", lambda: seconds[0])
+    for epoch in range(1, 11):  # of 9 seconds: drawing may take as long as 0.5 % of the time
+        seconds[0] += 9.0
+        keeper.on_epoch(facts(epoch), False, model)
+    assert shown == [1, 7]
+    assert keeper.run.file(runs.CURVES).read_bytes() == b"\x89PNG"
+    keeper.draw()
+    keeper.draw()
+    assert shown == [1, 7, 10]
+
+
 @pytest.mark.parametrize(("interruption", "code"), [(KeyboardInterrupt(), 130), (Interrupted("terminated", 143), 143)])
 def test_the_message_of_an_interruption_says_what_was_kept(
     keeper: Keeper, model: keras.Model, interruption: BaseException, code: int
@@ -166,7 +189,7 @@ def terminating() -> Iterator[None]:
         (signal.SIGINT, KeyboardInterrupt, STATE),
         (signal.SIGINT, KeyboardInterrupt, runs.WEIGHTS),
         (signal.SIGTERM, Terminated, runs.WEIGHTS),
-        (signal.SIGINT, KeyboardInterrupt, runs.CURVES),
+        (signal.SIGINT, KeyboardInterrupt, runs.HISTORY),
     ],
 )
 def test_an_interruption_waits_until_the_whole_epoch_is_written(
