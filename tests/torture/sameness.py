@@ -36,8 +36,8 @@ from rnnsent.lock import LOCK
 from rnnsent.runs import RunDirectory
 
 COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second", "elapsed", "cached")
-# What TensorBoard is told that a kill interrupts, that is a time, or that has names of Keras in it.
-_UNLIKE = ("step/loss", "tokens_per_second", "__run_graph__")
+# What TensorBoard is told that is a time, or that has names of Keras in it.
+_UNLIKE = ("tokens_per_second", "__run_graph__")
 _MASK = re.compile(r"not_equal(_\d+)?[ ]*")
 _EVENTS = re.compile(r"(logs/tensorboard/.*)events\.out\.tfevents\..*")
 _ELSEWHERE = "logs/wandb/"  # records in a form of its own, under names that are times
@@ -63,7 +63,7 @@ def timeless(value: Any) -> Any:
 
 
 def _files(run: Path) -> dict[str, Path]:
-    """Return the files of a run, by a name that is the same in another one."""
+    """Return the files of a run, by a name that is the same in another one; one for all event files of a folder."""
     names = [name for name in RunDirectory(run).names() if name != LOCK and not name.startswith(_ELSEWHERE)]
     return {_EVENTS.sub(r"\1events", name): run / name for name in names}
 
@@ -96,7 +96,7 @@ def _of_one(run: Path) -> Iterator[str]:
 def _said(path: Path) -> Any:
     """Return what a file says that has to be the same in another run."""
     if _EVENTS.search(path.as_posix()):
-        return list(_events(path))
+        return sorted(point for file in path.parent.glob("*.tfevents.*") for point in _events(file))
     return _READERS.get(path.parent.name if path.parent.name == runs.CHECKPOINTS else path.name, Path.read_bytes)(path)
 
 
@@ -137,7 +137,7 @@ def _keras(path: Path) -> Any:
 
 
 def _events(path: Path) -> Iterator[tuple[Any, ...]]:
-    """Yield step, name and value of what TensorBoard was told of epochs, of the config, and of the end."""
+    """Yield step, name and value of what TensorBoard was told."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     for event in EventFileLoader(str(path)).Load():
