@@ -13,7 +13,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rnnsent.errors import RunError, count
 from rnnsent.jsonfile import parse_json
-from rnnsent.observers import EpochFacts
+from rnnsent.observers import EpochFacts, StepLoss
 from rnnsent.runs import CHECKPOINTS, HISTORY, RunDirectory
 from rnnsent.stored import read_arrays, require_finite
 
@@ -37,7 +37,8 @@ CHECKPOINT_SHARE = 0.02
 
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")  # that a callback of Keras goes by
 
-_FACTS, _DIGEST = "facts", "sha256"
+_FACTS, _DIGEST, _CURVE = "facts", "sha256", "curve/steps"
+_NO_CURVE = np.empty((0, 4))
 _NAME = re.compile(r"epoch-(\d{4,})(?:-step-(\d{6,}))?\.npz")
 
 
@@ -49,7 +50,7 @@ class Checkpoint:
         epoch: the epoch that is being trained, from 0; equally, how many are over.
         step: how many batches of it are over.
         facts: history, counters of callbacks, seconds: what JSON can hold, exactly.
-        arrays: weights, optimizer, random generators, metrics, by name.
+        arrays: weights, optimizer, random generators, metrics, points of the curve, by name.
     """
 
     epoch: int
@@ -76,6 +77,17 @@ class Checkpoint:
             for name, array in self.arrays.items()
             if name.startswith(f"{prefix}/")
         }
+
+    def curve(self) -> list[StepLoss]:
+        """Return the points of the curve so far; of an older checkpoint none."""
+        rows = self.arrays.get(_CURVE, _NO_CURVE).tolist()
+        return [StepLoss(int(epoch), int(step), int(steps), loss) for epoch, step, steps, loss in rows]
+
+
+def curve_arrays(curve: Sequence[StepLoss]) -> dict[str, NDArray[Any]]:
+    """Return points as a checkpoint keeps them: epoch, step, steps and loss, float64 (points, 4)."""
+    rows = [(each.epoch, each.step, each.steps, each.loss) for each in curve]
+    return {_CURVE: np.array(rows, np.float64).reshape(-1, 4)}
 
 
 class Interval:
@@ -173,6 +185,9 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
     wrong = _contradiction(facts)
     if wrong is not None:
         raise RunError(f"{path}: damaged: its {wrong} cannot be those of a training")
+    curve = arrays.get(_CURVE, _NO_CURVE)
+    if curve.dtype != np.float64 or curve.shape[1:] != (4,):
+        raise RunError(f"{path}: damaged: its curve cannot be that of a training")
     found = Checkpoint(facts.pop("epoch"), facts.pop("step"), facts, arrays)
     if found.name != name:
         raise RunError(f"{path}: damaged: it holds the state {found.place}")

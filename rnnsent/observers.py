@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from rnnsent.checkpoints import Checkpoint
 
+POINTS_AN_EPOCH = 100  # as many a curve needs, whatever the size of the data
+
 
 @dataclass(frozen=True, slots=True)
 class EpochFacts:
@@ -39,6 +41,21 @@ class EpochFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StepLoss:
+    """The loss of an epoch so far, after one of its steps: a point of the curve that checkpoints keep."""
+
+    epoch: int  # from 1
+    step: int  # from 1
+    steps: int
+    loss: float
+
+    @property
+    def place(self) -> int:
+        """How many steps were over, if all epochs before had as many."""
+        return (self.epoch - 1) * self.steps + self.step
+
+
+@dataclass(frozen=True, slots=True)
 class StepFacts:
     """Where training is within an epoch."""
 
@@ -51,12 +68,19 @@ class StepFacts:
     loss: float
     accuracy: float
 
+    @property
+    def point(self) -> StepLoss | None:
+        """A point of the curve, about `POINTS_AN_EPOCH` times an epoch; else None."""
+        if self.step % max(self.steps // POINTS_AN_EPOCH, 1):
+            return None
+        return StepLoss(self.epoch, self.step, self.steps, self.loss)
+
 
 class Observer:
     """Somebody who is told how training goes: the steps of an epoch, then the epoch, then the state after it."""
 
-    def on_past(self, history: Sequence[EpochFacts]) -> None:
-        """Training goes on, after the epochs of `history`."""
+    def on_past(self, history: Sequence[EpochFacts], curve: Sequence[StepLoss]) -> None:
+        """Training goes on, after the epochs of `history` and the steps of `curve`, of which the last may be later."""
 
     def on_step(self, facts: StepFacts) -> None:
         """A batch was trained on."""

@@ -140,10 +140,7 @@ class RunDirectory:
             shutil.rmtree(self.replaced)
 
     def begin_again(self) -> None:
-        """Let an unfinished run be trained on: what was written at its end, or only in part, is removed.
-
-        What trackers wrote is their own to go on with.
-        """
+        """Let an unfinished run be trained on: what was written at its end, or only in part, is removed."""
         ours = AT_THE_END - ({MODEL_CARD} if self.finished and self.edited(MODEL_CARD) else set())
         with disk_errors(self.path):
             self.file(MANIFEST).unlink(missing_ok=True)
@@ -152,6 +149,8 @@ class RunDirectory:
                     name in ours or name.startswith("predictions-") or (name.startswith("plots/") and name != CURVES)
                 ):
                     self.file(name).unlink()
+            if self.file(LOGS).is_dir():
+                shutil.rmtree(self.file(LOGS))
 
     def discard(self) -> None:
         """Remove a run that came to nothing, and put back the one it was to replace."""

@@ -464,6 +464,14 @@ def test_a_checkpoint_that_contradicts_itself_is_refused(name: str, forged: Any,
         checkpoints.read(run, "checkpoints/epoch-0001.npz")
 
 
+@pytest.mark.parametrize("forged", [np.zeros((2, 3)), np.zeros(4), np.zeros((2, 4), np.int64)])
+def test_a_checkpoint_whose_curve_is_none_is_refused(forged: np.ndarray, tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    checkpoints.write(run, Checkpoint(1, 0, FACTS, checkpoint(0).arrays | {"curve/steps": forged}))
+    with pytest.raises(RunError, match="its curve cannot be that of a training"):
+        checkpoints.read(run, checkpoints.names(run)[0])
+
+
 def test_a_state_is_due_after_seconds_of_which_it_takes_a_fiftieth(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("rnnsent.checkpoints.time.perf_counter", lambda: now)

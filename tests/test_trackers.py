@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -334,11 +335,6 @@ def kept(run: RunDirectory) -> dict[str, Any]:
     return run.read_json(runs.TRACKERS)
 
 
-def torn(file: Path) -> None:
-    """Write half of what would have been one more event."""
-    file.write_bytes(file.read_bytes() + file.read_bytes()[:20])
-
-
 def graphs(file: Path) -> int:
     """Return how many graphs an event file holds."""
     from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
@@ -353,10 +349,13 @@ def test_a_killed_training_goes_on_in_the_runs_of_its_trackers(killed: RunDirect
     there = {each.info.run_id for each in mlflow_runs("killed") + mlflow_runs("went-on")}
     points = curve(Path("went-on/logs/tensorboard/train"), "step/loss")
     assert len(points) >= 2 * 38 + 4  # killed in the third epoch of 38 steps; it goes on in the second one
-    torn(next(Path("went-on/logs/tensorboard/validation").glob("*.tfevents.*")))
+    Path("victim").write_text("mine")
+    Path("went-on/logs/tensorboard/train/projector_config.pbtxt").symlink_to(Path("victim").resolve())
+    os.mkfifo("went-on/logs/tensorboard/train/events.out.tfevents.1")  # which has no end, if it were read
     trained = resume(Path("went-on"), tell=told.append)
     again = curve(trained.run.file("logs/tensorboard/train"), "step/loss")
     assert [step for step, _ in again] == list(range(1, 3 * 38 + 1)) and again[: len(points)] == points
+    assert Path("victim").read_text() == "mine"
     assert sum(map(graphs, trained.run.file("logs/tensorboard/train").glob("*.tfevents.*"))) == 1
     assert {each.info.run_id for each in mlflow_runs("killed") + mlflow_runs("went-on")} == there
     assert client().get_run(before["mlflow"]).info.status == "FINISHED"

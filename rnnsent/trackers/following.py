@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnsent.errors import RunError
 from rnnsent.interruption import HeldSignals
-from rnnsent.observers import EpochFacts, Observer, StepFacts
+from rnnsent.observers import EpochFacts, Observer, StepFacts, StepLoss
 from rnnsent.runs import TRACKERS, RunDirectory, json_text
 from rnnsent.trackers.tracker import Beginning, Ending, Network, Status, Tracker, without_passwords
 
@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ID = re.compile(r"[\w-]{1,64}", re.ASCII)  # W&B makes a part of a path of it
+
+_NODE = re.compile(r"\{\{.*?\}\}")  # where in its graph TensorFlow was when it failed
 
 MOST_LETTERS = 300  # of what a library says when it fails
 
@@ -119,7 +121,8 @@ class Trackers:
                 return do()
         except Exception as error:  # of whatever kind: it is theirs
             self._working.pop(name, None)
-            said = without_passwords(" ".join(str(error).split()) or type(error).__name__)[:MOST_LETTERS]
+            said = " ".join(_NODE.sub("", str(error)).split()) or type(error).__name__
+            said = without_passwords(said)[:MOST_LETTERS]
             self._facts[name]["failed"] = said
             logger.warning("%s failed and is left out from here on; training is not touched: %s", name, said)
             return None
@@ -138,8 +141,9 @@ class _Follower(Observer):
         assert tracker is not None
         self._observer = trackers.asked(name, lambda: tracker.follow(network))
 
-    def on_past(self, history: Sequence[EpochFacts]) -> None:
+    def on_past(self, history: Sequence[EpochFacts], curve: Sequence[StepLoss]) -> None:
         """Tell of the epochs as if they were trained now: what a tracker has of them already, it knows itself."""
+        self._hand_on(lambda observer: observer.on_past(history, curve))
         for facts in history:
             self.on_epoch(facts, False, None)
 

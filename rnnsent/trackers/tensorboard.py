@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,7 @@ from rnnsent import runs
 from rnnsent.configfile import dump_config
 from rnnsent.files import write_atomic
 from rnnsent.inference import EMBEDDINGS
-from rnnsent.observers import EpochFacts, Observer, StepFacts
-from rnnsent.trackers.events import Earlier
+from rnnsent.observers import EpochFacts, Observer, StepFacts, StepLoss
 from rnnsent.trackers.tracker import Beginning, Ending, Network, Tracker
 from rnnsent.vocabulary import FIRST_WORD
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import keras
 
 FOLDER = f"{runs.LOGS}/tensorboard"
-STEP_LOSS = "step/loss"
-STEPS_AN_EPOCH = 100  # as many points a curve needs, whatever the size of the data
 MOST_WORDS = 10_000  # the projector draws them in a browser
 
 
@@ -31,7 +29,7 @@ def tracker() -> Tracker:
 
 
 class TensorBoard(Tracker):
-    """Writes with TensorFlow's own writer. A training that goes on keeps its curves, each point once."""
+    """Writes with TensorFlow's own writer; of a training that goes on everything anew, from its checkpoint."""
 
     def __init__(self) -> None:
         self._networks: list[_Network] = []
@@ -39,7 +37,6 @@ class TensorBoard(Tracker):
     def begin(self, beginning: Beginning) -> str:
         """Open the folder, and write the config as text."""
         self._root = beginning.run.file(FOLDER)
-        Earlier(self._root).forget()  # the texts of the training that was stopped
         self._writer = _writer(self._root)
         self._text("config", dump_config(beginning.config))
         return f"tensorboard --logdir {beginning.run.file(runs.LOGS)}"
@@ -69,64 +66,49 @@ class _Network(Observer):
 
     def __init__(self, folder: Path, network: Network) -> None:
         self._folder, self._network = folder, network
-        self._earlier = {part: Earlier(folder / part) for part in ("train", "validation")}
-        self._had = {part: earlier.steps("loss") for part, earlier in self._earlier.items()}  # epochs
-        self._stepped = self._trained = False
-        has_graph = self._earlier["train"].has_graph
-        self._writers = {part: _writer(folder / part) for part in self._earlier}
-        graph = None if has_graph else _graph(network.plain)
-        if graph is not None:
-            import tensorflow as tf
-
-            with self._writers["train"].as_default():
-                tf.summary.graph(graph)
-
-    def on_step(self, facts: StepFacts) -> None:
-        """Write the loss of the epoch so far, about a hundred times an epoch."""
-        step = (facts.epoch - 1) * facts.steps + facts.step
-        if not self._stepped:
-            self._go_on_from(facts.epoch, step)
-        if facts.step % max(facts.steps // STEPS_AN_EPOCH, 1) == 0:
-            self._write("train", step, {STEP_LOSS: facts.loss})
-
-    def _go_on_from(self, epoch: int, step: int) -> None:
-        """Take out what an earlier training wrote from here on: it is trained again."""
-        self._stepped = True
-        for part, earlier in self._earlier.items():
-            earlier.keep(lambda tag, at: at < (step if tag == STEP_LOSS else epoch))
-            self._had[part] = {each for each in self._had[part] if each < epoch}
-
-    def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-        """Write what an epoch did, unless it is there from before the training was stopped."""
-        names = ("loss", "accuracy", "learning_rate", "tokens_per_second", "gradient_norm", "largest_gradient_norm")
-        curves = {
-            "train": {name: getattr(facts, name) for name in names},
-            "validation": {"loss": facts.val_loss, "accuracy": facts.val_accuracy},
-        }
-        for part, values in curves.items():
-            if facts.epoch not in self._had[part]:
-                self._write(part, facts.epoch, values)
-        self._trained = True
-
-    def _write(self, part: str, step: int, values: dict[str, float]) -> None:
-        """Write points, and let the operating system have them: a kill may come at any time."""
+        self._train, self._validation = _writer(folder / "train"), _writer(folder / "validation")
+        self._trained = False
         import tensorflow as tf
 
-        with self._writers[part].as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
-        self._writers[part].flush()
+        graph = _graph(network.plain)
+        if graph is not None:
+            with self._train.as_default():
+                tf.summary.graph(graph)
+
+    def on_past(self, history: Sequence[EpochFacts], curve: Sequence[StepLoss]) -> None:
+        """Write the curve anew up to where training goes on."""
+        for point in curve:
+            self._point(point)
+
+    def on_step(self, facts: StepFacts) -> None:
+        """Write the loss of the epoch so far, at the points of the curve, for who looks at it meanwhile."""
+        if facts.point is not None:
+            self._point(facts.point)
+            self._train.flush()
+
+    def _point(self, point: StepLoss) -> None:
+        _scalars(self._train, point.place, {"step/loss": point.loss})
+
+    def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
+        """Write what an epoch did."""
+        names = ("loss", "accuracy", "learning_rate", "tokens_per_second", "gradient_norm", "largest_gradient_norm")
+        _scalars(self._train, facts.epoch, {name: getattr(facts, name) for name in names})
+        _scalars(self._validation, facts.epoch, {"loss": facts.val_loss, "accuracy": facts.val_accuracy})
+        for writer in (self._train, self._validation):
+            writer.flush()
+        self._trained = True
 
     def close(self) -> None:
         """Write the word vectors of the best epoch, if there was one, and close."""
         if self._trained:
             self._project()
-        for writer in self._writers.values():
+        for writer in (self._train, self._validation):
             writer.close()
 
     def _project(self) -> None:
         """Write what the embedding projector reads: vectors, words, and a file that names both."""
         import numpy as np
+        from google.protobuf import text_format
         from tensorboard.plugins import projector
 
         from rnnsent.models import weights_of
@@ -146,13 +128,22 @@ class _Network(Observer):
             tensor_path="vectors.tsv",
             metadata_path="words.tsv",
         )
-        projector.visualize_embeddings(str(self._folder / "train"), config)
+        # As the projector's own function would, which writes through a link.
+        write_atomic(self._folder / "train" / "projector_config.pbtxt", text_format.MessageToString(config))
 
 
 def _writer(folder: Path) -> Any:
     import tensorflow as tf
 
     return tf.summary.create_file_writer(str(folder))
+
+
+def _scalars(writer: Any, step: int, values: dict[str, float]) -> None:
+    import tensorflow as tf
+
+    with writer.as_default(step=step):
+        for name, value in values.items():
+            tf.summary.scalar(name, value)
 
 
 def _graph(model: keras.Model) -> Any:

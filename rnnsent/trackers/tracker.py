@@ -78,7 +78,8 @@ class Ending:
 class Tracker:
     """Somebody outside who is told of a training. Whatever it raises ends the tracking, not the training.
 
-    Of a training that goes on it is told all epochs from the first; it writes those that it does not have yet.
+    Of a training that goes on it is told all epochs from the first, and the points of the curve before them by
+    `on_past`; it writes those that it does not have yet.
 
     Attributes:
         id: of the run that it writes, known after `begin`; None where its files are in the run's folder.

@@ -44,8 +44,6 @@ class WeightsAndBiases(Tracker):
         self.id = beginning.id or uuid.uuid4().hex[:8]
         logs.mkdir(parents=True, exist_ok=True)  # or it would choose another place
         self._folder = logs / "wandb"
-        if self._folder.is_dir():
-            shutil.rmtree(self._folder)  # of the training that was stopped: offline all is told anew
         config = beginning.config.model_dump(mode="json") | {"data_facts": dict(beginning.data)}
         with _nobody_at_the_keyboard():
             self._run = wandb.init(
