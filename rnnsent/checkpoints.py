@@ -32,8 +32,9 @@ logger = logging.getLogger(__name__)
 KEPT = 2
 FORMAT = 3  # 1 had no position, and nothing to go on from; 2 no gradient norms, and not whose it is
 
-# Checkpoints that are written every so many seconds take at most this share of the time.
-CHECKPOINT_SHARE = 0.02
+# Checkpoints that are written every so many seconds take at most this share of the time, and those after epochs, which
+# are not put off, as much again if an epoch takes a hundred times as long.
+CHECKPOINT_SHARE = 0.01
 
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")  # that a callback of Keras goes by
 

@@ -145,7 +145,7 @@ class TrainingConfig(Section):
     checkpoint_every: Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^[1-9]\d*(s|m|h)$")] | None = Field(
         "60s",
         description="How often the state of training is kept within an epoch, for `--resume`: a number of steps, or a "
-        "time such as 60s, 5m, 1h, at which it takes no more than 2 % of the time. After each epoch it is kept anyway. "
+        "time such as 60s, 5m, 1h, at which it takes no more than 1 % of the time. After each epoch it is kept anyway. "
         "null: only then. The same holds for the state of a language_model in the cache.",
     )
     trackers: list[TrackerName] = Field(
