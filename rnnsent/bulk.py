@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from rnnsent import inputs
+from rnnsent.answers import ABSTENTION, DOUBTS, EACH, LABEL, OF, PROBABILITY, ROW
 from rnnsent.classifier import CHUNK, Answer, Classifier
 from rnnsent.data.tables import Table
 from rnnsent.errors import DataError, RunError, count
@@ -22,7 +23,6 @@ from rnnsent.inputs import Reading, Row, Texts
 from rnnsent.jsonfile import read_json
 
 WARN_UNKNOWN = 0.5  # share of unknown words from which an answer says little
-ROW = "row"  # the column of the number of a row
 PART, STATE = ".part", ".part.json"
 ABSTAINED = "abstain"  # in the place of the label of an answer that is not sure enough
 
@@ -48,7 +48,7 @@ def as_json(answer: Answer, least: float | None = None, row: Row | None = None) 
     values = ({} if row is None else {ROW: row.number, **row.kept}) | answer.to_dict()
     if least is not None:
         abstained = _abstains(answer, least)
-        values |= {"label": None if abstained else answer.label, "abstained": abstained}
+        values |= {LABEL: None if abstained else answer.label, ABSTENTION: abstained}
     return json.dumps(values, ensure_ascii=False)
 
 
@@ -88,13 +88,12 @@ def csv_header(labels: Sequence[str], kept: Iterable[str] = (), delimiter: str =
 
 def open_texts(source: str, classifier: Classifier, how: Reading) -> Texts:
     """Return the texts of a file that a classifier is to answer about; see `inputs.open_texts`."""
-    taken = (ROW, "probabilities", "abstained", *_answer_columns(classifier.label_names))
+    taken = (ROW, EACH, ABSTENTION, *_answer_columns(classifier.label_names))
     return inputs.open_texts(source, classifier.config.data, how, taken)
 
 
 def _answer_columns(labels: Sequence[str]) -> list[str]:
-    of_each = [f"probability of {label}" for label in labels]
-    return ["label", "probability", *of_each, "unknown_share", "truncated", "blank"]
+    return [LABEL, PROBABILITY, *(f"{OF}{label}" for label in labels), *DOUBTS]
 
 
 def _csv_row(cells: list[str], delimiter: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.answers import OF, are_answers, real_label, require_fixed, unfolded
 from rnnsent.data.labels import cell_label, ordered
 from rnnsent.data.opening import open_table
 from rnnsent.data.tables import Table
@@ -19,7 +20,6 @@ from rnnsent.errors import DataError, count
 LABELS = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
 # Not "confidence", "score" or "prediction": these are as often the probability of the answer, or the answer itself.
 PROBABILITIES = ("probability", "prob", "p", "y_score", "y_prob")
-OF = "probability of "  # of several labels, each has a column of its own
 # What else stands before a label in the name of the column of its probability; "": nothing.
 BEFORE = ("probability_", "proba_", "prob_", "p_", "")
 PREDICTED = ("predicted", "prediction", "predictions", "pred", "y_pred", "predicted_label", "answer")
@@ -62,8 +62,8 @@ def read_predictions(
     """Read a CSV, TSV, JSON Lines or Parquet table.
 
     Args:
-        path: the table; a run's own predictions-test.csv is one.
-        label_column: of the real label; None looks for `LABELS`.
+        path: the table; a run's own predictions-test.csv is one, and what `predict` wrote with a column of real labels.
+        label_column: of the real label; None looks for `LABELS`, but in answers of `predict`, where it must be named.
         probability_column: of the probability of `positive`; None looks for columns called "probability of" each
             label, then for `PROBABILITIES`, then for columns called after the labels, with `BEFORE` or without.
         predicted_column: of the predicted label, of which then nothing else is read; None looks for `PREDICTED` where
@@ -75,13 +75,15 @@ def read_predictions(
     Raises:
         DataError: naming file, line, and what would be right.
     """
-    table = open_table(path)
-    label = _column(table, label_column, LABELS, "the real label", "--label-column")
+    table = unfolded(open_table(path))
+    named = real_label(table, label_column) if are_answers(table.columns) else label_column
+    label = _column(table, named, LABELS, "the real label", "--label-column")
     if predicted_column is not None:
         if probability_column is not None:
             raise DataError(f"{table.path}: either predicted labels or probabilities are judged, not both columns")
         predicted = _column(table, predicted_column, (), "the predicted label")
         return _of_labels(table, label, predicted, positive, asked=True)
+    require_fixed(table, label, probability_column)
     columns = _of_each_label(table, label) if probability_column is None else {}
     if len(columns) > 1:
         return _of_each(table, label, columns, positive)

@@ -220,3 +220,78 @@ def test_what_may_be_the_answers_own_probability_has_to_be_named(name: str, tmp_
     found = rnnsent("eval", "--predictions", str(path))
     assert found.exit_code == 1 and "no column for the probability" in found.stderr
     assert rnnsent("eval", "--predictions", str(path), "--probability-column", name).exit_code == 0
+
+
+ANSWERS = [  # what is so, and how probable calm was said to be
+    ("calm", 0.9), ("calm", 0.8), ("angry", 0.1), ("angry", 0.3), ("angry", 0.2), ("calm", 0.4), ("calm", 0.7),
+]  # fmt: skip
+
+
+def write_answers(name: str, column: str = "mood") -> None:
+    """Write the answers as `predict --keep` does, by the functions that it writes them with."""
+    from rnnsent import bulk
+    from rnnsent.classifier import Answer
+    from rnnsent.inputs import Row
+
+    lines = [bulk.csv_header(["angry", "calm"], [column])] if name.endswith(".csv") else []
+    for number, (real, p) in enumerate(ANSWERS, start=1):
+        said = "calm" if p > 0.5 else "angry"
+        answer = Answer(said, max(p, 1 - p), {"angry": 1 - p, "calm": p}, 0.0, False)
+        row = Row(number, {column: real})
+        lines.append(bulk.as_csv(answer, row) if name.endswith(".csv") else bulk.as_json(answer, row=row))
+    Path(name).write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_answers_of_predict_are_judged_by_the_probability_of_each_label(name: str) -> None:
+    write_answers(name)
+    labels = [real == "calm" for real, _ in ANSWERS]
+    for arguments in ([], ["--probability-column", "probability of calm"], ["--positive", "calm"]):
+        found = rnnsent("eval", "--predictions", name, "--label-column", "mood", "--json", *arguments)
+        assert found.exit_code == 0, found.stderr
+        values = {metric: each["value"] for metric, each in json.loads(found.stdout)["metrics"].items()}
+        assert values["accuracy"] == pytest.approx(6 / 7)
+        assert values["roc_auc"] == pytest.approx(sk.roc_auc_score(labels, [p for _, p in ANSWERS]))
+        assert values["log_loss"] == pytest.approx(sk.log_loss(labels, [p for _, p in ANSWERS]))
+    one = rnnsent("eval", "--predictions", name, "--label-column", "mood", "--predicted-column", "label", "--json")
+    assert json.loads(one.stdout)["metrics"]["accuracy"]["value"] == pytest.approx(6 / 7)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_answers_of_predict_are_not_judged_against_themselves(name: str) -> None:
+    write_answers(name)
+    for arguments in ([], ["--label-column", "label"], ["--predicted-column", "label"]):
+        found = rnnsent("eval", "--predictions", name, *arguments)
+        assert (found.exit_code, found.stdout, found.stderr.count("\n")) == (1, "", 1), found.stderr
+        assert f"{name}: holds answers of rnnsent predict, in which label is the predicted label" in found.stderr
+        assert "--label-column has to name the real one, of what --keep left: mood\n" in found.stderr
+    fixed = rnnsent("eval", "--predictions", name, "--label-column", "mood", "--probability-column", "probability")
+    assert fixed.exit_code == 1 and "probability is that of the predicted label" in fixed.stderr
+    assert "--probability-column 'probability of angry'" in fixed.stderr
+    wrong = rnnsent("eval", "--predictions", name, "--label-column", "moood")
+    assert wrong.exit_code == 1 and "did you mean mood?" in wrong.stderr
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_real_label_that_was_called_label_is_found_under_the_name_that_keep_gave_it(name: str) -> None:
+    write_answers(name, column="input label")
+    found = rnnsent("eval", "--predictions", name, "--label-column", "label", "--json")
+    assert json.loads(found.stdout)["metrics"]["accuracy"]["value"] == pytest.approx(6 / 7)
+
+
+def test_answers_without_the_real_label_or_the_probability_of_each() -> None:
+    Path("a.jsonl").write_text('{"label": "a", "probability": 0.9, "probabilities": {"a": 0.9, "b": 0.1}, "row": 1}\n')
+    found = rnnsent("eval", "--predictions", "a.jsonl")
+    assert found.exit_code == 1 and "--keep NAME writes that column too, for --label-column NAME" in found.stderr
+    Path("a.csv").write_text("row,mood,label,probability\n1,a,b,0.6\n2,b,b,0.9\n")
+    found = rnnsent("eval", "--predictions", "a.csv", "--label-column", "mood")
+    assert found.exit_code == 1 and "To judge the labels alone: --predicted-column label" in found.stderr
+    for arguments in (["--predicted-column", "label"], ["--probability-column", "probability"]):
+        assert rnnsent("eval", "--predictions", "a.csv", "--label-column", "mood", *arguments).exit_code == 0
+
+
+def test_probabilities_in_an_object_that_lacks_a_label(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"target": "a", "probabilities": {"a": 0.7, "b": 0.3}}\n{"target": "b", "probabilities": [1]}\n')
+    with pytest.raises(DataError, match=r":2: probability of a must be a number from 0 to 1, not None"):
+        read_predictions(path)

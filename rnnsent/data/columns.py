@@ -21,6 +21,7 @@ LABEL_NAMES = (
     "label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "star_rating", "score",
 )  # fmt: skip
 SPLIT_NAMES = ("split",)
+TAKEN = "input "  # before the name of a kept column that has that of another
 LOOKED_AT = 200  # rows, where names do not say which column is what
 
 
@@ -96,7 +97,7 @@ def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -
         assert column is not None
         name = column if isinstance(column, str) else f"column {column}"
         while name in taken or name in named:
-            name = f"input {name}"
+            name = f"{TAKEN}{name}"
         named[name] = column
     return named
 
