@@ -16,8 +16,9 @@ from rnnsent.comparison import Comparison, Judgment
 from rnnsent.config import Config
 from rnnsent.configfile import load_config
 from rnnsent.errors import DataError, RunError
-from rnnsent.judgment import Tell, own_reviews, whole_reviews
+from rnnsent.judgment import Tell, whole_reviews
 from rnnsent.mistakes import Places
+from rnnsent.own_reviews import own_reviews
 from rnnsent.runs import RunDirectory
 
 NEEDED = (runs.CONFIG, runs.VOCABULARY, runs.CALIBRATION, runs.NGRAMS)  # to predict, besides the weights

@@ -14,15 +14,15 @@ import numpy as np
 
 from rnnsent import baseline, calibration, metrics, model_card, multiclass, plots, runs, slices, stored
 from rnnsent.calibration import Coverage
-from rnnsent.captions import source_name, stopped, unit_of
+from rnnsent.captions import source_name, unit_of
 from rnnsent.config import Config
-from rnnsent.configfile import load_config
 from rnnsent.data.dataset import Dataset, partition
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.metrics import Evaluation, LabelMetrics
 from rnnsent.mistakes import Mistake, Places, surest_mistakes
+from rnnsent.own_reviews import own_reviews
 from rnnsent.prediction import Predictor, by_label, load_predictor, most_probable
 from rnnsent.runs import RunDirectory, json_text
 from rnnsent.slices import SliceAccuracy
@@ -261,47 +261,12 @@ def _judged_baseline(name: str, config: Config, dataset: Dataset, split: str, te
     return JudgedBaseline(name, split, len(reviews), values, None, fitted.strength, fitted.columns, fitted.seconds)
 
 
-def own_reviews(
-    run: RunDirectory, data: Mapping[str, str | None] | None, tell: Tell
-) -> tuple[Config, dict[str, Any], Dataset]:
-    """Return config, metrics and reviews of a finished run.
-
-    Args:
-        run: a finished one.
-        data: `source` and `path` of the reviews, where they are no longer where the run's config says.
-        tell: told if the run was stopped early.
-
-    Raises:
-        RunError: if it is unfinished or was changed.
-        DataError: if its reviews cannot be had any more.
-    """
-    run.verify()
-    config = load_config(str(run.file(runs.CONFIG)))
-    recorded = stored.load_metrics(run, config)
-    if why := stopped(recorded):
-        tell(f"{run}: {why}")
-    # No fallback: a run is judged on the reviews that it was trained for, or not at all.
-    dataset = load_dataset(config.data.model_copy(update={"fallback": None, **(data or {})}))
-    _require_same_data(run, recorded, dataset)
-    return config, recorded, dataset
-
-
 def asked_for(name: str, split: str, test: Split, validation: Split) -> Split:
     """Return the test or the validation split, which must not be empty."""
     reviews = test if split == "test" else validation
     if not len(reviews):
         raise DataError(f"{name}: there is no {split} split: data.{split}_split is 0")
     return reviews
-
-
-def _require_same_data(run: RunDirectory, recorded: dict[str, Any], dataset: Dataset) -> None:
-    trained, found = recorded.get("data", {}).get("sha256"), dataset.provenance["sha256"]
-    if trained != found:
-        where = dataset.provenance.get("file", dataset.source)
-        raise DataError(
-            f"{where}: these are not the reviews that {run} was trained on and held its others back from (SHA-256 "
-            f"{str(found)[:12]}…, not {str(trained)[:12]}…); name those with --data PATH"
-        )
 
 
 def calibrated(predictor: Predictor, validation: Split) -> tuple[Predictor, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -130,6 +131,19 @@ def test_a_run_whose_data_are_gone_stays_as_it_is(run: Path, monkeypatch: pytest
     monkeypatch.delenv("RNNSENT_DATA")
     assert "Ways to get the reviews" in refused("eval", "run")
     RunDirectory(run).verify()
+
+
+@pytest.mark.parametrize("head", ["text,label", "what,label", "text,what"])
+@pytest.mark.parametrize("command", ["eval", "robustness"])
+def test_a_run_is_not_judged_on_other_texts_but_told_how_it_can_be(run: Path, head: str, command: str) -> None:
+    rows = [f"word{30 + number % 7} {number},{'ab'[number % 2]}" for number in range(40)]
+    Path("her texts.csv").write_text("\n".join([head, *rows]) + "\n")
+    message = refused(command, "run", "--data", "her texts.csv")
+    assert "hese are not the reviews that run was trained on and held its others back from" in message
+    assert "rnnsent predict run --input 'her texts.csv' --keep LABEL --output answers.csv\n" in message
+    assert "rnnsent eval --predictions answers.csv --label-column LABEL\n" in message
+    named = set(re.findall(r"--[a-z-]+", message.split("To judge it on other texts")[0]))
+    assert named <= {"--data"} and "data.text_column" not in message
 
 
 @pytest.mark.parametrize("name", ["predictions-test.csv", "metrics.json", "manifest.json"])

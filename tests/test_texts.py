@@ -383,7 +383,9 @@ ROWS = reviews(20)
 @pytest.mark.parametrize(
     ("rows", "settings", "message"),
     [
-        (ROWS, {"path": "nowhere.csv"}, "nowhere.csv: no such file or folder"),
+        (ROWS, {"path": "nowhere.txt"}, "nowhere.txt: no such file or folder (--data PATH; in a config data.path)"),
+        (ROWS, {"path": "tt.csv"}, "tt.csv: no such file or folder; did you mean t.csv? (--data PATH; "),
+        (ROWS, {"path": "reviews.csv"}, "reviews.csv: no such file or folder; did you mean t.csv? (--data PATH; "),
         (ROWS, {"label_column": "lable"}, "no column 'lable' (--label-column); did you mean label? its columns:"),
         ([], {}, "t.csv: holds no labeled text"),
         ([("x", "good")] * 9, {}, "t.csv: there is nothing to tell apart: the labels of the training texts are: good"),

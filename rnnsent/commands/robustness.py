@@ -32,10 +32,11 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
 
     from rnnsent import classifier, judgment, robustness
     from rnnsent.config import LABELS
+    from rnnsent.own_reviews import own_reviews
 
     found = opened(run)
     moved, tell = None if data is None else data_settings(data), partial(click.echo, err=True)
-    config, _, dataset = judgment.own_reviews(found, moved, tell)
+    config, _, dataset = own_reviews(found, moved, tell)
     reviews = judgment.whole_reviews(str(found), dataset, config, split)
     rows = robustness.measure(classifier.load(found), reviews)
     if not any(row.group == robustness.WRITTEN for row in rows):

@@ -60,12 +60,16 @@ def choose_columns(table: Table, asked: Columns | None = None, *, labeled: bool 
     text = _column(table, "text_column", asked.text or None, TEXT_NAMES, unclear)
     label = _column(table, "label_column", asked.label, LABEL_NAMES, unclear) if labeled else None
     if unclear:
-        raise DataError(f"{table.name}: {_unclear(table, unclear, [text, label])}")
+        raise DataError(
+            f"{table.name}: {_unclear(table, unclear, [text, label])}",
+            fact=f"{table.name}: {_which(table, unclear)}",
+        )
     assert text is not None
     if not labeled:
         return Columns(text)
     if text == label:
-        raise DataError(f"{table.name}: column {text!r} cannot be both text and label (--text-column, --label-column)")
+        fact = f"{table.name}: column {text!r} cannot be both text and label"
+        raise DataError(f"{fact} (--text-column, --label-column)", fact=fact)
     return Columns(
         text,
         label,
@@ -119,8 +123,10 @@ def _column(
             return in_any_case[0]
         close = difflib.get_close_matches(asked, table.columns, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
+        there = f"{hint}its columns: {_shown(table)}"
         raise DataError(
-            f"{table.name}: no column {asked!r} ({option}); {hint}its columns: {_shown(table)}{_other_delimiter(table)}"
+            f"{table.name}: no column {asked!r} ({option}); {there}{_other_delimiter(table)}",
+            fact=f"{table.name}: no column {asked!r}; {there}",
         )
     by_name = {name.strip().lower(): name for name in table.columns}
     found = [by_name[name] for name in names if name in by_name]
@@ -138,15 +144,20 @@ def _unclear(table: Table, unclear: Mapping[str, Sequence[str]], known: Collecti
         unclear: what is not known, such as "text_column", and the columns that are called so.
         known: the columns that are something else.
     """
-    called = {key: f"{' or '.join(found)}?" if found else "none is called so." for key, found in unclear.items()}
-    which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in called.items())
-    told = f"{which} Its columns: {_shown(table)}"
+    told = _which(table, unclear)
     if other := _other_delimiter(table):
         return told + other
     likely = _likely(table, unclear, known)
     options = " ".join(f"--{key.replace('_', '-')} {shlex.quote(likely.get(key, 'NAME'))}" for key in unclear)
     sure = "" if len(likely) < len(unclear) else ", if that is what is meant"
     return f"{told}. Add {options}{sure} (in a config: {', '.join(f'data.{key}' for key in unclear)})"
+
+
+def _which(table: Table, unclear: Mapping[str, Sequence[str]]) -> str:
+    """Return the questions that a table leaves open, and its columns."""
+    called = {key: f"{' or '.join(found)}?" if found else "none is called so." for key, found in unclear.items()}
+    which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in called.items())
+    return f"{which} Its columns: {_shown(table)}"
 
 
 def _likely(table: Table, unclear: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.records import Record
+from rnnsent.data.tables import NAME_ENCODING
 from rnnsent.errors import DataError
 from rnnsent.files import plain_size
 
@@ -113,9 +114,7 @@ def decoded(content: bytes, encoding: str | None, place: str) -> str:
         return content.decode(encoding or "utf-8-sig")
     except UnicodeDecodeError as error:
         given = content[error.start]
-        raise DataError(
-            f"{place}: is not {(encoding or 'utf-8').upper()} text (byte 0x{given:02x}); name its encoding, "
-            "data.encoding or --encoding, for example cp1252"
-        ) from None
+        fact = f"{place}: is not {(encoding or 'utf-8').upper()} text (byte 0x{given:02x})"
+        raise DataError(f"{fact}; {NAME_ENCODING}", fact=fact) from None
     except (LookupError, ValueError):  # none of text, or one of text that cannot say where it fails
         raise DataError(f"{place}: there is no encoding called {encoding}; for example utf-8, cp1252") from None

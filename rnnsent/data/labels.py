@@ -126,12 +126,13 @@ def require_labels(labels: Sequence[int], names: Sequence[str], *, unnamed: bool
     """
     counts = Counter(labels)
     if unnamed and len(names) > 2 and counts[0] == 1 and min(counts[each] for each in range(1, len(names))) > 1:
-        raise DataError(
+        fact = (
             f"its first line alone is labeled {names[0]}, as a line of names would be, and columns that are given by "
-            "number mean that there is none; give their names (--text-column, --label-column), or remove that line"
+            "number mean that there is none"
         )
+        raise DataError(f"{fact}; give their names (--text-column, --label-column), or remove that line", fact=fact)
     if len(labels) >= FEW_ROWS and 2 * len(names) > len(labels):
-        raise DataError(
-            f"{len(names):,} labels in {len(labels):,} rows ({', '.join(names[:3])}, …): is this the column of labels? "
-            "--label-column names it"
+        fact = (
+            f"{len(names):,} labels in {len(labels):,} rows ({', '.join(names[:3])}, …): is this the column of labels?"
         )
+        raise DataError(f"{fact} --label-column names it", fact=fact)

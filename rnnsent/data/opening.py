@@ -58,7 +58,8 @@ def open_table(
     format = format or ("lines" if stdin else format_of(path))
     if format is None:
         known = ", ".join(SUFFIXES)
-        raise DataError(f"{path}: its name does not say what it is; known are {known}; or set data.format")
+        fact = f"{path}: its name does not say what it is; known are {known}"
+        raise DataError(f"{fact}; or set data.format", fact=fact)
     if format == "parquet":
         if stdin is not None:
             raise DataError("stdin: Parquet cannot be read from stdin; name the file")
@@ -133,7 +134,8 @@ def _encoding(path: Path, head: bytes, asked: str | None) -> str:
         raise DataError(f"{shown(path)}: is a zip archive, as Excel's files are; save the sheet as CSV")
     marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
     if marked is None and b"\0" in head:
-        raise DataError(f"{shown(path)}: is not text: byte {head.index(0)} is zero; set data.encoding if it is UTF-16")
+        fact = f"{shown(path)}: is not text: byte {head.index(0)} is zero"
+        raise DataError(f"{fact}; set data.encoding if it is UTF-16", fact=fact)
     return marked or "utf-8"
 
 

@@ -128,7 +128,8 @@ def _require_no_names(place: str, cells: tuple[Any, ...]) -> None:
     """Refuse a first row that is a line of names, of a table whose columns were given by number."""
     said = [str(cell).strip().lower() for cell in cells]
     if said[0] in TEXT_NAMES or said[-1] in LABEL_NAMES:
-        raise DataError(
+        fact = (
             f"{place}: is a line of names ({', '.join(map(str, cells))}), and columns that are given by number "
-            "mean that there is none; give their names: --text-column, --label-column"
+            "mean that there is none"
         )
+        raise DataError(f"{fact}; give their names: --text-column, --label-column", fact=fact)

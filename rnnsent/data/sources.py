@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import logging
@@ -163,7 +164,7 @@ def find_texts(config: DataConfig) -> RecordSource:
     assert config.path is not None
     path = expanded(config.path)
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder (data.path); if it is elsewhere now: --data PATH")
+        raise DataError(f"{path}: no such file or folder{_near(path)} (--data PATH; in a config data.path)")
     if config.format == "aclimdb" or (config.format is None and is_aclimdb(path)):
         by_rating = config.label_column == "rating"
         _require_no_table(config, "aclImdb", ("label_column",) if by_rating else ())
@@ -179,6 +180,17 @@ def find_texts(config: DataConfig) -> RecordSource:
         for each in paths
     )
     return TableSource.of(tables, asked)
+
+
+def _near(path: Path) -> str:
+    """Return a hint at the file that was meant by one that is not there: of a name like it, or alone of its kind."""
+    try:
+        there = sorted(each.name for each in path.parent.iterdir())
+    except OSError:
+        return ""
+    alike = [name for name in there if path.suffix and Path(name).suffix == path.suffix]
+    close = difflib.get_close_matches(path.name, there, n=1) or (alike if len(alike) == 1 else [])
+    return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def expanded(path: str) -> Path:

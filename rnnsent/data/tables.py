@@ -23,6 +23,7 @@ BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "lines")
 DELIMITERS = (",", "\t", ";", "|")
+NAME_ENCODING = "name its encoding, data.encoding or --encoding, for example cp1252"
 MAX_CELL = 1 << 26  # characters, of a line as well; csv's own limit, 131,072, is less than a long review
 
 
@@ -78,7 +79,8 @@ class Table:
                     yield row
                 count.finish()
             except UnicodeDecodeError as error:
-                raise DataError(_not_text(self, error)) from None
+                fact = _not_text(self, error)
+                raise DataError(f"{fact}; {NAME_ENCODING}", fact=fact) from None
             except UnicodeError as error:
                 raise DataError(f"{self.name}: is not {self.encoding.upper()} text: {error}") from None
             except (OSError, EOFError) as error:
@@ -114,10 +116,7 @@ def _not_text(table: Table, error: UnicodeDecodeError) -> str:
                     where, error = f":{number}", found
                     break
     given = error.object[error.start]
-    return (
-        f"{table.name}{where}: is not {table.encoding.upper()} text (byte 0x{given:02x}); name its encoding, "
-        "data.encoding or --encoding, for example cp1252"
-    )
+    return f"{table.name}{where}: is not {table.encoding.upper()} text (byte 0x{given:02x})"
 
 
 @contextmanager
@@ -211,9 +210,9 @@ def _csv_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int
                 yield reader.line_num, tuple(cells[index] if index < len(cells) else None for index in indices)
             begin = reader.line_num + 1
     except csv.Error as error:
+        fact = f"{table.name}:{begin}: not a CSV row: {error}"
         raise DataError(
-            f"{table.name}:{begin}: not a CSV row: {error}; if quotes are text in this file: data.quotes: false, or "
-            "--no-quotes"
+            f"{fact}; if quotes are text in this file: data.quotes: false, or --no-quotes", fact=fact
         ) from None
 
 

@@ -196,7 +196,7 @@ class _Rows:
         try:
             require_labels(self.labels, tuple(self.label_ids), unnamed=unnamed)
         except DataError as error:
-            raise DataError(f"{_shown(source)}: {error}") from None
+            raise error.at(_shown(source)) from None
         names = self.how.labels or ordered(self.label_ids)
         if self.how.label_map is not None:
             self._require_all_named(self.how.label_map, source)
@@ -227,7 +227,7 @@ class _Rows:
         try:
             require_trainable(labels, splits, names)
         except DataError as error:
-            raise DataError(f"{_shown(source)}: {error}") from None
+            raise error.at(_shown(source)) from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths, np.int64))])
         words = (
             how.vocabulary.words

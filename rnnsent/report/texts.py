@@ -12,6 +12,7 @@ from rnnsent import classifier, judgment
 from rnnsent.classifier import Classifier, Encoded
 from rnnsent.data.split import Split
 from rnnsent.mistakes import Places, WrongAnswer
+from rnnsent.own_reviews import own_reviews
 from rnnsent.report.facts import Facts
 from rnnsent.tracing.asking import answers
 from rnnsent.tracing.attribution import log_odds, occluded
@@ -76,7 +77,7 @@ def read(facts: Facts, data: Mapping[str, str | None] | None, tell: Callable[[st
         DataError: if its reviews cannot be had any more.
     """
     network = classifier.load(facts.run)
-    _, _, dataset = judgment.own_reviews(facts.run, data, tell)
+    _, _, dataset = own_reviews(facts.run, data, tell)
     whole = judgment.whole_reviews(str(facts.run), dataset, facts.config, facts.split)
     reviews = _Reviews(whole, dataset.vocabulary, network)
     ending = facts.config.data.truncating == "pre"
