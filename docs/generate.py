@@ -15,7 +15,8 @@ from pydantic_core import PydanticUndefined
 
 from rnnsent.cli import cli
 from rnnsent.config import Config, Section
-from rnnsent.configfile import json_schema, section_of, shipped_names
+from rnnsent.configfile import json_schema, shipped_names
+from rnnsent.confighints import section_of
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 80

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rnnsent.config import Config, Section
+from rnnsent.config import Config
+from rnnsent.confighints import nearest_key, nearest_value, section_at, section_of
 from rnnsent.conflicts import conflicts
 from rnnsent.errors import ConfigError, Problem, count
+from rnnsent.runs import CONFIG, MANIFEST, ORIGIN
 from rnnsent.yamldoc import Document, KeyPath, apply_override, dotted, dump, read_document
 
 MAX_BYTES = 1 << 18  # a config is a page; ruamel would take half a minute for a MiB of comments
@@ -81,6 +82,21 @@ def load_config(name: str, overrides: Sequence[tuple[str, str]] = (), *, to_trai
     """
     path = find_config(name)
     try:
+        return parse_config(_read(path, name), name, overrides, to_train=to_train)
+    except ConfigError as error:
+        if overrides or not _is_of_a_run(path):
+            raise
+        rule = "is a file of a run: damaged or edited since; restore it from a copy"
+        raise ConfigError([*error.problems, Problem(name, "", rule)]) from None
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Return whether a training wrote this file."""
+    return path.name == CONFIG and any(path.with_name(name).is_file() for name in (ORIGIN, MANIFEST))
+
+
+def _read(path: Path, name: str) -> str:
+    try:
         size = path.stat().st_size
         text = path.read_text(encoding="utf-8") if size <= MAX_BYTES else ""
     except UnicodeDecodeError as error:
@@ -88,8 +104,9 @@ def load_config(name: str, overrides: Sequence[tuple[str, str]] = (), *, to_trai
     except OSError as error:
         raise ConfigError([Problem(name, "", f"cannot be read: {error.strerror}")]) from None
     if size > MAX_BYTES:
-        raise ConfigError([Problem(name, "", f"is larger than a config may be, {MAX_BYTES:,} bytes", f"{size:,}")])
-    return parse_config(text, name, overrides, to_train=to_train)
+        rule = f"is larger than a config may be, {MAX_BYTES:,} bytes; a config is a page of YAML"
+        raise ConfigError([Problem(name, "", rule, f"{size:,}")])
+    return text
 
 
 def parse_config(text: str, name: str, overrides: Sequence[tuple[str, str]] = (), *, to_train: bool = False) -> Config:
@@ -137,7 +154,7 @@ def _validate(document: Document, to_train: bool) -> tuple[Config | None, list[P
     problems += [
         Problem(document.place(path), dotted(path), rule, _shown(given))
         for path, rule, given in conflicts(config, to_train=to_train)
-        if path not in faulty
+        if not any(known[: len(path)] == path for known in faulty)  # what is said of a section may be of its stand-in
     ]
     return config, problems
 
@@ -182,17 +199,6 @@ def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
     return tuple(known)
 
 
-def section_of(annotation: Any) -> type[Section] | None:
-    """Return the section class inside an annotation such as `list[X]` or `X | None`, if there is one."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = section_of(argument)
-        if found is not None:
-            return found
-    return None
-
-
 def _mended(values: Any, path: KeyPath, parent: str = "") -> Any:
     """Return `values` with what stands at `path` left to its default, or to a stand-in."""
     head, rest = path[0], path[1:]
@@ -210,70 +216,16 @@ def _mended(values: Any, path: KeyPath, parent: str = "") -> Any:
 def _problem(document: Document, detail: ErrorDetails) -> Problem:
     path = _key_path(detail["loc"])
     if detail["type"] == "extra_forbidden":
-        section = _section_at(path[:-1])
+        section = section_at(path[:-1])
         names = list(section.model_fields) if section else []
-        return Problem(document.place(path), dotted(path), "unknown key", hint=_nearest_key(str(path[-1]), names))
+        return Problem(document.place(path), dotted(path), "unknown key", hint=nearest_key(str(path[-1]), names))
     if detail["type"] == "missing":
         return Problem(document.place(path), dotted(path), "is missing and has no default")
     given = _lookup(document.values, path)
-    hint = _nearest_value(path, detail, given)
-    return Problem(document.place(path), dotted(path), _rule(path, detail), _shown(given), hint=hint)
-
-
-def _nearest_key(name: str, names: list[str]) -> str:
-    """Return a hint at the key of this section that was meant, or at that of another one."""
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean {close[0]}?"
-    elsewhere: dict[str, str] = {}
-    for key in sorted(_all_keys(Config), key=lambda key: key.count(".")):  # of two such keys, the outer one is meant
-        elsewhere.setdefault(key.rpartition(".")[2], key)
-    close = difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.8)
-    return f"did you mean {elsewhere[close[0]]}?" if close else f"valid keys: {', '.join(names)}"
-
-
-def _all_keys(section: type[Section], prefix: str = "") -> Iterator[str]:
-    for name, field in section.model_fields.items():
-        inner = section_of(field.annotation)
-        yield f"{prefix}{name}"
-        if inner is not None:
-            index = "0." if "list[" in str(field.annotation) else ""
-            yield from _all_keys(inner, f"{prefix}{name}.{index}")
-
-
-def _nearest_value(path: KeyPath, detail: ErrorDetails, given: Any) -> str | None:
-    """Return a hint at what was probably meant by text that is no valid value."""
-    if detail["type"] == "list_type":
-        return "each item begins with a dash"
-    if detail["type"] == "model_type":
-        section = _section_at(path)
-        return f"for example {{{next(iter(section.model_fields))}: …}}" if section else None
-    if not isinstance(given, str):
-        return None
-    if given.lower() in ("none", "nil"):
-        return "write null"
-    if detail["type"] in ("int_type", "float_type") and re.fullmatch(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", given.strip()):
-        return "without quotes it is a number"
-    if detail["type"] == "bool_type" and given in ("true", "false"):
-        return "without quotes it is one"
-    if detail["type"] == "bool_type" and given.lower() in ("yes", "no", "on", "off"):
-        return f"write {'true' if given.lower() in ('yes', 'on') else 'false'}"
     if detail["type"] == "literal_error":
-        valid = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
-        whole = [name for name in valid if given and given.lower() in name.split("_")]
-        close = whole or difflib.get_close_matches(given.lower(), valid, n=1)
-        return f"did you mean {close[0]}?" if close else None
-    return None
-
-
-def _section_at(path: KeyPath) -> type[Section] | None:
-    section: type[Section] | None = Config
-    for part in path:
-        if section is None or isinstance(part, int):
-            continue
-        known = section.model_fields.get(part)
-        section = section_of(known.annotation) if known else None
-    return section
+        given = detail["input"]  # of a list one item
+    hint = nearest_value(path, detail, given)
+    return Problem(document.place(path), dotted(path), _rule(path, detail), _shown(given), hint=hint)
 
 
 def _lookup(values: Any, path: KeyPath) -> Any:

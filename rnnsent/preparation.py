@@ -17,7 +17,7 @@ from rnnsent.data.download import Progress
 from rnnsent.data.sources import expanded, load_dataset
 from rnnsent.data.split import Split
 from rnnsent.data.statistics import embedding_rows, unknown_share
-from rnnsent.errors import DataError
+from rnnsent.errors import DataError, count
 from rnnsent.prediction import by_label
 from rnnsent.ratios import NgramRatios, out_of_fold
 
@@ -118,9 +118,8 @@ def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
     """Yield what whoever trains on texts of their own should know of them before they believe an accuracy."""
     dropped = dataset.provenance.get("dropped")
     if dropped:
-        yield f"data: {sum(dropped.values()):,} rows left out: " + ", ".join(
-            f"{why} {n:,}" for why, n in dropped.items()
-        )
+        whys = [f"{why} {number:,}" if len(dropped) > 1 else why for why, number in dropped.items()]
+        yield f"data: {count(sum(dropped.values()), 'row')} left out: {', '.join(whys)}"
     reviews = {"validation": parts.validation, "test": parts.test}
     seen = dataset.provenance.get("also in training") or {}
     for name, number in seen.items():

@@ -206,9 +206,13 @@ def _require_replaceable(path: Path, force: bool) -> None:
     """Allow only a run to be replaced, and only if that was asked for."""
     if is_locked(path):
         raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
+    if not (path / CONFIG).is_file():
+        held = ", ".join(sorted(entry.name for entry in path.iterdir() if not is_temporary(entry.name))[:3])
+        rule = "--force replaces runs only, and this is none: " if force else "is not empty, and no run: "
+        raise RunError(f"{path}: {rule}it has no {CONFIG}, it holds {held}; choose another --run-dir")
     if path.resolve() in (here := Path.cwd(), *here.parents):
         raise RunError(f"{path}: a run is not replaced from inside it; go to another folder")
-    if not force and (path / CONFIG).is_file() and _was_stopped(RunDirectory(path)):
+    if not force and _was_stopped(RunDirectory(path)):
         raise RunError(
             f"{path}: holds a training that was stopped; go on: rnnsent train --resume {to_resume(path)}; or choose "
             "another --run-dir, or --force to replace it"
@@ -217,6 +221,6 @@ def _require_replaceable(path: Path, force: bool) -> None:
         raise RunError(f"{path}: is not empty; choose another --run-dir, or --force to replace the run in it")
     known = OWN_NAMES | {predictions("test"), predictions("validation")}
     foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in known and not is_temporary(entry.name))
-    if foreign or not (path / CONFIG).is_file():
-        held = f"it holds {', '.join(foreign[:3])}" if foreign else f"it has no {CONFIG}"
-        raise RunError(f"{path}: --force replaces runs only, and this is not just a run: {held}")
+    if foreign:
+        held = ", ".join(foreign[:3])
+        raise RunError(f"{path}: --force replaces runs only, and this is not just a run: it holds {held}")

@@ -73,12 +73,15 @@ def test_output_that_cannot_be_written(place: str) -> None:
     assert message.startswith(f"Error: {place}: ")
 
 
-def test_a_folder_with_something_else_in_it_is_never_replaced() -> None:
+def test_a_folder_with_something_else_in_it_is_never_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("thesis").mkdir()
     Path("thesis/chapter.tex").write_text("mine")
     arguments = ["train", "--config", "lstm", "--data", "sample", "--run-dir", "thesis"]
-    assert "is not empty" in refused(*arguments)
+    assert "thesis: is not empty, and no run: it has no config.yaml, it holds chapter.tex; " in refused(*arguments)
     assert "it holds chapter.tex" in refused(*arguments, "--force")
+    monkeypatch.chdir("thesis")
+    assert "thesis: is not empty, and no run: " in refused(*arguments[:-1], ".")
+    assert "--force replaces runs only, and this is none: " in refused(*arguments[:-1], ".", "--force")
 
 
 def test_an_empty_review(tiny_config: Path) -> None:
@@ -113,6 +116,18 @@ def test_an_unfinished_run_says_what_is_left_and_what_to_do(run: Path) -> None:
     assert "kept in checkpoints/epoch-0001.npz; no epoch was over" in refused("eval", "run")
     shutil.rmtree(run / "checkpoints")
     assert "training has not come far enough to be kept" in refused("eval", "run")
+
+
+def test_a_truncated_config_of_an_unfinished_run(run: Path) -> None:
+    (run / "manifest.json").unlink()
+    (run / "config.yaml").write_bytes((run / "config.yaml").read_bytes()[:300])
+    message = refused("train", "--resume", "run")
+    assert message.endswith("run/config.yaml: is a file of a run: damaged or edited since; restore it from a copy\n")
+
+
+def test_a_tracker_that_there_is_not_names_the_one_that_was_meant() -> None:
+    message = refused("train", "--config", "lstm", "--data", "sample", "--track", "tensorbord")
+    assert 'training.trackers: must be one of tensorboard, mlflow, wandb, not "tensorbord" (did you mean' in message
 
 
 def test_a_run_that_is_not_there_names_the_one_that_was_meant() -> None:

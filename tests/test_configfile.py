@@ -11,6 +11,7 @@ from rnnsent.errors import ConfigError
 from tests.conftest import REPOSITORY, rnnsent
 
 MINIMAL = "model: {recurrent: [{cell: lstm}]}\n"
+OPEN = "model: {recurrent: [{cell: lstm}], "
 
 
 def problems(text: str, *settings: str) -> list[str]:
@@ -115,9 +116,22 @@ def test_everything_is_reported_at_once_with_conflicts_and_overrides() -> None:
         (f"{MINIMAL}training: {{precision: float16}}", "did you mean mixed_float16?"),
         (f"{MINIMAL}training: {{clip_norm: None}}", "write null"),
         (f"{MINIMAL}training: {{bucketing: 'true'}}", "without quotes it is one"),
-        (f"{MINIMAL}training: {{schedule: cosine}}", "for example {kind: …}"),
+        (f"{MINIMAL}training: {{schedule: cosine}}", "for example {kind: cosine})"),
         ("model: {recurrent: {cell: gru}}", "each item begins with a dash"),
         (f"{MINIMAL}units: 3", "did you mean model.recurrent.0.units?"),
+        (f"{MINIMAL}training: {{lr: 3}}", "did you mean learning_rate?"),
+        (f"{MINIMAL}training: {{BS: 3}}", "did you mean batch_size?"),
+        (f"{MINIMAL}lr: 3", "did you mean training.learning_rate?"),
+        (f"{OPEN}hidden_size: 3}}", "did you mean model.recurrent.0.units?"),
+        (f"{OPEN}emb_dim: 3}}", "did you mean embedding_dim?"),
+        (f"{OPEN}ngrams: 2}}", "for example {orders: 2})"),
+        (f"{OPEN}ngrams: true}}", "for example {weights: …})"),
+        (f"{OPEN}ngrams: {{weights: regresion}}}}", "did you mean [regression]?"),
+        (f"{OPEN}vectors: glove.txt}}", "for example {path: glove.txt})"),
+        (f"{OPEN}vectors: {{word2vec: true}}}}", "for example {epochs: …})"),
+        (f"{MINIMAL}training: {{trackers: [mlflow, tensorbord]}}", "did you mean tensorboard?"),
+        (f"{MINIMAL}training: {{trackers: tensorbord}}", "did you mean [tensorboard]?"),
+        (f"{MINIMAL}training: {{trackers: 7}}", "each item begins with a dash"),
     ],
 )
 def test_a_problem_hints_at_what_was_meant(text: str, hint: str) -> None:
@@ -205,3 +219,19 @@ def test_a_key_that_is_half_a_character_is_refused(overrides: list[tuple[str, st
     text = "model: {recurrent: [{cell: gru}]}" if overrides else '"\\uD800": 3'
     with pytest.raises(ConfigError):
         parse_config(text, "c.yaml", overrides)
+
+
+def test_a_config_of_a_run_is_said_to_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"{MINIMAL}data: {{labels: [one]}}\n")
+    with pytest.raises(ConfigError) as alone:
+        load_config(str(path))
+    assert "of a run" not in str(alone.value)
+    (tmp_path / "origin.json").write_text("{}")
+    for text in (f"{MINIMAL}data: {{labels: [one]}}\n", "", "model: [", "{"):
+        path.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            load_config(str(path))
+        assert str(caught.value).endswith(
+            f"{path}: is a file of a run: damaged or edited since; restore it from a copy"
+        )
