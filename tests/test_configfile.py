@@ -189,7 +189,10 @@ def test_a_file_comes_before_a_shipped_config() -> None:
     [
         (None, "no such file, and no shipped config of that name (did you mean lstm?)"),
         (b"model: \xff", "is not UTF-8 text"),
-        (b" " * (2 << 20), "is larger than a config may be"),
+        (
+            b" " * (2 << 20),
+            "is larger than a config may be, 262,144 bytes; a config is a page of YAML (here: 2,097,152)",
+        ),
     ],
 )
 def test_files_that_are_no_config(content: bytes | None, message: str) -> None:

@@ -22,11 +22,11 @@ import pytest
 
 from rnnsent.config import DataConfig
 from rnnsent.configfile import load_config
-from rnnsent.data.dataset import Dataset
+from rnnsent.data.dataset import Dataset, partition
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.texts import CHUNK
 from rnnsent.errors import DataError
-from rnnsent.preparation import prepare
+from rnnsent.preparation import doubts, prepare
 from rnnsent.vocabulary import START, UNKNOWN
 from tests.conftest import rnnsent
 
@@ -59,6 +59,10 @@ def load(path: str | Path, **settings: Any) -> Dataset:
     Path("small.yaml").write_text(SMALL)
     given = [("test", f"data.{key}={json.dumps(value)}") for key, value in pairs.items()]
     return load_dataset(load_config("small.yaml", given).data)
+
+
+def said_of(dataset: Dataset) -> list[str]:
+    return list(doubts(dataset, partition(dataset, load_config("small.yaml").data)))
 
 
 def counts(dataset: Dataset) -> list[int]:
@@ -261,6 +265,9 @@ def test_empty_cells_are_left_out_and_counted() -> None:
     rows = [*reviews(40), ("", "good"), ("NaN", "bad"), ("fine words", ""), ("more words", "nan")]
     dataset = load(write_csv("t.csv", rows))
     assert dataset.provenance["dropped"] == {"without a text": 2, "without a label": 2}
+    assert said_of(dataset) == ["data: 4 rows left out: without a text 2, without a label 2"]
+    assert said_of(load(write_csv("t.csv", rows[:-2]))) == ["data: 2 rows left out: without a text"]
+    assert said_of(load(write_csv("t.csv", rows[:-3]))) == ["data: 1 row left out: without a text"]
     columns = {"text": [*(text for text, _ in reviews(40)), None, "x"], "label": [0.0, 1.0] * 20 + [1.0, float("nan")]}
     parquet.write_table(arrow.table(columns), "t.parquet")
     dataset = load("t.parquet")
@@ -385,6 +392,7 @@ ROWS = reviews(20)
     [
         (ROWS, {"path": "nowhere.txt"}, "nowhere.txt: no such file or folder (--data PATH; in a config data.path)"),
         (ROWS, {"path": "tt.csv"}, "tt.csv: no such file or folder; did you mean t.csv? (--data PATH; "),
+        (ROWS, {"path": "t.cvs"}, "t.cvs: no such file or folder; did you mean t.csv? (--data PATH; "),
         (ROWS, {"path": "reviews.csv"}, "reviews.csv: no such file or folder; did you mean t.csv? (--data PATH; "),
         (ROWS, {"label_column": "lable"}, "no column 'lable' (--label-column); did you mean label? its columns:"),
         ([], {}, "t.csv: holds no labeled text"),

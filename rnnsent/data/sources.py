@@ -189,8 +189,10 @@ def _near(path: Path) -> str:
     except OSError:
         return ""
     alike = [name for name in there if path.suffix and Path(name).suffix == path.suffix]
-    close = difflib.get_close_matches(path.name, there, n=1) or (alike if len(alike) == 1 else [])
-    return f"; did you mean {path.with_name(close[0])}?" if close else ""
+    stems = {Path(name).stem: name for name in [*there, *alike]}  # .csv alone is half of a short name
+    close = [stems[stem] for stem in difflib.get_close_matches(path.stem, stems, n=1)]
+    meant = close or (alike if len(alike) == 1 else [])
+    return f"; did you mean {path.with_name(meant[0])}?" if meant else ""
 
 
 def expanded(path: str) -> Path:
