@@ -49,9 +49,7 @@ def unfolded(table: Table) -> Table:
     """Return a table with a column for the probability of each label, as CSV has them, where JSON has one object."""
     if table.format != "jsonl" or EACH not in table.columns:
         return table
-    first = next((cell for _, (cell,) in table.rows([EACH])), None)
-    if not isinstance(first, dict):
-        return table
+    first = next((cell for _, (cell,) in table.rows([EACH]) if isinstance(cell, dict)), {})
     each = tuple(f"{OF}{label}" for label in first if f"{OF}{label}" not in table.columns)
     known = {field.name: getattr(table, field.name) for field in fields(table)}
     return _Unfolded(**known | {"columns": (*table.columns, *each)}, each=each)
@@ -60,7 +58,7 @@ def unfolded(table: Table) -> Table:
 def are_answers(columns: Collection[str]) -> bool:
     """Return whether these are the columns of what `predict` writes, be it with some of them removed."""
     probabilities = EACH in columns or any(name.startswith(OF) for name in columns)
-    return {LABEL, PROBABILITY} <= set(columns) and probabilities and (ROW in columns or DOUBTS[0] in columns)
+    return {LABEL, PROBABILITY} <= set(columns) and (DOUBTS[0] in columns or (ROW in columns and probabilities))
 
 
 def real_label(table: Table, asked: str | None) -> str:
@@ -94,16 +92,21 @@ def require_fixed(table: Table, label: str, asked: str | None) -> None:
     Raises:
         DataError: saying what may be taken instead.
     """
-    if are_answers(table.columns):
-        if asked == PROBABILITY:
-            named = next((name for name in table.columns if name.startswith(OF)), f"{OF}LABEL")
-            raise DataError(
-                f"{table.path}: {PROBABILITY} is that of the predicted label, be it the one or the other; without "
-                f"--probability-column those of each label are read, or name one: --probability-column '{named}'"
-            )
-    elif asked is None and {ROW, LABEL, PROBABILITY} <= set(table.columns) and label != LABEL:
-        raise DataError(
-            f"{table.path}: beside {label} it has {ROW}, {LABEL} and {PROBABILITY}, as answers of rnnsent predict, in "
-            f"which {PROBABILITY} is that of the predicted label, but no '{OF}LABEL'. To judge the labels alone: "
-            f"--predicted-column {LABEL}; if it is of one label in every row: --probability-column {PROBABILITY}"
-        )
+    named = next((name for name in table.columns if name.startswith(OF)), None)
+    sure = are_answers(table.columns)
+    if sure:
+        wrong = asked == PROBABILITY or (asked is None and named is None)
+    else:
+        wrong = asked is None and {ROW, LABEL, PROBABILITY} <= set(table.columns) and label != LABEL
+    if not wrong:
+        return
+    instead = (
+        f"without --probability-column those of each label are read, or name one: --probability-column '{named}'"
+        if named is not None
+        else f"there is no '{OF}LABEL' beside it; to judge the labels alone: --predicted-column {LABEL}"
+    )
+    raise DataError(
+        f"{table.path}: {PROBABILITY} is that of the predicted label, be it the one or the other, in answers of "
+        f"rnnsent predict; {instead}"
+        + ("" if sure else f"; if here it is of one label in every row: --probability-column {PROBABILITY}")
+    )

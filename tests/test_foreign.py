@@ -285,9 +285,33 @@ def test_answers_without_the_real_label_or_the_probability_of_each() -> None:
     assert found.exit_code == 1 and "--keep NAME writes that column too, for --label-column NAME" in found.stderr
     Path("a.csv").write_text("row,mood,label,probability\n1,a,b,0.6\n2,b,b,0.9\n")
     found = rnnsent("eval", "--predictions", "a.csv", "--label-column", "mood")
-    assert found.exit_code == 1 and "To judge the labels alone: --predicted-column label" in found.stderr
+    assert found.exit_code == 1 and "to judge the labels alone: --predicted-column label; if here it is" in found.stderr
     for arguments in (["--predicted-column", "label"], ["--probability-column", "probability"]):
         assert rnnsent("eval", "--predictions", "a.csv", "--label-column", "mood", *arguments).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"mood": "a", "label": "b", "probability": 0.9, "unknown_share": 0.1, "row": ROW}\n'),
+        ("a.jsonl", '{"mood": "a", "label": "b", "probability": 0.9, "probabilities": null, "row": ROW}\n'),
+        ("a.csv", "mood,label,probability,unknown_share\n"),
+    ],
+)
+def test_answers_that_lost_the_probability_of_each_label(name: str, content: str) -> None:
+    rows = ["a,b,0.9,0.0\n", "b,b,0.8,0.0\n"] if name == "a.csv" else [content.replace("ROW", "1")]
+    Path(name).write_text((content if name == "a.csv" else "") + "".join(rows))
+    assert "in which label is the predicted label" in rnnsent("eval", "--predictions", name).stderr
+    for arguments in ([], ["--probability-column", "probability"]):
+        found = rnnsent("eval", "--predictions", name, "--label-column", "mood", *arguments)
+        assert found.exit_code == 1 and "to judge the labels alone: --predicted-column label\n" in found.stderr
+
+
+def test_the_object_of_probabilities_may_be_missing_in_the_first_rows(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"target": "a", "probability": 0.7}\n{"target": "b", "probabilities": {"a": 0.7, "b": 0.3}}\n')
+    with pytest.raises(DataError, match=r":1: probability of a must be a number from 0 to 1, not None"):
+        read_predictions(path)
 
 
 def test_probabilities_in_an_object_that_lacks_a_label(tmp_path: Path) -> None:
