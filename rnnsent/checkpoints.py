@@ -152,7 +152,7 @@ def newest(run: RunDirectory) -> Checkpoint | None:
     Damaged ones are named in the log.
 
     Raises:
-        RunError: if there are checkpoints, and all are damaged; or if there were some.
+        RunError: if there are checkpoints, and all are damaged; or if there were some, or may have been.
     """
     there = names(run)
     for name in reversed(there):

@@ -6,6 +6,7 @@ The order of precedence is: defaults < file < `--set` and flags.
 from __future__ import annotations
 
 import difflib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from rnnsent.config import Config
 from rnnsent.confighints import nearest_key, nearest_value, section_at, section_of
 from rnnsent.conflicts import conflicts
 from rnnsent.errors import ConfigError, Problem, count
+from rnnsent.files import plain_size, read_plain
 from rnnsent.runs import CONFIG, MANIFEST, ORIGIN
 from rnnsent.yamldoc import Document, KeyPath, apply_override, dotted, dump, read_document
 
@@ -61,6 +63,8 @@ def find_config(name: str) -> Path:
         return shipped_configs() / f"{plain}.yaml"
     if path.is_dir():
         raise ConfigError([Problem(name, "", "is a folder, not a config file")])
+    if path.exists():
+        raise ConfigError([Problem(name, "", "is a pipe or a device, not a config file; write it to a file first")])
     # Rather a file of one's own than a shipped config that happens to be called so.
     own = [str(each) for each in path.parent.glob("*.y*ml") if each.is_file()]
     close = difflib.get_close_matches(name, own, n=1) or difflib.get_close_matches(plain.lower(), shipped_names(), n=1)
@@ -97,16 +101,15 @@ def _is_of_a_run(path: Path) -> bool:
 
 def _read(path: Path, name: str) -> str:
     try:
-        size = path.stat().st_size
-        text = path.read_text(encoding="utf-8") if size <= MAX_BYTES else ""
+        size = plain_size(path)
+        if size > MAX_BYTES:
+            rule = f"is larger than a config may be, {MAX_BYTES:,} bytes; a config is a page of YAML"
+            raise ConfigError([Problem(name, "", rule, f"{size:,}")])
+        return io.StringIO(read_plain(path, MAX_BYTES).decode(), newline=None).read()
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(name, "", f"is not UTF-8 text (byte {error.start})")]) from None
     except OSError as error:
         raise ConfigError([Problem(name, "", f"cannot be read: {error.strerror}")]) from None
-    if size > MAX_BYTES:
-        rule = f"is larger than a config may be, {MAX_BYTES:,} bytes; a config is a page of YAML"
-        raise ConfigError([Problem(name, "", rule, f"{size:,}")])
-    return text
 
 
 def parse_config(text: str, name: str, overrides: Sequence[tuple[str, str]] = (), *, to_train: bool = False) -> Config:

@@ -53,6 +53,24 @@ def plain_size(path: Path) -> int:
     return status.st_size
 
 
+def read_plain(path: Path, limit: int) -> bytes:
+    """Return the bytes of a file that is to be read whole.
+
+    Args:
+        path: the file.
+        limit: of its size in bytes.
+
+    Raises:
+        OSError: if it is larger, is a pipe or a device, or cannot be read.
+    """
+    plain_size(path)
+    with path.open("rb") as handle:
+        size = os.fstat(handle.fileno()).st_size  # of what was opened: another may have taken its place meanwhile
+        if size > limit:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, {limit:,} are allowed", str(path))
+        return handle.read(size)  # there are files in /proc that have no bytes and never end
+
+
 def linked_folder(root: Path) -> Path | None:
     """Return a link inside `root` through which files would be written elsewhere; None where there is none.
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rnnsent.files import plain_size
+from rnnsent.files import plain_size, read_plain
 
 MAX_BYTES = 256 << 20  # a vocabulary of millions of words has a tenth of it
 
@@ -32,7 +32,7 @@ def read_json(path: Path, limit: int = MAX_BYTES) -> Any:
     size = plain_size(path)
     if size > limit:
         raise ValueError(f"it has {size:,} bytes, {limit:,} are allowed")
-    return parse_json(path.read_bytes())
+    return parse_json(read_plain(path, limit))
 
 
 def parse_json(text: bytes | str, *, finite: bool = True) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,13 +93,14 @@ class NgramRatios:
         return buffer.getvalue()
 
     @classmethod
-    def from_npz(cls, content: bytes) -> NgramRatios:
-        """Read what `to_npz` wrote.
+    def from_npz(cls, source: Path | bytes) -> NgramRatios:
+        """Read what `to_npz` wrote, in a file or not.
 
         Raises:
             ValueError, KeyError: if it is something else.
+            OSError: if the file cannot be read.
         """
-        arrays = archives.read(io.BytesIO(content))
+        arrays = archives.read(source if isinstance(source, Path) else io.BytesIO(source))
         unseen = arrays["unseen"]
         if unseen.ndim != 2 or unseen.dtype.kind != "f":
             raise ValueError("unseen is not a number for each order and side")

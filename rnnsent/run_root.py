@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from rnnsent.errors import RunError
-from rnnsent.files import atomic_path
+from rnnsent.files import atomic_path, read_plain
 from rnnsent.lock import LOCK, Lock, is_locked, require_no_link, require_own_folders
+from rnnsent.manifest import read_errors
 from rnnsent.runs import (
     CONFIG,
     MANIFEST,
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path("runs")
 LATEST = ROOT / "latest"
+LONGEST_PATH = 4096  # bytes: no system takes more
 
 
 def create_run(name: str, path: Path | None = None, *, force: bool = False) -> RunDirectory:
@@ -109,12 +111,13 @@ def open_run(path: Path | None) -> RunDirectory:
         path = _latest_target()
         if path is None:
             raise RunError(f"no run given and there is no {LATEST}; train one, or name a run directory")
-        if not path.is_dir():
+        if not _is_folder(path):
             raise RunError(f"{LATEST}: names {path}, which is not there any more; name another run{_other_runs(path)}")
-    if path.exists() and not path.is_dir():
+    is_folder = _is_folder(path)
+    if path.exists() and not is_folder:
         inside = f"; did you mean {path.parent}?" if (path.parent / CONFIG).is_file() else ""
         raise RunError(f"{path}: is a file; a run is the folder that `rnnsent train` leaves{inside}")
-    if not path.is_dir():
+    if not is_folder:
         raise RunError(f"{path}: no such run directory{_other_runs(path)}")
     if not (path / CONFIG).is_file() and not (path / MANIFEST).is_file():
         within = runs_of(path)
@@ -156,11 +159,17 @@ def mark_latest(run: RunDirectory) -> None:
         logger.warning("%s cannot be written (%s): name this run, %s, yourself", LATEST, error.strerror, run)
 
 
+def _is_folder(path: Path) -> bool:
+    with read_errors(path):  # a name may be longer than the system takes
+        return path.is_dir()
+
+
 def _latest_target() -> Path | None:
     if LATEST.is_symlink():
         target = str(LATEST.readlink())
     elif LATEST.is_file():
-        target = LATEST.read_text(encoding="utf-8").strip()
+        with read_errors(LATEST):
+            target = os.fsdecode(read_plain(LATEST, LONGEST_PATH)).strip()
     else:
         return None
     return Path(os.path.normpath(LATEST.parent / target))

@@ -23,7 +23,7 @@ from typing import Any
 
 from rnnsent import manifest
 from rnnsent.errors import RunError, count
-from rnnsent.files import atomic_path, sha256, write_atomic
+from rnnsent.files import atomic_path, read_plain, sha256, write_atomic
 from rnnsent.jsonfile import read_json
 from rnnsent.lock import LOCK, Lock, is_locked, require_own_folders
 
@@ -54,6 +54,7 @@ MODEL_CARD = "model_card.md"
 REPORT = "report.html"
 MANIFEST = "manifest.json"
 UPDATE_SECONDS = 20.0
+MAX_HISTORY = 128 << 20  # bytes of a history.csv: a million epochs, which is the most that a config may ask for
 SEEDS = "seeds.json"  # in a folder that holds a run for each seed: what they are of
 
 OWN_NAMES = {
@@ -198,11 +199,14 @@ class RunDirectory:
     def unfinished(self) -> str:
         """Say what is left of a run without a manifest, and what can be done with it."""
         names = self.names()
-        epochs = [self.epochs_in(name) for name in names if name.rpartition("/")[2] == HISTORY]
         kept = "training has not come far enough to be kept"
         states = [name.rpartition("/")[2] for name in names if name.startswith(f"{CHECKPOINTS}/")]
         if states:
             kept = f"the state of training is kept in {CHECKPOINTS}/{states[-1]}; no epoch was over"
+        try:
+            epochs = [self.epochs_in(name) for name in names if name.rpartition("/")[2] == HISTORY]
+        except RunError as error:  # which must not hide what else is to be said
+            epochs, kept = [], f"how many epochs are kept cannot be said: {error}"
         if sum(epochs) > 0:
             several = f", of {len(epochs)} networks" if len(epochs) > 1 else ""
             kept = f"{count(sum(epochs), 'whole epoch')}{several} kept: the best in {WEIGHTS} and {MODEL}"
@@ -217,11 +221,17 @@ class RunDirectory:
         )
 
     def epochs_in(self, history: str = HISTORY) -> int:
-        """Return how many epochs a history.csv has, whole or not; 0 if it cannot be read."""
-        try:
-            return len(self.file(history).read_text(encoding="utf-8").splitlines()) - 1
-        except (OSError, UnicodeDecodeError):
+        """Return how many epochs a history.csv has, whole or not; 0 where there is none.
+
+        Raises:
+            RunError: if there is one, and it cannot be read: it may have epochs that would be trained over.
+        """
+        path = self.file(history)
+        if not os.path.lexists(path):
             return 0
+        with manifest.read_errors(path):
+            content = read_plain(path, MAX_HISTORY)
+        return max(0, content.count(b"\n") + (not content.endswith(b"\n")) - 1)
 
     def verify(self, *names: str) -> None:
         """Check that the files `names`, or all, are those the run was finished with.

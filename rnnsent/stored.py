@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent import archives
 from rnnsent.errors import RunError
-from rnnsent.files import plain_size
+from rnnsent.files import read_plain
 from rnnsent.manifest import read_errors
 from rnnsent.numerics import first_not_finite
 from rnnsent.runs import (
     CALIBRATION,
     ENVIRONMENT,
+    MAX_HISTORY,
     METRICS,
     NGRAMS,
     WEIGHTS,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from rnnsent.ratios import NgramRatios
     from rnnsent.records import Epoch, Record
 
+MAX_TEXT = 256 << 20  # bytes of a text; the predictions for a million reviews are a quarter of it
+MAX_SUMMARY = 16 << 20  # of 64 networks of 64 layers
 LONGEST_LINE = 10_000  # of history.csv; whatever Python's own limit is, which others in the process may have raised
 
 
@@ -92,7 +96,7 @@ def load_ratios(run: RunDirectory) -> NgramRatios | None:
     if not run.has(NGRAMS):
         return None
     with _array_errors(run.file(NGRAMS)):
-        return NgramRatios.from_npz(run.file(NGRAMS).read_bytes())
+        return NgramRatios.from_npz(run.file(NGRAMS))
 
 
 def load_calibration(run: RunDirectory) -> Calibration:
@@ -136,19 +140,22 @@ def load_history(run: RunDirectory, name: str) -> tuple[Epoch, ...]:
     Raises:
         RunError: naming file, line and column.
     """
+    from rnnsent.config.section import MOST_EPOCHS
     from rnnsent.records import Epoch, checked
 
     path = run.file(name)
-    content = read_text(path)
-    if max(map(len, content.splitlines()), default=0) > LONGEST_LINE:
+    content = read_text(path, MAX_HISTORY)
+    if re.search(rf"[^\r\n]{{{LONGEST_LINE + 1}}}", content):
         raise RunError(f"{path}: has a line of more than {LONGEST_LINE:,} characters")
     reader = csv.DictReader(io.StringIO(content, newline=""))
-    found = []
+    found: list[Epoch] = []
     try:
         for row in reader:
             cells = {column: row[column] for column in Epoch.model_fields if column in row}
             if not cells.get("elapsed"):
                 cells.pop("elapsed", None)
+            if len(found) == MOST_EPOCHS:
+                raise RunError(f"{path}:{reader.line_num}: more than {MOST_EPOCHS:,} epochs, which no training has")
             found.append(checked(Epoch, cells, f"{path}:{reader.line_num}"))
     except csv.Error as error:
         raise RunError(f"{path}:{reader.line_num}: {error}") from None
@@ -157,16 +164,19 @@ def load_history(run: RunDirectory, name: str) -> tuple[Epoch, ...]:
     return tuple(found)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, limit: int = MAX_TEXT) -> str:
     """Return the text of one of a run's files.
 
+    Args:
+        path: the file.
+        limit: of its size in bytes.
+
     Raises:
-        RunError: if it cannot be read, or is not UTF-8.
+        RunError: if it cannot be read, is larger, or is not UTF-8.
     """
     try:
         with read_errors(path):
-            plain_size(path)
-            return path.read_bytes().decode()
+            return read_plain(path, limit).decode()
     except UnicodeDecodeError as error:
         raise RunError(f"{path}: is not UTF-8 text (byte {error.start})") from None
 

@@ -11,7 +11,7 @@ from rnnsent.data.labels import SPLITS
 from rnnsent.data.records import Record
 from rnnsent.data.tables import NAME_ENCODING
 from rnnsent.errors import DataError
-from rnnsent.files import plain_size
+from rnnsent.files import plain_size, read_plain
 
 MAX_BYTES = 1 << 26  # of one review; anything larger is no review
 
@@ -103,7 +103,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         if plain_size(path) > MAX_BYTES:
             raise DataError(f"{path}: has more than {MAX_BYTES:,} bytes; one review a file is expected")
-        return path.read_bytes()
+        return read_plain(path, MAX_BYTES)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 

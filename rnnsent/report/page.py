@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rnnsent.files import plain_size
 from rnnsent.pages import DEEPEST, document
 from rnnsent.report.blocks import Page
-from rnnsent.tracing.terminal import printable
+from rnnsent.tracing.terminal import printable_lines
 
 TEMPLATE = "page.html"
 GENERATOR = '<meta name="generator" content="rnnsent">'  # by which a page is known as one of rnnsent's
@@ -103,12 +104,13 @@ def _harmless(value: Any) -> Any:
     """Return text without what steers a terminal or turns what follows around; Jinja escapes it afterwards."""
     if type(value) is not str:  # what is HTML already is of a type of its own
         return value
-    return "\n".join(printable(line) for line in value.split("\n"))
+    return printable_lines(value)
 
 
 def is_report(path: Path) -> bool:
     """Return whether a file is a page of rnnsent."""
     try:
+        plain_size(path)  # a pipe that nobody writes to holds up whoever opens it
         with path.open("rb") as stream:
             return GENERATOR.encode() in stream.read(1000)
     except OSError:

@@ -49,6 +49,11 @@ def printable(word: str) -> str:
     return "".join(char if char.isprintable() or char in harmless else "\ufffd" for char in word)
 
 
+def printable_lines(text: str) -> str:
+    """Return a text without the same characters, but for the ends of its lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def shown_word(word: str, known: bool) -> str:
     """Return a word for people; those that the network does not know stand in ‹ ›."""
     return printable(word) if known else f"‹{printable(word)}›"
