@@ -188,3 +188,26 @@ def test_a_file_that_says_it_has_no_bytes_gives_none() -> None:
     assert read_plain(Path("endless.json"), 1000) == b""
     with pytest.raises(ValueError, match="Expecting value"):
         read_json(Path("endless.json"))
+
+
+HARMLESS = "Model: “größer”\n┏━━━┓\n"
+
+
+@pytest.mark.parametrize("order", ["\x1b]0;owned\x07", "\x1b[2J", "\r", "\x9b2J", "\u202e", "\u2028"])
+def test_a_summary_gives_the_terminal_no_orders(finished_run: Path, order: str) -> None:
+    shutil.copytree(finished_run, "run")
+    open_run(Path("run")).update({"summary.txt": HARMLESS + order + "\n"})
+    result = rnnsent("summary", "run")
+    assert result.exit_code == 0 and result.stdout.startswith(HARMLESS) and result.stdout.endswith("\n")
+    assert not {char for char in result.stdout if not char.isprintable()} - {"\n"}
+
+
+def test_a_summary_is_text(finished_run: Path) -> None:
+    shutil.copytree(finished_run, "run")
+    assert rnnsent("summary", "run").stdout == Path("run/summary.txt").read_text()
+    open_run(Path("run")).update({"summary.txt": b"Model\xff"})
+    result = rnnsent("summary", "run")
+    assert result.exit_code == 1 and "run/summary.txt: is not UTF-8 text (byte 5)" in result.stderr
+    open_run(Path("run")).update({"summary.txt": b"\n" * ((16 << 20) + 1)})
+    result = rnnsent("summary", "run")
+    assert result.exit_code == 1 and "summary.txt: cannot be read: it has 16,777,217 bytes" in result.stderr

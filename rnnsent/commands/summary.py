@@ -49,10 +49,11 @@ def command(
     if as_json:
         _show(summarize_run(found), as_json)
         return
-    from rnnsent import runs
+    from rnnsent import runs, stored
+    from rnnsent.tracing.terminal import printable_lines
 
     found.verify()
-    click.echo(found.file(runs.SUMMARY).read_text(encoding="utf-8"), nl=False)
+    click.echo(printable_lines(stored.read_text(found.file(runs.SUMMARY), stored.MAX_SUMMARY)), nl=False)
 
 
 def _show(summary: Summary, as_json: bool) -> None:
