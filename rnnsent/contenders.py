@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -151,12 +152,15 @@ def read_predictions(text: str, names: Sequence[str], where: str) -> Judgment:
     """
     columns = [f"probability of {name}" for name in names] if len(names) > 2 else ["probability"]
     try:
-        rows = list(csv.DictReader(io.StringIO(text)))
-        labels, predicted = (
-            np.array([names.index(row[column]) for row in rows], np.int64) for column in ("label", "predicted")
-        )
-        values = np.array([[float(row[column]) for column in columns] for row in rows], np.float64)
-        if not len(rows) or not ((values >= 0) & (values <= 1)).all():
+        # A list of all rows would take a hundred times the bytes of the file.
+        real, said, cells = array("q"), array("q"), array("d")
+        for row in csv.DictReader(io.StringIO(text)):
+            real.append(names.index(row["label"]))
+            said.append(names.index(row["predicted"]))
+            cells.extend(float(row[column]) for column in columns)
+        labels, predicted = np.frombuffer(real, np.int64), np.frombuffer(said, np.int64)
+        values = np.frombuffer(cells, np.float64).reshape(-1, len(columns))
+        if not len(values) or not ((values >= 0) & (values <= 1)).all():
             raise ValueError("probabilities must lie in 0 … 1")
     except (KeyError, ValueError, TypeError, csv.Error) as error:
         raise RunError(f"{where}: not the predictions of this run: {error}; judge it again: rnnsent eval") from None
