@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 
 from rnnsent import checkpoints, model_card, origin, sealed, stored, vectors
 from rnnsent.calibration import NONE, Calibration
+from rnnsent.commands import summary
 from rnnsent.configfile import dump_config, load_config, parse_config
 from rnnsent.contenders import read_predictions as own_predictions
 from rnnsent.data.aclimdb import AclImdbSource
@@ -20,6 +23,7 @@ from rnnsent.data.columns import Columns
 from rnnsent.data.npz import flatten, read_arrays
 from rnnsent.data.opening import open_table
 from rnnsent.data.records import TableSource
+from rnnsent.errors import count
 from rnnsent.foreign import read_predictions
 from rnnsent.inference import weight_shapes
 from rnnsent.model_card import RunFacts
@@ -34,6 +38,7 @@ from rnnsent.yamldoc import dump
 from tests.fuzz import parquet_seeds, seeds
 from tests.fuzz.mutation import changed_tree
 
+HARMLESS = {"\n", "\u00a0", "\u200c", "\u200d"}  # what does not steer a terminal, though it is not seen
 ENCODINGS = (None, None, None, "utf-8", "utf-16", "cp1252", "latin-1", "utf-7", "idna", "shift_jis")
 
 
@@ -178,6 +183,29 @@ def _predictions(path: Path) -> object:
     return own_predictions(stored.read_text(path), ("negative", "positive"), str(path))
 
 
+def _summary(path: Path) -> object:
+    run = RunDirectory(path.parent)
+    run.finish()
+    command = summary.command.callback
+    assert command is not None
+    with redirect_stdout(io.StringIO()) as shown:
+        command(run.path, None, (), None, None, None, False)
+    odd = {char for char in shown.getvalue() if not char.isprintable()} - HARMLESS
+    assert not odd, f"shows {sorted(odd)!a}"
+    return shown
+
+
+def _killed(path: Path) -> object:
+    """Read the history of a training that was killed, which left no checkpoint."""
+    run = RunDirectory(path.parent)
+    epochs = run.epochs_in()
+    assert epochs == max(0, len(io.BytesIO(path.read_bytes()).readlines()) - 1), "epochs may be trained over"
+    told = run.unfinished()
+    assert (f"{count(epochs, 'whole epoch')} kept" in told) == (epochs > 0), told
+    assert all(char.isprintable() or char == "\n" for char in told), f"tells {told!a}"
+    return checkpoints.newest(run)
+
+
 def _vectors(path: Path) -> object:
     return vectors.load(path, Vocabulary(("film", "good", "bad")), 7, 3, 0)
 
@@ -243,6 +271,8 @@ READERS = {
         _trees(seeds.EPOCHS, seeds.rows),
         lambda path: stored.load_history(RunDirectory(path.parent), path.name),
     ),
+    "killed": Reader("history.csv", [seeds.rows(seeds.EPOCHS[:1])], _trees(seeds.EPOCHS, seeds.rows), _killed),
+    "summary": Reader("summary.txt", [seeds.SUMMARY], seeds.forged_summary, _summary),
     "predictions": Reader(
         "predictions-test.csv",
         [seeds.rows(seeds.PREDICTIONS)],

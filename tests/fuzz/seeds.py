@@ -212,6 +212,26 @@ def forged_vectors(odd: list[Any], rng: random.Random) -> bytes:
     return "\n".join(rows).encode("utf-8", "surrogatepass")
 
 
+SUMMARY = """\
+Model: "gru"
+┏━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━┓
+┃ Layer (type)  ┃     Param # ┃
+┡━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━┩
+│ output (Dense)│          17 │
+└───────────────┴─────────────┘
+""".encode()
+ORDERS = ["\x1b]0;owned\x07", "\x1b[2J", "\x1bc", "\x9b31m", "\r", "\b", "\x7f", "\u202e", "\u2066", "\u2028", "\x85"]
+
+
+def forged_summary(odd: list[Any], rng: random.Random) -> bytes:
+    """Return a summary with odd values and what terminals obey, now and then in another encoding."""
+    lines = SUMMARY.decode().split("\n")
+    for _ in range(rng.randint(1, 6)):
+        at = rng.randrange(len(lines))
+        lines[at] = lines[at][: rng.randint(0, 20)] + str(rng.choice([rng.choice(ORDERS), rng.choice(odd)]))
+    return "\n".join(lines).encode(rng.choice(["utf-8", "utf-8", "utf-8", "utf-16"]), "surrogatepass")
+
+
 def _estimate(value: float | None) -> dict[str, float | None]:
     return {"value": value, "low": None if value is None else value - 0.1, "high": None if value is None else value}
 
