@@ -133,7 +133,7 @@ def runs_of(path: Path) -> list[Path]:
     Raises:
         RunError: if that of a seed is elsewhere.
     """
-    if not (path / SEEDS).is_file() or (path / CONFIG).is_file():
+    if not _is_folder(path) or not (path / SEEDS).is_file() or (path / CONFIG).is_file():
         return [path]
     found = [require_no_link(entry.parent) for entry in path.glob(f"seed-*/{CONFIG}")]
     return sorted(found, key=lambda run: (len(run.name), run.name)) or [path]
@@ -160,7 +160,7 @@ def mark_latest(run: RunDirectory) -> None:
 
 
 def _is_folder(path: Path) -> bool:
-    with read_errors(path):  # a name may be longer than the system takes
+    with read_errors(path):  # such as that a name is too long
         return path.is_dir()
 
 

@@ -130,6 +130,12 @@ def test_what_the_latest_run_is_called_is_looked_at(content: bytes, found: str) 
     assert result.exit_code == 1 and "fault of rnnsent" not in result.stderr
 
 
+@pytest.mark.parametrize("command", ["eval", "summary", "report"])
+def test_the_name_of_a_run_may_be_too_long(command: str) -> None:
+    result = rnnsent(command, "x" * 300)
+    assert result.exit_code == 1 and f"{'x' * 300}: cannot be read: File name too long" in result.stderr
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_no_note_of_the_latest_run_is_not_read(kind: str) -> None:
     put(Path("runs/latest"), kind)
