@@ -1,7 +1,11 @@
-"""Files of a stranger's run that have no end, or none that is sane: refused by name, and never read whole."""
+"""Files of a stranger's run that have no end, or none that is sane, are refused by name and never read whole.
+
+What is shown of the others gives the terminal no orders.
+"""
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import sys
@@ -217,3 +221,25 @@ def test_a_summary_is_text(finished_run: Path) -> None:
     open_run(Path("run")).update({"summary.txt": b"\n" * ((16 << 20) + 1)})
     result = rnnsent("summary", "run")
     assert result.exit_code == 1 and "summary.txt: cannot be read: it has 16,777,217 bytes" in result.stderr
+
+
+LABELS = ("a\x1b]0;owned\x07", "b\u202e")
+OF_ODD_LABELS = """\
+data: {source: texts, path: t.csv, num_words: 50, maxlen: 10, test_split: 0.4}
+model: {embedding_dim: 2, recurrent: [{cell: gru, units: 2}]}
+training: {epochs: 1}
+"""
+
+
+def test_labels_give_the_terminal_no_orders() -> None:
+    with Path("t.csv").open("w", newline="") as stream:
+        rows = [(f"film {number} is {'good' if number % 2 else 'bad'}", LABELS[number % 2]) for number in range(80)]
+        csv.writer(stream).writerows([("text", "label"), *rows])
+    Path("t.yaml").write_text(OF_ODD_LABELS)
+    trained = rnnsent("train", "--config", "t.yaml", "--run-dir", "run", "--quiet")
+    assert trained.exit_code == 0, trained.stderr
+    for arguments in (["data", "info", "t.csv"], ["eval", "run"], ["predict", "run", "a good film"]):
+        result = rnnsent(*arguments)
+        assert result.exit_code == 0, result.stderr
+        assert "a\ufffd]0;owned\ufffd" in result.stdout or "b\ufffd" in result.stdout, arguments
+        assert not {char for char in result.stdout if not char.isprintable()} - set("\n\t\u00a0"), arguments

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.commands.options import RunPath, json_option, moved_option, opened_all, split_option
+from rnnsent.commands.options import RunPath, json_option, moved_option, opened_all, show, split_option
 from rnnsent.data.naming import data_settings
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def command(paths: tuple[Path, ...], split: str, data: str | None, flips: int, a
     if as_json:
         click.echo(json.dumps(as_values(found)))
     else:
-        click.echo("\n".join(report(found, flips)))
+        show("\n".join(report(found, flips)))
 
 
 def as_values(found: Compared) -> dict[str, Any]:

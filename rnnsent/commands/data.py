@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.commands.options import json_option, overrides, set_option, text_settings, texts_options
+from rnnsent.commands.options import json_option, overrides, set_option, show, text_settings, texts_options
 
 if TYPE_CHECKING:
     from rnnsent.data.statistics import DatasetFacts, SplitFacts
@@ -41,7 +41,10 @@ def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool
     config = load_config(name, given)
     with reading_progress() as progress:
         facts = describe(load_dataset(config.data, progress=progress), config)
-    click.echo(json.dumps(facts.to_dict()) if as_json else report(facts))
+    if as_json:
+        click.echo(json.dumps(facts.to_dict()))
+    else:
+        show(report(facts))
 
 
 def report(facts: DatasetFacts) -> str:

@@ -19,6 +19,7 @@ from rnnsent.commands.options import (
     moved_option,
     opened,
     run_argument,
+    show,
     split_option,
     tell_stale,
 )
@@ -107,7 +108,10 @@ def command(
         return
     found = opened(run, quiet=quiet)
     judged = _judged(found, asked)
-    click.echo(json.dumps(_values(judged, asked)) if as_json else report(judged, worst))
+    if as_json:
+        click.echo(json.dumps(_values(judged, asked)))
+    else:
+        show(report(judged, worst))
     if judged.unsaved is not None:
         raise judged.unsaved
     if not quiet:
@@ -166,7 +170,7 @@ def _judge_seeds(runs: Sequence[RunDirectory], asked: _Asked, as_json: bool) -> 
         values = {"runs": [_values(each, asked) for each in judged], asked.split: spreads(found, asked.split)}
         click.echo(json.dumps(values))
     else:
-        click.echo("\n".join([*table(found, asked.split), *(f"  seed {each.seed}: {each.run}" for each in found)]))
+        show("\n".join([*table(found, asked.split), *(f"  seed {each.seed}: {each.run}" for each in found)]))
     unsaved = next((each.unsaved for each in judged if each.unsaved is not None), None)
     if unsaved is not None:
         raise unsaved
@@ -204,7 +208,7 @@ def _judge_table(path: Path, columns: Mapping[str, str | None], worst: int, as_j
         lines += ["", *textwrap.wrap(HARD, 78, initial_indent="  ", subsequent_indent="  ")]
     lines += covered(coverage, "row") if coverage else []
     lines += mistakes(surest, "row") if surest else []
-    click.echo("\n".join(lines))
+    show("\n".join(lines))
 
 
 def as_values(

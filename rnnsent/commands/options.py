@@ -133,6 +133,13 @@ def be_quiet() -> None:
     logging.getLogger("rnnsent").setLevel(logging.WARNING)
 
 
+def show(text: str) -> None:
+    """Print a result for people; what is from a file, such as the name of a label, gives the terminal no orders."""
+    from rnnsent.tracing.terminal import printable
+
+    click.echo(re.sub(r"[^\n\t]+", lambda part: printable(part[0]), text))
+
+
 def tell_stale(run: RunDirectory) -> None:
     """Say so where a run has a report, which is older than what was just written into the run."""
     from rnnsent.runs import REPORT

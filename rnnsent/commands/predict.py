@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of
+from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of, show
 
 if TYPE_CHECKING:
     from rnnsent.classifier import Answer, Classifier
@@ -99,7 +99,10 @@ def _to_stdout(given: Iterable[tuple[Row | None, Answer]], as_json: bool, least:
 
     blank = 0
     for row, answer in given:
-        click.echo(bulk.as_json(answer, least, row) if as_json else bulk.as_line(answer, least))
+        if as_json:
+            click.echo(bulk.as_json(answer, least, row))
+        else:
+            show(bulk.as_line(answer, least))
         blank += answer.blank
     if blank:
         click.echo(bulk.blanks(blank), err=True)
