@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.config import TrainingConfig
 from rnnsent.errors import RunError, count
 from rnnsent.jsonfile import parse_json
 from rnnsent.observers import EpochFacts, StepLoss
@@ -146,10 +147,22 @@ def newest_epoch(run: RunDirectory) -> int:
     return _position(there[-1])[0] if there else 0
 
 
-def newest(run: RunDirectory) -> Checkpoint | None:
+def steps(run: RunDirectory) -> list[int]:
+    """Return after how many steps of its epoch each checkpoint is, going by its name."""
+    return [_position(name)[1] for name in names(run)]
+
+
+def ended_early(checkpoint: Checkpoint, config: TrainingConfig) -> bool:
+    """Return whether early stopping ended the training of a checkpoint, before all epochs of `config` were over."""
+    waited = checkpoint.facts["callbacks"].get("early_stopping", {}).get("wait", 0)
+    stopping = config.early_stopping
+    return stopping is not None and waited >= stopping.patience and checkpoint.epoch < config.epochs
+
+
+def newest(run: RunDirectory, *, quietly: bool = False) -> Checkpoint | None:
     """Return the newest checkpoint that is whole; None where there is none at all.
 
-    Damaged ones are named in the log.
+    Damaged ones are named in the log, unless it is asked `quietly`.
 
     Raises:
         RunError: if there are checkpoints, and all are damaged; or if there were some, or may have been.
@@ -159,7 +172,8 @@ def newest(run: RunDirectory) -> Checkpoint | None:
         try:
             return read(run, name)
         except RunError as error:
-            logger.warning("%s; an older one is looked for", error)
+            if not quietly:
+                logger.warning("%s; an older one is looked for", error)
     if there:
         raise RunError(f"{run.file(CHECKPOINTS)}: no checkpoint is whole; restore the run from a copy, or train anew")
     epochs = run.epochs_in(HISTORY)

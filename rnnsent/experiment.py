@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -14,6 +15,7 @@ from rnnsent import checkpoints, environment, origin, preparation, run_root, run
 from rnnsent.completion import completed
 from rnnsent.config import Config
 from rnnsent.configfile import dump_config
+from rnnsent.continuing import require_possible
 from rnnsent.data.download import Progress
 from rnnsent.engine.device import Device, start
 from rnnsent.errors import Interrupted, RunError, count
@@ -103,7 +105,7 @@ def resume(
         config = origin.config_of(run, overrides)
         require_trainable(config)
         if _nothing_to_do(run, config, then):
-            tell(f"{run} is finished: there is nothing to go on with; more: --epochs N --allow-changes")
+            tell(f"{run} is finished: there is nothing to go on with; {_more(run, config, then)}")
             return Trained(run, stored.load_metrics(run))
         name = run.path.name if then is None else then["name"]
         return _guarded(_Training(run, config, name, _Again(then, allow_changes), tell, observers(config), progress))
@@ -117,6 +119,25 @@ def _nothing_to_do(run: RunDirectory, config: Config, then: origin.Origin | None
         return False
     run.verify()
     return not origin.changes(then, {**then, "config": config.model_dump(mode="json")})
+
+
+def _more(run: RunDirectory, config: Config, then: origin.Origin | None) -> str:
+    """Return how a finished run can be trained on: more epochs alone do nothing where early stopping ended it."""
+    stopped = False
+    if then is not None and config.training.early_stopping is not None:
+        without_end = config.training.model_copy(update={"epochs": sys.maxsize})
+        of_training = replace(run, training=then["training"])
+        states = (checkpoints.newest(each) for each in _networks(of_training, config))
+        stopped = any(state is not None and checkpoints.ended_early(state, without_end) for state in states)
+    more = "more: --epochs N --allow-changes"
+    return f"early stopping ended it; {more} --set training.early_stopping=null" if stopped else more
+
+
+def _networks(run: RunDirectory, config: Config) -> list[RunDirectory]:
+    """Return where the networks are that answer."""
+    if config.ensemble is None:
+        return [run]
+    return [run.member(number) for number in range(1, len(config.ensemble) + 1)]
 
 
 @dataclass(frozen=True)
@@ -209,8 +230,7 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
 
 def _require_as_many_epochs(run: RunDirectory, config: Config) -> None:
     """Refuse to cut a training short that has come further already."""
-    networks = [run, *(run.member(number) for number in range(1, len(config.members) + 1))]
-    trained = max(map(checkpoints.newest_epoch, networks))
+    trained = max(map(checkpoints.newest_epoch, _networks(run, config)))
     asked = config.training.epochs
     if asked < trained:
         raise RunError(f"{run}: {count(trained, 'epoch')} are over, which is more than training.epochs: {asked}")
@@ -225,20 +245,37 @@ def _begin_run(training: _Training, reviews: Prepared, device: Device, facts: di
         facts["command"] = again.then["command"]  # it tells how the run came about, not what went on with it
     now = origin.of_training(training.name, config, reviews, device, facts, identity)
     if again is not None:
-        if again.then is None and run.resumable:
-            lost = "is missing: nobody knows whether it would be the same training"
-            raise RunError(f"{run.file(runs.ORIGIN)}: {lost}. {RESTORE}")
-        changed = [] if again.then is None else origin.require_same(run, again.then, now, allowed=again.allow_changes)
-        _require_as_many_epochs(run, config)
-        training.tell(f"{run}: training goes on" + (", with changes:" if changed else ""))
-        for line in changed:
-            training.tell(line)
-        run.begin_again()
+        now = _gone_on(training, again, now, reviews, device)
     run.write(runs.CONFIG, dump_config(config))
     origin.write(run, now)
     run.write(runs.VOCABULARY, reviews.parts.vocabulary.to_json())
     run.write(runs.ENVIRONMENT, json_text(facts))
     return replace(run, training=now["training"])
+
+
+def _gone_on(
+    training: _Training, again: _Again, now: origin.Origin, reviews: Prepared, device: Device
+) -> origin.Origin:
+    """Let a run be trained on, if that can be; return what it comes from, with all that was changed meanwhile."""
+    run, then = training.run, again.then
+    if then is None and run.resumable:
+        lost = "is missing: nobody knows whether it would be the same training"
+        raise RunError(f"{run.file(runs.ORIGIN)}: {lost}. {RESTORE}")
+    changed: dict[str, str] = {}
+    if then is not None:
+        then = origin.with_words(run, then)
+        changed = origin.require_same(run, then, now, allowed=again.allow_changes)
+    _require_as_many_epochs(run, reviews.config)
+    if then is not None:
+        require_possible(replace(run, training=now["training"]), then, changed, reviews, device)
+        now = origin.with_changes(now, then, changed.values())
+    training.tell(f"{run}: training goes on" + (", with changes:" if changed else ""))
+    for line in changed.values():
+        training.tell(line)
+    if "data.validation" in changed and any(map(checkpoints.newest_epoch, _networks(run, reviews.config))):
+        training.tell("  the epochs before keep the figures of their own validation reviews, and are compared by those")
+    run.begin_again()
+    return now
 
 
 def _incomplete(run: RunDirectory, number: int, asked: int, kept: int, stopped: Interrupted) -> Interrupted:

@@ -1,18 +1,18 @@
 """The model card of a run: Markdown with a YAML head, as Hugging Face's hub reads it. No words of the texts are in it.
 
-Source: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. What it says follows from config, metrics.json
-and environment.json alone; what these do not know is not claimed.
+Source: Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. What it says follows from config, metrics.json,
+environment.json and origin.json alone; what these do not know is not claimed.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from rnnsent import runs, stored
+from rnnsent import records, runs, sealed, stored
 from rnnsent.card_data import data_section, domain
 from rnnsent.config import Config
 from rnnsent.errors import count
@@ -63,6 +63,7 @@ class RunFacts:
         metrics, environment: what metrics.json and environment.json say.
         words: in the vocabulary; 0 where only ids are known.
         sizes: bytes by name of file; of an ensemble those of all networks together.
+        changes: with which training went on, as origin.json tells them.
     """
 
     name: str
@@ -72,6 +73,7 @@ class RunFacts:
     environment: Mapping[str, Any]
     words: int
     sizes: Mapping[str, int]
+    changes: Sequence[str] = ()
 
 
 def of_run(run: RunDirectory, config: Config, metrics: Mapping[str, Any]) -> str:
@@ -83,7 +85,7 @@ def of_run(run: RunDirectory, config: Config, metrics: Mapping[str, Any]) -> str
         metrics: what its metrics.json says, or will say.
 
     Raises:
-        RunError, DataError: if environment.json or vocabulary.json cannot be read.
+        RunError, DataError: if environment.json, origin.json or vocabulary.json cannot be read.
     """
     sizes: dict[str, int] = {}
     for name in run.names():
@@ -92,7 +94,10 @@ def of_run(run: RunDirectory, config: Config, metrics: Mapping[str, Any]) -> str
             sizes[kind] = sizes.get(kind, 0) + run.file(name).stat().st_size
     words = len(Vocabulary.load(run.file(runs.VOCABULARY)).words)
     name = run.path.resolve().name
-    return render(RunFacts(name, run.address, config, metrics, stored.load_environment(run), words, sizes))
+    changes = ()
+    if run.file(runs.ORIGIN).is_file():  # older runs have none
+        changes = sealed.read(run, runs.ORIGIN, records.Origin).get("changes", ())
+    return render(RunFacts(name, run.address, config, metrics, stored.load_environment(run), words, sizes, changes))
 
 
 def render(facts: RunFacts) -> str:
@@ -200,6 +205,9 @@ def _training(facts: RunFacts) -> Iterator[str]:
     engine = "; ".join(f"{layer}: {path['path']} ({path['because']})" for layer, path in metrics["engine"].items())
     yield f"- engine: {text(engine)}"
     yield f"- seed {training.seed}"
+    if facts.changes:
+        told = text("; ".join(facts.changes))
+        yield f"- training went on with changes, so that no single command gives this network: {told}"
     teacher = metrics["data"].get("teacher")
     if training.teacher is not None and teacher:
         who = "an n-gram baseline" if training.teacher == "baseline" else "a first network of this config"

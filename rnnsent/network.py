@@ -15,17 +15,21 @@ from rnnsent.data.split import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
 from rnnsent.environment import surroundings
-from rnnsent.errors import Interrupted, TrainingError
+from rnnsent.errors import Interrupted, TrainingError, count
 from rnnsent.interruption import HeldSignals, wants_out
 from rnnsent.preparation import Prepared
 from rnnsent.runs import RunDirectory
 from rnnsent.vectors import WordVectors
 
 if TYPE_CHECKING:
+    import keras
+
     from rnnsent.keeper import Keeper
     from rnnsent.language_model import Trained
 
 Tell = Callable[[str], None]
+
+ON = "to go on: --set training.early_stopping=null --allow-changes"
 
 
 class Network:
@@ -55,15 +59,7 @@ class Network:
             from rnnsent.keeper import Keeper
             from rnnsent.models import begin_with, model_for, set_embedding, summary_text
 
-            training = config.training
-            self._model = model_for(
-                config,
-                num_words=reviews.rows,
-                precision=training.precision,
-                seed=training.seed,
-                native=[layer.path == NATIVE for layer in self.paths],
-                adversarial=training.adversarial,
-            )
+            self._model = in_training(config, reviews.rows, device)
             if pretrained is not None:
                 set_embedding(self._model, pretrained.table)
                 self.facts["vectors"] = {"found": pretrained.found, "words": pretrained.words, **pretrained.facts}
@@ -77,6 +73,9 @@ class Network:
                 self.started -= self._begin.facts["elapsed"]
                 self.keeper.go_on(self._begin)
                 tell(f"checkpoint: {self._begin.place}")
+                if checkpoints.ended_early(self._begin, config.training):
+                    over = count(self._begin.epoch, "epoch")
+                    tell(f"early stopping had ended the training after {over}: not one more is trained; {ON}")
 
     def _language_model(self, run: RunDirectory, pretrained: WordVectors | None, tell: Tell) -> Trained | None:
         """Return the embedding and the recurrent layer that the network begins with, if it does not go on."""
@@ -132,8 +131,8 @@ class Network:
         try:
             fit(
                 self._model,
-                _batches(reviews.train, config, self._device, shuffle=True),
-                _batches(reviews.validation, config, self._device, shuffle=False),
+                batches(reviews.train, config, self._device, shuffle=True),
+                batches(reviews.validation, config, self._device, shuffle=False),
                 config.training,
                 label_names=reviews.parts.label_names,
                 observers=[self.keeper, *observers],
@@ -150,6 +149,21 @@ class Network:
             raise TrainingError(f"{error}.\n  {self.keeper.last_state()}") from None
         self.keeper.draw()
         return None
+
+
+def in_training(config: Config, rows: int, device: Device) -> keras.Model:
+    """Build the network of `config`, with `rows` words, as it is trained on `device`."""
+    from rnnsent.models import model_for
+
+    training = config.training
+    return model_for(
+        config,
+        num_words=rows,
+        precision=training.precision,
+        seed=training.seed,
+        native=[layer.path == NATIVE for layer in choose(config, device)],
+        adversarial=training.adversarial,
+    )
 
 
 def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
@@ -180,7 +194,8 @@ def _multiple(device: Device) -> int:
     return 1 if device.backend == "tensorflow" else 50
 
 
-def _batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
+def batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
+    """Return the batches of a network: shuffled to train on, or in order to validate on."""
     if not config.channels:  # though other networks of the ensemble may read them
         split = replace(split, channels=None)
     return Batches.from_config(split, config, shuffle=shuffle, multiple=_multiple(device))

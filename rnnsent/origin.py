@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from rnnsent.errors import RunError
 from rnnsent.files import sha256
 from rnnsent.preparation import Prepared
 from rnnsent.runs import RunDirectory
+from rnnsent.vocabulary import Vocabulary
 
 Origin = dict[str, Any]
 
@@ -61,7 +62,7 @@ def of_training(
         "config": config.model_dump(mode="json"),
         "data": {
             **{part: fingerprint(split) for part, split in parts.items()},
-            "vocabulary": hashlib.sha256(reviews.parts.vocabulary.to_json().encode()).hexdigest(),
+            "vocabulary": _digest(reviews.parts.vocabulary),
             **_vectors(config),
         },
         "versions": _versions(config, environment),
@@ -126,6 +127,28 @@ def read(run: RunDirectory) -> Origin | None:
     return sealed.read(run, runs.ORIGIN, records.Origin)
 
 
+def with_words(run: RunDirectory, then: Origin) -> Origin:
+    """Return `then` with the words of the run, which older versions of rnnsent did not note.
+
+    Raises:
+        DataError: if its vocabulary.json is damaged.
+    """
+    path = run.file(runs.VOCABULARY)
+    if "vocabulary" in then["data"] or not path.is_file():
+        return then
+    return {**then, "data": {**then["data"], "vocabulary": _digest(Vocabulary.load(path))}}
+
+
+def _digest(vocabulary: Vocabulary) -> str:
+    return hashlib.sha256(vocabulary.to_json().encode()).hexdigest()
+
+
+def with_changes(now: Origin, then: Origin, lines: Iterable[str]) -> Origin:
+    """Return `now` with all that was changed in the course of the training: before `then`, and, in `lines`, since."""
+    every = [*then.get("changes", []), *(line.strip() for line in lines)]
+    return {**now, "changes": every} if every else now
+
+
 def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config:
     """Return the config with which a run goes on: its own, with what was changed in its config.yaml, and `overrides`.
 
@@ -151,21 +174,20 @@ def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config
 
 def changes(then: Origin, now: Origin) -> dict[str, tuple[Any, Any]]:
     """Return what differs, {"config.training.epochs": (then, now)}, and would make another training of it."""
-    same = {"name": None, "training": None, "command": None}
+    same = {"name": None, "training": None, "command": None, "changes": None}
     return differing({**then, **same}, {**now, **same}, leave=lambda key: key.startswith(FREE))
 
 
-def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool) -> list[str]:
-    """Return a line for each difference, if they are allowed.
+def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool) -> dict[str, str]:
+    """Return a line for each difference, by its key, if they are allowed.
 
     Raises:
         RunError: naming all, if they are not.
     """
-    found = changes(then, now)
-    lines = [_line(key, before, after) for key, (before, after) in found.items()]
+    lines = {key: _line(key, before, after) for key, (before, after) in changes(then, now).items()}
     if lines and not allowed:
         raise RunError(
-            f"{run}: would not go on as the same training:\n" + "\n".join(lines) + "\n"
+            f"{run}: would not go on as the same training:\n" + "\n".join(lines.values()) + "\n"
             "  Undo the change, or go on all the same with --allow-changes"
         )
     return lines

@@ -260,6 +260,14 @@ class Environment(Record):
     command: list[str] = []
 
 
+def _writable(line: str) -> str:
+    try:
+        line.encode()  # it is written again, and into the model card
+    except UnicodeEncodeError:
+        raise ValueError("must be text that UTF-8 can say") from None
+    return line
+
+
 class Origin(Record):
     """origin.json."""
 
@@ -270,6 +278,7 @@ class Origin(Record):
     data: dict[str, str]
     versions: dict[str, str | None]
     machine: dict[str, Any]
+    changes: list[Annotated[str, AfterValidator(_writable)]] = []  # with which it went on
 
 
 class Calibrated(Record):

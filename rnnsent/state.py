@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from rnnsent.batches import Batch
 from rnnsent.checkpoints import Checkpoint
-from rnnsent.errors import RunError
+from rnnsent.errors import RunError, count
+from rnnsent.inference import require_shapes
 from rnnsent.models import weights_of
 
 Arrays = dict[str, NDArray[Any]]
@@ -68,9 +70,49 @@ def restore(model: keras.Model, checkpoint: Checkpoint, batch: Batch) -> None:
     inputs, targets = batch
     model.test_on_batch(list(inputs) if len(inputs) > 1 else inputs[0], targets)
     model.optimizer.build(model.trainable_variables)
+    require_same_variables(model, model.optimizer, checkpoint)
     _assign(model.weights, list(checkpoint.under("model").values()), "weights")
     _assign(_random(model), list(checkpoint.under("random").values()), "random generators")
     _assign(model.optimizer.variables, list(checkpoint.under("optimizer").values()), "variables of the optimizer")
+
+
+def require_same_variables(model: keras.Model, optimizer: keras.optimizers.Optimizer, checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint of another model, or of one that another optimizer trains.
+
+    Args:
+        model: as in training.
+        optimizer: built for it.
+        checkpoint: that would be restored.
+
+    Raises:
+        RunError: naming what differs.
+    """
+    wanted = {weight.path.removeprefix(f"{model.name}/"): tuple(weight.shape) for weight in model.weights}
+    try:
+        require_shapes(wanted, checkpoint.under("model"))
+    except RunError as error:
+        raise RunError(f"the checkpoint is of another model: {error}") from None
+    drawing, drew = len(_random(model)), len(checkpoint.under("random"))
+    if drawing != drew:
+        rule = f"{count(drawing, 'random generator')}, the checkpoint has {drew}: dropout is not where it was"
+        raise RunError(f"the checkpoint is of another model: it needs {rule}")
+    held = [(_kind(variable.name), tuple(variable.shape)) for variable in optimizer.variables]
+    kept = [(_kind(name.partition("/")[2]), array.shape) for name, array in checkpoint.under("optimizer").items()]
+    if held != kept:
+        has, needs = ({kind for kind, _ in each} for each in (kept, held))
+        odd = (("has", has - needs), ("lacks", needs - has))
+        differ = " and ".join(f"{word} {', '.join(sorted(kinds))}" for word, kinds in odd if kinds)
+        raise RunError(f"the checkpoint is of another optimizer: it {differ or 'was for other weights'}")
+
+
+def _kind(name: str) -> str:
+    """Return what an optimizer's variable is, of the weight that its name begins with: its momentum, say.
+
+    Keras numbers the names of variables that were given none.
+    """
+    if name in ("learning_rate", "gradient_norms", "step_counter", "dynamic_scale"):  # of no weight
+        return name
+    return re.sub(r"_\d+$", "", name).rpartition("_")[2]
 
 
 def enter_epoch(model: keras.Model, checkpoint: Checkpoint) -> None:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
 from rnnsent.callbacks import AveragedWeights, Recorder, StateKeeper
-from rnnsent.checkpoints import Checkpoint
+from rnnsent.checkpoints import Checkpoint, ended_early
 from rnnsent.config import ScheduleConfig, TrainingConfig
 from rnnsent.engine.feed import keras_batches
 from rnnsent.engine.gradients import forgotten, summed_and_measured
 from rnnsent.engine.kernel import flushed_denormals
-from rnnsent.errors import ConfigError, DataError, Problem
+from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.observers import EpochFacts, Observer
 from rnnsent.state import restore
@@ -62,12 +62,15 @@ def fit(
 
     Raises:
         TrainingError: if the loss is no longer a number.
-        RunError: if `begin` is of another model.
+        RunError: if `begin` is of another model, or after more steps than an epoch has.
         ConfigError: if class weights name labels that do not exist.
         KeyboardInterrupt, Interrupted: after Ctrl-C or SIGTERM, when the step in progress is over.
     """
     averaged = AveragedWeights() if config.ema is not None else None
     started = time.perf_counter() if started is None else started
+    if begin is not None and begin.step > len(train):
+        there = f"which has {count(len(train), 'step')}"
+        raise RunError(f"the checkpoint is after {count(begin.step, 'step')} of epoch {begin.epoch + 1}, {there}")
     recorder = Recorder(train, config, observers, averaged, started, begin)
     counting = _callbacks(config)
     with (
@@ -108,12 +111,7 @@ def fit(
 
 def _over(config: TrainingConfig, begin: Checkpoint | None) -> bool:
     """Return whether a training that was stopped had come to its end before."""
-    if begin is None:
-        return False
-    waited = begin.facts["callbacks"].get("early_stopping", {}).get("wait", 0)
-    return begin.epoch >= config.epochs or (
-        config.early_stopping is not None and waited >= config.early_stopping.patience
-    )
+    return begin is not None and (begin.epoch >= config.epochs or ended_early(begin, config))
 
 
 def _accuracy(labels: int) -> Any:
@@ -138,7 +136,7 @@ def class_weights(
         counts = np.bincount(labels, minlength=len(label_names))
         if not counts.all():
             raise DataError(f"no training review is labeled {label_names[int(np.argmin(counts))]}")
-        return {label: len(labels) / (len(counts) * int(count)) for label, count in enumerate(counts)}
+        return {label: len(labels) / (len(counts) * int(number)) for label, number in enumerate(counts)}
     if set(weights) != set(label_names):
         rule = f"must name every label once: {', '.join(label_names)}"
         raise ConfigError([Problem("", "training.class_weights", rule, ", ".join(weights))])

@@ -170,7 +170,9 @@ def _origin(path: Path) -> object:
     assert then is not None
     config = origin.config_of(run, [])
     now = {**ORIGIN, "config": config.model_dump(mode="json")}
-    return origin.require_same(run, then, now, allowed=True)
+    gone_on = origin.with_changes(now, then, origin.require_same(run, then, now, allowed=True).values())
+    origin.write(run, gone_on)
+    return gone_on
 
 
 def _language_model(path: Path) -> object:
@@ -214,6 +216,7 @@ ORIGIN = {
     "name": "gru", "training": "ab12", "command": ["rnnsent", "train"], "config": OF_A_RUN.model_dump(mode="json"),
     "data": {"train": "00ff", "validation": "ff00"}, "versions": {"python": "3.11.7", "code": None},
     "machine": {"processor": "x", "device": "cpu", "backend": "tensorflow", "threads": 2, "engine": {"1": "0:gru"}},
+    "changes": ["config.training.epochs: 1 → 2"],
 }  # fmt: skip
 PROBES = written(parse_config(PROBED_CONFIG, "config.yaml"), PROBED_VOCABULARY, PROBED_WEIGHTS)
 

@@ -1,0 +1,162 @@
+"""Whether a training can go on with what was changed: found out before a single file of its run is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+import numpy as np
+
+from rnnsent import checkpoints, records, runs, sealed
+from rnnsent.checkpoints import Checkpoint
+from rnnsent.config import Config
+from rnnsent.data.split import Split
+from rnnsent.engine.device import Device
+from rnnsent.errors import RunError, count
+from rnnsent.inference import require_shapes, weight_shapes
+from rnnsent.interruption import HeldSignals
+from rnnsent.manifest import RESTORE
+from rnnsent.network import batches, in_training
+from rnnsent.origin import Origin
+from rnnsent.preparation import Prepared
+from rnnsent.runs import RunDirectory
+from rnnsent.vocabulary import FIRST_WORD, Vocabulary
+
+# What no array of a checkpoint depends on: it need not be compared with a network built for that.
+_OUTSIDE = ("config.training.epochs", "config.training.early_stopping", "config.training.calibrate", "data.")
+# What weights begin with, or are put in order by.
+_BEGINNING = re.compile(r"config\.model\.(vectors|language_model)\b|data\.vectors")
+_LABELS = re.compile(r"config\.data\.labels\b")
+_ADVICE = "  Undo the change, or train anew with another --run-dir; nothing of this run was touched"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One network of a run: where it is kept, its own config, and texts as many and as long as it is trained on."""
+
+    run: RunDirectory
+    config: Config
+    train: Split
+
+
+def require_possible(
+    run: RunDirectory, then: Origin, changed: Collection[str], reviews: Prepared, device: Device
+) -> None:
+    """Refuse a training whose checkpoints are not of the networks that it would go on with.
+
+    Args:
+        run: with the identity of its training.
+        then: what that came from.
+        changed: the keys of what is no longer so, as `origin.changes` gives them.
+        reviews, device: what it would go on with.
+
+    Raises:
+        RnnsentError: naming what cannot be, and what would be right.
+    """
+    parts = list(_parts(run, reviews))
+    if any(checkpoints.names(part.run) for part in parts):
+        _require_same_meaning(run, then, changed, reviews)
+    for part in parts:
+        steps = len(batches(part.train, part.config, device, shuffle=True))
+        there = checkpoints.steps(part.run)
+        # Training reads the checkpoint anyway: of one that merely goes on only what its names do not say is left to it.
+        if changed or run.finished or max(there, default=steps + 1) > steps:
+            begin = checkpoints.newest(part.run, quietly=True)
+            if begin is not None:
+                _require_within_epoch(part, begin, steps, changed)
+                _require_fitting(part, begin, changed, reviews, device)
+
+
+def _parts(run: RunDirectory, reviews: Prepared) -> Iterator[_Part]:
+    """Yield the networks of a run in the order in which they are trained."""
+    config, train = reviews.config, reviews.train
+    for number in range(config.training.teacher_rounds if config.training.teacher == "self" else 0):
+        yield _Part(run.teacher(number + 1), config.members[0], train)
+        train = _beside(reviews.parts.train, reviews.parts.unlabeled)
+    for number, member in enumerate(config.members, start=1):
+        yield _Part(run if config.ensemble is None else run.member(number), member, train)
+
+
+def _beside(train: Split, texts: Split | None) -> Split:
+    """Return `train` with `texts` beside it as if they were labeled, for the number of their batches alone."""
+    assert texts is not None
+    starts, lengths = (np.concatenate([getattr(train, name), getattr(texts, name)]) for name in ("starts", "lengths"))
+    return replace(train, starts=starts, lengths=lengths, channels=None)
+
+
+def _require_same_meaning(run: RunDirectory, then: Origin, changed: Collection[str], reviews: Prepared) -> None:
+    """Refuse what has the right shape, and stands for something else."""
+    data = then["config"].get("data")
+    was, now = data.get("labels") if isinstance(data, dict) else None, reviews.config.data.labels
+    if any(map(_LABELS.match, changed)) and isinstance(was, list) and now is not None:
+        labels = f"{', '.join(map(str, was))}, and these are others: {', '.join(now)}"
+        raise _refusal(run, f"the outputs of the network stand for the labels {labels}")
+    if "data.vocabulary" in changed:
+        other = _other_word(run, then, reviews.parts.vocabulary, same_ids="config.data.source" not in changed)
+        if other is not None:
+            raise _refusal(run.file(runs.VOCABULARY), f"the rows of the embedding stand for words; {other}")
+    begun = next(filter(_BEGINNING.match, changed), None)
+    if begun is not None:
+        raise _refusal(run, f"{begun} is what a network begins with, and there are weights that have begun")
+
+
+def _other_word(run: RunDirectory, then: Origin, now: Vocabulary, *, same_ids: bool) -> str | None:
+    """Return the first row of the embedding that stands for another word than it did, if one does.
+
+    Args:
+        run: whose vocabulary.json has the words of then.
+        then: what the training came from.
+        now: the words of now.
+        same_ids: whether ids are the same where a side knows no words for them.
+    """
+    path = run.file(runs.VOCABULARY)
+    was = Vocabulary.load(path)
+    if hashlib.sha256(was.to_json().encode()).hexdigest() != then["data"].get("vocabulary"):
+        raise RunError(f"{path}: is not what the training began with, and tells what its weights stand for. {RESTORE}")
+    if not (was.words and now.words) and same_ids:
+        return None
+    words = (each.words[: max(each.size - FIRST_WORD, 0)] for each in (was, now))
+    for row, (before, after) in enumerate(zip_longest(*words), start=FIRST_WORD):
+        if before != after:
+            shown = ("no word" if word is None else repr(word) for word in (before, after))
+            return "row {} stood for {}, and now for {}".format(row, *shown)
+    return None
+
+
+def _require_within_epoch(part: _Part, begin: Checkpoint, steps: int, changed: Collection[str]) -> None:
+    """Refuse to go on after more steps than there are; after the last one an epoch has its validation before it."""
+    if begin.step > steps:
+        path, there = part.run.file(begin.name), f"epoch {begin.epoch + 1}, which has {count(steps, 'step')}"
+        if changed:
+            raise _refusal(path, f"is after {count(begin.step, 'step')} of {there} with what was changed")
+        raise RunError(f"{path}: damaged: it is after {count(begin.step, 'step')} of {there}. {RESTORE}")
+
+
+def _require_fitting(
+    part: _Part, begin: Checkpoint, changed: Collection[str], reviews: Prepared, device: Device
+) -> None:
+    """Compare the arrays of a checkpoint with the network that the config would build now, and with its optimizer."""
+    if part.config.model.language_model is not None:
+        sealed.read(part.run, runs.LANGUAGE_MODEL, records.Before)
+    with HeldSignals("stopping as soon as the network is built; once more stops at once"):
+        from rnnsent.state import require_same_variables
+        from rnnsent.training import class_weights, optimizer_of
+
+        training = part.config.training
+        class_weights(training, reviews.train.labels, reviews.parts.label_names)
+        try:
+            # Before memory is taken for what a config only claims.
+            require_shapes(weight_shapes(part.config, reviews.rows), begin.under("model"))
+            if not all(key.startswith(_OUTSIDE) for key in changed):
+                model, optimizer = in_training(part.config, reviews.rows, device), optimizer_of(training, 1)
+                optimizer.build(model.trainable_variables)
+                require_same_variables(model, optimizer, begin)
+        except RunError as error:
+            raise _refusal(part.run.file(begin.name), str(error)) from None
+
+
+def _refusal(where: object, what: str) -> RunError:
+    return RunError(f"{where}: {what}.\n{_ADVICE}")
