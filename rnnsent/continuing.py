@@ -59,6 +59,7 @@ def require_possible(
     parts = list(_parts(run, reviews))
     if any(checkpoints.names(part.run) for part in parts):
         _require_same_meaning(run, then, changed, reviews)
+    _require_all_wanted(run, changed, parts)
     for part in parts:
         steps = len(batches(part.train, part.config, device, shuffle=True))
         there = checkpoints.steps(part.run)
@@ -124,6 +125,17 @@ def _other_word(run: RunDirectory, then: Origin, now: Vocabulary, *, same_ids: b
             shown = ("no word" if word is None else repr(word) for word in (before, after))
             return "row {} stood for {}, and now for {}".format(row, *shown)
     return None
+
+
+def _require_all_wanted(run: RunDirectory, changed: Collection[str], parts: Collection[_Part]) -> None:
+    """Refuse to leave networks in a run that no longer has them: their weights would answer with the others."""
+    if "networks" not in changed:
+        return
+    wanted = {part.run.path for part in parts}
+    for name in run.names():
+        network = run.file(name).parent
+        if network.name == runs.CHECKPOINTS and network.parent not in wanted and not name.startswith(runs.TEACHER):
+            raise _refusal(network.parent, "holds a network that the config would no longer have")
 
 
 def _require_within_epoch(part: _Part, begin: Checkpoint, steps: int, changed: Collection[str]) -> None:

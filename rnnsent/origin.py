@@ -175,7 +175,14 @@ def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config
 def changes(then: Origin, now: Origin) -> dict[str, tuple[Any, Any]]:
     """Return what differs, {"config.training.epochs": (then, now)}, and would make another training of it."""
     same = {"name": None, "training": None, "command": None, "changes": None}
-    return differing({**then, **same}, {**now, **same}, leave=lambda key: key.startswith(FREE))
+    first, other = ({**each, **same, "networks": _networks(each)} for each in (then, now))
+    return differing(first, other, leave=lambda key: key.startswith(FREE))
+
+
+def _networks(origin: Origin) -> int:
+    """Return how many there are; of one that changes nothing in the config its own keys are all null."""
+    ensemble = origin["config"].get("ensemble")
+    return len(ensemble) if isinstance(ensemble, list) else 1
 
 
 def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool) -> dict[str, str]:

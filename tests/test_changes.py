@@ -131,6 +131,7 @@ def test_one_network_of_several_is_enough_to_refuse(tiny_imdb: Path, monkeypatch
     assert rnnsent("train", "--config", "two.yaml", "--run-dir", "run", "--epochs", "1").exit_code == 0
     second = ["--set", "ensemble=[{}, {embedding_dim: 5}]"]
     assert "run/members/2/checkpoints/epoch-0001.npz: the weights do not belong" in refused(*second)
+    assert "run/members/1: holds a network that the config would no longer have" in refused("--set", "ensemble=null")
     shutil.rmtree("run/members/2")
     Path("run/manifest.json").unlink()
     resume(*second)  # which has not begun
