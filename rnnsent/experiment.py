@@ -280,9 +280,9 @@ def _gone_on(
 
 def _incomplete(run: RunDirectory, number: int, asked: int, kept: int, stopped: Interrupted) -> Interrupted:
     """Return the message for an ensemble that was stopped while network `number` was trained."""
+    mean = ": the mean of what was trained so far" if kept > 1 else ""
     return Interrupted(
-        f"stopped in network {number} of {asked}; {run} is finished with {count(kept, 'network')}: the mean of what "
-        "was trained so far",
+        f"stopped in network {number} of {asked}; {run} is finished with {count(kept, 'network')}{mean}",
         stopped.exit_code,
     )
 
