@@ -472,7 +472,7 @@ def test_a_checkpoint_whose_curve_is_none_is_refused(forged: np.ndarray, tmp_pat
         checkpoints.read(run, checkpoints.names(run)[0])
 
 
-def test_a_state_is_due_after_seconds_of_which_it_takes_a_fiftieth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_is_due_after_seconds_of_which_it_takes_a_hundredth(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("rnnsent.checkpoints.time.perf_counter", lambda: now)
     interval = Interval(60.0)
@@ -482,9 +482,9 @@ def test_a_state_is_due_after_seconds_of_which_it_takes_a_fiftieth(monkeypatch: 
     now = 160.0
     assert interval.is_over(2)
     interval.put_off(3.0)
-    now = 160.0 + 149.0
+    now = 160.0 + 299.0
     assert not interval.is_over(3)
-    now = 160.0 + 150.0
+    now = 160.0 + 300.0
     assert interval.is_over(4)
 
 

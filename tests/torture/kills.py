@@ -3,10 +3,10 @@
     python -m tests.torture.kills [--kills N] [--seed N] FOLDER [CASE…]
 
 Each case is trained undisturbed once, in a process of its own; then again and again the same training is started,
-killed by SIGKILL and resumed, until it has ended and the kills are used up. A third of the kills comes at any moment of
-its life, a third after its first checkpoint, a third as soon as a checkpoint is seen to be written. All files of the
-run have to be those of the undisturbed one, see `sameness`. Prints tables in Markdown; exits 1 where anything differs.
-What the reviews are made of is in the package: nothing is downloaded.
+killed by SIGKILL and resumed, until it has ended and the kills are used up. A fifth of the kills each is to come at any
+moment of its life, before its first checkpoint, after it, as soon as a checkpoint is seen to be written, and while the
+run is completed. All files of the run have to be those of the undisturbed one, see `sameness`. Prints tables in
+Markdown; exits 1 where anything differs. What the reviews are made of is in the package: nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,9 +59,10 @@ class Case:
 
 @dataclass
 class Life:
-    """How long an undisturbed training takes, in seconds: to its first checkpoint, and in all."""
+    """How long an undisturbed training takes, in seconds: to its first checkpoint, to its completion, and in all."""
 
     first: float
+    trained: float
     length: float
 
 
@@ -83,11 +84,21 @@ def checkpoints(run: Path) -> set[Path]:
 
 def foretelling() -> set[tuple[Path, int]]:
     """Return the states of a language model in training, and when each was written."""
+    return written([*cache().glob("language-model-*-within/state.npz"), *cache().glob("language-model-*-after-*")])
+
+
+def written(paths: Iterable[Path]) -> set[tuple[Path, int]]:
+    """Return those of the files that are there, and when each was written."""
     found = set()
-    for path in (*cache().glob("language-model-*-within/state.npz"), *cache().glob("language-model-*-after-*")):
-        with suppress(FileNotFoundError):  # it goes when a later one is there
+    for path in paths:
+        with suppress(FileNotFoundError):  # it may go meanwhile
             found.add((path, path.stat().st_mtime_ns))
     return found
+
+
+def completion(run: Path) -> set[tuple[Path, int]]:
+    """Return what is written first when training is over."""
+    return written([run / "calibration.json", run / "metrics.json"])
 
 
 def is_state(temporary: Path) -> bool:
@@ -95,16 +106,22 @@ def is_state(temporary: Path) -> bool:
     return temporary.parent.name == "checkpoints" or cache() in temporary.parents
 
 
-def phase(run: Path, torn: set[Path]) -> str:
-    """Return what a training was doing when it was killed and left these half-written files."""
+def phase(run: Path, torn: set[Path], *, ending: bool = False) -> str:
+    """Return what a training was doing when it was killed and left these half-written files.
+
+    Args:
+        run: of the training.
+        torn: half-written files, which it left.
+        ending: whether it had begun to complete the run.
+    """
+    if ending:
+        return ENDING
     if any(map(is_state, torn)):
         return CHECKPOINT
     if torn:
         return FILE
     if not (run / "config.yaml").exists():
         return BEFORE
-    if (run / "metrics.json").exists():
-        return ENDING
     if foretelling():
         return FORETELLING
     return BETWEEN if checkpoints(run) else FIRST
@@ -116,29 +133,39 @@ def until(child: Forked, condition: Callable[[], bool]) -> None:
         time.sleep(0.0003)
 
 
+def pause(child: Forked, seconds: float) -> None:
+    """Wait so long, or until the training is over."""
+    end = time.perf_counter() + seconds
+    until(child, lambda: time.perf_counter() >= end)
+
+
 def wait(child: Forked, run: Path, life: Life, rng: random.Random) -> None:
     """Wait for the moment of a kill."""
-    aim = rng.choice(["life", "training", "writing"])
-    if aim == "life":
-        end = time.perf_counter() + rng.uniform(0.0, life.length)
-        until(child, lambda: time.perf_counter() >= end)
+    aim = rng.choice(["life", "beginning", "training", "writing", "completion"])
+    if aim in ("life", "beginning"):
+        pause(child, rng.uniform(0.0, life.length if aim == "life" else life.first))
+        return
+    if aim == "completion":
+        ended = completion(run)
+        until(child, lambda: bool(completion(run) - ended))
+        pause(child, rng.uniform(0.0, life.length - life.trained))
         return
     before, torn, foretold = checkpoints(run), temporaries(run), foretelling()
     until(child, lambda: bool(checkpoints(run) - before or foretelling() - foretold))
     # Rather early than late: a training that has come far will not be killed often.
-    end = time.perf_counter() + rng.random() ** 2 * (life.length - life.first)
-    until(child, lambda: time.perf_counter() >= end)
+    pause(child, rng.random() ** 2 * (life.trained - life.first))
     if aim == "writing":
         until(child, lambda: any(map(is_state, temporaries(run) - torn)))
 
 
 def killed(case: Case, run: Path, life: Life, rng: random.Random) -> bool:
     """Let a training begin or go on, and kill it; return whether it was still running."""
-    before = temporaries(run)
+    before, ended = temporaries(run), completion(run)
     child = Forked(arguments(case.name, run), run.with_suffix(".log"))
     wait(child, run, life, rng)
     if child.kill():
-        case.phases[phase(run, temporaries(run) - before)] += 1
+        torn, ending = temporaries(run) - before, bool(completion(run) - ended)
+        case.phases[phase(run, torn, ending=ending)] += 1
         return True
     if child.wait():
         raise RuntimeError(f"{case.name}: {run} cannot go on:\n{child.said()}")
@@ -152,9 +179,11 @@ def undisturbed(name: str, run: Path) -> Life:
     child = Forked(arguments(name, run), run.with_suffix(".log"))
     until(child, lambda: bool(checkpoints(run)))
     first = time.perf_counter() - started
+    until(child, lambda: bool(completion(run)))
+    trained = time.perf_counter() - started
     if child.wait():
         raise RuntimeError(f"{name}: cannot be trained:\n{child.said()}")
-    return Life(first, time.perf_counter() - started)
+    return Life(first, trained, time.perf_counter() - started)
 
 
 def torture(case: Case, kills: int, rng: random.Random) -> None:
