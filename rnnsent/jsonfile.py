@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from rnnsent.files import plain_size, read_plain
 MAX_BYTES = 256 << 20  # a vocabulary of millions of words has a tenth of it
 
 _SEAL = "sha256"
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # half a character, or the first half of a whole one
 
 
 def read_json(path: Path, limit: int = MAX_BYTES) -> Any:
@@ -43,12 +45,17 @@ def parse_json(text: bytes | str, *, finite: bool = True) -> Any:
         finite: whether NaN and Infinity, which Python writes and JSON does not know, are refused.
 
     Raises:
-        ValueError: if it is nested too deeply, or not JSON.
+        ValueError: if it is nested too deeply, holds half a character, which no file could hold again, or is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_refuse if finite else None)
+        found = json.loads(text, parse_constant=_refuse if finite else None)
+        if _SURROGATE.search(text if isinstance(text, bytes) else text.encode(errors="replace")):
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds half a character") from None
 
 
 def sealed(values: Mapping[str, Any]) -> dict[str, Any]:

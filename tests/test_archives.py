@@ -131,12 +131,18 @@ def test_an_archive_larger_than_any_is_not_read(monkeypatch: pytest.MonkeyPatch)
         (f"[{'9' * 5000}]", "4300 digits"),
         ("[NaN]", "NaN is not JSON"),
         ("[-Infinity]", "-Infinity is not JSON"),
+        (r'{"a": "\ud83d"}', "it holds half a character"),
     ],
 )
 def test_json_is_bounded(text: str, reason: str) -> None:
     Path("a.json").write_text(text)
     with pytest.raises(ValueError, match=reason):
         jsonfile.read_json(Path("a.json"))
+
+
+def test_json_may_write_a_character_in_two_halves() -> None:
+    Path("a.json").write_text(r'"\ud83d\ude00"')
+    assert jsonfile.read_json(Path("a.json")) == "😀"
 
 
 def test_a_json_file_is_not_read_where_it_is_too_large() -> None:

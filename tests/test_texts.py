@@ -424,6 +424,15 @@ def test_a_label_that_only_the_test_split_has_is_refused() -> None:
         load("train.csv", test_path="test.csv")
 
 
+def test_a_label_with_half_a_character_is_refused_and_a_text_with_one_is_read() -> None:
+    texts = [json.dumps({"text": f"{text} \ud800", "label": label}) for text, label in ROWS]
+    Path("t.jsonl").write_text("\n".join(texts))
+    assert len(load("t.jsonl").train) > 0
+    Path("t.jsonl").write_text("\n".join([*texts, json.dumps({"text": "a", "label": "b\ud800"})]))
+    with pytest.raises(DataError, match=rf"t.jsonl:{len(ROWS) + 1}: 'b\\ud800' holds half a character"):
+        load("t.jsonl")
+
+
 @pytest.mark.parametrize(("content", "message"), [(b"", "t.csv: is empty"), (os.urandom(4096) + b"\0", "is not")])
 def test_the_command_says_what_is_wrong_and_leaves_no_run(content: bytes, message: str) -> None:
     Path("t.csv").write_bytes(content)
