@@ -97,7 +97,8 @@ def require_fixed(table: Table, label: str, asked: str | None) -> None:
     if sure:
         wrong = asked == PROBABILITY or (asked is None and named is None)
     else:
-        wrong = asked is None and {ROW, LABEL, PROBABILITY} <= set(table.columns) and label != LABEL
+        names = {name.lower() for name in table.columns}  # of somebody who kept some of the columns
+        wrong = asked is None and {LABEL, PROBABILITY} <= names and label.lower() != LABEL
     if not wrong:
         return
     instead = (

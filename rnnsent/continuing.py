@@ -99,6 +99,9 @@ def _require_same_meaning(run: RunDirectory, then: Origin, changed: Collection[s
         other = _other_word(run, then, reviews.parts.vocabulary, same_ids="config.data.source" not in changed)
         if other is not None:
             raise _refusal(run.file(runs.VOCABULARY), f"the rows of the embedding stand for words; {other}")
+    if "config.training.monitor" in changed:
+        was = then["config"]["training"]["monitor"]
+        raise _refusal(run, f"the best epoch so far, early stopping and a plateau went by training.monitor: {was}")
     begun = next(filter(_BEGINNING.match, changed), None)
     if begun is not None:
         raise _refusal(run, f"{begun} is what a network begins with, and there are weights that have begun")
@@ -133,9 +136,11 @@ def _require_all_wanted(run: RunDirectory, changed: Collection[str], parts: Coll
         return
     wanted = {part.run.path for part in parts}
     for name in run.names():
-        network = run.file(name).parent
-        if network.name == runs.CHECKPOINTS and network.parent not in wanted and not name.startswith(runs.TEACHER):
-            raise _refusal(network.parent, "holds a network that the config would no longer have")
+        path = run.file(name)
+        kept = path.name == runs.WEIGHTS or path.parent.name == runs.CHECKPOINTS
+        network = path.parent.parent if path.parent.name == runs.CHECKPOINTS else path.parent
+        if kept and network not in wanted and not name.startswith(runs.TEACHER):
+            raise _refusal(network, "holds a network that the config would no longer have")
 
 
 def _require_within_epoch(part: _Part, begin: Checkpoint, steps: int, changed: Collection[str]) -> None:
@@ -167,7 +172,9 @@ def _require_fitting(
                 optimizer.build(model.trainable_variables)
                 require_same_variables(model, optimizer, begin)
         except RunError as error:
-            raise _refusal(part.run.file(begin.name), str(error)) from None
+            layers = [key for key in changed if "engine" in key or key == "machine.device"]
+            order = f" (layers run otherwise than then, and keep weights in another order: {', '.join(layers)})"
+            raise _refusal(part.run.file(begin.name), f"{error}{order if layers else ''}") from None
 
 
 def _refusal(where: object, what: str) -> RunError:

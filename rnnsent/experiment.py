@@ -274,7 +274,7 @@ def _gone_on(
         training.tell(line)
     if "data.validation" in changed and any(map(checkpoints.newest_epoch, _networks(run, reviews.config))):
         training.tell("  the epochs before keep the figures of their own validation reviews, and are compared by those")
-    run.begin_again()
+    run.begin_again(reviews.config.training.trackers)
     return now
 
 

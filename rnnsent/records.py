@@ -260,14 +260,6 @@ class Environment(Record):
     command: list[str] = []
 
 
-def _writable(line: str) -> str:
-    try:
-        line.encode()  # it is written again, and into the model card
-    except UnicodeEncodeError:
-        raise ValueError("must be text that UTF-8 can say") from None
-    return line
-
-
 class Origin(Record):
     """origin.json."""
 
@@ -278,7 +270,7 @@ class Origin(Record):
     data: dict[str, str]
     versions: dict[str, str | None]
     machine: dict[str, Any]
-    changes: list[Annotated[str, AfterValidator(_writable)]] = []  # with which it went on
+    changes: list[str] = []  # with which it went on
 
 
 class Calibrated(Record):

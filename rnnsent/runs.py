@@ -140,8 +140,8 @@ class RunDirectory:
         if self.replaced is not None:
             shutil.rmtree(self.replaced)
 
-    def begin_again(self) -> None:
-        """Let an unfinished run be trained on: what was written at its end, or only in part, is removed."""
+    def begin_again(self, trackers: Iterable[str]) -> None:
+        """Let a run be trained on: what was written at its end, or only in part, goes, as do the logs of `trackers`."""
         ours = AT_THE_END - ({MODEL_CARD} if self.finished and self.edited(MODEL_CARD) else set())
         with disk_errors(self.path):
             self.file(MANIFEST).unlink(missing_ok=True)
@@ -150,8 +150,9 @@ class RunDirectory:
                     name in ours or name.startswith("predictions-") or (name.startswith("plots/") and name != CURVES)
                 ):
                     self.file(name).unlink()
-            if self.file(LOGS).is_dir():
-                shutil.rmtree(self.file(LOGS))
+            for folder in (self.file(f"{LOGS}/{name}") for name in trackers):
+                if folder.is_dir():
+                    shutil.rmtree(folder)
 
     def discard(self) -> None:
         """Remove a run that came to nothing, and put back the one it was to replace."""

@@ -125,6 +125,21 @@ def test_what_a_network_began_with_cannot_be_changed_afterwards(trained: Path) -
     assert "config.model.language_model" in refused("--set", "model.language_model={epochs: 1}", "--epochs", "2")
 
 
+def test_what_the_best_epoch_was_chosen_by_cannot_be_changed_afterwards(trained: Path) -> None:
+    was, other = ("val_accuracy", "val_loss") if "val_accuracy" in Path("run/config.yaml").read_text() else (
+        "val_loss", "val_accuracy")  # fmt: skip
+    found = refused("--set", f"training.monitor={other}", "--epochs", "2")
+    assert f"the best epoch so far, early stopping and a plateau went by training.monitor: {was}" in found
+
+
+def test_logs_of_trackers_that_are_left_out_stay(trained: Path) -> None:
+    for name in ("tensorboard", "wandb"):
+        (trained / "logs" / name).mkdir(parents=True)
+        (trained / "logs" / name / "old").write_text("x")
+    resume("--epochs", "2", "--set", "training.trackers=[tensorboard]")
+    assert (trained / "logs/wandb/old").exists() and not (trained / "logs/tensorboard/old").exists()
+
+
 def test_one_network_of_several_is_enough_to_refuse(tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     Path("two.yaml").write_text(TINY_CONFIG.replace("CELL", "gru") + "ensemble: [{}, {}]\n")
@@ -132,8 +147,10 @@ def test_one_network_of_several_is_enough_to_refuse(tiny_imdb: Path, monkeypatch
     second = ["--set", "ensemble=[{}, {embedding_dim: 5}]"]
     assert "run/members/2/checkpoints/epoch-0001.npz: the weights do not belong" in refused(*second)
     assert "run/members/1: holds a network that the config would no longer have" in refused("--set", "ensemble=null")
-    shutil.rmtree("run/members/2")
     Path("run/manifest.json").unlink()
+    shutil.rmtree("run/members/2/checkpoints")  # as if killed between its first weights and its first checkpoint
+    assert "run/members/2: holds a network" in refused("--set", "ensemble=[{}]")
+    shutil.rmtree("run/members/2")
     resume(*second)  # which has not begun
 
 
@@ -313,4 +330,4 @@ def test_an_older_origin_that_says_nothing_of_changes_is_read(trained: Path) -> 
 def test_changes_that_nobody_can_write_again_are_refused(trained: Path) -> None:
     (trained / "manifest.json").unlink()
     (trained / "origin.json").write_text(json.dumps(sealed_json({**origin(), "changes": ["\ud800"]})))
-    assert "run/origin.json: changes.0: must be text that UTF-8 can say" in refused("--epochs", "2")
+    assert "run/origin.json: cannot be read: it holds half a character" in refused("--epochs", "2")

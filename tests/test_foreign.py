@@ -272,6 +272,14 @@ def test_answers_of_predict_are_not_judged_against_themselves(name: str) -> None
     assert wrong.exit_code == 1 and "did you mean mood?" in wrong.stderr
 
 
+@pytest.mark.parametrize("header", ["mood,label,probability", "mood,Label,Probability", "id,mood,label,probability"])
+def test_answers_of_which_columns_were_cut_are_not_judged_by_the_predicted_labels_probability(header: str) -> None:
+    start = "7," if header.startswith("id") else ""
+    Path("cut.csv").write_text(f"{header}\n{start}calm,calm,0.9\n{start}angry,angry,0.8\n")
+    found = rnnsent("eval", "--predictions", "cut.csv", "--label-column", "mood")
+    assert found.exit_code == 1 and "is that of the predicted label" in found.stderr
+
+
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_a_real_label_that_was_called_label_is_found_under_the_name_that_keep_gave_it(name: str) -> None:
     write_answers(name, column="input label")
