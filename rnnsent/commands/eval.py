@@ -57,7 +57,7 @@ HARD = (
     help="Judge what any program predicted, instead of a run: a table of labels and probabilities or answers.",
 )
 @click.option("--label-column", metavar="NAME", help="--predictions: of the real label; else label, target, ….")
-@click.option("--probability-column", metavar="NAME", help="--predictions: else probability, score, ….")
+@click.option("--probability-column", metavar="NAME", help="--predictions: else probability, ….")
 @click.option("--predicted-column", metavar="NAME", help="--predictions: of the predicted label, without probability.")
 @click.option("--positive", metavar="LABEL", help="--predictions: which label the probability is of; else the last.")
 @click.option("--quiet", is_flag=True, help="Only the judgment and warnings.")
