@@ -152,7 +152,7 @@ def _is_probe(value: Any) -> bool:
         and all(isinstance(each, int) and 0 <= each < 2**31 for each in ids)
         and bool(ids)
         and isinstance(probabilities, list)
-        and all(isinstance(each, float | int) for each in probabilities)
+        and all(isinstance(each, float | int) and 0 <= each <= 1 for each in probabilities)
     )
 
 

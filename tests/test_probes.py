@@ -89,3 +89,10 @@ def test_a_run_without_probes_says_so(run: Path) -> None:
     RunDirectory(run).finish()
     result = rnnsent("verify", "run")
     assert result.exit_code == 1 and "has no probes.json: it was trained by an older rnnsent" in result.stderr
+
+
+@pytest.mark.parametrize("probability", [10**400, 1.5, -0.1, "1"])
+def test_a_probe_whose_probability_is_none_is_refused(run: Path, probability: Any) -> None:
+    change(runs.PROBES, lambda values: values["probes"][2].update(probabilities=[0.5, probability]))
+    result = rnnsent("verify", "run")
+    assert result.exit_code == 1 and "probes.json: is of another format than this rnnsent reads" in result.stderr
