@@ -153,10 +153,9 @@ def steps(run: RunDirectory) -> list[int]:
 
 
 def ended_early(checkpoint: Checkpoint, config: TrainingConfig) -> bool:
-    """Return whether early stopping ended the training of a checkpoint, before all epochs of `config` were over."""
+    """Return whether early stopping, as in `config`, ends the training of a checkpoint, however many epochs it asks."""
     waited = checkpoint.facts["callbacks"].get("early_stopping", {}).get("wait", 0)
-    stopping = config.early_stopping
-    return stopping is not None and waited >= stopping.patience and checkpoint.epoch < config.epochs
+    return config.early_stopping is not None and waited >= config.early_stopping.patience
 
 
 def newest(run: RunDirectory, *, quietly: bool = False) -> Checkpoint | None:

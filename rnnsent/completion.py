@@ -57,7 +57,7 @@ def completed(
         run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
     run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
     if not interrupted:
-        taught = range(1, config.training.teacher_rounds + 1) if config.training.teacher == "self" else ()
+        taught = range(1, config.training.teaching_networks + 1)
         for each in [*(network.keeper.run for network in networks), *map(run.teacher, taught)]:
             checkpoints.keep_newest(each)
     run.finish()

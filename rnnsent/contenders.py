@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from rnnsent import comparison, runs, slices, stored
+from rnnsent.answers import OF
 from rnnsent.captions import stopped, unit_of
 from rnnsent.comparison import Comparison, Judgment
 from rnnsent.config import Config
@@ -150,7 +151,7 @@ def read_predictions(text: str, names: Sequence[str], where: str) -> Judgment:
     Raises:
         RunError: if it is something else.
     """
-    columns = [f"probability of {name}" for name in names] if len(names) > 2 else ["probability"]
+    columns = [f"{OF}{name}" for name in names] if len(names) > 2 else ["probability"]
     try:
         # A list of all rows would take a hundred times the bytes of the file.
         real, said, cells = array("q"), array("q"), array("d")

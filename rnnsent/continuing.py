@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -19,8 +18,8 @@ from rnnsent.errors import RunError, count
 from rnnsent.inference import require_shapes, weight_shapes
 from rnnsent.interruption import HeldSignals
 from rnnsent.manifest import RESTORE
-from rnnsent.network import batches, in_training
-from rnnsent.origin import Origin
+from rnnsent.network import batches, in_training, places
+from rnnsent.origin import Origin, digest_of
 from rnnsent.preparation import Prepared
 from rnnsent.runs import RunDirectory
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
@@ -74,11 +73,11 @@ def require_possible(
 def _parts(run: RunDirectory, reviews: Prepared) -> Iterator[_Part]:
     """Yield the networks of a run in the order in which they are trained."""
     config, train = reviews.config, reviews.train
-    for number in range(config.training.teacher_rounds if config.training.teacher == "self" else 0):
-        yield _Part(run.teacher(number + 1), config.members[0], train)
+    for number in range(1, config.training.teaching_networks + 1):
+        yield _Part(run.teacher(number), config.members[0], train)
         train = _beside(reviews.parts.train, reviews.parts.unlabeled)
-    for number, member in enumerate(config.members, start=1):
-        yield _Part(run if config.ensemble is None else run.member(number), member, train)
+    for place, member in zip(places(run, config), config.members, strict=True):
+        yield _Part(place, member, train)
 
 
 def _beside(train: Split, texts: Split | None) -> Split:
@@ -118,7 +117,7 @@ def _other_word(run: RunDirectory, then: Origin, now: Vocabulary, *, same_ids: b
     """
     path = run.file(runs.VOCABULARY)
     was = Vocabulary.load(path)
-    if hashlib.sha256(was.to_json().encode()).hexdigest() != then["data"].get("vocabulary"):
+    if digest_of(was) != then["data"].get("vocabulary"):
         raise RunError(f"{path}: is not what the training began with, and tells what its weights stand for. {RESTORE}")
     if not (was.words and now.words) and same_ids:
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -21,7 +20,7 @@ from rnnsent.engine.device import Device, start
 from rnnsent.errors import Interrupted, RunError, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.manifest import RESTORE
-from rnnsent.network import Network
+from rnnsent.network import Network, places
 from rnnsent.prediction import load_predictor
 from rnnsent.preparation import Prepared, prepare
 from rnnsent.requirements import require_trainable
@@ -125,19 +124,11 @@ def _more(run: RunDirectory, config: Config, then: origin.Origin | None) -> str:
     """Return how a finished run can be trained on: more epochs alone do nothing where early stopping ended it."""
     stopped = False
     if then is not None and config.training.early_stopping is not None:
-        without_end = config.training.model_copy(update={"epochs": sys.maxsize})
         of_training = replace(run, training=then["training"])
-        states = (checkpoints.newest(each) for each in _networks(of_training, config))
-        stopped = any(state is not None and checkpoints.ended_early(state, without_end) for state in states)
+        states = (checkpoints.newest(each) for each in places(of_training, config))
+        stopped = any(state is not None and checkpoints.ended_early(state, config.training) for state in states)
     more = "more: --epochs N --allow-changes"
     return f"early stopping ended it; {more} --set training.early_stopping=null" if stopped else more
-
-
-def _networks(run: RunDirectory, config: Config) -> list[RunDirectory]:
-    """Return where the networks are that answer."""
-    if config.ensemble is None:
-        return [run]
-    return [run.member(number) for number in range(1, len(config.ensemble) + 1)]
 
 
 @dataclass(frozen=True)
@@ -194,15 +185,13 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
     run = _begin_run(training, reviews, device, facts)
     trackers.begin(config, reviews.facts, facts)
     watching = _watching(training.observers, trackers, reviews)
-    for number in range(config.training.teacher_rounds if config.training.teacher == "self" else 0):
-        reviews = _taught_by_itself(
-            run.teacher(number + 1), config.members[0], reviews, device, tell, watching, started
-        )
+    for number in range(1, config.training.teaching_networks + 1):
+        reviews = _taught_by_itself(run.teacher(number), config.members[0], reviews, device, tell, watching, started)
     if reviews.ratios is not None:
         run.write(runs.NGRAMS, reviews.ratios.to_npz())
     networks: list[Network] = []
-    for number, member in enumerate(config.members, start=1):
-        where, title = (run, name) if config.ensemble is None else (run.member(number), f"{name}, network {number}")
+    for number, (where, member) in enumerate(zip(places(run, config), config.members, strict=True), start=1):
+        title = name if config.ensemble is None else f"{name}, network {number}"
         if config.ensemble is not None:
             tell(f"network {number} of {len(config.members)}")
         network = Network(where, member, reviews, device, tell, title)
@@ -230,7 +219,7 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
 
 def _require_as_many_epochs(run: RunDirectory, config: Config) -> None:
     """Refuse to cut a training short that has come further already."""
-    trained = max(map(checkpoints.newest_epoch, _networks(run, config)))
+    trained = max(map(checkpoints.newest_epoch, places(run, config)))
     asked = config.training.epochs
     if asked < trained:
         raise RunError(f"{run}: {count(trained, 'epoch')} are over, which is more than training.epochs: {asked}")
@@ -272,7 +261,7 @@ def _gone_on(
     training.tell(f"{run}: training goes on" + (", with changes:" if changed else ""))
     for line in changed.values():
         training.tell(line)
-    if "data.validation" in changed and any(map(checkpoints.newest_epoch, _networks(run, reviews.config))):
+    if "data.validation" in changed and any(map(checkpoints.newest_epoch, places(run, reviews.config))):
         training.tell("  the epochs before keep the figures of their own validation reviews, and are compared by those")
     run.begin_again(reviews.config.training.trackers)
     return now

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnnsent import baseline, calibration, metrics, model_card, multiclass, plots, runs, slices, stored
+from rnnsent.answers import OF
 from rnnsent.calibration import Coverage
 from rnnsent.captions import source_name, unit_of
 from rnnsent.config import Config
@@ -294,7 +295,7 @@ def _prediction_rows(labels: Any, probabilities: Any, names: Sequence[str], numb
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     several = probabilities.ndim == 2
-    named = [f"probability of {name}" for name in names] if several else ["probability"]
+    named = [f"{OF}{name}" for name in names] if several else ["probability"]
     writer.writerow(["review", "label", "predicted", *named, *(["line"] if numbers is not None else [])])
     columns = probabilities if several else probabilities[:, None]
     predicted = most_probable(probabilities).tolist()

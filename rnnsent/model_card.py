@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from rnnsent import records, runs, sealed, stored
+from rnnsent import origin, runs, stored
 from rnnsent.card_data import data_section, domain
 from rnnsent.config import Config
 from rnnsent.errors import count
@@ -94,9 +94,7 @@ def of_run(run: RunDirectory, config: Config, metrics: Mapping[str, Any]) -> str
             sizes[kind] = sizes.get(kind, 0) + run.file(name).stat().st_size
     words = len(Vocabulary.load(run.file(runs.VOCABULARY)).words)
     name = run.path.resolve().name
-    changes = ()
-    if run.file(runs.ORIGIN).is_file():  # older runs have none
-        changes = sealed.read(run, runs.ORIGIN, records.Origin).get("changes", ())
+    changes = (origin.read(run) or {}).get("changes", ())  # older runs have no origin
     return render(RunFacts(name, run.address, config, metrics, stored.load_environment(run), words, sizes, changes))
 
 

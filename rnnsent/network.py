@@ -73,9 +73,10 @@ class Network:
                 self.started -= self._begin.facts["elapsed"]
                 self.keeper.go_on(self._begin)
                 tell(f"checkpoint: {self._begin.place}")
-                if checkpoints.ended_early(self._begin, config.training):
-                    over = count(self._begin.epoch, "epoch")
-                    tell(f"early stopping had ended the training after {over}: not one more is trained; {ON}")
+                over = self._begin.epoch >= config.training.epochs
+                if not over and checkpoints.ended_early(self._begin, config.training):
+                    trained = count(self._begin.epoch, "epoch")
+                    tell(f"early stopping had ended the training after {trained}: not one more is trained; {ON}")
 
     def _language_model(self, run: RunDirectory, pretrained: WordVectors | None, tell: Tell) -> Trained | None:
         """Return the embedding and the recurrent layer that the network begins with, if it does not go on."""
@@ -149,6 +150,13 @@ class Network:
             raise TrainingError(f"{error}.\n  {self.keeper.last_state()}") from None
         self.keeper.draw()
         return None
+
+
+def places(run: RunDirectory, config: Config) -> list[RunDirectory]:
+    """Return where in a run the networks that answer are kept, in the order of `config.members`."""
+    if config.ensemble is None:
+        return [run]
+    return [run.member(number) for number in range(1, len(config.members) + 1)]
 
 
 def in_training(config: Config, rows: int, device: Device) -> keras.Model:

@@ -62,7 +62,7 @@ def of_training(
         "config": config.model_dump(mode="json"),
         "data": {
             **{part: fingerprint(split) for part, split in parts.items()},
-            "vocabulary": _digest(reviews.parts.vocabulary),
+            "vocabulary": digest_of(reviews.parts.vocabulary),
             **_vectors(config),
         },
         "versions": _versions(config, environment),
@@ -136,10 +136,11 @@ def with_words(run: RunDirectory, then: Origin) -> Origin:
     path = run.file(runs.VOCABULARY)
     if "vocabulary" in then["data"] or not path.is_file():
         return then
-    return {**then, "data": {**then["data"], "vocabulary": _digest(Vocabulary.load(path))}}
+    return {**then, "data": {**then["data"], "vocabulary": digest_of(Vocabulary.load(path))}}
 
 
-def _digest(vocabulary: Vocabulary) -> str:
+def digest_of(vocabulary: Vocabulary) -> str:
+    """Return the SHA-256 of words, as an origin notes them."""
     return hashlib.sha256(vocabulary.to_json().encode()).hexdigest()
 
 

@@ -137,7 +137,7 @@ def show(text: str) -> None:
     """Print a result for people; what is from a file, such as the name of a label, gives the terminal no orders."""
     from rnnsent.tracing.terminal import printable
 
-    click.echo(re.sub(r"[^\n\t]+", lambda part: printable(part[0]), text))
+    click.echo(printable(text, but="\n\t"))
 
 
 def tell_stale(run: RunDirectory) -> None:

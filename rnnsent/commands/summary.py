@@ -50,10 +50,10 @@ def command(
         _show(summarize_run(found), as_json)
         return
     from rnnsent import runs, stored
-    from rnnsent.tracing.terminal import printable_lines
+    from rnnsent.tracing.terminal import printable
 
     found.verify()
-    click.echo(printable_lines(stored.read_text(found.file(runs.SUMMARY), stored.MAX_SUMMARY)), nl=False)
+    click.echo(printable(stored.read_text(found.file(runs.SUMMARY), stored.MAX_SUMMARY), but="\n"), nl=False)
 
 
 def _show(summary: Summary, as_json: bool) -> None:

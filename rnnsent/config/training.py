@@ -159,6 +159,11 @@ class TrainingConfig(Section):
     )
 
     @property
+    def teaching_networks(self) -> int:
+        """How many networks of this kind are trained to label texts, before those that answer."""
+        return self.teacher_rounds if self.teacher == "self" else 0
+
+    @property
     def checkpoint_interval(self) -> float | int | None:
         """Steps (int) or seconds (float) between two checkpoints within an epoch."""
         every = self.checkpoint_every

@@ -8,7 +8,7 @@ from typing import Any
 from rnnsent.files import plain_size
 from rnnsent.pages import DEEPEST, document
 from rnnsent.report.blocks import Page
-from rnnsent.tracing.terminal import printable_lines
+from rnnsent.tracing.terminal import printable
 
 TEMPLATE = "page.html"
 GENERATOR = '<meta name="generator" content="rnnsent">'  # by which a page is known as one of rnnsent's
@@ -104,7 +104,7 @@ def _harmless(value: Any) -> Any:
     """Return text without what steers a terminal or turns what follows around; Jinja escapes it afterwards."""
     if type(value) is not str:  # what is HTML already is of a type of its own
         return value
-    return printable_lines(value)
+    return printable(value, but="\n")
 
 
 def is_report(path: Path) -> bool:

@@ -43,15 +43,10 @@ def show(trace: Trace, console: Console) -> None:
         console.print(text, soft_wrap=True, highlight=False)
 
 
-def printable(word: str) -> str:
-    """Return a word without characters that steer a terminal or turn the direction of what follows."""
-    harmless = "\u00a0\u200c\u200d"  # a space that does not break, joiners inside emoji and some scripts
+def printable(word: str, but: str = "") -> str:
+    """Return a word without characters, `but` these, that steer a terminal or turn the direction of what follows."""
+    harmless = "\u00a0\u200c\u200d" + but  # a space that does not break, joiners inside emoji and some scripts
     return "".join(char if char.isprintable() or char in harmless else "\ufffd" for char in word)
-
-
-def printable_lines(text: str) -> str:
-    """Return a text without the same characters, but for the ends of its lines."""
-    return "\n".join(map(printable, text.split("\n")))
 
 
 def shown_word(word: str, known: bool) -> str:
