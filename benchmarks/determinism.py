@@ -1,6 +1,6 @@
 """Whether a training gives the same bits again: in another process, on one core, with other instruction sets.
 
-    python benchmarks/determinism.py [kernel | trainings]
+    python benchmarks/determinism.py [kernel | trainings | killed]
 
 kernel: one batch through each cell of the native kernel, forward and backward, on other numbers of threads and with
 other instructions; prints the largest differences of an output and of a gradient. A second.
@@ -8,15 +8,20 @@ other instructions; prints the largest differences of an output and of a gradien
 trainings: trains one epoch on the sample reviews for each cell on the native kernel, and for an LSTM in stock Keras,
 and prints the largest difference of a weight from that of the same training on all cores with the best instructions.
 Minutes.
+
+killed: trains two epochs on the sample reviews, on whatever device and backend rnnsent finds (`KERAS_BACKEND=jax`, a
+GPU): undisturbed, undisturbed again, and killed three times and resumed; prints the largest differences of a weight.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -37,6 +42,7 @@ SETTINGS = [
     "training.epochs=1",
     "training.calibrate=false",
 ]
+KILLS = 3
 # The command line on a kernel that believes in no better instructions than these.
 ON_LEVEL = """
 import sys
@@ -60,6 +66,26 @@ def train(run: Path, settings: list[str], *, level: int | None = None, cores: in
         subprocess.run([sys.executable, *start, *arguments], check=True, capture_output=True)
     finally:
         os.sched_setaffinity(0, before)
+
+
+def train_killed(run: Path, settings: list[str]) -> None:
+    """Train, and be killed as soon as each process has kept a state, `KILLS` times over; then to the end.
+
+    Raises:
+        RuntimeError: if the training was over before it could be killed as often.
+    """
+    command = ["train", "--config", "lstm", "--run-dir", str(run), "--quiet"]
+    command += [part for setting in [*SETTINGS, *settings] for part in ("--set", setting)]
+    for _ in range(KILLS):
+        before = set(run.glob("checkpoints/*.npz"))
+        with subprocess.Popen([sys.executable, "-m", "rnnsent", *command], stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and set(run.glob("checkpoints/*.npz")) <= before:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        if process.returncode != -signal.SIGKILL:
+            raise RuntimeError(f"{run}: exit code {process.returncode} before it was killed")
+        command = ["train", "--resume", str(run), "--quiet"]
+    subprocess.run([sys.executable, "-m", "rnnsent", *command], check=True, capture_output=True)
 
 
 def difference(one: Path, other: Path) -> str:
@@ -154,20 +180,37 @@ def print_trainings() -> None:
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
+def print_killed() -> None:
+    """Train undisturbed, again, and with kills; compare, print."""
+    print("| | again | killed |\n| :-- | --: | --: |", flush=True)
+    rows = [(name, [f"model.recurrent=[{{cell: {cell}, dropout: 0.2}}]"]) for name, cell in CELLS.items()]
+    rows.append(("LSTM, layers of Keras alone", [rows[1][1][0], "training.engine=stock"]))
+    for name, settings in rows:
+        with tempfile.TemporaryDirectory() as folder:
+            first, again, killed = (Path(folder, name) for name in ("first", "again", "killed"))
+            settings = [*settings, "training.epochs=2", "training.checkpoint_every=5", "training.batch_size=32"]
+            train(first, settings)
+            train(again, settings)
+            train_killed(killed, settings)
+            print(f"| {name} | {difference(first, again)} | {difference(first, killed)} |", flush=True)
+
+
 def main() -> None:
     """Measure what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["kernel", "trainings"], help="both, if left out")
+    parser.add_argument("what", nargs="?", choices=["kernel", "trainings", "killed"], help="all, if left out")
     parser.add_argument("--reviews", type=int, default=128, help="of the batch that goes through the kernel")
     parser.add_argument("--words", type=int, default=200, help="of its longest review, at most")
     parser.add_argument("--units", type=int, default=32)
     asked = parser.parse_args()
-    if not kernel.available():
+    if asked.what != "killed" and not kernel.available():
         parser.error("the native kernel was not built")
-    if asked.what != "trainings":
+    if asked.what in {None, "kernel"}:
         print_kernel(asked.reviews, asked.words, asked.units)
-    if asked.what != "kernel":
+    if asked.what in {None, "trainings"}:
         print_trainings()
+    if asked.what in {None, "killed"}:
+        print_killed()
 
 
 if __name__ == "__main__":

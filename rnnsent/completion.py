@@ -33,7 +33,7 @@ def completed(
     asked = len(config.members)
     config, parameters = _as_trained(run, config, networks)
     weights = stored.read_weights(run, run.trained)
-    predictor = load_predictor(config, weights, reviews.ratios)
+    predictor = load_predictor(config, weights, reviews.ratios, device=networks[0].device.name)
     validation = reviews.parts.validation
     if config.training.calibrate:
         predictor, calibrated = judgment.calibrated(predictor, validation)

@@ -298,7 +298,7 @@ def _taught_by_itself(
     from rnnsent.models import weights_of
 
     assert reviews.parts.unlabeled is not None
-    teacher = load_predictor(config, weights_of(network.plain), reviews.ratios)
+    teacher = load_predictor(config, weights_of(network.plain), reviews.ratios, device=device.name)
     taught = preparation.taught(reviews, teacher(reviews.parts.unlabeled))
     tell(f"teacher: {len(reviews.parts.unlabeled):,} texts without a label were labeled; training begins anew, on all")
     return taught

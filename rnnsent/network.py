@@ -47,7 +47,7 @@ class Network:
     def __init__(
         self, run: RunDirectory, config: Config, reviews: Prepared, device: Device, tell: Tell, title: str
     ) -> None:
-        self.config, self._reviews, self._device = config, reviews, device
+        self.config, self._reviews, self.device = config, reviews, device
         pretrained = None if config.model.vectors is None else _vectors(config, reviews, tell)
         with HeldSignals("stopping as soon as the network is built; once more stops at once"):
             self.paths: tuple[LayerPath, ...] = choose(config, device)
@@ -94,9 +94,9 @@ class Network:
             self._reviews.rows,
             None if pretrained is None else pretrained.table,
             path,
-            _multiple(self._device),
+            self.device.multiple,
             tell,
-            surroundings(self._device, path),
+            surroundings(self.device, path),
         )
         whence = "from the cache" if found.cached else "ready"
         tell(f"language model: {whence}{found.elsewhere}, loss {found.loss:.4f}")
@@ -132,8 +132,8 @@ class Network:
         try:
             fit(
                 self._model,
-                batches(reviews.train, config, self._device, shuffle=True),
-                batches(reviews.validation, config, self._device, shuffle=False),
+                batches(reviews.train, config, self.device, shuffle=True),
+                batches(reviews.validation, config, self.device, shuffle=False),
                 config.training,
                 label_names=reviews.parts.label_names,
                 observers=[self.keeper, *observers],
@@ -197,13 +197,8 @@ def _texts(reviews: Prepared) -> list[Split]:
     return [parts.train, *([parts.unlabeled] if parts.unlabeled is not None else [])]
 
 
-def _multiple(device: Device) -> int:
-    """Return what lengths of batches are rounded up to; XLA, which JAX goes through, compiles anew for each of them."""
-    return 1 if device.backend == "tensorflow" else 50
-
-
 def batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
     """Return the batches of a network: shuffled to train on, or in order to validate on."""
     if not config.channels:  # though other networks of the ensemble may read them
         split = replace(split, channels=None)
-    return Batches.from_config(split, config, shuffle=shuffle, multiple=_multiple(device))
+    return Batches.from_config(split, config, shuffle=shuffle, multiple=device.multiple)

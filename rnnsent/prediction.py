@@ -45,6 +45,8 @@ class Predictor:
         compute: batches → probabilities, as the call gives them, in the order of the batches.
         ratios: of the n-grams, where the network reads those too.
         calibration: of the run; what is computed goes through it.
+        multiple: lengths of batches are rounded up to a multiple of it. Above 1 a compiler is to see few shapes, and
+            all batches have equally many reviews, but for the last.
     """
 
     backend: str
@@ -53,6 +55,7 @@ class Predictor:
     compute: Callable[[Batches], Floats]
     ratios: NgramRatios | None = None
     calibration: Calibration = NONE
+    multiple: int = 1
 
     def __str__(self) -> str:
         return f"{self.backend} ({self.because})"
@@ -71,16 +74,20 @@ class Predictor:
             return probabilities
         if self.ratios is not None:
             split = self.ratios.onto(split)
-        batches = replace(
-            Batches.from_config(split, self.config, shuffle=False),
-            batch_size=PREDICTED_REVIEWS,
-            batch_tokens=min(PREDICTED_TOKENS, _most_tokens(self.config)),
-        )
+        batches = self._batches(split)
         _require_memory(batches, self.config)
         if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
             batches = replace(batches, side="post")  # masked: on which side the padding is changes nothing
         probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
         return self.calibration(probabilities)
+
+    def _batches(self, split: Split) -> Batches:
+        batches = Batches.from_config(split, self.config, shuffle=False, multiple=self.multiple)
+        tokens = min(PREDICTED_TOKENS, _most_tokens(self.config))
+        if self.multiple == 1:
+            return replace(batches, batch_size=PREDICTED_REVIEWS, batch_tokens=tokens)
+        longest = batches.padded_length(np.arange(len(split)))
+        return replace(batches, batch_size=min(max(tokens // longest, 1), PREDICTED_REVIEWS), batch_tokens=None)
 
 
 def _most_tokens(config: Config) -> int:
@@ -195,7 +202,8 @@ def averaged(config: Config, members: Sequence[Predictor], ratios: NgramRatios |
 
     backends = dict.fromkeys(member.backend for member in members)
     reason = f"{len(members)} networks: {members[0].because}"
-    return Predictor(" and ".join(backends), reason, config, compute, ratios)
+    multiple = max(member.multiple for member in members)
+    return Predictor(" and ".join(backends), reason, config, compute, ratios, multiple=multiple)
 
 
 def _no_native(config: Config, device: str) -> str:
@@ -229,7 +237,7 @@ def _on_keras(config: Config, weights: Weights, device: str, because: str) -> Pr
 
     model = rebuild_model(config, weights, native=[layer.path == NATIVE for layer in paths])
     reason = ", ".join(part for part in (because, f"on {chosen}", describe(paths)) if part)
-    return Predictor("keras", reason, config, by_model(model))
+    return Predictor("keras", reason, config, by_model(model), multiple=chosen.multiple)
 
 
 def by_model(model: Any) -> Callable[[Batches], Floats]:

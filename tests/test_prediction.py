@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from rnnsent.batches import Batches
 from rnnsent.config import Config
 from rnnsent.configfile import parse_config
 from rnnsent.data.split import Split
@@ -51,6 +55,21 @@ def test_probabilities_come_in_the_order_of_the_reviews(settings: list[str], bac
     expected = keras.ops.convert_to_numpy(model(rows))[:, 0]
     assert found.dtype == np.float32 and found.std() > 1e-4
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_a_compiler_sees_few_shapes(split: Split) -> None:
+    """XLA compiles for every shape of a batch anew, seconds each time."""
+    predictor = load_predictor(config(), weights_of(model_for(config(), num_words=60, seed=0)))
+    seen: list[tuple[int, ...]] = []
+
+    def compute(batches: Batches) -> NDArray[np.float32]:
+        seen.extend(ids.shape for (ids, *_), _ in batches.epoch(0))
+        return predictor.compute(batches)
+
+    many = split.take(np.tile(np.arange(len(split)), 50))
+    np.testing.assert_allclose(replace(predictor, compute=compute, multiple=10)(many), predictor(many), atol=1e-6)
+    assert {length for _, length in seen} == {10, 20, 30}
+    assert len(set(seen)) <= 4 and len({size for size, _ in seen}) == 2, "as many reviews each, but for the last"
 
 
 def test_no_reviews_have_no_probabilities(split: Split) -> None:

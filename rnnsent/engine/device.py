@@ -28,6 +28,11 @@ class Device:
     backend: str  # "tensorflow" or "jax"
     threads: int
 
+    @property
+    def multiple(self) -> int:
+        """What lengths of batches are rounded up to; XLA, which JAX goes through, compiles anew for each of them."""
+        return 1 if self.backend == "tensorflow" else 50
+
     def __str__(self) -> str:
         threads = f", {self.threads} threads" if self.name == "cpu" else ""
         return f"{self.name} ({self.because}; Keras on {self.backend}{threads})"
