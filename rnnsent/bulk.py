@@ -20,7 +20,7 @@ from rnnsent.data.tables import Table
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.files import sync_directory, write_atomic
 from rnnsent.inputs import Reading, Row, Texts
-from rnnsent.jsonfile import read_json
+from rnnsent.jsonfile import json_line, read_json
 
 WARN_UNKNOWN = 0.5  # share of unknown words from which an answer says little
 PART, STATE = ".part", ".part.json"
@@ -49,7 +49,7 @@ def as_json(answer: Answer, least: float | None = None, row: Row | None = None) 
     if least is not None:
         abstained = _abstains(answer, least)
         values |= {LABEL: None if abstained else answer.label, ABSTENTION: abstained}
-    return json.dumps(values, ensure_ascii=False)
+    return json_line(values)
 
 
 def _abstains(answer: Answer, least: float) -> bool:

@@ -18,6 +18,7 @@ import click
 from rnnsent import __version__
 from rnnsent.errors import Interrupted, RnnsentError
 from rnnsent.interruption import listening
+from rnnsent.messages import say
 
 COMMANDS = (
     "train",
@@ -71,13 +72,13 @@ class _Group(click.Group):
         except RnnsentError as error:
             if debug:
                 raise
-            click.echo(f"Error: {_printable(str(error))}", err=True)
+            say(f"Error: {error}")
             ctx.exit(1)
         except Interrupted as error:
-            click.echo(f"Interrupted: {error}", err=True)
+            say(f"Interrupted: {error}")
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("Interrupted", err=True)
+            say("Interrupted")
             ctx.exit(130)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -88,19 +89,14 @@ class _Group(click.Group):
         except OSError as error:
             if debug or error.errno != errno.ENOSPC:
                 raise
-            click.echo(f"Error: the output cannot be written: {error.strerror}", err=True)
+            say(f"Error: the output cannot be written: {error.strerror}")
             ctx.exit(1)
         except Exception as error:
             if debug:
                 raise
-            click.echo(f"Error: unexpected {type(error).__name__}: {_printable(str(error))}", err=True)
-            click.echo("This is a fault of rnnsent; `rnnsent --debug …` shows where.", err=True)
+            say(f"Error: unexpected {type(error).__name__}: {error}")
+            say("This is a fault of rnnsent; `rnnsent --debug …` shows where.")
             ctx.exit(1)
-
-
-def _printable(message: str) -> str:
-    """Return a message in which names from files give the terminal no orders, and turn no text around."""
-    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in message)
 
 
 class _StderrHandler(logging.Handler):
@@ -108,7 +104,7 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "WARNING: " if record.levelno >= logging.WARNING else ""
-        click.echo(prefix + _printable(record.getMessage()), err=True)
+        say(prefix + record.getMessage())
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

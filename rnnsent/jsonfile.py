@@ -79,5 +79,16 @@ def _digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
+def json_line(value: Any) -> str:
+    """Return a value as JSON on one line, its characters as they are but for those that are not to be seen.
+
+    Those are escaped: a terminal obeys some of them. A reader of JSON finds the same.
+    """
+    line = json.dumps(value, ensure_ascii=False)
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
+
+
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from rnnsent.messages import say
 from rnnsent.observers import EpochFacts, Observer, StepFacts
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class _Lines(Observer):
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
         """Print the epoch."""
-        click.echo(epoch_line(facts, self._epochs, best), err=True)
+        say(epoch_line(facts, self._epochs, best))
 
 
 class _Bar(Observer):

@@ -6,6 +6,7 @@ What is shown of the others gives the terminal no orders.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import sys
@@ -236,10 +237,15 @@ def test_labels_give_the_terminal_no_orders() -> None:
         rows = [(f"film {number} is {'good' if number % 2 else 'bad'}", LABELS[number % 2]) for number in range(80)]
         csv.writer(stream).writerows([("text", "label"), *rows])
     Path("t.yaml").write_text(OF_ODD_LABELS)
-    trained = rnnsent("train", "--config", "t.yaml", "--run-dir", "run", "--quiet")
-    assert trained.exit_code == 0, trained.stderr
+    trained = rnnsent("train", "--config", "t.yaml", "--run-dir", "run")
+    assert trained.exit_code == 0 and "always answering a\\x1b]0;owned\\x07 would" in trained.stderr, trained.stderr
+    assert not {char for char in trained.stderr if not char.isprintable()} - set("\n")
     for arguments in (["data", "info", "t.csv"], ["eval", "run"], ["predict", "run", "a good film"]):
         result = rnnsent(*arguments)
         assert result.exit_code == 0, result.stderr
         assert "a\ufffd]0;owned\ufffd" in result.stdout or "b\ufffd" in result.stdout, arguments
         assert not {char for char in result.stdout if not char.isprintable()} - set("\n\t\u00a0"), arguments
+    for arguments in (["predict", "run", "a good film", "--json"], ["trace", "run", "a good film", "--json"]):
+        result = rnnsent(*arguments)
+        assert result.exit_code == 0 and result.stdout.rstrip("\n").isprintable(), arguments
+        assert any(label in json.loads(result.stdout).values() for label in LABELS), arguments

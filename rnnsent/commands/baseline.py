@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from rnnsent.commands.options import (
     tell_stale,
 )
 from rnnsent.data.naming import data_settings
+from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.judgment import JudgedBaseline
@@ -47,7 +47,7 @@ def command(
     from rnnsent import judgment
     from rnnsent.configfile import load_config
 
-    tell = partial(click.echo, err=True)
+    tell = say
     if name is not None:
         if run is not None:
             raise click.UsageError("give a RUN or --config, not both")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
 
 from rnnsent.commands.options import RunPath, write_file
 from rnnsent.errors import RnnsentError
+from rnnsent.messages import say
 
 CELLS = ("simple_rnn", "lstm", "gru")
 PEERS = ("keras", "torch", "torch-packed")
@@ -61,7 +61,7 @@ def race(
     from rnnsent.bench.tables import race_table
 
     names = ["keras", *(peer for peer in PEERS if peer in peers and peer != "keras"), *OURS]
-    races = [run(cell, names, data, epochs, predictions, partial(click.echo, err=True)) for cell in cells]
+    races = [run(cell, names, data, epochs, predictions, say) for cell in cells]
     click.echo(race_table(races))
     if require is None:
         return
@@ -84,7 +84,7 @@ def growth(cell: str, rounds: int) -> None:
     from rnnsent.bench.growth import growth as run
     from rnnsent.bench.tables import growth_table
 
-    click.echo(growth_table(run(cell, partial(click.echo, err=True), rounds=rounds)))
+    click.echo(growth_table(run(cell, say, rounds=rounds)))
 
 
 @command.command()
@@ -107,7 +107,7 @@ def scale(sizes: tuple[int, ...]) -> None:
     from rnnsent.bench.scale import SIZES, over_sizes
     from rnnsent.bench.tables import scale_table
 
-    click.echo(scale_table(over_sizes(sizes or SIZES, partial(click.echo, err=True))))
+    click.echo(scale_table(over_sizes(sizes or SIZES, say)))
 
 
 @command.command()
@@ -130,7 +130,7 @@ def milestones(paths: tuple[Path, ...], stock: tuple[str, ...], epochs: int, pic
         raise click.UsageError("name runs, or --stock CELL")
     courses = [of_run(open_run(path)) for path in paths]
     require_same_data(courses)
-    courses += [of_stock_keras(cell, epochs, partial(click.echo, err=True)) for cell in stock]
+    courses += [of_stock_keras(cell, epochs, say) for cell in stock]
     click.echo(milestones_table(courses))
     if picture is not None:
         write_file(picture, plot(courses))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import click
 
 from rnnsent.commands.options import RunPath, json_option, moved_option, opened_all, show, split_option
 from rnnsent.data.naming import data_settings
+from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.comparison import Comparison, PartDifference
@@ -59,7 +59,7 @@ def command(paths: tuple[Path, ...], split: str, data: str | None, flips: int, a
     if len(given) < 2:
         raise click.UsageError("give two runs or more")
     moved = None if data is None else data_settings(data)
-    found = compare_runs(given, split, data=moved, tell=partial(click.echo, err=True))
+    found = compare_runs(given, split, data=moved, tell=say)
     if as_json:
         click.echo(json.dumps(as_values(found)))
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from rnnsent.commands.options import (
     tell_stale,
 )
 from rnnsent.data.naming import data_settings
+from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.calibration import Coverage
@@ -134,7 +134,7 @@ class _Asked:
 def _judged(run: RunDirectory, asked: _Asked) -> Judged:
     from rnnsent import judgment
 
-    tell = (lambda line: None) if asked.quiet else partial(click.echo, err=True)
+    tell = (lambda line: None) if asked.quiet else say
     split, moved = asked.split, asked.moved
     judged = judgment.judge(run, split, data=moved, backend=asked.backend, device=asked.device, tell=tell)
     if asked.baseline and judged.baseline is None and judged.unsaved is None:
@@ -162,7 +162,7 @@ def _judge_seeds(runs: Sequence[RunDirectory], asked: _Asked, as_json: bool) -> 
     judged = []
     for run in runs:
         if not asked.quiet:
-            click.echo(f"run: {run}", err=True)
+            say(f"run: {run}")
         judged.append(_judged(run, asked))
     measured = [(int(each.run.path.name.partition("-")[2]), str(each.run), each.metrics) for each in judged]
     found = [SeedRun(seed, run, metrics, metrics) for seed, run, metrics in measured]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.data.naming import data_settings
+from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.runs import RunDirectory
@@ -145,7 +146,7 @@ def tell_stale(run: RunDirectory) -> None:
     from rnnsent.runs import REPORT
 
     if run.file(REPORT).is_file():
-        click.echo(f"{run.file(REPORT)} is older than these figures; anew: rnnsent report {run.address}", err=True)
+        say(f"{run.file(REPORT)} is older than these figures; anew: rnnsent report {run.address}")
 
 
 def opened(run: Path | None, *, quiet: bool = False) -> RunDirectory:
@@ -154,7 +155,7 @@ def opened(run: Path | None, *, quiet: bool = False) -> RunDirectory:
 
     found = open_run(run)
     if run is None and not quiet:
-        click.echo(f"run: {found} (the latest)", err=True)
+        say(f"run: {found} (the latest)")
     return found
 
 
@@ -206,4 +207,4 @@ def write_file(path: Path, content: bytes | str) -> None:
         write_atomic(path, content)
     except OSError as error:
         raise RnnsentError(f"{path}: cannot be written: {error.strerror}") from None
-    click.echo(f"written: {path}", err=True)
+    say(f"written: {path}")

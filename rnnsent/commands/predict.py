@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of, show
+from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.classifier import Answer, Classifier
@@ -78,7 +79,7 @@ def command(
     if keep and source is None:
         raise click.UsageError("--keep is for the columns of --input FILE")
     if run.is_symlink():
-        click.echo(f"run: {run.resolve()}", err=True)
+        say(f"run: {run.resolve()}")
     classifier = load(run, backend=backend)
     chance = 1 / len(classifier.label_names)
     if least is not None and least <= chance:
@@ -105,7 +106,7 @@ def _to_stdout(given: Iterable[tuple[Row | None, Answer]], as_json: bool, least:
             show(bulk.as_line(answer, least))
         blank += answer.blank
     if blank:
-        click.echo(bulk.blanks(blank), err=True)
+        say(bulk.blanks(blank))
 
 
 def _to_file(
@@ -131,7 +132,7 @@ def _to_file(
         if resumed:
             first = done
             anew = f"starting anew: what was left of {output} is of another run or input"
-            click.echo(f"going on after {done:,} rows of {output}" if done else anew, err=True)
+            say(f"going on after {done:,} rows of {output}" if done else anew)
         elif sys.stderr.isatty():
             click.echo(f"\r{done:,} rows", nl=False, err=True)
 
@@ -146,6 +147,6 @@ def _to_file(
         raise Interrupted(f"stopped after {rows:,} rows; the same command goes on from there", code) from None
     seconds = time.perf_counter() - started
     click.echo("\r" if sys.stderr.isatty() else "", nl=False, err=True)
-    click.echo(f"{output}: {total:,} rows, {(total - first) / max(seconds, 1e-9):,.0f} rows/s", err=True)
+    say(f"{output}: {total:,} rows, {(total - first) / max(seconds, 1e-9):,.0f} rows/s")
     if blank:
-        click.echo(bulk.blanks(blank), err=True)
+        say(bulk.blanks(blank))

@@ -10,6 +10,7 @@ import click
 
 from rnnsent.commands.options import RunPath, moved_option, split_option, write_file
 from rnnsent.data.naming import data_settings
+from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.report.facts import Facts
@@ -57,7 +58,7 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, data: str 
     if own:
         with found[0].updating():
             found[0].update({runs.REPORT: content})
-        click.echo(f"written: {target}", err=True)
+        say(f"written: {target}")
     else:
         write_file(target, content)
     click.echo(target)
@@ -73,7 +74,7 @@ def _texts(gathered: Facts, data: str | None) -> Texts:
     except (DataError, RunError) as error:
         if data is not None:
             raise
-        click.echo(f"without texts: {error}", err=True)
+        say(f"without texts: {error}")
         return texts.Texts(unread=f"The texts could not be read: {error}")
 
 
@@ -82,7 +83,7 @@ def _moved(data: str | None) -> dict[str, str | None] | None:
 
 
 def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    say(line)
 
 
 def _names(found: list[RunDirectory]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from rnnsent.commands.options import json_option, moved_option, opened, run_argument, split_option, tell_stale
 from rnnsent.data.naming import data_settings
+from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.robustness import Row
@@ -35,13 +35,13 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
     from rnnsent.own_reviews import own_reviews
 
     found = opened(run)
-    moved, tell = None if data is None else data_settings(data), partial(click.echo, err=True)
+    moved, tell = None if data is None else data_settings(data), say
     config, _, dataset = own_reviews(found, moved, tell)
     reviews = judgment.whole_reviews(str(found), dataset, config, split)
     rows = robustness.measure(classifier.load(found), reviews)
     if not any(row.group == robustness.WRITTEN for row in rows):
         names = " and ".join(LABELS)
-        click.echo(f"negations, contrasts, other domains: left out, they are for the labels {names}", err=True)
+        say(f"negations, contrasts, other domains: left out, they are for the labels {names}")
 
     def add(recorded: dict[str, Any]) -> None:
         before = recorded.get("robustness") or {}

@@ -11,6 +11,7 @@ import click
 
 from rnnsent.commands.options import RunPath, backend_option, write_file
 from rnnsent.errors import DataError
+from rnnsent.jsonfile import json_line
 
 MOST_BYTES = 2**24  # of a text; a longer one is a mistake
 
@@ -45,8 +46,6 @@ def command(
     Shows where the answer turned, which words speak for it and which against.
     A TEXT of - is stdin. `runs/latest` is the latest run.
     """
-    import json
-
     from rnnsent.classifier import load
 
     if (text is None) == (source is None):
@@ -54,7 +53,7 @@ def command(
     given = _checked(text) if text not in (None, "-") else _read(source or "-")
     traced = load(run, backend=backend).trace(given, method)
     if as_json:
-        click.echo(json.dumps(traced.to_dict(), ensure_ascii=False))
+        click.echo(json_line(traced.to_dict()))
     else:
         from rich.console import Console
 

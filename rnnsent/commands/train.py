@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnnsent.commands.options import RunPath, be_quiet, config_options, overrides, text_settings, texts_options
+from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.config import Config
@@ -107,7 +107,7 @@ def command(
     given = [*overrides(settings, data, epochs, seed, device, no_fallback), *text_settings(texts)]
     if trackers:
         given.append((" ".join(f"--track {each}" for each in trackers), f"training.trackers={json.dumps(trackers)}"))
-    tell = (lambda line: None) if quiet else partial(click.echo, err=True)
+    tell = (lambda line: None) if quiet else say
     if judge and seeds is None:
         raise click.UsageError("--eval is for --seeds; a run is judged by rnnsent eval")
     with ExitStack() as shown:
@@ -143,8 +143,8 @@ def command(
     click.echo(result_line(str(trained.run), trained.metrics, training.monitor))
     if not quiet:
         for hint in hints(trained.metrics, training.epochs):
-            click.echo(hint, err=True)
-        click.echo(f"judge it: rnnsent eval {trained.run.address}", err=True)
+            say(hint)
+        say(f"judge it: rnnsent eval {trained.run.address}")
 
 
 def _begin_seeds(config: Config, name: str, number: int, run_dir: Path | None, judge: bool, force: bool) -> Path:
@@ -166,7 +166,7 @@ def _train_seeds(folder: Path, quiet: bool, force: bool, allow_changes: bool, as
 
     from rnnsent.seeds import Plan, spreads, table, train_seeds
 
-    plan, tell = Plan.read(folder), (lambda line: None) if quiet else partial(click.echo, err=True)
+    plan, tell = Plan.read(folder), (lambda line: None) if quiet else say
     found = train_seeds(folder, plan, quiet=quiet, force=force, allow_changes=allow_changes, tell=tell)
     splits = ["validation", *(["test"] if plan.judge else [])]
     if as_json:
@@ -179,7 +179,7 @@ def _train_seeds(folder: Path, quiet: bool, force: bool, allow_changes: bool, as
         click.echo("\n".join(table(found, split)))
     click.echo("\n".join(f"  seed {each.seed}: {each.run}" for each in found))
     if not quiet and not plan.judge:
-        click.echo(f"judge them: rnnsent eval {shlex.quote(str(folder))}", err=True)
+        say(f"judge them: rnnsent eval {shlex.quote(str(folder))}")
 
 
 def _without(arguments: Sequence[str], options: Mapping[str, int]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rnnsent.commands.options import json_option, opened, run_argument
+from rnnsent.commands.options import json_option, opened, run_argument, show
 
 
 @click.command(name="verify")
@@ -37,7 +37,7 @@ def command(run: Path | None, backends: tuple[str, ...], as_json: bool) -> None:
 
     def tell(check: probes.Check) -> None:
         if not as_json:
-            click.echo(f"{'ok    ' if check.passed else 'FAILED'} {check.name:<11} {check.found}")
+            show(f"{'ok    ' if check.passed else 'FAILED'} {check.name:<11} {check.found}")
 
     checks = probes.verify(found, backends or probes.BACKENDS, tell)
     failed = [check.name for check in checks if not check.passed]
