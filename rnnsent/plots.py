@@ -28,7 +28,8 @@ def curves(history: Sequence[EpochFacts], title: str, best_epoch: int | None = N
     figure = Figure(figsize=(9, 3.8), dpi=120, layout="constrained")
     figure.suptitle(title)
     epochs = [facts.epoch for facts in history]
-    for axes, name, label in zip(figure.subplots(1, 2), ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
+    both = figure.subplots(1, 2)
+    for axes, name, label in zip(both, ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
         for prefix, color, series in (("", TRAIN, "training"), ("val_", VALIDATION, "validation")):
             values = [getattr(facts, prefix + name) for facts in history]
             axes.plot(epochs, values, color=color, marker="o" if prefix else "s", markersize=4, label=series)
@@ -49,7 +50,8 @@ def curves(history: Sequence[EpochFacts], title: str, best_epoch: int | None = N
                 markersize=13,
                 label=f"kept {best.val_accuracy:.1%}, epoch {best.epoch}",
             )
-        axes.legend(frameon=False)
+    # One for both, where no line runs; to look for room within the axes takes long on a busy machine.
+    figure.legend(handles=both[1].get_legend_handles_labels()[0], loc="outside lower center", ncols=3, frameon=False)
     return _png(figure)
 
 

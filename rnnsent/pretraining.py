@@ -177,6 +177,7 @@ class Pretraining:
             forgotten(),
         ):
             self._model.compile(optimizer=self._optimizer, loss=_surprise, jit_compile="auto")
+            self._model.optimizer.build(self._model.trainable_variables)  # else the first step is traced twice
             begin = self._begin()
             steps = _Steps(self, begin, signals, Interval(self._every))
             while steps.epoch < self._asked.epochs:

@@ -60,7 +60,7 @@ def restore(model: keras.Model, checkpoint: Checkpoint, batch: Batch) -> None:
     """Put weights, generators and optimizer back as they were.
 
     Args:
-        model: compiled.
+        model: compiled, its optimizer built.
         checkpoint: of the same model.
         batch: any; the metrics have no variables before they have seen one.
 
@@ -69,7 +69,6 @@ def restore(model: keras.Model, checkpoint: Checkpoint, batch: Batch) -> None:
     """
     inputs, targets = batch
     model.test_on_batch(list(inputs) if len(inputs) > 1 else inputs[0], targets)
-    model.optimizer.build(model.trainable_variables)
     require_same_variables(model, model.optimizer, checkpoint)
     _assign(model.weights, list(checkpoint.under("model").values()), "weights")
     _assign(_random(model), list(checkpoint.under("random").values()), "random generators")

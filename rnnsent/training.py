@@ -84,6 +84,7 @@ def fit(
             metrics=[_accuracy(len(label_names))],
             jit_compile="auto",
         )
+        model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice
         if begin is not None:
             restore(model, begin, train.batch(train.order(0)[0]))
             if not _moves(config.schedule):  # the checkpoint has the rate of then, which may have been changed since

@@ -243,7 +243,7 @@ SLOWLY = ("--set", "training.batch_size=1", "--set", "training.checkpoint_every=
 
 
 def test_a_training_stopped_in_its_first_epoch_can_go_on(tmp_path: Path, tiny_config: Path) -> None:
-    data = write_imdb(tmp_path / "big", reviews=20_000).parent
+    data = write_imdb(tmp_path / "big", reviews=4000).parent
     found, errors = stopped(signal.SIGINT, "run/checkpoints", data, *SLOWLY)
     assert found == 130, errors
     assert errors.splitlines()[-1].startswith("Interrupted: stopped after 0 epochs and ") and "Traceback" not in errors
@@ -255,7 +255,7 @@ def test_a_training_stopped_in_its_first_epoch_can_go_on(tmp_path: Path, tiny_co
 
 
 def test_a_training_stopped_before_its_first_step_leaves_nothing(tmp_path: Path, tiny_config: Path) -> None:
-    data = write_imdb(tmp_path / "big", reviews=20_000).parent
+    data = write_imdb(tmp_path / "big", reviews=4000).parent
     found, errors = stopped(signal.SIGINT, "run/config.yaml", data, "--set", "training.batch_size=1")
     assert found == 130, errors
     assert errors.splitlines()[-1].startswith("Interrupted") and "Traceback" not in errors

@@ -207,7 +207,7 @@ except ImportError:
 import keras, numpy as np
 ids = np.load("ids.npy")
 for name in sys.argv[1:]:
-    np.save(name + ".npy", keras.models.load_model(name + ".keras").predict(ids, verbose=0))
+    np.save(name + ".npy", keras.models.load_model(name + ".keras")(ids))
 """
 
 
