@@ -14,14 +14,14 @@ from keras import ops
 from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
-from rnnsent.checkpoints import COUNTERS, Checkpoint, Interval, curve_arrays
+from rnnsent.checkpoints import COUNTERS, Checkpoint, Curve, Interval
 from rnnsent.config import TrainingConfig
 from rnnsent.engine.gradients import forget_norms, is_sound, measured, norms_of
 from rnnsent.errors import TrainingError, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.models import weights_of
 from rnnsent.numerics import first_not_finite, shown_batch
-from rnnsent.observers import EpochFacts, Observer, StepFacts, StepLoss
+from rnnsent.observers import EpochFacts, Observer, StepFacts
 from rnnsent.state import best_weights, capture, enter_epoch, synchronize
 
 logger = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._experiment_started, self._begin = started, begin
         self.epoch = 0
         self.history: list[EpochFacts] = []
-        self.curve: list[StepLoss] = [] if begin is None else begin.curve()
+        self.curve = Curve(() if begin is None else begin.curve())
         self._best: EpochFacts | None = None
         self.best_weights: list[NDArray[Any]] = []
         if begin is not None:
@@ -325,7 +325,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         facts = self._recorder.facts() | {
             "callbacks": {name: counters(callback) for name, callback in self._counting.items()}
         }
-        arrays = capture(self.model, self._recorder.best_weights, self._metrics) | curve_arrays(self._recorder.curve)
+        arrays = capture(self.model, self._recorder.best_weights, self._metrics) | self._recorder.curve.arrays()
         self._recorder.require_numbers(arrays, step)
         for observer in self._observers:
             observer.on_state(Checkpoint(epoch, step, facts, arrays))

@@ -13,7 +13,8 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")  
 
 _FACTS, _DIGEST, _CURVE = "facts", "sha256", "curve/steps"
 _NO_CURVE = np.empty((0, 4))
+MOST_COUNTED = 2**53  # which floats count exactly
 _NAME = re.compile(r"epoch-(\d{4,})(?:-step-(\d{6,}))?\.npz")
 
 
@@ -86,10 +88,21 @@ class Checkpoint:
         return [StepLoss(int(epoch), int(step), int(steps), loss) for epoch, step, steps, loss in rows]
 
 
-def curve_arrays(curve: Sequence[StepLoss]) -> dict[str, NDArray[Any]]:
-    """Return points as a checkpoint keeps them: epoch, step, steps and loss, float64 (points, 4)."""
-    rows = [(each.epoch, each.step, each.steps, each.loss) for each in curve]
-    return {_CURVE: np.array(rows, np.float64).reshape(-1, 4)}
+class Curve:
+    """The points of the curve so far, as a checkpoint keeps them: epoch, step, steps and loss, float64 (points, 4)."""
+
+    def __init__(self, points: Iterable[StepLoss] = ()) -> None:
+        self._numbers = array("d")  # grows with the points: there are many after many epochs
+        for point in points:
+            self.append(point)
+
+    def append(self, point: StepLoss) -> None:
+        """Add a point."""
+        self._numbers.extend((point.epoch, point.step, point.steps, point.loss))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a checkpoint keeps."""
+        return {_CURVE: np.array(self._numbers).reshape(-1, 4)}
 
 
 class Interval:
@@ -200,7 +213,7 @@ def read(run: RunDirectory, name: str) -> Checkpoint:
     if wrong is not None:
         raise RunError(f"{path}: damaged: its {wrong} cannot be those of a training")
     curve = arrays.get(_CURVE, _NO_CURVE)
-    if curve.dtype != np.float64 or curve.shape[1:] != (4,):
+    if curve.dtype != np.float64 or curve.shape[1:] != (4,) or not _are_places(curve[:, :3]):
         raise RunError(f"{path}: damaged: its curve cannot be that of a training")
     found = Checkpoint(facts.pop("epoch"), facts.pop("step"), facts, arrays)
     if found.name != name:
@@ -260,11 +273,20 @@ def _contradiction(facts: Mapping[str, Any]) -> str | None:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and _is_number(value) and value >= 0
+
+
+def _are_places(places: NDArray[np.float64]) -> bool:
+    """Return whether epoch, step and steps, (points, 3), are whole numbers of a training."""
+    epoch, step, steps = places.T
+    whole = (places >= 1).all() and (places <= MOST_COUNTED).all() and (places == np.floor(places)).all()
+    return bool(whole and (step <= steps).all() and (np.diff(epoch) >= 0).all())
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, float) or (
+        isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST_COUNTED
+    )
 
 
 def _are_numbers(values: Mapping[str, Any]) -> bool:

@@ -87,16 +87,28 @@ class _Group(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(141)
         except OSError as error:
-            if debug or error.errno != errno.ENOSPC:
+            if debug:
                 raise
-            say(f"Error: the output cannot be written: {error.strerror}")
+            say(f"Error: {_said(error)}")
             ctx.exit(1)
         except Exception as error:
             if debug:
                 raise
-            say(f"Error: unexpected {type(error).__name__}: {error}")
-            say("This is a fault of rnnsent; `rnnsent --debug …` shows where.")
+            if "Symlink loop" in str(error):  # of pathlib; from Python 3.13 on an OSError
+                say(f"Error: {error}")
+            else:
+                say(f"Error: unexpected {type(error).__name__}: {error}")
+                say("This is a fault of rnnsent; `rnnsent --debug …` shows where.")
             ctx.exit(1)
+
+
+def _said(error: OSError) -> str:
+    """Return what the operating system says, as of a path that is too long or in a folder that nobody may look into."""
+    why = error.strerror or str(error)
+    if error.filename is None:
+        return f"the output cannot be written: {why}" if error.errno == errno.ENOSPC else why
+    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    return f"{path if len(path) <= 300 else path[:300] + '…'}: {why}"
 
 
 class _StderrHandler(logging.Handler):

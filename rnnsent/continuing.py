@@ -99,7 +99,8 @@ def _require_same_meaning(run: RunDirectory, then: Origin, changed: Collection[s
         if other is not None:
             raise _refusal(run.file(runs.VOCABULARY), f"the rows of the embedding stand for words; {other}")
     if "config.training.monitor" in changed:
-        was = then["config"]["training"]["monitor"]
+        training = then["config"].get("training")
+        was = training.get("monitor") if isinstance(training, dict) else None
         raise _refusal(run, f"the best epoch so far, early stopping and a plateau went by training.monitor: {was}")
     begun = next(filter(_BEGINNING.match, changed), None)
     if begun is not None:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rnnsent.errors import RunError
+
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
@@ -121,3 +123,14 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about a disk into a RunError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(f"{path}: the disk is full; what was written before is intact") from None
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None

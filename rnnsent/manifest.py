@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnnsent.errors import RunError
-from rnnsent.files import sha256
+from rnnsent.files import read_plain, sha256
 from rnnsent.jsonfile import read_json
 
 FORMAT = 2  # 1 had no hash of its own
 RESTORE = "Restore it from a copy, or train again"
+_BY_US = "written by rnnsent, and not edited while this is the SHA-256 of what stands above:"
+_MOST_TEXT = 16 << 20  # bytes
 _RENEW = (
     "Restore it from a copy, or delete it: train --resume then writes it, and what else is at the end of a training"
 )
@@ -90,6 +92,20 @@ def read_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def vouched_for(text: str) -> str:
+    """Return a text in Markdown with a comment at its end that holds its SHA-256."""
+    return f"{text}<!-- {_BY_US} {hashlib.sha256(text.encode()).hexdigest()} -->\n"
+
+
+def vouches_for_itself(path: Path) -> bool:
+    """Return whether a file holds what `vouched_for` gave, and nobody has edited it since."""
+    try:
+        text = read_plain(path, _MOST_TEXT).decode()
+    except ValueError:
+        return False
+    return text == vouched_for(text.rpartition("<!--")[0])
 
 
 def _is_inside(name: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from rnnsent import origin, runs, stored
+from rnnsent import manifest, origin, runs, stored
 from rnnsent.card_data import data_section, domain
 from rnnsent.config import Config
 from rnnsent.errors import count
@@ -112,7 +112,7 @@ def render(facts: RunFacts) -> str:
         _reproducing(facts),
     )
     body = "\n".join(line for section in sections for line in section)
-    return f"---\n{dump_quoted(_head(facts))}---\n\n{body.rstrip()}\n"
+    return manifest.vouched_for(f"---\n{dump_quoted(_head(facts))}---\n\n{body.rstrip()}\n")
 
 
 def _head(facts: RunFacts) -> dict[str, Any]:

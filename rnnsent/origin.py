@@ -186,6 +186,9 @@ def _networks(origin: Origin) -> int:
     return len(ensemble) if isinstance(ensemble, list) else 1
 
 
+_SAME_WORDS = "--allow-changes goes on only where each row of the embedding still stands for the same word"
+
+
 def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool) -> dict[str, str]:
     """Return a line for each difference, by its key, if they are allowed.
 
@@ -194,9 +197,14 @@ def require_same(run: RunDirectory, then: Origin, now: Origin, *, allowed: bool)
     """
     lines = {key: _line(key, before, after) for key, (before, after) in changes(then, now).items()}
     if lines and not allowed:
+        anyhow = (
+            "train anew with another --run-dir"
+            if "data.vocabulary" in lines
+            else "go on all the same with --allow-changes"
+        )
         raise RunError(
             f"{run}: would not go on as the same training:\n" + "\n".join(lines.values()) + "\n"
-            "  Undo the change, or go on all the same with --allow-changes"
+            f"  Undo the change, or {anyhow}"
         )
     return lines
 

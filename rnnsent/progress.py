@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.messages import say
+from rnnsent.messages import escaped, say
 from rnnsent.observers import EpochFacts, Observer, StepFacts
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def reading_progress() -> Iterator[Progress | None]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     bars = Progress(*columns, console=Console(stderr=True), transient=True)
     tasks: dict[str, Any] = {}
 
     def show(name: str, done: int, total: int | None) -> None:
         if name not in tasks:
-            tasks[name] = bars.add_task(name, total=total)
+            tasks[name] = bars.add_task(escaped(name), total=total)
             bars.start()
         bars.update(tasks[name], completed=done)
         if done == total:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rnnsent.errors import RunError
-from rnnsent.files import atomic_path, read_plain
+from rnnsent.files import atomic_path, disk_errors, read_plain
 from rnnsent.lock import LOCK, Lock, is_locked, require_no_link, require_own_folders
 from rnnsent.manifest import read_errors
 from rnnsent.runs import (
@@ -20,7 +20,6 @@ from rnnsent.runs import (
     OWN_NAMES,
     SEEDS,
     RunDirectory,
-    disk_errors,
     is_temporary,
     predictions,
     to_resume,

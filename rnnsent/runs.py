@@ -7,7 +7,6 @@ two writes leaves a run that still agrees with its manifest.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import logging
@@ -23,7 +22,7 @@ from typing import Any
 
 from rnnsent import manifest
 from rnnsent.errors import RunError, count
-from rnnsent.files import atomic_path, read_plain, sha256, write_atomic
+from rnnsent.files import atomic_path, disk_errors, read_plain, sha256, write_atomic
 from rnnsent.jsonfile import read_json
 from rnnsent.lock import LOCK, Lock, is_locked, require_own_folders
 
@@ -141,7 +140,7 @@ class RunDirectory:
 
     def begin_again(self, trackers: Iterable[str]) -> None:
         """Let a run be trained on: what was written at its end, or only in part, goes, as do the logs of `trackers`."""
-        ours = AT_THE_END - ({MODEL_CARD} if self.finished and self.edited(MODEL_CARD) else set())
+        ours = AT_THE_END - ({MODEL_CARD} if self.edited(MODEL_CARD) else set())
         with disk_errors(self.path):
             self.file(MANIFEST).unlink(missing_ok=True)
             for name in self.names():
@@ -149,9 +148,8 @@ class RunDirectory:
                     name in ours or name.startswith("predictions-") or (name.startswith("plots/") and name != CURVES)
                 ):
                     self.file(name).unlink()
-            for folder in (self.file(f"{LOGS}/{name}") for name in trackers):
-                if folder.is_dir():
-                    shutil.rmtree(folder)
+            for folder in filter(Path.is_dir, (self.file(f"{LOGS}/{name}") for name in trackers)):
+                shutil.rmtree(folder)
 
     def discard(self) -> None:
         """Remove a run that came to nothing, and put back the one it was to replace."""
@@ -217,7 +215,7 @@ class RunDirectory:
             f"  {kept}.\n"
             + "".join(f"  The run that it was to replace is in {path}.\n" for path in waiting_runs(self.path))
             + f"  Go on: rnnsent train --resume {to_resume(self.path)}\n"
-            + f"  Anew: rnnsent train --config {self.file(CONFIG)} --run-dir {self.path} --force"
+            + f"  Anew: rnnsent train --config {self.address}/{CONFIG} --run-dir {self.address} --force"
         )
 
     def epochs_in(self, history: str = HISTORY) -> int:
@@ -252,8 +250,10 @@ class RunDirectory:
         raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. {manifest.RESTORE}")
 
     def edited(self, name: str) -> bool:
-        """Return whether a file of a finished run is there, but not as it was written."""
+        """Return whether a file is there, but not as it was written; before there is a manifest its own words tell."""
         with manifest.read_errors(self.file(name)):
+            if not self.finished:
+                return self.file(name).is_file() and not manifest.vouches_for_itself(self.file(name))
             return self.file(name).is_file() and sha256(self.file(name)) not in self.manifest().get(name, [])
 
     @contextmanager
@@ -328,23 +328,13 @@ def waiting_runs(path: Path) -> list[Path]:
     return sorted(each for each in there if (each / CONFIG).is_file())
 
 
-def to_resume(path: Path) -> Path:
+def to_resume(path: Path) -> str:
     """Return what `rnnsent train --resume` takes to go on with a run: of one with a seed the folder of all seeds."""
     whole = Path(os.path.relpath(path.resolve())) if path.is_symlink() else path
-    return whole.parent if whole.name.startswith("seed-") and (whole.parent / SEEDS).is_file() else path
+    several = whole.name.startswith("seed-") and (whole.parent / SEEDS).is_file()
+    return shlex.quote(str(whole.parent if several else path))
 
 
 def is_temporary(name: str) -> bool:
     """Return whether a file is one that was being written when somebody was killed."""
     return name.rpartition("/")[2].startswith(".")
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a disk into a RunError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(f"{path}: the disk is full; what was written before is intact") from None
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None

@@ -7,6 +7,7 @@ one folder, `seed-0` and so on, beside a file that says what they are of, so tha
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,11 +20,11 @@ from typing import Any
 
 from rnnsent.comparison import differing
 from rnnsent.errors import Interrupted, RnnsentError, RunError, count
-from rnnsent.files import write_atomic
+from rnnsent.files import disk_errors, write_atomic
 from rnnsent.interruption import HeldSignals
 from rnnsent.jsonfile import read_json
 from rnnsent.lock import require_no_link
-from rnnsent.runs import CONFIG, SEEDS, disk_errors, json_text
+from rnnsent.runs import CONFIG, SEEDS, json_text
 
 NOT_PLANNED = frozenset(
     ("--resume", "--allow-changes", "--seeds", "--seed", "--run-dir", "--force", "--eval", "--json")
@@ -77,6 +78,8 @@ class Plan:
             plan = cls(arguments, seeds, bool(found["judge"]), dict(found["config"]))
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise RunError(f"{folder / SEEDS}: cannot be read: {error}") from None
+        if any("\0" in each for each in arguments) or not all(0 <= seed < 2**32 for seed in seeds):
+            raise RunError(f"{folder / SEEDS}: refused: its arguments or seeds cannot be those of a training")
         odd = next((each for each in arguments if each == "--" or each.partition("=")[0] in NOT_PLANNED), None)
         if odd is not None:  # it would have other runs written than those in the folder
             raise RunError(f"{folder / SEEDS}: refused: it passes on {odd}, which is no argument of one seed")
@@ -180,14 +183,19 @@ def _child(folder: Path, arguments: Sequence[str], done: Sequence[SeedRun]) -> d
         _remove_empty(folder)
         on = _go_on(folder, done) if (folder / SEEDS).is_file() else ""
         raise RnnsentError(f"rnnsent {arguments[0]} failed, see above{on}")
-    facts: dict[str, Any] = json.loads(output.splitlines()[-1])
+    try:
+        facts: dict[str, Any] = json.loads(output.splitlines()[-1])
+    except (ValueError, IndexError):  # --help, say
+        raise RnnsentError(
+            f"rnnsent {arguments[0]} did something else than it was to do; what is passed on in {folder / SEEDS}?"
+        ) from None
     return facts
 
 
 def _go_on(folder: Path, done: Sequence[SeedRun]) -> str:
     """Return what is finished and how to go on, for people."""
     kept = f"; finished: {', '.join(each.run for each in done)}" if done else ""
-    return f"{kept}; go on: rnnsent train --resume {folder}"
+    return f"{kept}; go on: rnnsent train --resume {shlex.quote(str(folder))}"
 
 
 def _called(command: Sequence[str]) -> tuple[str, int]:

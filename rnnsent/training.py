@@ -93,7 +93,7 @@ def fit(
                 changed = config.learning_rate / begin.facts["learning_rate"]
                 model.optimizer.learning_rate = float(model.optimizer.learning_rate) * changed
             for observer in observers:
-                observer.on_past(recorder.history, recorder.curve)
+                observer.on_past(recorder.history, begin.curve())
         keeper = StateKeeper(recorder, averaged, counting, signals, observers, config.checkpoint_interval, begin)
         if not _over(config, begin):
             model.fit(

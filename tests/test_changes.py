@@ -239,6 +239,25 @@ def test_a_run_remembers_with_what_it_went_on(trained: Path) -> None:
     assert told[0] in card.read_text().splitlines()
 
 
+def test_a_card_that_was_edited_outlives_any_number_of_kills(trained: Path) -> None:
+    card = trained / "model_card.md"
+    card.write_text(card.read_text() + "\nMaintained by Ada.\n")
+    for _ in range(2):
+        RunDirectory(trained).begin_again(())
+        assert "Ada" in card.read_text()
+    resume(allowed=False)
+    assert "Ada" in card.read_text()
+
+
+def test_a_card_that_nobody_edited_is_written_anew(trained: Path) -> None:
+    card, before = trained / "model_card.md", (trained / "model_card.md").read_text()
+    (trained / "manifest.json").unlink()  # killed at the very end
+    RunDirectory(trained).begin_again(())
+    assert not card.exists()
+    resume("--epochs", "2")
+    assert card.read_text() != before and "2 epochs" in card.read_text()
+
+
 STOPPING = "training.early_stopping={patience: 1, min_delta: 0.9}"  # the second epoch is no better by that much
 
 

@@ -53,6 +53,26 @@ def test_a_pickle_that_wants_to_run_something(command: str) -> None:
     assert not Path("owned").exists()
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["data info", "config check", "eval --predictions", "predict run --input", "predict run --output", "report run -o"],
+)
+@pytest.mark.parametrize("name", [LONG + ".csv", "loop/t.csv"])
+def test_a_path_that_the_system_refuses(run: Path, command: str, name: str) -> None:
+    Path("loop").symlink_to("loop")
+    Path("t.txt").write_text("w1 w2\n")
+    given = ["--input", "t.txt"] if "--output" in command else []
+    assert name[:200] in refused(*command.split(), name, *given)
+
+
+def test_a_config_that_names_such_a_path(run: Path) -> None:
+    Path("c.yaml").write_text(f"data: {{source: texts, path: {LONG}}}\nmodel: {{recurrent: [{{cell: gru}}]}}\n")
+    assert LONG[:200] in refused("train", "--config", "c.yaml")
+
+
 @pytest.mark.parametrize("command", ["train --config", "config check", "config show", "summary --config"])
 def test_everything_wrong_with_a_config_is_told_at_once(command: str) -> None:
     Path("bad.yaml").write_text(

@@ -245,6 +245,8 @@ def test_labels_give_the_terminal_no_orders() -> None:
         assert result.exit_code == 0, result.stderr
         assert "a\ufffd]0;owned\ufffd" in result.stdout or "b\ufffd" in result.stdout, arguments
         assert not {char for char in result.stdout if not char.isprintable()} - set("\n\t\u00a0"), arguments
+    again = rnnsent("train", "--resume", "run")
+    assert again.exit_code == 0 and not {char for char in again.output if not char.isprintable()} - set("\n")
     for arguments in (["predict", "run", "a good film", "--json"], ["trace", "run", "a good film", "--json"]):
         result = rnnsent(*arguments)
         assert result.exit_code == 0 and result.stdout.rstrip("\n").isprintable(), arguments

@@ -120,3 +120,10 @@ def test_a_download_has_a_bar_on_a_terminal_only(
             show("imdb.npz", 1_000_000, 1_000_000)
 
     assert any("imdb.npz" in line and "1.0/1.0 MB" in line for line in on_a_terminal(action, monkeypatch))
+
+    def of_an_odd_file() -> None:
+        with reading_progress() as show:
+            assert show is not None
+            show("[red]a\x1b]0;b\x07.csv", 500, 1000)
+
+    assert any("[red]a\\x1b]0;b\\x07.csv" in line for line in on_a_terminal(of_an_odd_file, monkeypatch))

@@ -455,16 +455,31 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(place: float, 
         ("seconds", float("inf")),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
+        ("history", [EPOCH | {"val_loss": 10**400}]),
+        ("elapsed", 10**400),
+        ("step", 10**400),
     ],
 )
 def test_a_checkpoint_that_contradicts_itself_is_refused(name: str, forged: Any, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     checkpoints.write(run, Checkpoint(1, 0, FACTS | {name: forged}, checkpoint(0).arrays))
-    with pytest.raises(RunError, match=f"its {name} cannot be those of a training"):
+    told = {"elapsed": "seconds"}.get(name, name)
+    with pytest.raises(RunError, match=f"its {told} cannot be those of a training"):
         checkpoints.read(run, "checkpoints/epoch-0001.npz")
 
 
-@pytest.mark.parametrize("forged", [np.zeros((2, 3)), np.zeros(4), np.zeros((2, 4), np.int64)])
+@pytest.mark.parametrize(
+    "forged",
+    [
+        np.ones((2, 3)),
+        np.ones(4),
+        np.ones((2, 4), np.int64),
+        np.array([[1.0, 2.0, 1.0, 0.5]]),
+        np.array([[1e300, 1.0, 1.0, 0.5]]),
+        np.array([[1.0, 0.5, 1.0, 0.5]]),
+        np.array([[2.0, 1.0, 1.0, 0.5], [1.0, 1.0, 1.0, 0.5]]),
+    ],
+)
 def test_a_checkpoint_whose_curve_is_none_is_refused(forged: np.ndarray, tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     checkpoints.write(run, Checkpoint(1, 0, FACTS, checkpoint(0).arrays | {"curve/steps": forged}))

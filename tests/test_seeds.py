@@ -208,6 +208,23 @@ def test_the_table_is_narrow_and_leaves_out_what_is_undefined() -> None:
     assert "roc_auc" not in lines[0] and len(lines) == 5 and max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"arguments": ["--help"]}, "did something else than it was to do; what is passed on in plan/seeds.json?"),
+        ({"arguments": ["--config", "a\0b"]}, "its arguments or seeds cannot be those of a training"),
+        ({"seeds": [10**399]}, "its arguments or seeds cannot be those of a training"),
+        ({"seeds": [-1]}, "its arguments or seeds cannot be those of a training"),
+    ],
+)
+def test_a_plan_of_a_stranger_is_refused(changed: dict[str, object], told: str) -> None:
+    Path("plan").mkdir()
+    plan = {"arguments": [], "seeds": [0], "judge": False, "config": {}}
+    Path("plan/seeds.json").write_text(json.dumps(plan | changed))
+    refused = rnnsent("train", "--resume", "plan")
+    assert refused.exit_code == 1 and told in refused.stderr and "Traceback" not in refused.stderr
+
+
 @pytest.mark.parametrize("content", ['{"arguments": [], "seeds": [1e400], "judge": true, "config": {}}', "[" * 100_000])
 def test_a_plan_that_is_damaged_is_named(content: str) -> None:
     Path("plan").mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from rnnsent.commands.options import config_options, json_option, overrides
+from rnnsent.jsonfile import json_line
 
 
 @click.group(name="config")
@@ -47,7 +48,7 @@ def show(
     from rnnsent.configfile import dump_config, load_config
 
     config = load_config(name, overrides(settings, data, epochs, seed))
-    click.echo(config.model_dump_json() + "\n" if as_json else dump_config(config), nl=False)
+    click.echo(json_line(config.model_dump(mode="json")) + "\n" if as_json else dump_config(config), nl=False)
 
 
 @command.command()

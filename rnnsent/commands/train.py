@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.commands.options import RunPath, be_quiet, config_options, overrides, text_settings, texts_options
+from rnnsent.commands.options import RunPath, be_quiet, config_options, overrides, show, text_settings, texts_options
 from rnnsent.messages import say
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def command(
         click.echo(json.dumps({"run": str(trained.run), **trained.metrics}))
         return
     training = load_config(str(trained.run.file(runs.CONFIG))).training
-    click.echo(result_line(str(trained.run), trained.metrics, training.monitor))
+    show(result_line(str(trained.run), trained.metrics, training.monitor))
     if not quiet:
         for hint in hints(trained.metrics, training.epochs):
             say(hint)

@@ -7,7 +7,7 @@ import io
 import random
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from rnnsent.errors import count
 from rnnsent.foreign import read_predictions
 from rnnsent.inference import weight_shapes
 from rnnsent.model_card import RunFacts
+from rnnsent.observers import EpochFacts
 from rnnsent.probes import verify, written
 from rnnsent.records import Before
 from rnnsent.report import about, single
@@ -57,6 +58,14 @@ class Reader:
     whole: list[bytes]
     forge: seeds.Forge
     read: Callable[[Path], object]
+
+
+def _checkpoint(path: Path) -> object:
+    """Read a checkpoint, and do with its numbers what a training does that goes on."""
+    found = checkpoints.read(RunDirectory(path.parent.parent), "checkpoints/epoch-0001.npz")
+    history = [EpochFacts(**facts) for facts in found.facts["history"]]
+    numbers = [value for epoch in history for value in asdict(epoch).values()]
+    return np.array([*numbers, found.facts["elapsed"], found.facts["seconds"]], np.float64), found.curve()
 
 
 def _trees(tree: Any, written: Callable[[Any], bytes] = seeds.as_json) -> seeds.Forge:
@@ -229,7 +238,7 @@ READERS = {
         "checkpoints/epoch-0001.npz",
         [seeds.checkpoint(seeds.FACTS)],
         _trees(seeds.FACTS, seeds.checkpoint),
-        lambda path: checkpoints.read(RunDirectory(path.parent.parent), "checkpoints/epoch-0001.npz"),
+        _checkpoint,
     ),
     "csv": Reader("t.csv", [seeds.csv(seeds.ROWS), seeds.csv(seeds.ROWS, ";")], _trees(seeds.ROWS, seeds.csv), _table),
     "csv.gz": Reader(
