@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rnnsent.config import Config
-from rnnsent.confighints import nearest_key, nearest_value, section_at, section_of
+from rnnsent.confighints import choice_meant, nearest_key, nearest_value, section_at, section_of
 from rnnsent.conflicts import conflicts
 from rnnsent.errors import ConfigError, Problem, count
 from rnnsent.files import plain_size, read_plain
@@ -153,7 +153,7 @@ def _validate(document: Document, to_train: bool) -> tuple[Config | None, list[P
             problems += [_problem(document, detail) for detail in details]
             faulty |= {_key_path(detail["loc"]) for detail in details}
             for detail in reversed(details):  # the last of a list first, or it would have another number
-                values = _mended(values, _key_path(detail["loc"]))
+                values = _mended(values, _key_path(detail["loc"]), choice_meant(detail))
     problems += [
         Problem(document.place(path), dotted(path), rule, _shown(given))
         for path, rule, given in conflicts(config, to_train=to_train)
@@ -202,13 +202,15 @@ def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
     return tuple(known)
 
 
-def _mended(values: Any, path: KeyPath, parent: str = "") -> Any:
-    """Return `values` with what stands at `path` left to its default, or to a stand-in."""
+def _mended(values: Any, path: KeyPath, meant: str | None, parent: str = "") -> Any:
+    """Return `values` with what was meant at `path`, or what stands there left to its default, or to a stand-in."""
     head, rest = path[0], path[1:]
     name = head if isinstance(head, str) else f"{parent}[]"
     items = dict(values) if isinstance(values, Mapping) else dict(enumerate(values))
     if rest:
-        items[head] = _mended(items[head], rest, name)
+        items[head] = _mended(items[head], rest, meant, name)
+    elif meant is not None:
+        items[head] = meant
     elif name in _STAND_INS:
         items[head] = _STAND_INS[name]
     else:

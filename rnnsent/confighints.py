@@ -72,12 +72,19 @@ def nearest_value(path: KeyPath, detail: ErrorDetails, given: Any) -> str | None
         return "without quotes it is one"
     if detail["type"] == "bool_type" and given.lower() in ("yes", "no", "on", "off"):
         return f"write {'true' if given.lower() in ('yes', 'on') else 'false'}"
-    if detail["type"] == "literal_error":
-        valid = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
-        whole = [name for name in valid if given and given.lower() in name.split("_")]
-        close = whole or difflib.get_close_matches(given.lower(), valid, n=1)
-        return f"did you mean {close[0]}?" if close else None
-    return None
+    meant = choice_meant(detail)
+    return f"did you mean {meant}?" if meant else None
+
+
+def choice_meant(detail: ErrorDetails) -> str | None:
+    """Return which of the valid texts was probably meant by one that is none of them."""
+    given = detail["input"]
+    if detail["type"] != "literal_error" or not isinstance(given, str):
+        return None
+    valid = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
+    whole = [name for name in valid if given and given.lower() in name.split("_")]
+    close = whole or difflib.get_close_matches(given.lower(), valid, n=1)
+    return close[0] if close else None
 
 
 def _example(section: type[Section], given: Any) -> str:

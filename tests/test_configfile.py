@@ -99,9 +99,14 @@ def test_everything_is_reported_at_once_with_conflicts_and_overrides() -> None:
     text += "data: {padding: notebook, maxlen: null}\ntraining:\n  epochs: none\n"
     found = problems(text, "training.seed=-1", "model.recurrent.7.units=2", "oops")
     keys = ["--set oops", "model.recurrent.7.units", "data.maxlen", "recurrent.0.unit:", "recurrent.1.cell"]
-    for key in [*keys, "model.poling", "training.epochs:", "training.seed:"]:
+    for key in [*keys, "model.poling", "training.epochs:", "training.seed:", "recurrent.1.reset_after"]:
         assert sum(key in problem for problem in found) == 1, key
-    assert len(found) == 8
+    assert len(found) == 9
+
+
+def test_what_was_meant_is_checked_for_conflicts() -> None:
+    (problem,) = problems(f"{MINIMAL}data: {{source: text, path: t.csv, label_column: mood, label_map: {{a: b}}}}\n")
+    assert "data.source: must be one of" in problem and "did you mean texts?" in problem
 
 
 @pytest.mark.parametrize(
