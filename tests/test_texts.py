@@ -403,6 +403,8 @@ ROWS = reviews(20)
         (ROWS, {"label_map": {"9-1": "good"}}, "data.label_map: the range 9-1 runs backwards"),
         (ROWS, {"label_map": {"1-4": "low", "4-5": "high"}}, "range 4-5 and another one name the same label"),
         (ROWS, {"label_map": {"godo": "fine", "bad": "poor"}}, "no text is labeled godo; did you mean good? labels:"),
+        (ROWS, {"label_map": {"bad": "poor"}},
+         "texts are: poor; two or more are needed; data.label_map drops what it does not name: rows 10 labeled good"),
         (ROWS, {"label_map": {"great": "good"}}, "t.csv: holds no labeled text: 10 rows labeled good, 10"),
         (ROWS[:2], {}, "leave none to validate"),
         ([*ROWS, ("x", "bad,")], {}, "t.csv:22: has 3 cells, the first line has 2"),

@@ -227,7 +227,7 @@ class _Rows:
         try:
             require_trainable(labels, splits, names)
         except DataError as error:
-            raise error.at(_shown(source)) from None
+            raise DataError(f"{_shown(source)}: {error}{self._left_out()}") from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths, np.int64))])
         words = (
             how.vocabulary.words
@@ -278,6 +278,11 @@ class _Rows:
             hint = f"did you mean {close[0]}? " if close else ""
             seen = ", ".join(ordered(self.raw_labels)[:20])
             raise DataError(f"{_shown(source)}: data.label_map: no text is labeled {missing}; {hint}labels: {seen}")
+
+    def _left_out(self) -> str:
+        """Return for people which rows are not there because of data.label_map."""
+        rows = [f"{number:,} {why}" for why, number in self.dropped.most_common(5) if why.startswith("labeled ")]
+        return f"; data.label_map drops what it does not name: rows {', '.join(rows)}" if rows else ""
 
     def _how_split(self, given: NDArray[np.int64]) -> dict[str, str]:
         drawn = f"drawn by {'group' if self.grouped else 'label'}, seed {self.how.seed}"
