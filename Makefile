@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test torture fuzz check bench format docs
+.PHONY: help install train test slow torture fuzz check bench format docs
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -20,8 +20,11 @@ $(STAMP): pyproject.toml $(wildcard rnnsent/engine/native/*)
 train: install ## train configs/lstm.yaml
 	$(BIN)/rnnsent train --config configs/lstm.yaml
 
-test: install ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: install ## run the tests but for the slow ones
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+slow: install ## run the slow tests: many processes, a browser, simulations
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 torture: install ## kill trainings and commands, damage files, take away disk and clock: see that nothing is lost; two hours
 	$(BIN)/python -m tests.torture.kills /tmp/rnnsent-torture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 
 def rnnsent(backend: str, data: Path, *arguments: str) -> Any:
@@ -28,6 +29,7 @@ def probabilities(run: Path) -> list[float]:
     return [float(row.rpartition(",")[2]) for row in rows]
 
 
+@pytest.mark.slow
 def test_jax_trains_a_run_that_tensorflow_judges_alike(tiny_imdb: Path, tiny_config: Path) -> None:
     training = ["train", "--config", str(tiny_config), "--run-dir", "run", "--set", "training.ema=0.9"]
     training += ["--set", "model.language_model={epochs: 1}"]

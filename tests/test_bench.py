@@ -31,6 +31,7 @@ def test_medians_leave_out_the_first_round() -> None:
     assert any("PyTorch, padded | torch is not installed" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_a_race_on_the_command_line_holds_rnnsent_to_a_ratio() -> None:
     arguments = ["bench", "race", "--cell", "lstm", "--data", "sample", "--peer", "keras", "--epochs", "1"]
     result = rnnsent(*arguments, "--predictions", "1", "--require", "1e9")
@@ -49,6 +50,7 @@ def test_a_contestant_that_fails_is_named() -> None:
         race("lstm", ["rnnsent-notebook"], "nowhere", 1, 1, print)
 
 
+@pytest.mark.slow
 def test_growth_measures_each_setting_once() -> None:
     told: list[str] = []
     found = growth("simple_rnn", told.append, {"maxlen": (7,)}, rounds=1)
@@ -68,6 +70,7 @@ def test_a_breakdown_names_its_parts() -> None:
     assert "| rest: Keras and TensorFlow | 6.00 |" in table  # the input is made meanwhile
 
 
+@pytest.mark.slow
 def test_scale_counts_what_it_trained_on() -> None:
     (found,) = over_sizes((2000,), print)
     assert found.reviews == 1000 and found.tokens > 100_000

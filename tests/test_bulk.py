@@ -375,6 +375,7 @@ def test_a_reader_that_leaves_early_is_no_error(run: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_of_a_file_can_be_gone_on_from(run: Path) -> None:
     Path("t.txt").write_text("w1 w2 w3\n" * 400_000)
     arguments = ["predict", str(run), "--input", "t.txt", "--output", "out.csv"]

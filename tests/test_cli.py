@@ -161,6 +161,7 @@ def test_the_fallback_is_recorded_and_said_last(tiny_config: Path) -> None:
     assert not Path("other").exists()
 
 
+@pytest.mark.slow
 def test_the_shipped_lstm_reads_the_sample_corpus() -> None:
     shortly = ("--epochs", "12", "--run-dir", "run", "--quiet")  # of forty at most, after which it is beyond 95 %
     assert rnnsent("train", "--config", "lstm", "--data", "sample", *shortly).exit_code == 0
@@ -228,6 +229,7 @@ def test_eval_refuses_a_run_with_missing_or_changed_files(trained: Path, name: s
     assert rnnsent("eval", "run").exit_code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_keeps_its_best_epoch(tmp_path: Path, tiny_config: Path, number: int, code: int) -> None:
     data = write_imdb(tmp_path / "big", reviews=2000).parent
@@ -242,6 +244,7 @@ def test_a_stopped_training_keeps_its_best_epoch(tmp_path: Path, tiny_config: Pa
 SLOWLY = ("--set", "training.batch_size=1", "--set", "training.checkpoint_every=20", "--epochs", "500")
 
 
+@pytest.mark.slow
 def test_a_training_stopped_in_its_first_epoch_can_go_on(tmp_path: Path, tiny_config: Path) -> None:
     data = write_imdb(tmp_path / "big", reviews=4000).parent
     found, errors = stopped(signal.SIGINT, "run/checkpoints", data, *SLOWLY)
@@ -254,6 +257,7 @@ def test_a_training_stopped_in_its_first_epoch_can_go_on(tmp_path: Path, tiny_co
     assert "config.training.epochs: 500 → 1" in done.stderr and "--allow-changes" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_training_stopped_before_its_first_step_leaves_nothing(tmp_path: Path, tiny_config: Path) -> None:
     data = write_imdb(tmp_path / "big", reviews=4000).parent
     found, errors = stopped(signal.SIGINT, "run/config.yaml", data, "--set", "training.batch_size=1")
@@ -262,6 +266,7 @@ def test_a_training_stopped_before_its_first_step_leaves_nothing(tmp_path: Path,
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_training_stopped_while_keras_starts_leaves_nothing(
     tiny_imdb: Path, tiny_config: Path, number: int, code: int

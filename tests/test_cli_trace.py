@@ -113,6 +113,7 @@ def test_page_and_plot_are_written_and_said(run: Path, texts: list[str]) -> None
     assert [path.name for path in Path("new").iterdir()] == ["page.html"]
 
 
+@pytest.mark.slow
 def test_integrated_gradients_on_both_keras_backends(run: Path, texts: list[str]) -> None:
     found = traced(run, texts[0], "--method", "both")
     facts = found["integrated_gradients"]

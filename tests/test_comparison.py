@@ -95,6 +95,7 @@ def test_two_that_agree_on_few_reviews_need_not_agree_on_all() -> None:
         assert estimate.low < -0.02 and estimate.high > 0.02 and estimate.value == 0
 
 
+@pytest.mark.slow
 def test_paired_intervals_hold_the_truth() -> None:
     """Of 200 samples 190 intervals should hold the true difference; fewer than 181 do with probability 0.0027.
 

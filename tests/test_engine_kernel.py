@@ -290,6 +290,7 @@ def test_gradients_that_do_not_fit_are_refused() -> None:
         running.backward(np.zeros((3, 4), np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("gcc"), reason="there is no gcc")
 def test_the_c_code_under_sanitizers(tmp_path: Path) -> None:
     program = tmp_path / "harness"

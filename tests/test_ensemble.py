@@ -121,6 +121,7 @@ class StopAt(Observer):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_stopped_training_keeps_the_networks_that_were_trained() -> None:
     config = parse_config(CONFIG, "c", [("--set", "data.num_words=100")])
     steps: list[int] = []

@@ -49,6 +49,7 @@ sys.exit(fuzzing.main())
 """
 
 
+@pytest.mark.slow
 def test_a_crash_is_noticed_and_the_rest_is_fed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     found = watched("csv", 12, 0, Path.cwd(), (sys.executable, "-c", CRASHING))

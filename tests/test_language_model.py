@@ -46,6 +46,7 @@ def test_the_surprise_is_that_of_a_softmax_over_all_words(directions: int) -> No
     np.testing.assert_allclose(found, np.full((batch, 1), np.mean(surprises)), rtol=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "cell"), [(NATIVE, "gru"), (NATIVE, "lstm"), (STOCK, "simple_rnn")])
 def test_it_learns_what_may_follow(path: str, cell: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     told: list[str] = []

@@ -144,6 +144,7 @@ def test_bootstrap_is_that_of_the_same_reviews_and_half_a_review_more() -> None:
 WORLDS = {"usual": (1.5, 1.0), "nearly perfect": (4.1, 1.3)}  # the distance of the labels, how much too sure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "kind"), [(200, "usual"), (30, "usual"), (30, "nearly perfect")])
 def test_intervals_cover_the_truth(n: int, kind: str) -> None:
     """Of 200 samples 190 intervals should hold the truth; fewer than 181 are so by chance with probability 0.0027."""

@@ -211,6 +211,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_saved_models_load_in_plain_keras(tmp_path: Path) -> None:
     ids = tokens()
     np.save("ids.npy", ids)

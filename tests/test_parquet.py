@@ -105,6 +105,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10, rows,
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_bomb_is_refused_in_bounded_memory(kind: str) -> None:
     make, reason = BOMBS[kind]

@@ -67,6 +67,7 @@ def assert_same(one: Trained, other: Trained) -> None:
         np.testing.assert_array_equal(value, other.weights[name])
 
 
+@pytest.mark.slow
 def test_killed_after_every_step_it_ends_with_the_same_bits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     undisturbed = trained(tmp_path / "whole", monkeypatch, config(*THREE_STEPS))
     told: list[str] = []
@@ -130,6 +131,7 @@ def test_a_signal_lets_the_step_end_and_keeps_its_state(
     assert told[0] == "language model: goes on after 1 epoch and 2 steps"
 
 
+@pytest.mark.slow
 def test_the_command_that_was_stopped_in_it_goes_on_there(in_step: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     small = CONFIG.replace("num_words: 13", "num_words: 200").replace("epochs: 3", "epochs: 1")
     Path("c.yaml").write_text(small.replace("batch_size: 16", "batch_size: 400"))

@@ -24,6 +24,8 @@ from rnnsent.stored import load_weights
 from rnnsent.training import fit
 from tests.conftest import rnnsent
 
+pytestmark = pytest.mark.slow  # tens of thousands of reviews
+
 
 @pytest.fixture(autouse=True)
 def data(real_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:

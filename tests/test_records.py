@@ -46,6 +46,7 @@ def changed(tree: Any, at: KeyPath, value: Any) -> Any:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["metrics", "environment"])
 def test_whatever_key_is_missing_or_of_another_type_is_named_or_does_no_harm(name: str) -> None:
     reader = READERS[name]

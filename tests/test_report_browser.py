@@ -14,6 +14,8 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.conftest import SAMPLE_CONFIG, rnnsent
 from tests.reported import ENSEMBLE, judged_sample, judged_tickets
 
+pytestmark = pytest.mark.slow  # a browser
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 PAGES = ("sample", "tickets", "ensemble", "several")
 WIDTHS = (320, 360, 1200)

@@ -378,6 +378,7 @@ def test_a_learning_rate_that_was_changed_takes_effect(
     assert rates == [pytest.approx(2e-2), pytest.approx(5e-3)]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "lstm"))
     monkeypatch.setenv("RNNSENT_DATA", str(write_imdb(tmp_path / "big", reviews=1500).parent))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from rnnsent.jsonfile import sealed, unsealed
+from rnnsent.manifest import vouched_for
 from rnnsent.runs import RunDirectory
 from tests.torture.sameness import compare
 
@@ -112,7 +113,11 @@ def test_differences_are_seen(what: str, finished_run: Path) -> None:
 
 def test_a_card_of_its_own_is_seen(finished_run: Path) -> None:
     (found,) = compare(finished_run, altered(finished_run, "model_card.md", texts("validation", "test")))
-    assert "model_card.md" in found
+    assert "model_card.md was edited" in found
+    shutil.rmtree("altered")
+    other = vouched_for((finished_run / "model_card.md").read_text().partition("<!--")[0].replace("validation", "test"))
+    (found,) = compare(finished_run, altered(finished_run, "model_card.md", lambda path: path.write_text(other)))
+    assert "model_card.md is not what its files say" in found
 
 
 FREE: dict[str, tuple[str, Callable[[Path], object]]] = {

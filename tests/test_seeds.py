@@ -22,6 +22,7 @@ from tests.conftest import TINY_CONFIG, rnnsent
 from tests.torture.sameness import compare
 
 
+@pytest.mark.slow
 def test_runs_and_spread(tiny_imdb: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     given = ["--config", str(tiny_config), "--epochs", "1", "--seed", "3", "--run-dir", "runs-of-it", "--quiet"]
@@ -52,6 +53,7 @@ def two_seeds(finished_run: Path, tiny_imdb: Path, tiny_config: Path, monkeypatc
     return given
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on(two_seeds: list[str]) -> None:
     first = Path("both/seed-0/weights.npz").stat().st_mtime_ns
     found = rnnsent("train", *two_seeds)
@@ -146,6 +148,7 @@ def killed_in_training(command: list[str], run: Path, whom: str) -> str:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["child", "parent"])
 def test_after_a_kill_the_same_command_ends_with_the_same_bits(
     whom: str, undisturbed: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch

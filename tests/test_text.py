@@ -203,6 +203,7 @@ def test_long_runs_of_marks_are_composed_as_short_ones(marks: str) -> None:
     assert normalize("a" + marks + "b") == unicodedata.normalize("NFC", "a" + marks + "b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

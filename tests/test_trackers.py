@@ -342,6 +342,7 @@ def graphs(file: Path) -> int:
     return sum(bool(event.graph_def) for event in LegacyEventFileLoader(str(file)).Load())
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_in_the_runs_of_its_trackers(killed: RunDirectory, tmp_path: Path) -> None:
     shutil.copytree(killed.path, tmp_path / "went-on")
     before, told = kept(killed), list[str]()

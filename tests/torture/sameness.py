@@ -33,6 +33,7 @@ from rnnsent.configfile import load_config
 from rnnsent.errors import RnnsentError
 from rnnsent.jsonfile import unsealed
 from rnnsent.lock import LOCK
+from rnnsent.manifest import vouches_for_itself
 from rnnsent.runs import RunDirectory
 
 COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second", "elapsed", "cached")
@@ -89,8 +90,15 @@ def _of_one(run: Path) -> Iterator[str]:
     except (RnnsentError, OSError) as error:
         yield f"{run} is not sound: {error}"
         return
-    if _PLACE.sub(r"\1", card) != _PLACE.sub(r"\1", (run / runs.MODEL_CARD).read_text(encoding="utf-8")):
+    if not vouches_for_itself(run / runs.MODEL_CARD):
+        yield f"{run / runs.MODEL_CARD} was edited"
+    elif _without_place(card) != _without_place((run / runs.MODEL_CARD).read_text(encoding="utf-8")):
         yield f"{run / runs.MODEL_CARD} is not what its files say"
+
+
+def _without_place(card: str) -> str:
+    """Return a card without where its run is, and without the SHA-256 of what it says with that."""
+    return _PLACE.sub(r"\1", card.rpartition("<!--")[0])
 
 
 def _said(path: Path) -> Any:
