@@ -54,16 +54,20 @@ cli(sys.argv[1:])
 """
 
 
+def arguments(run: Path, settings: list[str]) -> list[str]:
+    """Return those of `rnnsent` that train a run with these settings."""
+    given = [part for setting in [*SETTINGS, *settings] for part in ("--set", setting)]
+    return ["train", "--config", "lstm", "--run-dir", str(run), "--quiet", *given]
+
+
 def train(run: Path, settings: list[str], *, level: int | None = None, cores: int | None = None) -> None:
     """Train in a process of its own, on so many cores, with the kernel's instructions of a level."""
-    arguments = ["train", "--config", "lstm", "--run-dir", str(run), "--quiet"]
-    arguments += [part for setting in [*SETTINGS, *settings] for part in ("--set", setting)]
     start = ["-m", "rnnsent"] if level is None else ["-c", ON_LEVEL, str(level)]
     before = os.sched_getaffinity(0)
     if cores is not None:
         os.sched_setaffinity(0, set(sorted(before)[:cores]))  # what is started inherits it
     try:
-        subprocess.run([sys.executable, *start, *arguments], check=True, capture_output=True)
+        subprocess.run([sys.executable, *start, *arguments(run, settings)], check=True, capture_output=True)
     finally:
         os.sched_setaffinity(0, before)
 
@@ -74,8 +78,7 @@ def train_killed(run: Path, settings: list[str]) -> None:
     Raises:
         RuntimeError: if the training was over before it could be killed as often.
     """
-    command = ["train", "--config", "lstm", "--run-dir", str(run), "--quiet"]
-    command += [part for setting in [*SETTINGS, *settings] for part in ("--set", setting)]
+    command = arguments(run, settings)
     for _ in range(KILLS):
         before = set(run.glob("checkpoints/*.npz"))
         with subprocess.Popen([sys.executable, "-m", "rnnsent", *command], stderr=subprocess.DEVNULL) as process:

@@ -273,8 +273,7 @@ def embedding(tokens: Tokens, table: Array) -> Array:
 
 def dense(inputs: Array, kernel: Array, bias: Array | None = None, *, activation: str = "linear") -> Array:
     """Return activation(x W + b): (..., features) -> (..., units), with `activation` a name in `ACTIVATIONS`."""
-    # BLAS may multiply what lies beside a row as well, and throw it away: of finite numbers it warned of invalid ones.
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # BLAS warned of finite numbers; perhaps of what it throws away
         output = inputs @ kernel.astype(inputs.dtype, copy=False)
     if bias is not None:
         output = output + bias.astype(inputs.dtype, copy=False)

@@ -251,10 +251,13 @@ class RunDirectory:
 
     def edited(self, name: str) -> bool:
         """Return whether a file is there, but not as it was written; before there is a manifest its own words tell."""
-        with manifest.read_errors(self.file(name)):
+        path = self.file(name)
+        with manifest.read_errors(path):
+            if not path.is_file():
+                return False
             if not self.finished:
-                return self.file(name).is_file() and not manifest.vouches_for_itself(self.file(name))
-            return self.file(name).is_file() and sha256(self.file(name)) not in self.manifest().get(name, [])
+                return not manifest.vouches_for_itself(path)
+            return sha256(path) not in self.manifest().get(name, [])
 
     @contextmanager
     def updating(self) -> Iterator[None]:

@@ -92,8 +92,9 @@ def fit(
             elif config.schedule.kind == "plateau":  # as often lowered as it was then
                 changed = config.learning_rate / begin.facts["learning_rate"]
                 model.optimizer.learning_rate = float(model.optimizer.learning_rate) * changed
+            curve = begin.curve()
             for observer in observers:
-                observer.on_past(recorder.history, begin.curve())
+                observer.on_past(recorder.history, curve)
         keeper = StateKeeper(recorder, averaged, counting, signals, observers, config.checkpoint_interval, begin)
         if not _over(config, begin):
             model.fit(

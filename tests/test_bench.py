@@ -53,11 +53,12 @@ def test_a_contestant_that_fails_is_named() -> None:
 @pytest.mark.slow
 def test_growth_measures_each_setting_once() -> None:
     told: list[str] = []
-    found = growth("simple_rnn", told.append, {"maxlen": (7,)}, rounds=1)
+    found = growth("simple_rnn", told.append, {"units": (3,), "maxlen": (7,)}, rounds=1)
+    assert [cost.setting.units for cost in found["units"]] == [3]
     assert [cost.setting.maxlen for cost in found["maxlen"]] == [7]
-    assert len(told) == 1
+    assert len(told) == 2
     assert all(cost.stock[0] > 0 and cost.rnnsent[0] > 0 for each in found.values() for cost in each)
-    assert growth_table(found).count("\n") == 2
+    assert growth_table(found).count("\n") == 3
     turns = Cost(Setting(units=3), (30.0, 40.0, 35.0), (3.0, 2.0, 7.0))
     assert growth_table({"units": [turns]}).splitlines()[2] == "| units 3 | 35 | 3.0 | 10.0 | 5.0 … 20.0 |"
 

@@ -13,9 +13,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from rnnsent.messages import printable
 from rnnsent.tracing.page import render
 from rnnsent.tracing.plot import draw
-from rnnsent.tracing.terminal import printable, show
+from rnnsent.tracing.terminal import show
 from rnnsent.tracing.trace import Trace, trace
 from tests.traced import Answering, additive, random_network, scripted
 

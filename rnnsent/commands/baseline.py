@@ -47,17 +47,16 @@ def command(
     from rnnsent import judgment
     from rnnsent.configfile import load_config
 
-    tell = say
     if name is not None:
         if run is not None:
             raise click.UsageError("give a RUN or --config, not both")
-        judged = judgment.judge_baseline_of(load_config(name, overrides(settings, data)), split, tell=tell)
+        judged = judgment.judge_baseline_of(load_config(name, overrides(settings, data)), split, tell=say)
     else:
         if settings:
             raise click.UsageError("a run is as it is: --set needs --config")
         moved = None if data is None else data_settings(data)
         found = opened(run)
-        judged = judgment.judge_baseline(found, split, data=moved, tell=tell)
+        judged = judgment.judge_baseline(found, split, data=moved, tell=say)
         tell_stale(found)
     if as_json:
         facts = {"run": judged.name if name is None else None, "split": split, "n": judged.n}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.data.naming import data_settings
-from rnnsent.messages import say
+from rnnsent.messages import printable, say
 
 if TYPE_CHECKING:
     from rnnsent.runs import RunDirectory
@@ -136,8 +136,6 @@ def be_quiet() -> None:
 
 def show(text: str) -> None:
     """Print a result for people; what is from a file, such as the name of a label, gives the terminal no orders."""
-    from rnnsent.tracing.terminal import printable
-
     click.echo(printable(text, but="\n\t"))
 
 

@@ -35,8 +35,8 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
     from rnnsent.own_reviews import own_reviews
 
     found = opened(run)
-    moved, tell = None if data is None else data_settings(data), say
-    config, _, dataset = own_reviews(found, moved, tell)
+    moved = None if data is None else data_settings(data)
+    config, _, dataset = own_reviews(found, moved, say)
     reviews = judgment.whole_reviews(str(found), dataset, config, split)
     rows = robustness.measure(classifier.load(found), reviews)
     if not any(row.group == robustness.WRITTEN for row in rows):
@@ -47,7 +47,7 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
         before = recorded.get("robustness") or {}
         recorded["robustness"] = before | {split: [row.to_dict() for row in rows]}
 
-    unsaved = judgment.store(found, config, add, tell=tell)
+    unsaved = judgment.store(found, config, add, tell=say)
     if as_json:
         click.echo(json.dumps({"run": str(found), "split": split, "rows": [row.to_dict() for row in rows]}))
     else:

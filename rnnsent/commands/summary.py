@@ -50,7 +50,7 @@ def command(
         _show(summarize_run(found), as_json)
         return
     from rnnsent import runs, stored
-    from rnnsent.tracing.terminal import printable
+    from rnnsent.messages import printable
 
     found.verify()
     click.echo(printable(stored.read_text(found.file(runs.SUMMARY), stored.MAX_SUMMARY), but="\n"), nl=False)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rnnsent.intervals import Estimate
+from rnnsent.messages import printable
 from rnnsent.report.svg import FONT, INK, RULE, SERIES, figure, inline, width
-from rnnsent.tracing.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnsent.files import plain_size
+from rnnsent.messages import printable
 from rnnsent.pages import DEEPEST, document
 from rnnsent.report.blocks import Page
-from rnnsent.tracing.terminal import printable
 
 TEMPLATE = "page.html"
 GENERATOR = '<meta name="generator" content="rnnsent">'  # by which a page is known as one of rnnsent's

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from rnnsent.errors import count
+from rnnsent.messages import printable
 from rnnsent.pages import DEEPEST, document, shaded, shown
-from rnnsent.tracing.terminal import TITLES, printable
+from rnnsent.tracing.terminal import TITLES
 from rnnsent.tracing.trace import INTEGRATED_GRADIENTS, Trace, TracedWord, percent
 
 HEIGHT, TOP, LEFT, RIGHT = 180, 14, 44, 24  # of the plot, in pixels

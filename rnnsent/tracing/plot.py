@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnsent.tracing.terminal import TITLES, printable
+from rnnsent.messages import printable
+from rnnsent.tracing.terminal import TITLES
 from rnnsent.tracing.trace import Trace, percent
 
 if TYPE_CHECKING:

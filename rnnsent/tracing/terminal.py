@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from rnnsent.errors import count
+from rnnsent.messages import printable
 from rnnsent.tracing.trace import INTEGRATED_GRADIENTS, OCCLUSION, Trace, percent
 
 if TYPE_CHECKING:
@@ -41,12 +42,6 @@ def show(trace: Trace, console: Console) -> None:
         text = Text().append_tokens((part, style if colored else "") for part, style in line)
         text.rstrip()
         console.print(text, soft_wrap=True, highlight=False)
-
-
-def printable(word: str, but: str = "") -> str:
-    """Return a word without characters, `but` these, that steer a terminal or turn the direction of what follows."""
-    harmless = "\u00a0\u200c\u200d" + but  # a space that does not break, joiners inside emoji and some scripts
-    return "".join(char if char.isprintable() or char in harmless else "\ufffd" for char in word)
 
 
 def shown_word(word: str, known: bool) -> str:

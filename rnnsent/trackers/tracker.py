@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -75,7 +76,7 @@ class Ending:
         return found
 
 
-class Tracker:
+class Tracker(ABC):
     """Somebody outside who is told of a training. Whatever it raises ends the tracking, not the training.
 
     Of a training that goes on it is told all epochs from the first, and the points of the curve before them by
@@ -87,17 +88,17 @@ class Tracker:
 
     id: str | None = None
 
+    @abstractmethod
     def begin(self, beginning: Beginning) -> str:
         """Open what is to be written to; return where that is, for people."""
-        raise NotImplementedError
 
+    @abstractmethod
     def follow(self, network: Network) -> Observer:
         """Return what follows the training of one network."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self, ending: Ending) -> None:
         """Write what is known at the end, and close."""
-        raise NotImplementedError
 
 
 def without_passwords(text: str) -> str:
