@@ -23,13 +23,17 @@ def completed(
     config: Config,
     reviews: Prepared,
     networks: Sequence[Network],
+    begun_with: dict[str, Any],
     started: float,
     tell: Tell,
     trackers: Trackers,
     *,
     interrupted: bool,
 ) -> dict[str, Any]:
-    """Write what is known when training is over, and the manifest; return what metrics.json says."""
+    """Write what is known when training is over, and the manifest; return what metrics.json says.
+
+    `begun_with` is what networks began with, vectors and a language model, for metrics.json.
+    """
     asked = len(config.members)
     config, parameters = _as_trained(run, config, networks)
     weights = stored.read_weights(run, run.trained)
@@ -51,7 +55,7 @@ def completed(
     if config.ensemble is not None:
         facts["networks_asked_for"] = asked
         facts["networks"] = [network.course() for network in networks]
-    facts |= networks[0].facts
+    facts |= begun_with
     _write_metrics(run, facts, trackers)
     if not run.file(runs.MODEL_CARD).exists():  # else somebody completed that of a training which now went on
         run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))

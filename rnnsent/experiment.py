@@ -185,8 +185,11 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
     run = _begin_run(training, reviews, device, facts)
     trackers.begin(config, reviews.facts, facts)
     watching = _watching(training.observers, trackers, reviews)
+    begun_with: dict[str, Any] = {}  # vectors and language model, as the first network that needed them came by them
     for number in range(1, config.training.teaching_networks + 1):
-        reviews = _taught_by_itself(run.teacher(number), config.members[0], reviews, device, tell, watching, started)
+        where = run.teacher(number)
+        reviews, facts = _taught_by_itself(where, config.members[0], reviews, device, tell, watching, started)
+        begun_with = facts | begun_with
     if reviews.ratios is not None:
         run.write(runs.NGRAMS, reviews.ratios.to_npz())
     networks: list[Network] = []
@@ -195,6 +198,7 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
         if config.ensemble is not None:
             tell(f"network {number} of {len(config.members)}")
         network = Network(where, member, reviews, device, tell, title)
+        begun_with = network.facts | begun_with
         if not networks:
             tell(f"run: {run}")
         started = min(started, network.started)
@@ -209,7 +213,8 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
     # Whoever stopped it has sent one signal already: another one does not wait.
     held = HeldSignals("the run is being completed, in seconds; once more leaves it unfinished")
     with held if stopped is None else nullcontext():
-        facts = completed(run, config, reviews, networks, started, tell, trackers, interrupted=stopped is not None)
+        early = stopped is not None
+        facts = completed(run, config, reviews, networks, begun_with, started, tell, trackers, interrupted=early)
         run_root.mark_latest(run)
     if stopped is not None:
         again = f"rnnsent train --resume {runs.to_resume(run.path)}"
@@ -284,8 +289,8 @@ def _taught_by_itself(
     tell: Tell,
     watching: Watching,
     started: float,
-) -> Prepared:
-    """Train a network that is kept in `run`, and return the reviews with the texts that it labeled.
+) -> tuple[Prepared, dict[str, Any]]:
+    """Train a network that is kept in `run`; return the reviews with the texts it labeled, and what it began with.
 
     Source: D. Yarowsky, "Unsupervised word sense disambiguation rivaling supervised methods", ACL 1995; soft labels.
     """
@@ -301,7 +306,7 @@ def _taught_by_itself(
     teacher = load_predictor(config, weights_of(network.plain), reviews.ratios, device=device.name)
     taught = preparation.taught(reviews, teacher(reviews.parts.unlabeled))
     tell(f"teacher: {len(reviews.parts.unlabeled):,} texts without a label were labeled; training begins anew, on all")
-    return taught
+    return taught, network.facts
 
 
 def _watching(observers: Sequence[Any], trackers: Trackers, reviews: Prepared) -> Watching:

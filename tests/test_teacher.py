@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnsent.bench.milestones import of_run
 from rnnsent.config import NgramsConfig
 from rnnsent.configfile import load_config, parse_config
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
 from rnnsent.preparation import prepare
 from rnnsent.ratios import out_of_fold
+from rnnsent.run_root import open_run
 from tests.conftest import rnnsent
 
 GOOD, BAD = ("splendid", "moving", "warm", "witty"), ("dreary", "hollow", "dull", "clumsy")
@@ -151,6 +153,23 @@ def test_a_network_can_be_its_own_teacher() -> None:
     answers = rnnsent("predict", "run", "radiant radiant", "tedious tedious").stdout.splitlines()
     assert [line.split("\t")[0] for line in answers] == ["good", "bad"]
     assert rnnsent("eval", "run").exit_code == 0 and rnnsent("verify", "run").exit_code == 0
+
+
+def test_what_a_teacher_trained_first_was_not_there_before_the_run() -> None:
+    write(60, 60)
+    before = "vectors: {word2vec: {epochs: 1}}, language_model: {epochs: 1, samples: 8}, recurrent"
+    Path("c.yaml").write_text(CONFIG.replace("recurrent", before).replace("teacher: baseline", "teacher: self"))
+    for run, cached in (("run", False), ("again", True)):  # of the cache is what another run left there
+        trained = rnnsent("train", "--config", "c.yaml", "--run-dir", run, "--epochs", "1", "--json")
+        assert trained.exit_code == 0, trained.stderr
+        assert "language model: from the cache" in trained.stderr
+        metrics = json.loads(trained.stdout)
+        assert [metrics[name]["cached"] for name in ("vectors", "language_model")] == [cached, cached]
+        seconds = sum(metrics[name]["seconds"] for name in ("vectors", "language_model"))
+        course = of_run(open_run(Path(run)))
+        epoch, *_ = csv.DictReader(Path(run, "history.csv").read_text().splitlines())
+        first = float(epoch["elapsed"])
+        assert seconds > 0 and course.seconds[0] == pytest.approx(first + seconds * cached)
 
 
 def test_uncertain_texts_count_for_less() -> None:
