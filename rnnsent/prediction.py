@@ -143,7 +143,7 @@ def load_predictor(
     Args:
         config: of the run.
         weights: arrays by name, as in weights.npz.
-        ratios: of the n-grams, where the config has `model.ngrams`.
+        ratios: of the n-grams, where the config has `model.ngrams`; a network that reads none leaves them.
         backend: one of BACKENDS. auto does without Keras, on the native kernel and where that cannot run a layer in
             NumPy, unless a GPU or `training.engine: stock` was asked for.
         device: "auto", "cpu", "gpu" or "gpu:N"; the first three are the same to native and numpy, which use the CPU.
@@ -162,6 +162,7 @@ def _one(config: Config, weights: Weights, ratios: NgramRatios | None, backend: 
     if config.channels and (ratios is None or ratios.unseen.size != config.channels):
         held = "no numbers" if ratios is None else f"{ratios.unseen.size} numbers"
         raise RunError(f"the n-grams have {held} a word, the config needs {config.channels}")
+    ratios = ratios if config.channels else None
     hindrance = _no_native(config, device)
     if backend == "native" and hindrance:
         raise ConfigError([Problem("", "backend", f"must be keras or numpy here: {hindrance}", "native")])

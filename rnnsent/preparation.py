@@ -156,22 +156,22 @@ def _taught_by_baseline(dataset: Dataset, parts: Partition, tell: Tell) -> tuple
 def taught(reviews: Prepared, probabilities: NDArray[np.float32]) -> Prepared:
     """Return the same reviews with the texts without a label beside them, as a network labeled those.
 
-    The weights of n-grams are found anew, on all texts, each without the fold in which it stands itself.
+    The weights of n-grams stay: what a teacher says of a text goes back to the label of each review that it learned
+    from, also where those of other folds alone are asked, and would tell a review its own label.
 
     Args:
-        reviews: prepared without them.
+        reviews: prepared without such texts, or with what another network made of them.
         probabilities: what the network says of each text of `data.unlabeled`, as a predictor gives it.
     """
-    parts, config = reviews.parts, reviews.config
+    parts = reviews.parts
     found = by_label(probabilities)
     assert parts.unlabeled is not None
     texts = replace(parts.unlabeled, labels=found.argmax(axis=1), targets=found)
-    train, validation, ratios = _joined(parts.train, texts, len(parts.label_names)), parts.validation, None
-    if config.model.ngrams is not None:
-        ratios, train = out_of_fold(train, len(parts.label_names), config.model.ngrams, config.training.seed)
-        validation = ratios.onto(validation)
-    facts = reviews.facts | {"teacher": {"teaches": len(texts)}}
-    return replace(reviews, train=train, validation=validation, ratios=ratios, facts=facts)
+    if reviews.ratios is not None:
+        texts = reviews.ratios.onto(texts)
+    labeled = replace(parts.train, channels=reviews.train.channels, ngram_orders=reviews.train.ngram_orders)
+    train = _with_channels(_joined(labeled, texts, len(parts.label_names)), texts)
+    return replace(reviews, train=train, facts=reviews.facts | {"teacher": {"teaches": len(texts)}})
 
 
 def _joined(train: Split, texts: Split, labels: int) -> Split:

@@ -185,7 +185,12 @@ def _regression(
 
 
 def _regressed(held: Any, positive: NDArray[np.bool_], certain: Counts, strength: float) -> Floats:
-    """Return what each n-gram adds to the log-odds, times a number that makes it as large as a ratio."""
+    """Return what each n-gram adds to the log-odds, times a number that makes it as large as a ratio.
+
+    That is nothing where no review is of the label, or all are, and where no n-gram is frequent enough.
+    """
+    if not held.shape[1] or positive.all() or not positive.any():
+        return np.zeros(held.shape[1], np.float32)
     ratio = log_count_ratios(held, positive, certain)
     model = logistic_regression(strength).fit(held.multiply(ratio).tocsr(), positive, sample_weight=certain)
     weights: Floats = (REGRESSION_SCALE * model.coef_[0] * ratio).astype(np.float32)

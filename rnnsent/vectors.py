@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Word2VecConfig
 from rnnsent.data.split import Split
-from rnnsent.errors import DataError
+from rnnsent.errors import DataError, count
 from rnnsent.files import sha256
 from rnnsent.gzipped import open_gzip
 from rnnsent.vocabulary import FIRST_WORD, Vocabulary
@@ -30,6 +30,7 @@ from rnnsent.vocabulary import FIRST_WORD, Vocabulary
 Floats = NDArray[np.float32]
 
 MAX_LINE = 1 << 20  # characters, of a word and its numbers
+_ZIP = "PK\x03\x04"
 _HEADER = re.compile(r"[0-9]{1,12} +[0-9]{1,9}")
 
 
@@ -115,18 +116,34 @@ def _completed(table: Floats, filled: NDArray[np.bool_], seed: int) -> Floats:
 
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
     """Yield number of the line, word, and the cells of its vector."""
+    promised = read = 0
     with _opened(path) as lines:
         for number, line in enumerate(_bounded(path, lines), start=1):
+            if number == 1 and line.startswith(_ZIP):
+                raise DataError(f"{path}: is a zip archive: unpack it, and name the file of vectors in it")
+            if number == 1 and _HEADER.fullmatch(line.strip()):
+                promised, found = map(int, line.split())
+                _require_width(path, found, width)
+                continue
+            if not line.strip():
+                continue
             # From the right: the word may hold spaces itself, as some of GloVe's do.
             word, *cells = line.rstrip(" \r\n").rsplit(" ", width)
-            if number == 1 and _HEADER.fullmatch(line.strip()):
-                _require_width(path, int(line.split()[1]), width)
-                continue
-            if len(cells) != width or (number == 1 and _is_number(word.rpartition(" ")[2])):
-                if all(map(_is_number, line.split()[1:])):
-                    _require_width(path, len(line.split()) - 1, width)
-                raise DataError(f"{path}, line {number}: not a word and {width} numbers")
+            if len(cells) != width or (not read and _is_number(word.rpartition(" ")[2])):
+                raise _not_a_vector(path, number, line.split()[1:], width, known=bool(promised or read))
+            read += 1
             yield number, word, cells
+    if read < promised:
+        raise DataError(f"{path}: ends after {read:,} of the {promised:,} vectors that its first line names: cut off?")
+
+
+def _not_a_vector(path: Path, number: int, cells: list[str], width: int, *, known: bool) -> DataError:
+    """Return what is wrong with a line; `known`: whether a line before has told how wide vectors are."""
+    if not cells or not all(map(_is_number, cells)):
+        return DataError(f"{path}, line {number}: not a word and {width} numbers")
+    if known:
+        return DataError(f"{path}, line {number}: has {count(len(cells), 'number')}, those before {width}: damaged?")
+    return _other_width(path, len(cells), width)
 
 
 def _bounded(path: Path, lines: IO[str]) -> Iterator[str]:
@@ -149,7 +166,12 @@ def _numbers(path: Path, number: int, cells: list[str]) -> Floats:
 
 def _require_width(path: Path, found: int, width: int) -> None:
     if found != width:
-        raise DataError(f"{path}: its vectors have {found} numbers, not {width}: set model.embedding_dim to {found}")
+        raise _other_width(path, found, width)
+
+
+def _other_width(path: Path, found: int, width: int) -> DataError:
+    has = f"its vectors have {count(found, 'number')}, not {width}"
+    return DataError(f"{path}: {has}: set model.embedding_dim to {found}" if found else f"{path}: {has}")
 
 
 def _is_number(cell: str) -> bool:
@@ -164,7 +186,7 @@ def _is_number(cell: str) -> bool:
 def _opened(path: Path) -> Iterator[IO[str]]:
     try:
         raw = open_gzip(path) if path.name.endswith(".gz") else path.open("rb")
-        with io.TextIOWrapper(raw, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
+        with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
             yield lines
     except (EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: damaged: {error}") from None

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rnnsent.config import Word2VecConfig
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.split import Split
-from rnnsent.errors import RnnsentError
+from rnnsent.errors import DataError, RnnsentError, count
 from rnnsent.vocabulary import FIRST_WORD, UNKNOWN
 
 Floats = NDArray[np.float32]
@@ -54,7 +54,7 @@ def train(
         tell: told if they have to be trained.
 
     Raises:
-        RnnsentError: if gensim is not installed.
+        RnnsentError: if gensim is not installed, or no word is frequent enough.
     """
     digest = hashlib.blake2b(digest_size=16)
     for split in texts:
@@ -80,6 +80,7 @@ def _trained(texts: Sequence[Split], rows: int, width: int, config: Word2VecConf
         from gensim.models import Word2Vec
     except ImportError:
         raise RnnsentError("model.vectors.word2vec needs gensim: pip install 'rnnsent[word2vec]'") from None
+    _require_frequent(texts, rows, config)
     model = Word2Vec(
         _Sentences(texts, rows),
         vector_size=width,
@@ -96,6 +97,20 @@ def _trained(texts: Sequence[Split], rows: int, width: int, config: Word2VecConf
     ids = np.array([int(word) for word in model.wv.index_to_key], np.int64)
     table[ids] = model.wv.vectors
     return table
+
+
+def _require_frequent(texts: Sequence[Split], rows: int, config: Word2VecConfig) -> None:
+    counts = np.zeros(rows, np.int64)
+    for split in texts:
+        ids = split.flat()
+        counts += np.bincount(ids[ids < rows], minlength=rows)
+    counts[[id_ for id_ in range(min(FIRST_WORD, rows)) if id_ != UNKNOWN]] = 0
+    if counts.max() < config.least_count:
+        most = (
+            f"the most frequent word of {sum(map(len, texts)):,} texts stands there {count(int(counts.max()), 'time')}"
+        )
+        rule = f"fewer than model.vectors.word2vec.least_count: {config.least_count}"
+        raise DataError(f"{most}, {rule}, so none would have a vector; lower that, or set model.vectors to null")
 
 
 class _Sentences:

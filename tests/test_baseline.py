@@ -149,4 +149,17 @@ def test_it_needs_no_run() -> None:
     shown = rnnsent("baseline", "--config", "lstm", "--data", "sample", "--split", "validation")
     assert shown.stdout.startswith("sample: validation") and "rnnsent eval" not in shown.stdout
     assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
+    named = rnnsent("baseline", "run", "--label-column", "mood")
+    assert named.exit_code == 2 and "a run is as it is: --label-column needs --config" in named.stderr
     assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2
+
+
+def test_it_takes_the_options_that_say_how_a_file_is_read() -> None:
+    rows = [
+        f"{'fine warm' if row % 2 else 'dull grey'} w{row % 7},{row},{'up' if row % 2 else 'down'}" for row in range(80)
+    ]
+    Path("t.csv").write_text("\n".join(["comment,number,mood", *rows]) + "\n")
+    which = ("--text-column", "comment", "--label-column", "mood")
+    found = rnnsent("baseline", "--config", "lstm", "--data", "t.csv", *which, "--json")
+    assert found.exit_code == 0, found.stderr
+    assert json.loads(found.stdout)["metrics"]["accuracy"]["value"] == 1.0

@@ -166,3 +166,6 @@ def test_faults_in_a_network_are_named_with_their_place(caplog: pytest.LogCaptur
     assert parse_config(dump_config(parse_config(alone, "c", [])), "c", []).members  # what a stopped training may leave
     with pytest.raises(ConfigError, match=r"ensemble\.1: is the same network as ensemble\.0"):
         parse_config(twice, "c", [])
+    of_a_file = CONFIG.replace("recurrent:", "vectors: {path: v.txt}\n  recurrent:", 1).split("ensemble:")[0]
+    with pytest.raises(ConfigError, match=r"ensemble\.2\.embedding_dim: must be 8, as in the others: v\.txt has"):
+        parse_config(f"{of_a_file}ensemble: [{{}}, {{vectors: null, embedding_dim: 5}}, {{embedding_dim: 5}}]", "c", [])

@@ -125,6 +125,21 @@ def test_shuffled_labels_leave_nothing_to_be_learned(weights: Any) -> None:
     assert abs(accuracy(channels) - 0.5) < 0.06
 
 
+@pytest.mark.parametrize("weights", WEIGHTS, ids=" and ".join)
+@pytest.mark.parametrize("labels", [[0, 1] * 20 + [2], [0] * 20 + [1] * 20], ids=["rare", "a group each"])
+def test_a_label_that_some_folds_know_nothing_of_tells_nothing_there(weights: Any, labels: list[int]) -> None:
+    sequences = [[1, 10 + label, 20 + index % 3] for index, label in enumerate(labels)]
+    train = Split.from_sequences(sequences, labels)
+    if len(set(labels)) == 2:
+        train = replace(train, groups=np.array(labels))
+    for least in (1, 500):  # no n-gram is so frequent
+        config = NgramsConfig(orders=2, folds=4, least_reviews=least, weights=weights)
+        ratios, found = out_of_fold(train, len(set(labels)), config, 0)
+        assert found.channels is not None and np.isfinite(found.channels).all()
+        whole = ratios.onto(train).channels
+        assert whole is not None and bool(np.ptp(whole)) == (least == 1)
+
+
 @pytest.mark.parametrize("labels", [2, 3])
 def test_regression_gives_each_ngram_what_it_adds_in_a_logistic_regression(labels: int) -> None:
     train, other = labeled(80, 0, labels), labeled(10, 1, labels)

@@ -16,7 +16,7 @@ from rnnsent.config import NgramsConfig
 from rnnsent.configfile import load_config, parse_config
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
-from rnnsent.preparation import prepare
+from rnnsent.preparation import prepare, taught
 from rnnsent.ratios import out_of_fold
 from rnnsent.run_root import open_run
 from tests.conftest import rnnsent
@@ -153,6 +153,42 @@ def test_a_network_can_be_its_own_teacher() -> None:
     answers = rnnsent("predict", "run", "radiant radiant", "tedious tedious").stdout.splitlines()
     assert [line.split("\t")[0] for line in answers] == ["good", "bad"]
     assert rnnsent("eval", "run").exit_code == 0 and rnnsent("verify", "run").exit_code == 0
+
+
+def test_what_a_teacher_says_tells_no_review_its_own_label() -> None:
+    """The worst of teachers: one that knows the label, drawn by lot, of every review, of which all texts are copies."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (" ".join(f"w{word}" for word in rng.integers(60, size=9)), rng.choice(["bad", "good"])) for _ in range(600)
+    ]
+    with Path("t.csv").open("w", newline="") as handle:
+        csv.writer(handle).writerows([("text", "label"), *rows, *((text, "") for text, _ in rows)])
+    for weights in ("naive_bayes", "regression"):
+        ngrams = f"least_reviews: 1, weights: [{weights}], folds"
+        before = prepare(load_config_text(CONFIG.replace("baseline", "self").replace("folds", ngrams)))
+        after = taught(before, np.array([label == "good" for _, label in rows], np.float32))
+        labeled = np.arange(len(before.train))
+        assert len(after.train) == len(labeled) + 600 and after.ratios is before.ratios
+        config = after.config.model.ngrams
+        assert config is not None and abs(told_by_channels(after.train.take(labeled)) - 0.5) < 0.06
+        assert told_by_channels(out_of_fold(after.train, 2, config, 0)[1].take(labeled)) > 0.75
+
+
+def told_by_channels(split: Split) -> float:
+    """Return how many labels the sum of what stands beside a review's words tells."""
+    assert split.channels is not None
+    sums = np.array(
+        [split.channels[start:][:length].sum() for start, length in zip(split.starts, split.lengths, strict=True)]
+    )
+    return float(((sums > np.median(sums)) == split.labels).mean())
+
+
+def test_a_teacher_can_be_a_network_that_reads_no_ngrams() -> None:
+    write(60, 60)
+    Path("c.yaml").write_text(CONFIG.replace("baseline", "self") + "ensemble: [{ngrams: null}, {}]\n")
+    trained = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--epochs", "1")
+    assert trained.exit_code == 0, trained.stderr
+    assert rnnsent("verify", "run").exit_code == 0
 
 
 def test_what_a_teacher_trained_first_was_not_there_before_the_run() -> None:

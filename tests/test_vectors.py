@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,10 @@ WORDS = Vocabulary(("the", "film", "fine", ". . ."))
 LINES = {"film": [1.0, 2.0, 3.0], "fine": [-1.0, 0.5, 1e-2], "other": [9.0, 9.0, 9.0], ". . .": [4.0, 5.0, 6.0]}
 
 
-def write(path: str, *, header: bool = False, end: str = "\n", extra: str = "") -> Path:
+def write(path: str, *, header: bool = False, end: str = "\n", extra: str = "", mark: str = "") -> Path:
     lines = [f"{word} {' '.join(map(str, numbers))}" for word, numbers in LINES.items()]
     text = end.join([*([f"{len(lines)} 3"] if header else []), *lines, *([extra] if extra else [])]) + end
-    content = text.encode()
+    content = (mark + text).encode()
     Path(path).write_bytes(gzip.compress(content) if path.endswith(".gz") else content)
     return Path(path)
 
@@ -36,8 +37,10 @@ def write(path: str, *, header: bool = False, end: str = "\n", extra: str = "") 
         lambda: write("fasttext.vec", header=True, end=" \n"),
         lambda: write("windows.txt", end="\r\n"),
         lambda: write("glove.txt.gz"),
+        lambda: write("marked.txt", mark="\ufeff"),
+        lambda: write("blank.txt", header=True, extra="\n\n"),
     ],
-    ids=["glove", "word2vec", "fasttext", "windows", "gzip"],
+    ids=["glove", "word2vec", "fasttext", "windows", "gzip", "byte order mark", "blank lines"],
 )
 def test_every_text_format_gives_the_words_their_vectors(path: object) -> None:
     found = load(path(), WORDS, 8, 3, seed=0)  # type: ignore[operator]
@@ -69,10 +72,11 @@ def test_rows_beyond_the_embedding_and_second_lines_of_a_word_are_passed_over() 
     ("extra", "width", "message"),
     [
         ("", 4, r"v\.txt: its vectors have 3 numbers, not 4: set model.embedding_dim to 3"),
-        ("the 1 2", 3, r"v\.txt, line 5: not a word and 3 numbers|its vectors have 2 numbers"),
+        ("the 1 2", 3, r"v\.txt, line 5: has 2 numbers, those before 3: damaged\?"),
         ("the 1 x", 3, r"v\.txt, line 5: not a word and 3 numbers"),
         ("the 1 2 x", 3, r"v\.txt, line 5: not a word and 3 numbers"),
         ("the 1 2 nan", 3, r"v\.txt, line 5: not all numbers are finite"),
+        ("the", 3, r"v\.txt, line 5: not a word and 3 numbers"),
     ],
 )
 def test_what_is_no_file_of_vectors_is_refused(extra: str, width: int, message: str) -> None:
@@ -89,6 +93,16 @@ def test_a_file_that_cannot_be_read_or_has_none_of_the_words_is_refused() -> Non
     Path("empty.txt").touch()
     with pytest.raises(DataError, match=r"empty\.txt: is empty"):
         load(Path("empty.txt"), WORDS, 8, 3, seed=0)
+    Path("cut.txt").write_text("5 3\nfilm 1 2 3\nfine 4 5 6\n")
+    with pytest.raises(DataError, match=r"cut\.txt: ends after 2 of the 5 vectors that its first line names"):
+        load(Path("cut.txt"), WORDS, 8, 3, seed=0)
+    Path("head.txt").write_text("2 3\nfilm 1 2\nfine 4 5\n")
+    with pytest.raises(DataError, match=r"head\.txt, line 2: has 2 numbers, those before 3: damaged\?"):
+        load(Path("head.txt"), WORDS, 8, 3, seed=0)
+    with zipfile.ZipFile("glove.zip", "w") as archive:
+        archive.writestr("glove.txt", "film 1 2 3\n")
+    with pytest.raises(DataError, match=r"glove\.zip: is a zip archive: unpack it"):
+        load(Path("glove.zip"), WORDS, 8, 3, seed=0)
     with pytest.raises(DataError, match="has none of the 1 words"):
         load(write("v.txt"), Vocabulary(("absent",)), 8, 3, seed=0)
 

@@ -12,6 +12,7 @@ import pytest
 from rnnsent import word2vec
 from rnnsent.config import Word2VecConfig
 from rnnsent.data.split import Split
+from rnnsent.errors import DataError
 from rnnsent.run_root import open_run
 from rnnsent.stored import load_weights
 from rnnsent.vocabulary import FIRST_WORD
@@ -54,6 +55,14 @@ def test_a_seed_decides_every_bit_and_the_cache_gives_the_same(monkeypatch: pyte
         np.testing.assert_array_equal(first.table, other.table)
     assert not np.array_equal(first.table, train([texts()], 1).table)
     assert not np.array_equal(first.table, train([texts(), texts(30)], 0).table)
+
+
+@pytest.mark.parametrize("least", [1, 1000])
+def test_texts_without_a_word_that_is_frequent_enough_are_refused(least: int) -> None:
+    nothing = Split.from_sequences([[1], [1]] if least == 1 else [[1, 5, 6, 5]] * 2, [0, 1])
+    most = "0 times" if least == 1 else "4 times"
+    with pytest.raises(DataError, match=f"of 2 texts stands there {most}, fewer than .*least_count: {least}"):
+        word2vec.train([nothing], 24, 6, Word2VecConfig(least_count=least), seed=0)
 
 
 CONFIG = """\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,8 @@ from rnnsent.commands.options import (
     set_option,
     split_option,
     tell_stale,
+    text_settings,
+    texts_options,
 )
 from rnnsent.data.naming import data_settings
 from rnnsent.messages import say
@@ -29,9 +31,16 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="SOURCE", help="Where the run's reviews are now; with --config, which reviews.")
 @click.option("--config", "name", metavar="NAME", help="Of the reviews of a config instead, without a run.")
 @set_option
+@texts_options
 @json_option
 def command(
-    run: Path | None, split: str, data: str | None, name: str | None, settings: tuple[str, ...], as_json: bool
+    run: Path | None,
+    split: str,
+    data: str | None,
+    name: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    **texts: Any,
 ) -> None:
     """Judge what a skeptic would use instead of RUN: n-grams, no network.
 
@@ -47,13 +56,15 @@ def command(
     from rnnsent import judgment
     from rnnsent.configfile import load_config
 
+    how = text_settings(texts)
     if name is not None:
         if run is not None:
             raise click.UsageError("give a RUN or --config, not both")
-        judged = judgment.judge_baseline_of(load_config(name, overrides(settings, data)), split, tell=say)
+        judged = judgment.judge_baseline_of(load_config(name, [*overrides(settings, data), *how]), split, tell=say)
     else:
-        if settings:
-            raise click.UsageError("a run is as it is: --set needs --config")
+        if settings or how:
+            option = "--set" if settings else how[0][0].partition(" ")[0]
+            raise click.UsageError(f"a run is as it is: {option} needs --config")
         moved = None if data is None else data_settings(data)
         found = opened(run)
         judged = judgment.judge_baseline(found, split, data=moved, tell=say)
