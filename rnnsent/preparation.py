@@ -124,6 +124,8 @@ def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
     seen = dataset.provenance.get("also in training") or {}
     for name, number in seen.items():
         yield f"data: {number:,} of {len(reviews[name]):,} {name} texts stand in training too; --drop-duplicates"
+    for name, number in (dataset.provenance.get("unlabeled of their groups") or {}).items():
+        yield f"data: {count(number, 'text')} without a label are of groups of the {name} texts; their words are used"
 
 
 def _counted(dataset: Dataset, parts: Partition, config: Config) -> dict[str, Any]:

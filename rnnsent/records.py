@@ -98,6 +98,7 @@ class Data(Record):
     counts: dict[SplitName, dict[str, Count]] | None = None
     dropped: dict[str, Count] | None = None
     also_in_training: dict[str, Count] | None = Field(None, alias="also in training")
+    unlabeled_of_their_groups: dict[str, Count] | None = Field(None, alias="unlabeled of their groups")
     unlabeled: Count | None = None
     contradicting: Count | None = None
     teacher: Teacher | None = None

@@ -209,6 +209,30 @@ def test_a_row_without_a_group_stands_by_itself() -> None:
     assert sum(groups.values()) == 20 + 58 and set(groups) == {"train", "validation", "test"}
 
 
+def test_rows_without_a_label_move_no_other_to_another_split() -> None:
+    rows = [(text, f"{label},film{index % 40}") for index, (text, label) in enumerate(reviews(400))]
+    write_csv("t.csv", rows, "text,label,film")
+    alone = load("t.csv", group_column="film")
+    between = [row for index, row in enumerate(rows) for row in ((f"more {index}", f",film{39 - index % 50}"), row)]
+    write_csv("t.csv", between, "text,label,film")
+    beside = load("t.csv", group_column="film", unlabeled=True)
+    assert beside.unlabeled is not None and len(beside.unlabeled) == 400
+    assert beside.validation is not None and alone.validation is not None
+    assert alone.numbers is not None and beside.numbers is not None
+    for name in ("validation", "test"):
+        np.testing.assert_array_equal(
+            2 * alone.numbers[name] - 1, beside.numbers[name]
+        )  # each follows one without a label; 1 are the names
+    shared = beside.provenance["unlabeled of their groups"]
+    assert set(shared) == {"validation", "test"} and 0 < sum(shared.values()) < 400
+    found = rnnsent(
+        *("train", "--config", "gru", "--data", "t.csv", "--group-column", "film", "--run-dir", "run"),
+        *("--epochs", "1", "--set", "data.unlabeled=true"),
+    )
+    assert found.exit_code == 0, found.stderr
+    assert f"data: {shared['test']:,} texts without a label are of groups of the test texts" in found.stderr
+
+
 def test_numbers_may_be_written_with_a_point() -> None:
     write_csv("t.csv", [(text, "1.0" if label == "good" else "10") for text, label in reviews(60)])
     dataset = load("t.csv", label_map={"1": "low", "10.0": "high"})

@@ -111,7 +111,11 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     )
     digest = digest_of(source.paths)
     described = source.describe()
-    settings = json.dumps(described) + config.model_dump_json(include=set(_CACHED_BY)) + (" unlabeled" * how.unlabeled)
+    settings = (
+        json.dumps(described)
+        + config.model_dump_json(include=set(_CACHED_BY))
+        + (" unlabeled, by group" * how.unlabeled)
+    )
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = hashlib.sha256(f"{digest} {settings} {words} {TOKENIZER_VERSION}".encode()).hexdigest()
     arrays = cached_arrays(f"texts-5-{key[:32]}", lambda: encode_records(source, how, progress))

@@ -110,6 +110,7 @@ class _Rows:
     prints: array[int] = field(default_factory=lambda: array("Q"))
     label_ids: dict[str, int] = field(default_factory=dict)
     group_ids: dict[str, int] = field(default_factory=dict)
+    labeled_groups: dict[str, None] = field(default_factory=dict)  # in order of appearance
     word_ids: dict[str, int] = field(default_factory=dict)  # in order of appearance, until the splits are known
     raw_labels: set[str] = field(default_factory=set)  # as they stand in the file, where they are mapped
     dropped: Counter[str] = field(default_factory=Counter)
@@ -152,6 +153,8 @@ class _Rows:
             self.alone += record.label is not None
             self.ungrouped += 1
             return -self.ungrouped
+        if record.label is not None:
+            self.labeled_groups[record.group] = None
         return self.group_ids.setdefault(record.group, len(self.group_ids))
 
     def _label(self, record: Record) -> int | None:
@@ -247,6 +250,11 @@ class _Rows:
         if groups is not None:
             counted = {name: len(np.unique(groups[splits == split])) for name, split in NAMES.items()}
             facts["groups"] = {name: number for name, number in counted.items() if number}
+            beside = groups[splits == UNLABELED]
+            shared = {
+                name: int(np.isin(beside, groups[splits == NAMES[name]]).sum()) for name in ("validation", "test")
+            }
+            facts["unlabeled of their groups"] = {name: number for name, number in shared.items() if number}
             if self.alone:
                 facts["groups"]["rows without one"] = self.alone
         return {
@@ -266,7 +274,9 @@ class _Rows:
         if not self.grouped:
             return None
         final: dict[str, int] = {}
-        found = [final.setdefault(source.group_name(name), len(final)) for name in self.group_ids]
+        for name in (*self.labeled_groups, *self.group_ids):  # what has no label moves no other row to another split
+            final.setdefault(source.group_name(name), len(final))
+        found = [final[source.group_name(name)] for name in self.group_ids]
         groups = np.array(self.groups, np.int64)
         alone = groups < 0
         return np.where(alone, len(found) - groups, np.array([*found, 0], np.int64)[np.where(alone, 0, groups)])
