@@ -253,7 +253,7 @@ def broken_rule(detail: ErrorDetails) -> str:
     """Say the rule that was broken in words of our own, from pydantic's typed error."""
     context = detail.get("ctx", {})
     words = {
-        "literal_error": f"must be one of {context.get('expected', '')}".replace(" or ", ", ").replace("'", ""),
+        "literal_error": f"must be one of {context.get('expected', '')}".replace(" or ", ", ").replace("'", "").lower(),
         "int_type": "must be a whole number",
         "int_from_float": "must be a whole number",
         "int_parsing": "must be a whole number",

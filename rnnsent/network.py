@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent import checkpoints, records, runs, sealed, vectors
 from rnnsent.batches import Batches
-from rnnsent.config import Config
+from rnnsent.config import Config, TrainingConfig
 from rnnsent.data.split import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.paths import NATIVE, LayerPath, choose, describe
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Tell = Callable[[str], None]
 
+MOST_LEFT = 0.05  # of the weights that training began with, in their average when it ends
 ON = "to go on: --set training.early_stopping=null --allow-changes"
 
 
@@ -52,6 +53,7 @@ class Network:
         with HeldSignals("stopping as soon as the network is built; once more stops at once"):
             self.paths: tuple[LayerPath, ...] = choose(config, device)
             tell(describe(self.paths))
+            _tell_if_slow(config.training, len(batches(reviews.train, config, device, shuffle=True)), tell)
         self._begin = checkpoints.newest(run)
         self.facts: dict[str, Any] = {}
         foretold = self._language_model(run, pretrained, tell)
@@ -150,6 +152,15 @@ class Network:
             raise TrainingError(f"{error}.\n  {self.keeper.last_state()}") from None
         self.keeper.draw()
         return None
+
+
+def _tell_if_slow(training: TrainingConfig, steps: int, tell: Tell) -> None:
+    """Say so where training is over before the average of the weights has left those that it began with."""
+    if training.ema is not None:
+        left = training.ema ** (steps * training.epochs)
+        if left > MOST_LEFT:
+            all_steps = count(steps * training.epochs, "step")
+            tell(f"training.ema: after {all_steps} the average still holds {left:.0%} of the first weights; lower it")
 
 
 def places(run: RunDirectory, config: Config) -> list[RunDirectory]:

@@ -14,6 +14,7 @@ from scipy.stats import bootstrap
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from rnnsent.commands.compare import verdict
 from rnnsent.comparison import METRICS, Judgment, compare, differing, holm
 from rnnsent.intervals import paired_doubts
 from rnnsent.multiclass import Weights
@@ -93,6 +94,23 @@ def test_two_that_agree_on_few_reviews_need_not_agree_on_all() -> None:
     for estimate in (found.differences["accuracy"], found.differences["mcc"], found.parts[0].difference):
         assert estimate.low is not None and estimate.high is not None
         assert estimate.low < -0.02 and estimate.high > 0.02 and estimate.value == 0
+
+
+def test_where_test_and_interval_disagree_the_verdict_says_which_counts() -> None:
+    labels = np.tile([0, 1], 1000)
+
+    def wrong_on(rows: slice) -> Judgment:
+        said = labels.copy()
+        said[rows] = 1 - said[rows]
+        return Judgment(labels, np.where(np.eye(2)[said] == 1, 0.9, 0.1))
+
+    (found,) = compare([wrong_on(slice(19)), wrong_on(slice(1992, None))], [])
+    low = found.differences["accuracy"].low
+    assert (found.only_first, found.only_other) == (8, 19) and not found.differ and low is not None and low > 0
+    assert "does not tell the two runs apart" in verdict(found, many=False, unit="text")
+    assert verdict(found, many=False, unit="text").endswith("it is the test, which is exact, that counts.")
+    (found,) = compare([wrong_on(slice(8)), wrong_on(slice(1992, None))], [])
+    assert "That leaves out 0" not in verdict(found, many=False, unit="text")
 
 
 @pytest.mark.slow

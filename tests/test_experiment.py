@@ -81,6 +81,20 @@ def test_a_training_that_is_over_leaves_nothing_in_memory(data: None, engine: st
     assert models() == before
 
 
+@pytest.mark.parametrize(("ema", "left"), [("0.99", True), ("0.5", False)])
+def test_an_average_that_is_too_slow_for_so_few_steps_is_said(data: None, ema: str, left: bool) -> None:
+    lines: list[str] = []
+    trained = train(config(f"training.ema={ema}"), "tiny", run_dir=Path("run"), tell=lines.append)
+    found = [line for line in lines if line.startswith("training.ema: after ")]
+    assert bool(found) == left
+    if left:
+        per_epoch = -(-sum(trained.metrics["data"]["counts"]["train"].values()) // config().training.batch_size)
+        steps = per_epoch * config().training.epochs
+        left_over = f"the average still holds {0.99**steps:.0%} of the first weights"
+        told = f"training.ema: after {steps} steps {left_over}; lower it"
+        assert found == [told]
+
+
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Interrupted("terminated", 143), 143)])
 def test_an_interruption_leaves_a_complete_run_of_the_whole_epochs(data: None, error: BaseException, code: int) -> None:
     with pytest.raises(Interrupted) as caught:

@@ -156,7 +156,9 @@ def verdict(each: Comparison, many: bool, unit: str) -> str:
     assert difference.value is not None and low is not None and high is not None
     between = f"between {100 * low:+.2f} and {100 * high:+.2f} points"
     if not each.differ:
-        return f"{test} Accuracy on these {unit}s does not tell the two runs apart: B's may be {between} from A's."
+        doubt = "" if low <= 0 <= high else " That leaves out 0, but it is the test, which is exact, that counts."
+        apart = f"Accuracy on these {unit}s does not tell the two runs apart"
+        return f"{test} {apart}: B's may be {between} from A's.{doubt}"
     better = "B" if difference.value > 0 else "A"
     return f"{test} These two runs differ: {better} is more accurate; B's accuracy is {between} from A's."
 
