@@ -107,13 +107,11 @@ def _ensemble_rules(config: Config) -> Iterator[Conflict]:
         if member in members[:place]:
             rule = f"is the same network as ensemble.{members.index(member)}, seed included"
             yield ("ensemble", place), rule, member.training.seed
+    widths: dict[str, int] = {}  # of files of vectors, by the first network that reads each
     for place, member in enumerate(members):
         vectors, width = member.model.vectors, member.model.embedding_dim
-        if vectors is None or vectors.path is None:
-            continue
-        others = [other.model for other in members[:place] if other.model.vectors == vectors]
-        if others and others[0].embedding_dim != width:
-            rule = f"must be {others[0].embedding_dim}, as in the others: {vectors.path} has vectors of one width"
+        if vectors is not None and vectors.path is not None and widths.setdefault(vectors.path, width) != width:
+            rule = f"must be {widths[vectors.path]}, as in the others: {vectors.path} has vectors of one width"
             yield ("ensemble", place, "embedding_dim"), rule, width
 
 

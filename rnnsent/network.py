@@ -53,7 +53,8 @@ class Network:
         with HeldSignals("stopping as soon as the network is built; once more stops at once"):
             self.paths: tuple[LayerPath, ...] = choose(config, device)
             tell(describe(self.paths))
-            _tell_if_slow(config.training, len(batches(reviews.train, config, device, shuffle=True)), tell)
+            self._batches = batches(reviews.train, config, device, shuffle=True)
+            _tell_if_slow(config.training, len(self._batches), tell)
         self._begin = checkpoints.newest(run)
         self.facts: dict[str, Any] = {}
         foretold = self._language_model(run, pretrained, tell)
@@ -134,7 +135,7 @@ class Network:
         try:
             fit(
                 self._model,
-                batches(reviews.train, config, self.device, shuffle=True),
+                self._batches,
                 batches(reviews.validation, config, self.device, shuffle=False),
                 config.training,
                 label_names=reviews.parts.label_names,

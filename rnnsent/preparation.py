@@ -78,9 +78,8 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
         labels, seed = len(parts.label_names), config.training.seed
         ratios, train = out_of_fold(train, labels, resolved.model.ngrams, seed)
         validation = ratios.onto(validation)
-        texts = None if texts is None else ratios.onto(texts)
     if texts is not None:
-        train = _with_channels(_joined(train, texts, len(parts.label_names)), texts)
+        train = _joined(train, texts, ratios, len(parts.label_names))
     rows = embedding_rows(dataset, config.data.num_words)
     facts |= dataset.provenance
     if config.data.path is not None and "file" in facts:
@@ -151,7 +150,7 @@ def _taught_by_baseline(dataset: Dataset, parts: Partition, tell: Tell) -> tuple
     tell("teacher: the n-gram baseline is fitted on the labeled texts")
     teacher = baseline.fit(dataset.train, dataset.validation, len(dataset.label_names), tell)
     found = by_label(teacher.probabilities(dataset.unlabeled).astype(np.float32))
-    texts = replace(parts.unlabeled, labels=found.argmax(axis=1), targets=found)
+    texts = _labeled(parts.unlabeled, found)
     return texts, {"teaches": len(texts), "strength": teacher.strength, "seconds": round(teacher.seconds, 3)}
 
 
@@ -166,19 +165,23 @@ def taught(reviews: Prepared, probabilities: NDArray[np.float32]) -> Prepared:
         probabilities: what the network says of each text of `data.unlabeled`, as a predictor gives it.
     """
     parts = reviews.parts
-    found = by_label(probabilities)
     assert parts.unlabeled is not None
-    texts = replace(parts.unlabeled, labels=found.argmax(axis=1), targets=found)
-    if reviews.ratios is not None:
-        texts = reviews.ratios.onto(texts)
+    texts = _labeled(parts.unlabeled, by_label(probabilities))
     labeled = replace(parts.train, channels=reviews.train.channels, ngram_orders=reviews.train.ngram_orders)
-    train = _with_channels(_joined(labeled, texts, len(parts.label_names)), texts)
+    train = _joined(labeled, texts, reviews.ratios, len(parts.label_names))
     return replace(reviews, train=train, facts=reviews.facts | {"teacher": {"teaches": len(texts)}})
 
 
-def _joined(train: Split, texts: Split, labels: int) -> Split:
-    """Return reviews and taught texts as one split; both are views into the same tokens."""
+def _labeled(texts: Split, found: NDArray[np.float32]) -> Split:
+    """Return texts with how probable a teacher finds each label of each, (texts, labels)."""
+    return replace(texts, labels=found.argmax(axis=1), targets=found)
+
+
+def _joined(train: Split, texts: Split, ratios: NgramRatios | None, labels: int) -> Split:
+    """Return reviews and taught texts as one split; both are views into the same tokens, and so are their channels."""
     assert texts.targets is not None
+    if ratios is not None and train.channels is not None:
+        ratios.write(texts, train.channels)
     return replace(
         train,
         starts=np.concatenate([train.starts, texts.starts]),
@@ -187,11 +190,3 @@ def _joined(train: Split, texts: Split, labels: int) -> Split:
         targets=np.concatenate([np.eye(labels, dtype=np.float32)[train.labels], texts.targets]),
         groups=None if train.groups is None or texts.groups is None else np.concatenate([train.groups, texts.groups]),
     )
-
-
-def _with_channels(train: Split, texts: Split) -> Split:
-    """Write the channels of `texts` among those of `train`, whose tokens are the same."""
-    if train.channels is not None and texts.channels is not None:
-        at = texts.positions()
-        train.channels[at] = texts.channels[at]
-    return train

@@ -123,7 +123,8 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
                 raise DataError(f"{path}: is a zip archive: unpack it, and name the file of vectors in it")
             if number == 1 and _HEADER.fullmatch(line.strip()):
                 promised, found = map(int, line.split())
-                _require_width(path, found, width)
+                if found != width:
+                    raise _other_width(path, found, width)
                 continue
             if not line.strip():
                 continue
@@ -162,11 +163,6 @@ def _numbers(path: Path, number: int, cells: list[str]) -> Floats:
     if not np.isfinite(found).all():
         raise DataError(f"{path}, line {number}: not all numbers are finite")
     return found
-
-
-def _require_width(path: Path, found: int, width: int) -> None:
-    if found != width:
-        raise _other_width(path, found, width)
 
 
 def _other_width(path: Path, found: int, width: int) -> DataError:

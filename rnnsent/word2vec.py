@@ -100,17 +100,17 @@ def _trained(texts: Sequence[Split], rows: int, width: int, config: Word2VecConf
 
 
 def _require_frequent(texts: Sequence[Split], rows: int, config: Word2VecConfig) -> None:
-    counts = np.zeros(rows, np.int64)
-    for split in texts:
-        ids = split.flat()
-        counts += np.bincount(ids[ids < rows], minlength=rows)
-    counts[[id_ for id_ in range(min(FIRST_WORD, rows)) if id_ != UNKNOWN]] = 0
-    if counts.max() < config.least_count:
-        most = (
-            f"the most frequent word of {sum(map(len, texts)):,} texts stands there {count(int(counts.max()), 'time')}"
-        )
+    most_often = int(np.sum([np.bincount(_words(split.flat(), rows), minlength=rows) for split in texts], axis=0).max())
+    if most_often < config.least_count:
+        most = f"the most frequent word of {sum(map(len, texts)):,} texts stands there {count(most_often, 'time')}"
         rule = f"fewer than model.vectors.word2vec.least_count: {config.least_count}"
         raise DataError(f"{most}, {rule}, so none would have a vector; lower that, or set model.vectors to null")
+
+
+def _words(ids: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
+    """Return those of `ids` that are words, the unknown one included, and below `rows`."""
+    words: NDArray[np.int32] = ids[((ids >= FIRST_WORD) | (ids == UNKNOWN)) & (ids < rows)]
+    return words
 
 
 class _Sentences:
@@ -123,6 +123,4 @@ class _Sentences:
         names = np.array([str(id_) for id_ in range(self._rows)], object)
         for split in self._texts:
             for index in range(len(split)):
-                ids = split.sequence(index)
-                words = ids[((ids >= FIRST_WORD) | (ids == UNKNOWN)) & (ids < self._rows)]
-                yield names[words].tolist()
+                yield names[_words(split.sequence(index), self._rows)].tolist()

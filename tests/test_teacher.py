@@ -185,7 +185,7 @@ def told_by_channels(split: Split) -> float:
 
 def test_a_teacher_can_be_a_network_that_reads_no_ngrams() -> None:
     write(60, 60)
-    Path("c.yaml").write_text(CONFIG.replace("baseline", "self") + "ensemble: [{ngrams: null}, {}]\n")
+    Path("c.yaml").write_text(CONFIG.replace("baseline", "self") + "ensemble: [{ngrams: false}, {}]\n")
     trained = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--epochs", "1")
     assert trained.exit_code == 0, trained.stderr
     assert rnnsent("verify", "run").exit_code == 0

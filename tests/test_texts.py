@@ -220,9 +220,8 @@ def test_rows_without_a_label_move_no_other_to_another_split() -> None:
     assert beside.validation is not None and alone.validation is not None
     assert alone.numbers is not None and beside.numbers is not None
     for name in ("validation", "test"):
-        np.testing.assert_array_equal(
-            2 * alone.numbers[name] - 1, beside.numbers[name]
-        )  # each follows one without a label; 1 are the names
+        # Each row follows one without a label; the names of the columns are in line 1.
+        np.testing.assert_array_equal(2 * alone.numbers[name] - 1, beside.numbers[name])
     shared = beside.provenance["unlabeled of their groups"]
     assert set(shared) == {"validation", "test"} and 0 < sum(shared.values()) < 400
     found = rnnsent(
