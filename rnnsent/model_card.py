@@ -206,16 +206,21 @@ def _training(facts: RunFacts) -> Iterator[str]:
     if facts.changes:
         told = text("; ".join(facts.changes))
         yield f"- training went on with changes, so that no single command gives this network: {told}"
+    yield from (f"- {line}" for line in beside_labels(facts.config, metrics))
+    yield ""
+
+
+def beside_labels(config: Config, metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what else than the labels of its reviews a network learned from, by what metrics.json says."""
     teacher = metrics["data"].get("teacher")
-    if training.teacher is not None and teacher:
-        who = "an n-gram baseline" if training.teacher == "baseline" else "a first network of this config"
-        yield f"- {teacher['teaches']:,} texts without a label were labeled by {who}"
+    if config.training.teacher is not None and teacher:
+        who = "an n-gram baseline" if config.training.teacher == "baseline" else "a first network of this config"
+        yield f"{teacher['teaches']:,} texts without a label were labeled by {who}"
     vectors = metrics.get("vectors")
     if vectors:
-        yield f"- {vectors['found']:,} of {vectors['words']:,} word vectors were there before training"
+        yield f"{vectors['found']:,} of {vectors['words']:,} word vectors were there before training"
     if metrics.get("language_model"):
-        yield "- embedding and first recurrent layer had been trained to foretell words, before labels were looked at"
-    yield ""
+        yield "embedding and first recurrent layer had been trained to foretell words, before labels were looked at"
 
 
 def _processor(environment: Mapping[str, Any]) -> str:

@@ -62,6 +62,19 @@ def test_what_is_said_after_training(accuracy: float, best: int, said: str) -> N
     assert len(found) == bool(said) and said in "".join(found)
 
 
+def test_an_ensemble_that_is_worse_than_one_of_its_networks_is_told_of() -> None:
+    metrics: dict[str, Any] = {
+        "validation": {"accuracy": {"value": 0.9}},
+        "data": {},
+        "best_epoch": None,
+        "epochs": 6,
+        "networks": [{"val_accuracy": 0.89}, {"val_accuracy": 0.91}],
+    }
+    assert list(hints(metrics, 3)) == ["network 2 alone has 91.00% on validation, more than all together"]
+    metrics["validation"]["accuracy"]["value"] = 0.91
+    assert list(hints(metrics, 3)) == []
+
+
 def test_eval_can_be_quiet_and_says_that_a_report_is_old(sample_run: Path) -> None:
     shutil.copytree(sample_run, "run")
     Path("run/report.html").write_text("an old one")

@@ -116,6 +116,10 @@ def test_a_taught_network_knows_words_that_no_label_explained() -> None:
     answers = rnnsent("predict", "run", "radiant radiant", "tedious tedious").stdout.splitlines()
     assert [line.split("\t")[0] for line in answers] == ["good", "bad"]
     assert rnnsent("eval", "run").exit_code == 0 and rnnsent("verify", "run").exit_code == 0
+    told = "300 texts without a label were labeled by an n-gram baseline"
+    assert told in Path("run/model_card.md").read_text()
+    assert rnnsent("report", "run", "--output", "page.html").exit_code == 0
+    assert told in Path("page.html").read_text()
 
 
 @pytest.mark.parametrize(

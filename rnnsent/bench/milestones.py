@@ -78,7 +78,9 @@ def _epochs(run: RunDirectory) -> list[tuple[float, float]]:
 
 
 def require_same_data(courses: Sequence[Course]) -> None:
-    """Require that all runs were trained on the same data, or their accuracies say nothing of each other.
+    """Require that all runs were trained on the same data and judged by as many reviews of it.
+
+    Otherwise their accuracies say nothing of each other.
 
     Raises:
         RunError: naming the first that was not.
@@ -87,6 +89,9 @@ def require_same_data(courses: Sequence[Course]) -> None:
     for course in known[1:]:
         if course.digest != known[0].digest:
             raise RunError(f"{course.name} was trained on other data than {known[0].name}: they cannot be compared")
+        if course.reviews != known[0].reviews:
+            those = f"{course.name} was validated on {course.reviews:,} reviews, {known[0].name} on"
+            raise RunError(f"{those} {known[0].reviews:,}: train both with the same data.validation_split")
 
 
 def of_stock_keras(cell: str, epochs: int, tell: Callable[[str], None]) -> Course:

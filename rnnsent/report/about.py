@@ -10,7 +10,7 @@ from rnnsent.captions import source_name, stopped
 from rnnsent.configfile import dump_config
 from rnnsent.errors import count
 from rnnsent.intervals import doubts
-from rnnsent.model_card import CELLS, POOLINGS
+from rnnsent.model_card import CELLS, POOLINGS, beside_labels
 from rnnsent.report.blocks import Block, Code, Folded, Paragraph, Table
 from rnnsent.report.facts import Facts
 from rnnsent.report.wording import size, whole
@@ -37,7 +37,7 @@ def notes(facts: Facts) -> list[str]:
 
 def task(facts: Facts) -> Iterator[Block]:
     """Yield labels, data, splits and the network."""
-    data = facts.metrics["data"]
+    data, others = facts.metrics["data"], list(beside_labels(facts.config, facts.metrics))
     rows = [
         ["task", f"tells apart {', '.join(facts.label_names)}"],
         ["data", source(facts)],
@@ -46,6 +46,7 @@ def task(facts: Facts) -> Iterator[Block]:
         ["splits", _splits(facts)],
         ["reading", _reading(facts)],
         ["network", network(facts)],
+        *([["learned from as well", "; ".join(others)]] if others else []),
         ["parameters", f"{facts.metrics['parameters']:,}"],
         ["files", ", ".join(f"{name} {size(number)}" for name, number in facts.sizes.items())],
         ["engine", _engine(facts)],
