@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rnnsent.config import Config
-from rnnsent.confighints import choice_meant, nearest_key, nearest_value, section_at, section_of
+from rnnsent.confighints import choice_meant, nearest_key, nearest_value, section_of
 from rnnsent.conflicts import conflicts
 from rnnsent.errors import ConfigError, Problem, count
 from rnnsent.files import plain_size, read_plain
@@ -221,9 +221,7 @@ def _mended(values: Any, path: KeyPath, meant: str | None, parent: str = "") -> 
 def _problem(document: Document, detail: ErrorDetails) -> Problem:
     path = _key_path(detail["loc"])
     if detail["type"] == "extra_forbidden":
-        section = section_at(path[:-1])
-        names = list(section.model_fields) if section else []
-        return Problem(document.place(path), dotted(path), "unknown key", hint=nearest_key(str(path[-1]), names))
+        return Problem(document.place(path), dotted(path), "unknown key", hint=nearest_key(path))
     if detail["type"] == "missing":
         return Problem(document.place(path), dotted(path), "is missing and has no default")
     given = _lookup(document.values, path)

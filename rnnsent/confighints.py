@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from rnnsent.config import Config, Section
-from rnnsent.yamldoc import KeyPath
+from rnnsent.yamldoc import KeyPath, dotted
 
 _OTHER_NAMES = {  # of keys, elsewhere and too unlike ours to be found by their letters
     "bs": "batch_size", "cells": "cell", "emb_dim": "embedding_dim", "embed_dim": "embedding_dim",
@@ -32,17 +32,25 @@ def section_of(annotation: Any) -> type[Section] | None:
     return None
 
 
-def nearest_key(name: str, names: list[str]) -> str:
-    """Return a hint at the key of a section with keys `names` that was meant, or at that of another section."""
+def nearest_key(path: KeyPath) -> str:
+    """Return a hint at what was meant by an unknown key: one of its section, of one within that, or of any other."""
+    section, name = section_at(path[:-1]), str(path[-1])
+    names = list(section.model_fields) if section else []
     name = _OTHER_NAMES.get(name.lower(), name)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]}?"
-    elsewhere: dict[str, str] = {}
-    for key in sorted(_all_keys(Config), key=lambda key: key.count(".")):  # of two such keys, the outer one is meant
-        elsewhere.setdefault(key.rpartition(".")[2], key)
-    close = difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.8)
-    return f"did you mean {elsewhere[close[0]]}?" if close else f"valid keys: {', '.join(names)}"
+    wider: list[tuple[type[Section], str]] = [(Config, "")]
+    if section is not None and section is not Config:
+        wider.insert(0, (section, f"{dotted(path[:-1])}."))
+    for where, above in wider:
+        keys: dict[str, str] = {}
+        for key in sorted(_all_keys(where), key=lambda key: key.count(".")):  # of two such keys, the outer one is meant
+            keys.setdefault(key.rpartition(".")[2], f"{above}{key}")
+        close = difflib.get_close_matches(name, keys, n=1, cutoff=0.8)
+        if close:
+            return f"did you mean {keys[close[0]]}?"
+    return f"valid keys: {', '.join(names)}"
 
 
 def _all_keys(section: type[Section], prefix: str = "") -> Iterator[str]:

@@ -129,6 +129,7 @@ def test_what_was_meant_is_checked_for_conflicts() -> None:
         (f"{MINIMAL}lr: 3", "did you mean training.learning_rate?"),
         (f"{OPEN}hidden_size: 3}}", "did you mean model.recurrent.0.units?"),
         (f"{OPEN}emb_dim: 3}}", "did you mean embedding_dim?"),
+        (f"{MINIMAL}ensemble: [{{cell: lstm}}]", "did you mean ensemble.0.recurrent.0.cell?"),
         (f"{OPEN}ngrams: 2}}", "for example {orders: 2})"),
         (f"{OPEN}ngrams: true}}", "for example {weights: …})"),
         (f"{OPEN}ngrams: {{weights: regresion}}}}", "did you mean [regression]?"),
