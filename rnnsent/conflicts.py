@@ -119,7 +119,8 @@ def _vectors_rules(config: Config) -> Iterator[Conflict]:
     vectors = config.model.vectors
     if vectors is not None and (vectors.path is None) == (vectors.word2vec is None):
         given = None if vectors.path is None else f"path {vectors.path}, and word2vec"
-        yield ("model", "vectors"), "needs path or word2vec, and not both", given
+        rule = "needs path or word2vec, and not both; set the other to null"
+        yield ("model", "vectors"), rule, given
 
 
 def _language_model_rules(config: Config) -> Iterator[Conflict]:

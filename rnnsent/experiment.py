@@ -183,6 +183,7 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
     # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
     facts = environment.describe(device, config.training.seed)
     run = _begin_run(training, reviews, device, facts)
+    tell(f"run: {run}")  # whoever stops what takes long should know which one to go on with
     trackers.begin(config, reviews.facts, facts)
     watching = _watching(training.observers, trackers, reviews)
     begun_with: dict[str, Any] = {}  # vectors and language model, as the first network that needed them came by them
@@ -199,8 +200,6 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
             tell(f"network {number} of {len(config.members)}")
         network = Network(where, member, reviews, device, tell, title)
         begun_with = network.facts | begun_with
-        if not networks:
-            tell(f"run: {run}")
         started = min(started, network.started)
         stopped = network.train(watching(network), started, alone=not networks)
         if network.keeper.best_epoch is not None:

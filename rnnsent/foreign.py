@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.answers import OF, are_answers, real_label, require_fixed, unfolded
-from rnnsent.data.labels import cell_label, ordered
+from rnnsent.data.labels import LabelMap, cell_label, ordered
 from rnnsent.data.opening import open_table
-from rnnsent.data.tables import Table
+from rnnsent.data.tables import BytesRead, Row, Table
 from rnnsent.errors import DataError, count
 
 LABELS = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
@@ -58,6 +58,7 @@ def read_predictions(
     probability_column: str | None = None,
     predicted_column: str | None = None,
     positive: str | None = None,
+    label_map: Mapping[str, str] | None = None,
 ) -> Predictions:
     """Read a CSV, TSV, JSON Lines or Parquet table.
 
@@ -71,6 +72,7 @@ def read_predictions(
         positive: which of two labels is label 1, and so the one that a single column of probabilities is of. None: the
             one that the column is called after, or that of the last of two; else the last label, numbers by size, then
             by alphabet.
+        label_map: what each real label becomes, see `LabelMap`; rows whose label it does not name are left out.
 
     Raises:
         DataError: naming file, line, and what would be right.
@@ -78,6 +80,9 @@ def read_predictions(
     table = unfolded(open_table(path))
     named = real_label(table, label_column) if are_answers(table.columns) else label_column
     label = _column(table, named, LABELS, "the real label", "--label-column")
+    if label_map is not None:
+        settings = {field.name: getattr(table, field.name) for field in fields(Table)}
+        table = _Relabeled(**settings, inner=table, label=label, label_map=LabelMap(label_map))
     if predicted_column is not None:
         if probability_column is not None:
             raise DataError(f"{table.path}: either predicted labels or probabilities are judged, not both columns")
@@ -95,6 +100,33 @@ def read_predictions(
     column = _column(table, probability_column, known, "the probability", why)
     said = column[len(OF) :] if column.lower().startswith(OF) else columns.get(column)
     return _of_one(table, label, column, said, positive)
+
+
+@dataclass(frozen=True)
+class _Relabeled(Table):
+    """A table in which labels have other names; rows whose label has none are not there.
+
+    Attributes:
+        inner: as it is in the file.
+        label: the column of the labels.
+        label_map: what they become.
+    """
+
+    inner: Table | None = None
+    label: str = ""
+    label_map: LabelMap | None = None
+
+    def rows(
+        self, wanted: Sequence[str | int], *, strict: bool = True, progress: BytesRead | None = None
+    ) -> Iterator[Row]:
+        """Yield the cells; see `Table`."""
+        assert self.inner is not None and self.label_map is not None
+        at = list(wanted).index(self.label)
+        for line, cells in self.inner.rows(wanted, strict=strict, progress=progress):
+            name = cell_label(cells[at])
+            other = None if name is None else self.label_map(name)
+            if name is None or other is not None:
+                yield line, (*cells[:at], other, *cells[at + 1 :])
 
 
 def _probability(table: Table) -> bool:
@@ -178,7 +210,10 @@ def _of_each(table: Table, label: str, columns: Mapping[str, str], positive: str
     rows = []
     for line, name, found in _rows(table, label, list(columns)):
         if name not in names:
-            raise DataError(f"{table.path}:{line}: labeled {name}, but no column is called '{OF}{name}'")
+            raise DataError(
+                f"{table.path}:{line}: labeled {name}, but no column is called '{OF}{name}'; where {name} stands for "
+                f"one of {', '.join(names)}: --label-map '{name}: …'"
+            )
         if abs(sum(found) - 1) > SUM_TOLERANCE:
             raise DataError(f"{table.path}:{line}: the probabilities add up to {sum(found):.4f}, not to 1")
         rows.append((line, name, found))

@@ -117,7 +117,7 @@ def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
     """Yield what whoever trains on texts of their own should know of them before they believe an accuracy."""
     dropped = dataset.provenance.get("dropped")
     if dropped:
-        whys = [f"{why} {number:,}" if len(dropped) > 1 else why for why, number in dropped.items()]
+        whys = [f"{why}: {number:,}" if len(dropped) > 1 else why for why, number in dropped.items()]
         yield f"data: {count(sum(dropped.values()), 'row')} left out: {', '.join(whys)}"
     reviews = {"validation": parts.validation, "test": parts.test}
     seen = dataset.provenance.get("also in training") or {}

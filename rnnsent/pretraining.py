@@ -214,7 +214,7 @@ class Pretraining:
             kept = self.progress.kept
             if kept is None:
                 raise Interrupted("stopped in the language model: nothing of it is kept", code) from None
-            again = "the same command goes on there, or `rnnsent train --resume RUN` where a run is left"
+            again = "`rnnsent train --resume RUN` goes on there, and so does any training of the same network and texts"
             raise Interrupted(f"stopped in the language model {kept.place}: {again}", code) from None
         self.progress.keep_epoch(steps.state(0))
 

@@ -6,6 +6,7 @@ section 2.3.
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -140,13 +141,19 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
 
 
 def _folds(train: Split, folds: int, seed: int) -> NDArray[np.int64]:
-    """Return the fold of each review, (reviews,): drawn, those of one group together."""
+    """Return the fold of each review, (reviews,): drawn, those of one group together.
+
+    Of reviews with the same text all are where the first is, be they of other groups: each would tell the label of the
+    others. Groups are not joined for that, or a text such as "good" would leave one fold of all.
+    """
     rng = np.random.default_rng(seed)
-    if train.groups is None:
-        return rng.permutation(len(train)) % folds
-    _, group = np.unique(train.groups, return_inverse=True)
-    drawn: NDArray[np.int64] = rng.permutation(int(group.max()) + 1)[group] % folds
-    return drawn
+    group = np.arange(len(train))
+    if train.groups is not None:
+        group = np.unique(train.groups, return_inverse=True)[1]
+    drawn: NDArray[np.int64] = (rng.permutation(int(group.max(initial=-1)) + 1) % folds)[group]
+    first: dict[bytes, int] = {}
+    texts = (hashlib.blake2b(train.sequence(index).tobytes(), digest_size=16).digest() for index in range(len(train)))
+    return drawn[np.fromiter((first.setdefault(text, index) for index, text in enumerate(texts)), np.int64)]
 
 
 def _beside(parts: list[NgramRatios]) -> NgramRatios:

@@ -129,7 +129,8 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
             if not line.strip():
                 continue
             # From the right: the word may hold spaces itself, as some of GloVe's do.
-            word, *cells = line.rstrip(" \r\n").rsplit(" ", width)
+            word, *cells = line.rstrip(" \t\r\n").replace("\t", " ").rsplit(" ", width)
+            word = word.rstrip(" ")
             if len(cells) != width or (not read and _is_number(word.rpartition(" ")[2])):
                 raise _not_a_vector(path, number, line.split()[1:], width, known=bool(promised or read))
             read += 1
@@ -157,7 +158,8 @@ def _bounded(path: Path, lines: IO[str]) -> Iterator[str]:
 
 def _numbers(path: Path, number: int, cells: list[str]) -> Floats:
     try:
-        found = np.array(cells, np.float32)
+        with np.errstate(over="ignore"):  # infinity, which is refused below
+            found = np.array(cells, np.float32)
     except ValueError:
         raise DataError(f"{path}, line {number}: not a word and {len(cells)} numbers") from None
     if not np.isfinite(found).all():

@@ -98,6 +98,8 @@ def test_milestones_of_a_run_are_what_its_history_says(finished_run: Path) -> No
         require_same_data([found, Course("stock Keras", (1.0,), (0.5,), 5000), other])
     with pytest.raises(RunError, match="other was validated on 25 reviews"):
         require_same_data([found, Course("other", (1.0,), (0.5,), 25, found.digest)])
+    with pytest.raises(RunError, match="other was validated on other reviews"):
+        require_same_data([found, Course("other", (1.0,), (0.5,), 24, found.digest, "otherwise")])
     require_same_data([found, Course("stock Keras", (1.0,), (0.5,), 5000), found])
     assert rnnsent("bench", "milestones").exit_code == 2
     assert rnnsent("bench", "milestones", "nowhere").exit_code == 1

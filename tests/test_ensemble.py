@@ -52,6 +52,8 @@ def test_each_network_is_what_its_line_makes_of_the_config() -> None:
     assert (first.model.recurrent[0].cell, second.model.recurrent[0].cell) == ("gru", "lstm")
     assert (first.channels, second.channels, third.model.embedding_dim) == (2, 0, 5)
     assert all(member.ensemble is None for member in (first, second, third))
+    others = parse_config(CONFIG, "c", [("--seed", "training.seed=1")]).members
+    assert [member.training.seed for member in others] == [3, 4, 40]  # none but the one that was asked for
 
 
 @pytest.mark.parametrize("backend", ["native", "numpy", "keras"])

@@ -327,3 +327,19 @@ def test_probabilities_in_an_object_that_lacks_a_label(tmp_path: Path) -> None:
     path.write_text('{"target": "a", "probabilities": {"a": 0.7, "b": 0.3}}\n{"target": "b", "probabilities": [1]}\n')
     with pytest.raises(DataError, match=r":2: probability of a must be a number from 0 to 1, not None"):
         read_predictions(path)
+
+
+def test_labels_of_a_table_can_be_called_as_the_probabilities_are(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("stars,probability of bad,probability of good\n5,0.1,0.9\n1,0.8,0.2\n3,0.5,0.5\n4,0.7,0.3\n")
+    plain = rnnsent("eval", "--predictions", str(path), "--label-column", "stars")
+    assert plain.exit_code == 1 and "--label-map '5: …'" in plain.stderr
+    given = ("eval", "--predictions", str(path), "--label-column", "stars", "--label-map")
+    judged = rnnsent(*given, "1-2: bad, 4-5: good", "--json")
+    assert judged.exit_code == 0, judged.stderr
+    facts = json.loads(judged.stdout)
+    assert facts["n"] == 3 and facts["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
+    wrong = rnnsent(*given, "1-2 bad, 4-5: good")
+    assert wrong.exit_code == 2 and "a colon is missing in '1-2 bad'" in wrong.stderr
+    assert rnnsent(*given, "1-2: {a: b}").exit_code == 2
+    assert rnnsent("eval", "run", "--label-map", "1: a").exit_code == 2

@@ -123,8 +123,8 @@ def test_a_signal_lets_the_step_end_and_keeps_its_state(
         trained(tmp_path, monkeypatch, config(*THREE_STEPS))  # which keeps states every 60 seconds
     assert stopped.value.exit_code == code
     assert str(stopped.value) == (
-        "stopped in the language model after 1 epoch and 2 steps: the same command goes on there, or "
-        "`rnnsent train --resume RUN` where a run is left"
+        "stopped in the language model after 1 epoch and 2 steps: `rnnsent train --resume RUN` goes on there, and so "
+        "does any training of the same network and texts"
     )
     told: list[str] = []
     assert len(trained(tmp_path, monkeypatch, config(*THREE_STEPS), tell=told.append).epochs) == 2
@@ -141,7 +141,10 @@ def test_the_command_that_was_stopped_in_it_goes_on_there(in_step: Any, monkeypa
     in_step(2, lambda: signal.raise_signal(signal.SIGTERM))
     stopped = rnnsent("train", "--config", "c.yaml", "--run-dir", "run")
     assert stopped.exit_code == 143
-    assert "stopped in the language model after 0 epochs and 2 steps: the same command goes on there" in stopped.stderr
+    assert (
+        "stopped in the language model after 0 epochs and 2 steps: `rnnsent train --resume RUN` goes on there"
+        in stopped.stderr
+    )
     done = rnnsent("train", "--config", "c.yaml", "--run-dir", "run")
     assert done.exit_code == 0 and "language model: goes on after 0 epochs and 2 steps\n" in done.stderr
     assert Path("run/weights.npz").read_bytes() == Path("whole-run/weights.npz").read_bytes()

@@ -160,13 +160,13 @@ def test_a_network_can_be_its_own_teacher() -> None:
 
 
 def test_what_a_teacher_says_tells_no_review_its_own_label() -> None:
-    """The worst of teachers: one that knows the label, drawn by lot, of every review, of which all texts are copies."""
+    """The worst of teachers: one that knows the label, drawn by lot, of every review, which all texts say again."""
     rng = np.random.default_rng(0)
     rows = [
         (" ".join(f"w{word}" for word in rng.integers(60, size=9)), rng.choice(["bad", "good"])) for _ in range(600)
     ]
     with Path("t.csv").open("w", newline="") as handle:
-        csv.writer(handle).writerows([("text", "label"), *rows, *((text, "") for text, _ in rows)])
+        csv.writer(handle).writerows([("text", "label"), *rows, *((f"{text} too", "") for text, _ in rows)])
     for weights in ("naive_bayes", "regression"):
         ngrams = f"least_reviews: 1, weights: [{weights}], folds"
         before = prepare(load_config_text(CONFIG.replace("baseline", "self").replace("folds", ngrams)))

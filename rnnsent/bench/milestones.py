@@ -10,6 +10,7 @@ from itertools import cycle
 
 from rnnsent import runs, stored
 from rnnsent.bench.race import Worker
+from rnnsent.configfile import load_config
 from rnnsent.errors import RunError
 from rnnsent.runs import RunDirectory
 
@@ -17,6 +18,15 @@ from rnnsent.runs import RunDirectory
 COLORS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 STOCK_REVIEWS = 5000  # the last of the training reviews, as in the notebook
+DRAWN_BY = {
+    "validation_split",
+    "test_split",
+    "split_seed",
+    "split_column",
+    "group_column",
+    "label_map",
+    "drop_duplicates",
+}
 ACCURACIES = (0.85, 0.875, 0.89, 0.91, 0.92)
 
 
@@ -30,6 +40,7 @@ class Course:
         accuracies: of validation, after each.
         reviews: how many those are.
         digest: of the data; None for a peer.
+        drawn: by which settings validation reviews were chosen.
     """
 
     name: str
@@ -37,6 +48,7 @@ class Course:
     accuracies: tuple[float, ...]
     reviews: int
     digest: str | None = None
+    drawn: str = ""
 
     def reached(self, accuracy: float) -> float | None:
         """Return after how many seconds the accuracy was passed; None if it never was."""
@@ -65,7 +77,8 @@ def of_run(run: RunDirectory) -> Course:
     seconds = tuple(before + elapsed for elapsed, _ in points)
     accuracies = tuple(accuracy for _, accuracy in points)
     reviews = int(recorded.get("validation_reviews") or 0)
-    return Course(run.path.resolve().name, seconds, accuracies, reviews, recorded["data"].get("sha256"))
+    drawn = load_config(str(run.file(runs.CONFIG))).data.model_dump_json(include=DRAWN_BY)
+    return Course(run.path.resolve().name, seconds, accuracies, reviews, recorded["data"].get("sha256"), drawn)
 
 
 def _epochs(run: RunDirectory) -> list[tuple[float, float]]:
@@ -92,6 +105,9 @@ def require_same_data(courses: Sequence[Course]) -> None:
         if course.reviews != known[0].reviews:
             those = f"{course.name} was validated on {course.reviews:,} reviews, {known[0].name} on"
             raise RunError(f"{those} {known[0].reviews:,}: train both with the same data.validation_split")
+        if course.drawn != known[0].drawn:
+            others = f"{course.name} was validated on other reviews than {known[0].name}"
+            raise RunError(f"{others}: {known[0].drawn}, and {course.drawn}")
 
 
 def of_stock_keras(cell: str, epochs: int, tell: Callable[[str], None]) -> Course:

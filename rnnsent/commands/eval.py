@@ -15,6 +15,7 @@ from rnnsent.commands.options import (
     be_quiet,
     device_option,
     json_option,
+    label_map_of,
     moved_option,
     opened,
     run_argument,
@@ -60,6 +61,7 @@ HARD = (
 @click.option("--probability-column", metavar="NAME", help="--predictions: else probability, ….")
 @click.option("--predicted-column", metavar="NAME", help="--predictions: of the predicted label, without probability.")
 @click.option("--positive", metavar="LABEL", help="--predictions: which label the probability is of; else the last.")
+@click.option("--label-map", metavar="MAP", help="--predictions: such as '1-2: negative, 4-5: positive'.")
 @click.option("--quiet", is_flag=True, help="Only the judgment and warnings.")
 @json_option
 def command(
@@ -176,13 +178,15 @@ def _judge_seeds(runs: Sequence[RunDirectory], asked: _Asked, as_json: bool) -> 
         raise unsaved
 
 
-def _judge_table(path: Path, columns: Mapping[str, str | None], worst: int, as_json: bool) -> None:
+def _judge_table(path: Path, columns: dict[str, str | None], worst: int, as_json: bool) -> None:
     import json
 
     from rnnsent import calibration, foreign, judgment
     from rnnsent.mistakes import Places, answers, mistakes_among
 
-    found = foreign.read_predictions(path, **columns)
+    given = columns.pop("label_map")
+    label_map = None if given is None else label_map_of(given)
+    found = foreign.read_predictions(path, **columns, label_map=label_map)
     names, labels, probabilities = found.label_names, found.labels, found.probabilities
     evaluation = judgment.evaluate(labels, probabilities)
     measured = evaluation.to_dict()

@@ -75,12 +75,37 @@ def text_settings(given: dict[str, Any]) -> Overrides:
 def _as_yaml(name: str, value: Any) -> str:
     """Return the value of one of the `texts_options` as it stands in a config."""
     if name == "label_map":
-        if ":" not in value:
-            raise click.UsageError(f"--label-map {value}: a colon is missing; such as '1-4: negative, 7-10: positive'")
+        parts = [value] if {"'", '"'} & set(value) else value.split(",")
+        missing = next((part.strip() for part in parts if part.strip() and ":" not in part), None)
+        if missing is not None or ":" not in value:
+            where = f" in '{missing}'" if missing and len(parts) > 1 else ""
+            example = "such as '1-4: negative, 7-10: positive'"
+            raise click.UsageError(f"--label-map {value}: a colon is missing{where}; {example}")
         return str(value) if value.lstrip().startswith("{") else f"{{{value}}}"
     if name.endswith("_column"):
         value = column_number(value)
     return json.dumps(delimiter_of(value) if name == "delimiter" else value)
+
+
+def label_map_of(value: str) -> dict[str, str]:
+    """Return what `--label-map` says.
+
+    Raises:
+        click.UsageError: if it is no map.
+    """
+    from pydantic import ValidationError
+
+    from rnnsent.config import DataConfig
+    from rnnsent.yamldoc import read_document
+
+    document = read_document(_as_yaml("label_map", value), "--label-map")
+    try:
+        found = DataConfig.model_validate({"label_map": document.values}).label_map
+    except ValidationError:
+        found = None
+    if not found:
+        raise click.UsageError(f"--label-map {value}: is no map; such as '1-4: negative, 7-10: positive'")
+    return found
 
 
 class RunPath(click.Path):

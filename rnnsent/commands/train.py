@@ -211,7 +211,7 @@ def hints(metrics: dict[str, Any], epochs: int) -> Iterator[str]:
     elif metrics["best_epoch"] == metrics["epochs"] == epochs > 1 and accuracy < 1:
         yield "the last epoch was the best: more may do better (--epochs)"
     networks = [network["val_accuracy"] for network in metrics.get("networks", ())]
-    if len(networks) > 1 and max(networks) > accuracy:
+    if len(networks) > 1 and max(networks) > accuracy + 1e-6:  # Keras' accuracies are float32
         best = networks.index(max(networks)) + 1
         yield f"network {best} alone has {max(networks):.2%} on validation, more than all together"
 

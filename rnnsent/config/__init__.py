@@ -50,7 +50,8 @@ class MemberConfig(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = Field(
         None,
-        description="null: training.seed and its place in the list together. A number stays, whatever --seed says.",
+        description="null: training.seed times the number of networks, and its place in the list added, so that no two "
+        "seeds of the whole have a network in common. A number stays, whatever --seed says.",
     )
     ngrams: Literal[False] | None = Field(None, description="false: words alone, whatever model.ngrams says.")
     embedding_dim: Units | None = Field(None, description="As model.embedding_dim.")
@@ -81,7 +82,11 @@ class Config(Section):
         return tuple(self._member(place, own) for place, own in enumerate(self.ensemble))
 
     def _member(self, place: int, own: MemberConfig) -> Config:
-        seed = own.seed if own.seed is not None else self.training.seed + place
+        assert self.ensemble is not None
+        drawn = (
+            self.training.seed * len(self.ensemble) + place
+        ) % 2**32  # another seed shares no network with this one
+        seed = own.seed if own.seed is not None else drawn
         keys = ("embedding_dim", "recurrent", "pooling", "dropout")
         changes = {key: getattr(own, key) for key in keys if getattr(own, key) is not None}
         if own.ngrams is False:

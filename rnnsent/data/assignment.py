@@ -121,4 +121,7 @@ def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
                 "label out with data.label_map, or split the rows otherwise"
             )
     if not (splits == VALIDATION).any():
-        raise DataError(f"{count(int((splits == TRAIN).sum()), 'text')} to train on leave none to validate")
+        raise DataError(
+            f"{count(int((splits == TRAIN).sum()), 'text')} to train on leave none to validate: a larger "
+            "data.validation_split, or more texts"
+        )
