@@ -101,7 +101,14 @@ def resolve(config: Config, dataset: Dataset) -> Config:
         for key in ("path", "test_path"):
             if getattr(config.data, key) is not None:
                 changes[key] = str(expanded(getattr(config.data, key)).resolve())
-    return config.model_copy(update={"data": config.data.model_copy(update=changes)})
+    config = config.model_copy(update={"data": config.data.model_copy(update=changes)})
+    vectors = config.model.vectors
+    if vectors is None or vectors.path is None:
+        return config
+    whole = str(expanded(vectors.path, "model.vectors.path").resolve())
+    return config.model_copy(
+        update={"model": config.model.model_copy(update={"vectors": vectors.model_copy(update={"path": whole})})}
+    )
 
 
 def describe(dataset: Dataset, parts: Partition) -> str:

@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 from rnnsent.config import Config
 from rnnsent.conflicts import label_rules, training_rules
+from rnnsent.data.sources import expanded
 from rnnsent.errors import ConfigError, Problem
 from rnnsent.yamldoc import dotted
 
@@ -23,8 +23,9 @@ def require_trainable(config: Config) -> None:
     rules = (*training_rules(config), *label_rules(config))
     problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in rules]
     begin_with = config.model.vectors
-    if begin_with is not None and begin_with.path is not None and not Path(begin_with.path).is_file():
-        problems.append(Problem("", "model.vectors.path", "no such file", begin_with.path))
+    given = None if begin_with is None else begin_with.path
+    if given is not None and not expanded(given, "model.vectors.path").is_file():
+        problems.append(Problem("", "model.vectors.path", "no such file", given))
     for module, key, extra in _needed(config):
         if missing(module):
             rule = f"needs {_package(module)}: pip install 'rnnsent[{extra}]'"

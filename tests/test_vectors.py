@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnsent.configfile import load_config
+from rnnsent.data.sources import load_dataset
 from rnnsent.errors import DataError
+from rnnsent.preparation import resolve
 from rnnsent.run_root import open_run
 from rnnsent.stored import load_weights
 from rnnsent.vectors import load
@@ -68,6 +71,26 @@ def test_rows_beyond_the_embedding_and_second_lines_of_a_word_are_passed_over() 
     np.testing.assert_array_equal(found.table[5], np.array(LINES["film"], np.float32))
 
 
+@pytest.mark.parametrize("between", ["\t", "  ", " \t"])
+def test_what_stands_between_word_and_numbers_may_be_a_tab_or_several_spaces(between: str) -> None:
+    Path("v.txt").write_text(f"film{between}1\t2\t3\nfine{between}4 5 6\t\n")
+    found = load(Path("v.txt"), Vocabulary(("film", "fine")), 6, 3, seed=0)
+    assert found.found == 2
+    np.testing.assert_array_equal(found.table[4:6], np.array([[1, 2, 3], [4, 5, 6]], np.float32))
+
+
+def test_a_file_of_vectors_is_found_by_a_variable_and_from_another_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("there").mkdir()
+    Path("there/v.txt").write_text("the 1 2 3\nfilm 4 5 6\n")
+    monkeypatch.setenv("VECTORS", str(Path("there").resolve()))
+    vectors = "model.vectors={path: $VECTORS/v.txt}"
+    config = load_config("notebook/gru", [("--set", "data.source=sample"), ("--set", vectors)], to_train=True)
+    found = resolve(config, load_dataset(config.data)).model.vectors
+    assert found is not None and found.path == str(Path("there/v.txt").resolve())
+    missing = rnnsent("train", "--config", "notebook/gru", "--set", "model.vectors={path: $NOWHERE/v.txt}")
+    assert missing.exit_code == 1 and "is not set (model.vectors.path)" in missing.stderr
+
+
 @pytest.mark.parametrize(
     ("extra", "width", "message"),
     [
@@ -76,6 +99,7 @@ def test_rows_beyond_the_embedding_and_second_lines_of_a_word_are_passed_over() 
         ("the 1 x", 3, r"v\.txt, line 5: not a word and 3 numbers"),
         ("the 1 2 x", 3, r"v\.txt, line 5: not a word and 3 numbers"),
         ("the 1 2 nan", 3, r"v\.txt, line 5: not all numbers are finite"),
+        ("the 1 2 1e60", 3, r"v\.txt, line 5: not all numbers are finite"),
         ("the", 3, r"v\.txt, line 5: not a word and 3 numbers"),
     ],
 )

@@ -66,6 +66,8 @@ def command(
             option = "--set" if settings else how[0][0].partition(" ")[0]
             raise click.UsageError(f"a run is as it is: {option} needs --config")
         moved = None if data is None else data_settings(data)
+        if data is not None and run is None:
+            say(f"the latest run, with --data {data} as its own reviews; without any run: --config NAME --data {data}")
         found = opened(run)
         judged = judgment.judge_baseline(found, split, data=moved, tell=say)
         tell_stale(found)

@@ -199,15 +199,15 @@ def _near(path: Path) -> str:
     return f"; did you mean {path.with_name(meant[0])}?" if meant else ""
 
 
-def expanded(path: str) -> Path:
+def expanded(path: str, key: str = "data.path") -> Path:
     """Return a path of the config with the variables of the environment put in, such as `$RNNSENT_DATA/…`.
 
     Raises:
-        DataError: if one of them is not set.
+        DataError: if one of them is not set; names the `key` of the path.
     """
     found = os.path.expandvars(path)
     if "$" in found and not Path(found).exists():
-        raise DataError(f"{path}: a variable of the environment is not set (data.path)")
+        raise DataError(f"{path}: a variable of the environment is not set ({key})")
     return Path(found)
 
 
