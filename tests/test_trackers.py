@@ -573,7 +573,7 @@ def test_results_go_to_stdout_and_each_tracker_says_one_line() -> None:
     for name in ALL:
         assert sum(line.startswith(f"{name}: ") for line in told) == 1
     assert [line.split(" ")[0] for line in told] == [
-        "data:", "device:", "tensorboard:", "mlflow:", "wandb:", "engine:", "run:", "epoch", "calibration:",
+        "data:", "device:", "run:", "tensorboard:", "mlflow:", "wandb:", "engine:", "epoch", "calibration:",
     ]  # fmt: skip
 
 
