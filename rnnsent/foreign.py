@@ -102,7 +102,7 @@ def read_predictions(
     return _of_one(table, label, column, said, positive)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Relabeled(Table):
     """A table in which labels have other names; rows whose label has none are not there.
 
@@ -112,15 +112,14 @@ class _Relabeled(Table):
         label_map: what they become.
     """
 
-    inner: Table | None = None
-    label: str = ""
-    label_map: LabelMap | None = None
+    inner: Table
+    label: str
+    label_map: LabelMap
 
     def rows(
         self, wanted: Sequence[str | int], *, strict: bool = True, progress: BytesRead | None = None
     ) -> Iterator[Row]:
         """Yield the cells; see `Table`."""
-        assert self.inner is not None and self.label_map is not None
         at = list(wanted).index(self.label)
         for line, cells in self.inner.rows(wanted, strict=strict, progress=progress):
             name = cell_label(cells[at])

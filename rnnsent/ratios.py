@@ -6,7 +6,6 @@ section 2.3.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from rnnsent import archives
 from rnnsent.config import NgramsConfig
 from rnnsent.data.split import Split
+from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError
 from rnnsent.ngrams import Keys, Ngrams, common_keys, ending_keys, ngram_sets, places
 
@@ -151,9 +151,8 @@ def _folds(train: Split, folds: int, seed: int) -> NDArray[np.int64]:
     if train.groups is not None:
         group = np.unique(train.groups, return_inverse=True)[1]
     drawn: NDArray[np.int64] = (rng.permutation(int(group.max(initial=-1)) + 1) % folds)[group]
-    first: dict[bytes, int] = {}
-    texts = (hashlib.blake2b(train.sequence(index).tobytes(), digest_size=16).digest() for index in range(len(train)))
-    return drawn[np.fromiter((first.setdefault(text, index) for index, text in enumerate(texts)), np.int64)]
+    _, first, text = np.unique(fingerprints(train), return_index=True, return_inverse=True)
+    return drawn[first[text]]
 
 
 def _beside(parts: list[NgramRatios]) -> NgramRatios:

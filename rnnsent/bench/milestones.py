@@ -91,7 +91,7 @@ def _epochs(run: RunDirectory) -> list[tuple[float, float]]:
 
 
 def require_same_data(courses: Sequence[Course]) -> None:
-    """Require that all runs were trained on the same data and judged by as many reviews of it.
+    """Require that all runs were trained on the same data and validated on the same reviews of it.
 
     Otherwise their accuracies say nothing of each other.
 

@@ -79,14 +79,11 @@ class Config(Section):
         """The networks that are trained, each as a config of its own: those of the ensemble, or this one alone."""
         if self.ensemble is None:
             return (self,)
-        return tuple(self._member(place, own) for place, own in enumerate(self.ensemble))
+        first = self.training.seed * len(self.ensemble)  # so that another seed shares no network with this one
+        return tuple(self._member((first + place) % 2**32, own) for place, own in enumerate(self.ensemble))
 
-    def _member(self, place: int, own: MemberConfig) -> Config:
-        assert self.ensemble is not None
-        drawn = (
-            self.training.seed * len(self.ensemble) + place
-        ) % 2**32  # another seed shares no network with this one
-        seed = own.seed if own.seed is not None else drawn
+    def _member(self, seed: int, own: MemberConfig) -> Config:
+        seed = own.seed if own.seed is not None else seed
         keys = ("embedding_dim", "recurrent", "pooling", "dropout")
         changes = {key: getattr(own, key) for key in keys if getattr(own, key) is not None}
         if own.ngrams is False:

@@ -62,7 +62,7 @@ def describe(dataset: Dataset, config: Config) -> DatasetFacts:
     # Where validation is set apart, it is not part of what is called train.
     whole = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     splits = {name: split for name, split in whole.items() if split is not None and len(split)}
-    prints = {name: _fingerprints(split) for name, split in splits.items()}
+    prints = {name: fingerprints(split) for name, split in splits.items()}
     apart = dataset.validation is not None
     seen = prints["train"] if apart else prints["train"][: len(train)]
     held_back = prints["validation"] if apart else prints["train"][len(train) :]
@@ -128,7 +128,7 @@ def unknown_share(split: Split) -> float:
     return unknown / words if words else 0.0
 
 
-def _fingerprints(split: Split) -> NDArray[np.uint64]:
+def fingerprints(split: Split) -> NDArray[np.uint64]:
     """Return 64 bits for each sequence of ids; among a million two that differ are taken for one once in 40 million."""
     digests = (hashlib.blake2b(split.sequence(index).tobytes(), digest_size=8) for index in range(len(split)))
     return np.fromiter((int.from_bytes(each.digest(), "little") for each in digests), np.uint64, len(split))
