@@ -64,41 +64,6 @@ PARTS = (
 )
 
 SECTIONS = {
-    "race-simple_rnn": Section(
-        "rnnsent bench race --cell simple_rnn --epochs 4",
-        "Beside stock Keras and PyTorch",
-        "The notebook's models at its settings (SimpleRNN in batches of 32, LSTM and GRU of 128; RMSprop, 20,000 "
-        "training reviews). Each contestant is a process of its own, one at work at a time; medians without the first "
-        "epoch and prediction. `times`: stock Keras' median by this one's. Validation: the best epoch; test: after the "
-        "last. Last column: seconds of training until validation reached the 87.5 % of the book's LSTM. Accuracies are "
-        "of one seed each and, in the notebook's form, of unmasked and unclipped training, which jumps by points from "
-        "epoch to epoch: no two of them say that one library learns more. That training on the kernel follows stock "
-        "layers from the same weights is tested, step by step to 1e-4 (tests/test_real_reviews.py, LSTM and GRU); the "
-        "notebook's own code differs from both in what RMSprop divides by, see docs/experiments.md.",
-    ),
-    "race-lstm": Section("rnnsent bench race --cell lstm --epochs 5"),
-    "race-gru": Section("rnnsent bench race --cell gru --epochs 4"),
-    "breakdown": Section(
-        "rnnsent bench breakdown",
-        "Where a step goes",
-        "Batch 128, masked and bucketed, medians of 40 batches; each part timed alone. The rest is what Keras and "
-        "TensorFlow do between the parts, and what the kernel loses there to caches that others have used meanwhile.",
-    ),
-    "growth": Section(
-        "rnnsent bench growth",
-        "How a step grows",
-        "LSTM; one dimension varied at a time from 32 units, batch 128, maxlen 500, 1 layer; lengths as on IMDB. Stock "
-        "Keras pads to maxlen, as the notebook does. One made-up batch, repeated. With several rounds the figures are "
-        "medians, and the last column has the least and the largest ratio of a round; with one, rows were measured "
-        "minutes apart, and a third more or less can be the machine's. With more units the arithmetic itself is what "
-        "takes the time, for both; of shorter reviews less padding is saved.",
-    ),
-    "scale": Section(
-        "rnnsent bench scale",
-        "More reviews than memory",
-        "Synthetic reviews from memory-mapped files, one epoch of the LSTM. Own memory is what the process cannot give "
-        "back: without the pages of the mapped files.",
-    ),
     "recipes": Section(
         f"python benchmarks/recipes.py {{runs}} {RECIPE_NAMES}",
         "Accuracy of the recipes",
@@ -136,6 +101,41 @@ SECTIONS = {
         "kept. An accuracy is known at the end of an epoch, that of an ensemble at its very end, so that several are "
         "often passed at once. One seed each. Beside it the notebook's LSTM in stock Keras, which "
         "validates on 5,000 other reviews. Drawn in docs/milestones.png.",
+    ),
+    "race-simple_rnn": Section(
+        "rnnsent bench race --cell simple_rnn --epochs 4",
+        "Beside stock Keras and PyTorch",
+        "The notebook's models at its settings (SimpleRNN in batches of 32, LSTM and GRU of 128; RMSprop, 20,000 "
+        "training reviews). Each contestant is a process of its own, one at work at a time; medians without the first "
+        "epoch and prediction. `times`: stock Keras' median by this one's. Validation: the best epoch; test: after the "
+        "last. Last column: seconds of training until validation reached the 87.5 % of the book's LSTM. Accuracies are "
+        "of one seed each and, in the notebook's form, of unmasked and unclipped training, which jumps by points from "
+        "epoch to epoch: no two of them say that one library learns more. That training on the kernel follows stock "
+        "layers from the same weights is tested, step by step to 1e-4 (tests/test_real_reviews.py, LSTM and GRU); the "
+        "notebook's own code differs from both in what RMSprop divides by, see docs/experiments.md.",
+    ),
+    "race-lstm": Section("rnnsent bench race --cell lstm --epochs 5"),
+    "race-gru": Section("rnnsent bench race --cell gru --epochs 4"),
+    "breakdown": Section(
+        "rnnsent bench breakdown",
+        "Where a step goes",
+        "Batch 128, masked and bucketed, medians of 40 batches; each part timed alone. The rest is what Keras and "
+        "TensorFlow do between the parts, and what the kernel loses there to caches that others have used meanwhile.",
+    ),
+    "growth": Section(
+        "rnnsent bench growth",
+        "How a step grows",
+        "LSTM; one dimension varied at a time from 32 units, batch 128, maxlen 500, 1 layer; lengths as on IMDB. Stock "
+        "Keras pads to maxlen, as the notebook does. One made-up batch, repeated. With several rounds the figures are "
+        "medians, and the last column has the least and the largest ratio of a round; with one, rows were measured "
+        "minutes apart, and a third more or less can be the machine's. With more units the arithmetic itself is what "
+        "takes the time, for both; of shorter reviews less padding is saved.",
+    ),
+    "scale": Section(
+        "rnnsent bench scale",
+        "More reviews than memory",
+        "Synthetic reviews from memory-mapped files, one epoch of the LSTM. Own memory is what the process cannot give "
+        "back: without the pages of the mapped files.",
     ),
     "soak": Section(
         "python benchmarks/soak.py --plot docs/soak.png",
