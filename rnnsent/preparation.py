@@ -126,6 +126,8 @@ def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
     if dropped:
         whys = [f"{why}: {number:,}" if len(dropped) > 1 else why for why, number in dropped.items()]
         yield f"data: {count(sum(dropped.values()), 'row')} left out: {', '.join(whys)}"
+    if parts.unlabeled is not None and not len(parts.unlabeled):
+        yield "data: no text is without a label, so data.unlabeled brings nothing"
     reviews = {"validation": parts.validation, "test": parts.test}
     seen = dataset.provenance.get("also in training") or {}
     for name, number in seen.items():
@@ -150,10 +152,6 @@ def _counted(dataset: Dataset, parts: Partition, config: Config) -> dict[str, An
 def _taught_by_baseline(dataset: Dataset, parts: Partition, tell: Tell) -> tuple[Split, dict[str, Any]]:
     """Return the texts without a label, with what the skeptic's baseline says of them, and facts about it."""
     assert dataset.unlabeled is not None and parts.unlabeled is not None and dataset.validation is not None
-    if not len(dataset.unlabeled):
-        raise DataError(
-            f"{dataset.provenance['file']}: holds no text without a label, and training.teacher is for those"
-        )
     tell("teacher: the n-gram baseline is fitted on the labeled texts")
     teacher = baseline.fit(dataset.train, dataset.validation, len(dataset.label_names), tell)
     found = by_label(teacher.probabilities(dataset.unlabeled).astype(np.float32))

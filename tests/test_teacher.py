@@ -141,6 +141,8 @@ def test_texts_to_teach_must_be_there() -> None:
     Path("c.yaml").write_text(CONFIG)
     found = rnnsent("train", "--config", "c.yaml")
     assert found.exit_code == 1 and "t.csv: holds no text without a label" in found.stderr
+    found = rnnsent("train", "--config", "c.yaml", "--set", "training.teacher=null", "--epochs", "1")
+    assert found.exit_code == 0 and "data: no text is without a label" in found.stderr
 
 
 def test_a_network_can_be_its_own_teacher() -> None:
