@@ -186,16 +186,17 @@ class Classifier:
             )
 
 
-def load(run: str | Path | RunDirectory, *, backend: str = "auto") -> Classifier:
+def load(run: str | Path | RunDirectory, *, backend: str = "auto", device: str = "auto") -> Classifier:
     """Return the classifier of a finished run.
 
     Args:
         run: the folder of the run.
-        backend: one of `prediction.BACKENDS`; auto does without Keras where it can.
+        backend, device: those of `prediction.load_predictor`; by default Keras is left out where that can be.
 
     Raises:
         RunError: if the run is unfinished, one of its files was changed, or it knows no words.
-        ConfigError: if the backend cannot run its network here.
+        ConfigError: if the backend cannot run its network here, or not on this device.
+        DeviceError: if a GPU was asked for that is not there.
     """
     found = run if isinstance(run, RunDirectory) else open_run(Path(run))
     others = [name for name in (runs.NGRAMS, runs.CALIBRATION) if found.has(name)]
@@ -205,4 +206,4 @@ def load(run: str | Path | RunDirectory, *, backend: str = "auto") -> Classifier
     if not vocabulary.words:
         raise RunError(f"{found}: was trained without imdb_word_index.json, so it cannot read texts")
     weights, ratios, calibration = stored.load_weights(found), stored.load_ratios(found), stored.load_calibration(found)
-    return Classifier(config, vocabulary, weights, ratios, backend=backend, calibration=calibration)
+    return Classifier(config, vocabulary, weights, ratios, backend=backend, device=device, calibration=calibration)

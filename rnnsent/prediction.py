@@ -173,7 +173,8 @@ def _one(config: Config, weights: Weights, ratios: NgramRatios | None, backend: 
         return replace(_on_keras(config, weights, device, "" if backend == "keras" else hindrance), ratios=ratios)
     network = Network(config, weights, native=backend != "numpy")
     if backend == "numpy" or hindrance:
-        return Predictor("numpy", hindrance or "asked for", config, _by_network(network), ratios)
+        reason = "asked for" if backend == "numpy" else f"{hindrance}; --backend keras may be faster"
+        return Predictor("numpy", reason, config, _by_network(network), ratios)
     reason = f"{kernel.level()}, {kernel.default_threads()} threads, without Keras"
     return Predictor("native", reason, config, _by_network(network), ratios)
 

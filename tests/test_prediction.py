@@ -93,7 +93,9 @@ def test_what_the_kernel_does_not_run_is_left_to_others(settings: list[str], bec
     assert predictor.backend == ("keras" if "stock" in because else "numpy")
     if kernel.available():
         assert because in predictor.because
+    assert (predictor.backend == "numpy") == ("--backend keras may be faster" in predictor.because)
     by_numpy = load_predictor(chosen, weights, backend="numpy")
+    assert by_numpy.because == "asked for"
     np.testing.assert_allclose(by_numpy(split), predictor(split), rtol=0, atol=1e-5)
     with pytest.raises(ConfigError, match="backend: must be keras or numpy here"):
         load_predictor(chosen, weights, backend="native")

@@ -34,7 +34,22 @@ def test_the_table_says_what_eval_says_and_adds_up(sample_run: Path) -> None:
     ]  # fmt: skip
     shown = rnnsent("robustness", str(sample_run)).stdout
     assert max(map(len, shown.splitlines())) <= 80 and f"{rows[0]['accuracy']:.2%}" in shown
+    lost = 100 * (rows[-1]["accuracy"] - rows[0]["accuracy"])
+    assert f"{lost:+.2f}" in next(line for line in shown.splitlines() if "not about films" in line)
     assert rnnsent("robustness", str(sample_run), "--json").stdout == found.stdout
+
+
+def test_every_backend_finds_the_same_losses(sample_run: Path) -> None:
+    by = {}
+    for backend in ("numpy", "keras"):
+        found = rnnsent("robustness", str(sample_run), "--json", "--split", "validation", "--backend", backend)
+        assert found.exit_code == 0 and f"backend: {backend} (" in found.stderr
+        by[backend] = json.loads(found.stdout)["rows"]
+    assert [row["texts"] for row in by["numpy"]] == [row["texts"] for row in by["keras"]]
+    for one, other in zip(by["numpy"], by["keras"], strict=True):  # a probability of one half may fall to either side
+        assert one["accuracy"] == pytest.approx(other["accuracy"], abs=1.5 / one["texts"]), one["name"]
+    refused = rnnsent("robustness", str(sample_run), "--backend", "numpy", "--device", "gpu")
+    assert refused.exit_code == 1 and "backend: must be keras on gpu" in refused.stderr
 
 
 class Counting:

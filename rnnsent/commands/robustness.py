@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.commands.options import json_option, moved_option, opened, run_argument, split_option, tell_stale
+from rnnsent.commands.options import (
+    backend_option,
+    device_option,
+    json_option,
+    moved_option,
+    opened,
+    run_argument,
+    split_option,
+    tell_stale,
+)
 from rnnsent.data.naming import data_settings
 from rnnsent.messages import say
 
@@ -19,8 +28,10 @@ if TYPE_CHECKING:
 @run_argument
 @split_option
 @moved_option
+@backend_option
+@device_option
 @json_option
-def command(run: Path | None, split: str, data: str | None, as_json: bool) -> None:
+def command(run: Path | None, split: str, data: str | None, backend: str, device: str, as_json: bool) -> None:
     """Show what RUN loses on texts that are not as in training.
 
     Its reviews by length and with typing errors put in; and, of a run that
@@ -38,7 +49,9 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
     moved = None if data is None else data_settings(data)
     config, _, dataset = own_reviews(found, moved, say)
     reviews = judgment.whole_reviews(str(found), dataset, config, split)
-    rows = robustness.measure(classifier.load(found), reviews)
+    network = classifier.load(found, backend=backend, device=device)
+    say(f"backend: {network.predictor}")
+    rows = robustness.measure(network, reviews)
     if not any(row.group == robustness.WRITTEN for row in rows):
         names = " and ".join(LABELS)
         say(f"negations, contrasts, other domains: left out, they are for the labels {names}")
@@ -58,16 +71,16 @@ def command(run: Path | None, split: str, data: str | None, as_json: bool) -> No
 
 
 def report(title: str, rows: list[Row]) -> str:
-    """Return the rows as a table of at most 80 columns; what is lost is counted from the first."""
-    lines = [title, "", f"  {'':<30} {'texts':>7} {'accuracy':>9}   95 % interval   {'loss':>6}"]
+    """Return the rows as a table of at most 80 columns; the difference is from the first, in points."""
+    lines = [title, "", f"  {'':<30} {'texts':>7} {'accuracy':>9}   95 % interval   {'points':>6}"]
     group = rows[0].group
     for row in rows:
         if row.group != group:
             group = row.group
             lines += ["", f"  {group}"]
-        loss = "" if row is rows[0] else f"{rows[0].accuracy - row.accuracy:7.2%}"
+        points = "" if row is rows[0] else f"{100 * (row.accuracy - rows[0].accuracy):+7.2f}"
         name = row.name if row is rows[0] else f"  {row.name}"
         lines.append(
-            f"  {name:<30} {row.texts:>7,} {row.accuracy:9.2%}   {row.low:.3f} … {row.high:.3f} {loss}".rstrip()
+            f"  {name:<30} {row.texts:>7,} {row.accuracy:9.2%}   {row.low:.3f} … {row.high:.3f} {points}".rstrip()
         )
     return "\n".join(lines)
