@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.commands.options import (
+    as_label_map,
     backend_option,
     be_quiet,
     device_option,
     json_option,
-    label_map_of,
     moved_option,
     opened,
     run_argument,
@@ -61,7 +61,12 @@ HARD = (
 @click.option("--probability-column", metavar="NAME", help="--predictions: else probability, ….")
 @click.option("--predicted-column", metavar="NAME", help="--predictions: of the predicted label, without probability.")
 @click.option("--positive", metavar="LABEL", help="--predictions: which label the probability is of; else the last.")
-@click.option("--label-map", metavar="MAP", help="--predictions: such as '1-2: negative, 4-5: positive'.")
+@click.option(
+    "--label-map",
+    metavar="MAP",
+    callback=as_label_map,
+    help="--predictions: such as '1-2: negative, 4-5: positive'.",
+)
 @click.option("--quiet", is_flag=True, help="Only the judgment and warnings.")
 @json_option
 def command(
@@ -75,7 +80,7 @@ def command(
     predictions: Path | None,
     quiet: bool,
     as_json: bool,
-    **columns: str | None,
+    **columns: Any,
 ) -> None:
     """Judge a finished RUN; without RUN, the latest one.
 
@@ -178,15 +183,13 @@ def _judge_seeds(runs: Sequence[RunDirectory], asked: _Asked, as_json: bool) -> 
         raise unsaved
 
 
-def _judge_table(path: Path, columns: dict[str, str | None], worst: int, as_json: bool) -> None:
+def _judge_table(path: Path, columns: Mapping[str, Any], worst: int, as_json: bool) -> None:
     import json
 
     from rnnsent import calibration, foreign, judgment
     from rnnsent.mistakes import Places, answers, mistakes_among
 
-    given = columns.pop("label_map")
-    label_map = None if given is None else label_map_of(given)
-    found = foreign.read_predictions(path, **columns, label_map=label_map)
+    found = foreign.read_predictions(path, **columns)
     names, labels, probabilities = found.label_names, found.labels, found.probabilities
     evaluation = judgment.evaluate(labels, probabilities)
     measured = evaluation.to_dict()

@@ -87,12 +87,14 @@ def _as_yaml(name: str, value: Any) -> str:
     return json.dumps(delimiter_of(value) if name == "delimiter" else value)
 
 
-def label_map_of(value: str) -> dict[str, str]:
-    """Return what `--label-map` says.
+def as_label_map(context: click.Context, option: click.Parameter, value: str | None) -> dict[str, str] | None:
+    """Return what `--label-map` says; the callback of an option.
 
     Raises:
         click.UsageError: if it is no map.
     """
+    if value is None:
+        return None
     from pydantic import ValidationError
 
     from rnnsent.config import DataConfig
