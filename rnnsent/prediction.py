@@ -203,7 +203,8 @@ def averaged(config: Config, members: Sequence[Predictor], ratios: NgramRatios |
         return mean
 
     backends = dict.fromkeys(member.backend for member in members)
-    reason = f"{len(members)} networks: {members[0].because}"
+    reasons = dict.fromkeys(member.because for member in members)
+    reason = f"{len(members)} networks: {'; '.join(reasons)}"
     multiple = max(member.multiple for member in members)
     return Predictor(" and ".join(backends), reason, config, compute, ratios, multiple=multiple)
 

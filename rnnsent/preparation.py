@@ -61,6 +61,10 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     dataset = load_dataset(config.data, progress=progress)
     resolved = resolve(config, dataset)
     parts = partition(dataset, resolved.data)
+    if config.training.teacher is not None and not len(parts.unlabeled or ()):
+        raise DataError(
+            f"{dataset.provenance['file']}: holds no text without a label, and training.teacher is for those"
+        )
     tell(describe(dataset, parts))
     for line in doubts(dataset, parts):
         tell(line)
@@ -68,10 +72,6 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     facts |= _counted(dataset, parts, resolved)
     train, validation, ratios = parts.train, parts.validation, None
     texts = None
-    if config.training.teacher is not None and not len(parts.unlabeled or ()):
-        raise DataError(
-            f"{dataset.provenance['file']}: holds no text without a label, and training.teacher is for those"
-        )
     if config.training.teacher == "baseline":
         texts, facts["teacher"] = _taught_by_baseline(dataset, parts, tell)
     if resolved.model.ngrams is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from rnnsent import challenges
 from rnnsent.data.split import Split
+from rnnsent.engine import kernel
 from rnnsent.robustness import measure, mistyped
 from rnnsent.vocabulary import Vocabulary
 from tests.conftest import rnnsent
@@ -41,13 +42,15 @@ def test_the_table_says_what_eval_says_and_adds_up(sample_run: Path) -> None:
 
 def test_every_backend_finds_the_same_losses(sample_run: Path) -> None:
     by = {}
-    for backend in ("numpy", "keras"):
+    backends = ["numpy", "keras", *(["native"] if kernel.available() else [])]
+    for backend in backends:
         found = rnnsent("robustness", str(sample_run), "--json", "--split", "validation", "--backend", backend)
         assert found.exit_code == 0 and f"backend: {backend} (" in found.stderr
         by[backend] = json.loads(found.stdout)["rows"]
-    assert [row["texts"] for row in by["numpy"]] == [row["texts"] for row in by["keras"]]
-    for one, other in zip(by["numpy"], by["keras"], strict=True):  # a probability of one half may fall to either side
-        assert one["accuracy"] == pytest.approx(other["accuracy"], abs=1.5 / one["texts"]), one["name"]
+    for one, *others in zip(*by.values(), strict=True):
+        assert {row["texts"] for row in others} == {one["texts"]}
+        for row in others:  # a probability of one half may fall to either side
+            assert row["accuracy"] == pytest.approx(one["accuracy"], abs=1.5 / one["texts"]), row["name"]
     refused = rnnsent("robustness", str(sample_run), "--backend", "numpy", "--device", "gpu")
     assert refused.exit_code == 1 and "backend: must be keras on gpu" in refused.stderr
 

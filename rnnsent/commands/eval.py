@@ -80,7 +80,8 @@ def command(
     predictions: Path | None,
     quiet: bool,
     as_json: bool,
-    **columns: Any,
+    label_map: dict[str, str] | None,
+    **columns: str | None,
 ) -> None:
     """Judge a finished RUN; without RUN, the latest one.
 
@@ -100,9 +101,10 @@ def command(
     if predictions is not None:
         if run is not None or data is not None or baseline:
             raise click.UsageError("--predictions judges a table by itself: no RUN, --data or --baseline beside it")
-        _judge_table(predictions, columns, worst, as_json)
+        _judge_table(predictions, columns, label_map, worst, as_json)
         return
-    given = next((name for name, value in columns.items() if value is not None), None)
+    options = columns | {"label_map": label_map}
+    given = next((name for name, value in options.items() if value is not None), None)
     if given is not None:
         raise click.UsageError(f"--{given.replace('_', '-')} is for --predictions")
     if quiet:
@@ -183,13 +185,15 @@ def _judge_seeds(runs: Sequence[RunDirectory], asked: _Asked, as_json: bool) -> 
         raise unsaved
 
 
-def _judge_table(path: Path, columns: Mapping[str, Any], worst: int, as_json: bool) -> None:
+def _judge_table(
+    path: Path, columns: Mapping[str, str | None], label_map: Mapping[str, str] | None, worst: int, as_json: bool
+) -> None:
     import json
 
     from rnnsent import calibration, foreign, judgment
     from rnnsent.mistakes import Places, answers, mistakes_among
 
-    found = foreign.read_predictions(path, **columns)
+    found = foreign.read_predictions(path, **columns, label_map=label_map)
     names, labels, probabilities = found.label_names, found.labels, found.probabilities
     evaluation = judgment.evaluate(labels, probabilities)
     measured = evaluation.to_dict()

@@ -36,8 +36,8 @@ def command(run: Path | None, split: str, data: str | None, backend: str, device
 
     Its reviews by length and with typing errors put in; and, of a run that
     tells negative from positive, sentences with negations and contrasts, and
-    texts that are not about films, which rnnsent brings along. The result is
-    written into the run.
+    texts that are not about films, which rnnsent brings along. Points are
+    those of accuracy beside all reviews. The result is written into the run.
     """
     import json
 
@@ -72,7 +72,7 @@ def command(run: Path | None, split: str, data: str | None, backend: str, device
 
 def report(title: str, rows: list[Row]) -> str:
     """Return the rows as a table of at most 80 columns; the difference is from the first, in points."""
-    lines = [title, "", f"  {'':<30} {'texts':>7} {'accuracy':>9}   95 % interval   {'points':>6}"]
+    lines = [title, "", f"  {'':<30} {'texts':>7} {'accuracy':>9}   95 % interval  {'points':>6}"]
     group = rows[0].group
     for row in rows:
         if row.group != group:
