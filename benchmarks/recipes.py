@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 COLUMNS = ("recipe", "seeds", "validation, %", "test, %", "wall s", "peak MB", "parameters", "MB on disk")
@@ -76,17 +76,22 @@ def row(name: str, found: list[dict[str, Any]]) -> str:
 
 def variants(folder: Path, recipe: str, seeds: int, changes: list[str], asked: list[str]) -> Iterator[str]:
     """Yield the lines of a table: what each variant makes of a recipe, with the same `changes`, on validation."""
-    yield "| with | seeds | validation, % | difference | log loss | difference |\n| :-- |" + " --: |" * 5
+    columns = "with | seeds | validation, % | difference | log loss | difference | wall s | peak MB"
+    yield f"| {columns} |\n| :-- |" + " --: |" * columns.count("|")
     whole = None
     for variant in (None, *asked):
         own = [*changes, *([] if variant is None else [variant])]
-        found = [measured(folder, recipe, seed, own)["trained"]["validation"] for seed in range(seeds)]
-        right = [100 * each["accuracy"]["value"] for each in found]
-        loss = [each["log_loss"]["value"] for each in found]
+        found = [measured(folder, recipe, seed, own) for seed in range(seeds)]
+        judged = [each["trained"]["validation"] for each in found]
+        right = [100 * each["accuracy"]["value"] for each in judged]
+        loss = [each["log_loss"]["value"] for each in judged]
         whole = (mean(right), mean(loss)) if whole is None else whole
         differences = f"{mean(right) - whole[0]:+.2f}", f"{mean(loss) - whole[1]:+.4f}"
         name = f"`{recipe}`" if variant is None else f"`{variant}`"
-        yield f"| {name} | {seeds} | {spread(right)} | {differences[0]} | {spread(loss, 4)} | {differences[1]} |"
+        cells = [name, str(seeds), spread(right), differences[0], spread(loss, 4), differences[1]]
+        cells.append(f"{median(each['wall'] for each in found):,.0f}")
+        cells.append(f"{max(each['trained']['peak_memory_mb'] for each in found):,.0f}")
+        yield "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:
