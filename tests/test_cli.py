@@ -285,6 +285,7 @@ def test_a_training_stopped_while_keras_starts_leaves_nothing(
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 def test_training_says_nothing_but_its_own_lines(tiny_imdb: Path, tiny_config: Path) -> None:
     done = process("train", "--config", "tiny.yaml", "--epochs", "2", env=os.environ | {"RNNSENT_DATA": str(tiny_imdb)})
     starts = [line.split()[0] for line in done.stderr.splitlines()]
@@ -293,6 +294,7 @@ def test_training_says_nothing_but_its_own_lines(tiny_imdb: Path, tiny_config: P
     assert len(done.stdout.splitlines()) == 1 and "data: imdb" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_bar_shows_pace_in_80_columns(tiny_imdb: Path, tiny_config: Path) -> None:
     import pty
 

@@ -377,6 +377,7 @@ def test_a_killed_training_goes_on_in_the_runs_of_its_trackers(killed: RunDirect
     assert client().get_run(before["mlflow"]).data.tags["changed.training.epochs"] == "4"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["another store", "thrown away"])
 def test_a_run_that_its_tracker_has_lost_is_begun_anew_and_that_is_said(killed: RunDirectory, lost: str) -> None:
     shutil.copytree(killed.path, "lost")
@@ -562,6 +563,7 @@ def test_track_overrides_the_config() -> None:
     assert twice.exit_code == 1 and "must name each tracker once" in twice.stderr
 
 
+@pytest.mark.slow
 def test_results_go_to_stdout_and_each_tracker_says_one_line() -> None:
     Path("c.yaml").write_text(SAMPLE_CONFIG)
     command = [sys.executable, "-m", "rnnsent", "train", "--config", "c.yaml", "--run-dir", "run", "--json"]
@@ -577,6 +579,7 @@ def test_results_go_to_stdout_and_each_tracker_says_one_line() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_that_was_not_asked_for() -> None:
     Path("c.yaml").write_text(SAMPLE_CONFIG)
     code = """
