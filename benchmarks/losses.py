@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from recipes import spread
@@ -36,7 +37,7 @@ def cell(seeds: list[Rows], place: int) -> str:
     if not place:
         return f"{spread(accuracies)} %"
     lost = [100 * (rows[place]["accuracy"] - rows[0]["accuracy"]) for rows in seeds]
-    return f"{spread(accuracies)} % ({sum(lost) / len(lost):+.2f})"
+    return f"{spread(accuracies)} % ({mean(lost):+.2f})"
 
 
 def main(given: list[str]) -> None:

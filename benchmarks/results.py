@@ -71,8 +71,8 @@ SECTIONS = {
         "this one included three of best_small, two of best and best_ensemble, four of best_unlabelled, all in "
         "docs/experiments.md; what was changed in between was chosen on validation. Word2vec draws the same for "
         "every seed, so the deviation is not of the vectors. Wall time is that of `rnnsent train`, with Python, "
-        "TensorFlow and the reading of the texts. Memory "
-        "is the most that the process ever held. `pip install 'rnnsent[recipes]'`.",
+        "TensorFlow and the reading of the texts. Memory is the most that the process ever held. "
+        "`pip install 'rnnsent[recipes]'`.",
     ),
     "baseline": Section(
         "rnnsent baseline --config best_small",
@@ -89,9 +89,8 @@ SECTIONS = {
     "losses": Section(
         f"python benchmarks/losses.py {' '.join(f'{{runs}}/{name}-{seed}' for name in RECIPES for seed in range(3))}",
         "What recipes lose on other texts",
-        "Mean ± standard deviation over the seeds, and in brackets how far that is from all reviews, in "
-        "points. Nothing was tuned to these texts. Quarters by length are named by the words of the first run's "
-        "reviews.",
+        "Mean ± standard deviation over the seeds, and in brackets how far that is from all reviews, in points. "
+        "Nothing was tuned to these texts. Quarters by length are named by the words of the first run's reviews.",
     ),
     "milestones": Section(
         f"rnnsent bench milestones {' '.join(f'{{runs}}/{name}-0' for name in RECIPES)} --stock lstm "
