@@ -1,10 +1,12 @@
 """Trains and judges the recipes with several seeds and prints the table of docs/results.md.
 
-    RNNSENT_DATA=… python benchmarks/recipes.py FOLDER [--seeds N] [--set KEY=VALUE]… [--variant KEY=VALUE]… RECIPE…
+    RNNSENT_DATA=… python benchmarks/recipes.py FOLDER [--seeds N] [--gpu] [--set KEY=VALUE]…
+        [--variant KEY=VALUE]… RECIPE…
 
 Each run stays in FOLDER/RECIPE-SEED and is not made again; one that was stopped goes on. With variants the table is
 another one: the recipe, and below it what each of them makes of it, in FOLDER/RECIPE,KEY=VALUE-SEED. Whatever is not as
 its file says, by --set or as a variant, is judged by validation alone, so that nothing is chosen by what the test says.
+Training looks for a GPU by itself; with --gpu the test reviews are judged there as well, through Keras.
 """
 
 from __future__ import annotations
@@ -29,8 +31,13 @@ def rnnsent(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def measured(folder: Path, recipe: str, seed: int, changes: Sequence[str]) -> dict[str, Any]:
-    """Train and judge one recipe with one seed, unless that was done before; return its facts."""
+def measured(
+    folder: Path, recipe: str, seed: int, changes: Sequence[str], judging: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Train and judge one recipe with one seed, unless that was done before; return its facts.
+
+    `judging` are options of `rnnsent eval`.
+    """
     run = folder / f"{','.join([recipe, *changes])}-{seed}".replace("/", "_")
     facts = run.with_suffix(run.suffix + ".json")
     if not facts.exists():
@@ -44,7 +51,7 @@ def measured(folder: Path, recipe: str, seed: int, changes: Sequence[str]) -> di
             how = ("--config", recipe, "--seed", str(seed), "--run-dir", str(run), *changed)
             trained = rnnsent("train", *how, "--quiet")
             wall = time.perf_counter() - started
-        test = None if changes else rnnsent("eval", str(run))["metrics"]
+        test = None if changes else rnnsent("eval", str(run), *judging)["metrics"]
         size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file())
         facts.write_text(json.dumps({"trained": trained, "test": test, "wall": wall, "size": size}))
     found: dict[str, Any] = json.loads(facts.read_text())
@@ -99,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--set", action="append", default=[], dest="changes")
     parser.add_argument("--variant", action="append", default=[], dest="variants")
     parser.add_argument("recipes", nargs="+")
@@ -109,9 +117,10 @@ def main() -> None:
             for line in variants(given.folder, recipe, given.seeds, given.changes, given.variants):
                 print(line, flush=True)
         return
+    judging = ("--backend", "keras", "--device", "gpu") if given.gpu else ()
     print("| " + " | ".join(COLUMNS) + " |\n|" + " :-- |" + " --: |" * (len(COLUMNS) - 1))
     for recipe in given.recipes:
-        found = [measured(given.folder, recipe, seed, given.changes) for seed in range(given.seeds)]
+        found = [measured(given.folder, recipe, seed, given.changes, judging) for seed in range(given.seeds)]
         print(row(f"`{recipe}`", found), flush=True)
 
 
