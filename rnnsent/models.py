@@ -174,11 +174,12 @@ def _functional(
     states, rest = tokens, trunk
     if adversarial is not None or beside is not None or _apart(config):
         vectors = _vectors(trunk[0], tokens, config, precision)
-        vectors = vectors if moved is None else moved(vectors)
+        # By hand: Keras takes what has no mask of its own, the channels, for words wherever they stand.
+        mask = {"mask": ops.not_equal(tokens, PAD)} if masked else {}
+        vectors = vectors if moved is None else moved(vectors, **mask)
         if beside is not None:
             vectors = ops.concatenate([vectors, ops.cast(beside, vectors.dtype)], axis=-1)
-        # By hand: Keras takes what has no mask of its own, the channels, for words wherever they stand.
-        states = trunk[1](vectors, mask=ops.not_equal(tokens, PAD)) if masked else trunk[1](vectors)
+        states = trunk[1](vectors, **mask)
         rest = trunk[2:]
     for layer in rest:
         states = layer(states)

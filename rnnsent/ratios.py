@@ -129,7 +129,7 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     Raises:
         RnnsentError: if scikit-learn is needed and not installed.
     """
-    folds = _folds(train, config.folds, seed)
+    folds = _folds(train, config.folds, seed, labels)
     kinds = {"naive_bayes": _naive_bayes, "regression": _regression}
     without = [kinds[kind](train, labels, folds, config) for kind in config.weights]
     channels = np.zeros((len(train.tokens), config.orders * len(config.weights) * len(sides(labels))), np.float32)
@@ -140,19 +140,41 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     return whole, replace(train, channels=channels, ngram_orders=config.orders)
 
 
-def _folds(train: Split, folds: int, seed: int) -> NDArray[np.int64]:
-    """Return the fold of each review, (reviews,): drawn, those of one group together.
+def _folds(train: Split, folds: int, seed: int, labels: int) -> NDArray[np.int64]:
+    """Return the fold of each review, (reviews,): drawn, those of one group together, each label spread evenly.
 
+    Were one label more frequent in a fold, it would be less so in the others, and weights found there would tell it.
     Of reviews with the same text all are where the first is, be they of other groups: each would tell the label of the
     others. Groups are not joined for that, or a text such as "good" would leave one fold of all.
     """
-    rng = np.random.default_rng(seed)
     group = np.arange(len(train))
     if train.groups is not None:
         group = np.unique(train.groups, return_inverse=True)[1]
-    drawn: NDArray[np.int64] = (rng.permutation(int(group.max(initial=-1)) + 1) % folds)[group]
+    held = np.zeros((int(group.max(initial=-1)) + 1, labels))
+    np.add.at(held, (group, train.labels), 1.0)
+    drawn = _spread(held, folds, seed)[group]
     _, first, text = np.unique(fingerprints(train), return_index=True, return_inverse=True)
     return drawn[first[text]]
+
+
+def _spread(held: Counts, folds: int, seed: int) -> NDArray[np.int64]:
+    """Return the fold of each group, (groups,), the largest first, each where its labels are the rarest so far.
+
+    Args:
+        held: reviews of each label in each group, (groups, labels).
+        folds: how many there are.
+        seed: of the order of groups that are equally large.
+    """
+    order = np.random.default_rng(seed).permutation(len(held))
+    order = order[np.argsort(-held.sum(axis=1)[order], kind="stable")]
+    share = held / np.maximum(held.sum(axis=0), 1.0)  # of all reviews of a label
+    so_far = np.zeros((folds, held.shape[1]))
+    drawn = np.zeros(len(held), np.int64)
+    for group in order:
+        fold = int(np.argmin(so_far @ share[group]))  # where the sum of squared shares grows least
+        so_far[fold] += share[group]
+        drawn[group] = fold
+    return drawn
 
 
 def _beside(parts: list[NgramRatios]) -> NgramRatios:

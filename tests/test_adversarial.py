@@ -48,7 +48,7 @@ def test_the_gradient_is_that_of_both_losses() -> None:
         tape.watch(vectors)
         value = loss(LABELS, head(recurrent(vectors, mask=mask)))
     slope = tape.gradient(value, vectors).numpy()
-    length = np.sqrt((vectors.numpy() ** 2).sum(axis=(1, 2), keepdims=True))
+    length = np.sqrt((vectors.numpy() ** 2 * mask[..., None]).sum(axis=(1, 2), keepdims=True))
     offset = size * length * slope / np.sqrt((slope**2).sum(axis=(1, 2), keepdims=True))
     with tf.GradientTape() as tape:
         vectors = embedding(IDS)
@@ -58,6 +58,25 @@ def test_the_gradient_is_that_of_both_losses() -> None:
     for variable, gradient in zip(plain.trainable_weights, gradients, strict=True):
         name = variable.path.removeprefix("rnnsent/")
         np.testing.assert_allclose(found[name], tf.convert_to_tensor(gradient).numpy(), atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("kind", ["adversarial", "virtual"])
+def test_padding_changes_nothing(kind: str, native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a review moved further for it; where a virtual adversary begins to look is the same for both."""
+    start = np.random.default_rng(0).normal(size=(1, 40, 8)).astype(np.float32)
+    monkeypatch.setattr(keras.random, "normal", lambda shape, seed: start[:, : int(shape[1])])
+    found = []
+    for padding in (0, 36):
+        model = build(AdversarialConfig(kind=kind, size=0.3), native=native)  # type: ignore[arg-type]
+        model.run_eagerly = True
+        before = weights_of(model)
+        ids = np.pad(IDS[:1, :4], ((0, 0), (0, padding)))
+        model.train_on_batch(ids, LABELS[:1])
+        found.append({name: before[name] - value for name, value in weights_of(model).items()})
+    assert max(np.abs(value).max() for value in found[0].values()) > 1e-3
+    for name in found[0]:
+        np.testing.assert_allclose(found[0][name], found[1][name], atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("kind", ["adversarial", "virtual"])

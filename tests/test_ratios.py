@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import cross_val_score
+from sklearn.tree import DecisionTreeClassifier
 
 from rnnsent.config import NgramsConfig
 from rnnsent.configfile import load_config
@@ -84,16 +86,16 @@ WEIGHTS: list[Any] = [["naive_bayes"], ["regression"], ["naive_bayes", "regressi
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=" and ".join)
 def test_a_training_review_never_counts_for_its_own_ratios(weights: Any) -> None:
-    train = labeled(40, 3)
+    """The two reviews of a group exchange their labels, so that the folds, each with as many of a label, stay."""
+    train = replace(labeled(40, 3), labels=np.arange(40) % 2, groups=np.arange(40) // 2)
     config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=weights)
-    _, channels = out_of_fold(train, 2, config, 0)
-    flipped = train.labels.copy()
-    flipped[7] = 1 - flipped[7]
-    _, other = out_of_fold(Split(train.tokens, train.starts, train.lengths, flipped), 2, config, 0)
-    assert channels.channels is not None and other.channels is not None
-    own = slice(int(train.starts[7]), int(train.starts[7] + train.lengths[7]))
-    np.testing.assert_array_equal(channels.channels[own], other.channels[own])
-    assert (channels.channels != other.channels).any()  # of the reviews in the other folds
+    exchanged = train.labels.copy()
+    exchanged[6:8] = exchanged[6:8][::-1]
+    one, other = (out_of_fold(replace(train, labels=each), 2, config, 0)[1] for each in (train.labels, exchanged))
+    assert one.channels is not None and other.channels is not None
+    own = slice(int(train.starts[6]), int(train.starts[8]))
+    np.testing.assert_array_equal(one.channels[own], other.channels[own])
+    assert (one.channels != other.channels).any()  # of the reviews in the other folds
 
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=" and ".join)
@@ -124,6 +126,28 @@ def test_shuffled_labels_leave_nothing_to_be_learned(weights: Any) -> None:
     ratios, channels = out_of_fold(train, 2, NgramsConfig(folds=10, least_reviews=1, weights=weights), 0)
     assert told(ratios.onto(train)) > 0.9
     assert abs(told(channels) - 0.5) < 0.06
+
+
+@pytest.mark.parametrize("weights", WEIGHTS, ids=" and ".join)
+@pytest.mark.parametrize("groups", [None, 60], ids=["alone", "in groups"])
+@pytest.mark.parametrize("folds", [10, 200])
+def test_nor_does_what_a_fold_has_in_common(weights: Any, groups: int | None, folds: int) -> None:
+    """Were a label rarer in a fold, the weights found outside of it would say so, of every review of that fold.
+
+    A tree reads the mean of each channel, and what the first token has, which stands in every review. It may well be
+    worse than chance: of folds with as many of each label, those that it learns from have fewer of the one it is asked.
+    """
+    rng = np.random.default_rng(4)
+    labels = np.arange(600) % 2 if groups is None else np.repeat(np.arange(groups) % 2, 600 // groups)
+    train = Split.from_sequences([[1, *rng.integers(20, 60, rng.integers(5, 40))] for _ in labels], labels)
+    if groups is not None:
+        train = replace(train, groups=np.repeat(np.arange(groups), 600 // groups))
+    _, found = out_of_fold(train, 2, NgramsConfig(folds=folds, least_reviews=1, weights=weights), 0)
+    assert found.channels is not None
+    means = np.add.reduceat(found.channels, found.starts) / found.lengths[:, None]
+    tree = DecisionTreeClassifier(max_depth=5, random_state=0)
+    told = cross_val_score(tree, np.concatenate([found.channels[found.starts], means], axis=1), labels, cv=5)
+    assert told.mean() < 0.58
 
 
 @pytest.mark.parametrize("grouped", [False, True])

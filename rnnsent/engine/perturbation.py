@@ -20,20 +20,26 @@ TINY = 1e-12
 
 
 class Perturbation(layers.Layer):  # type: ignore[misc]
-    """Adds `offset` to word vectors, (batch, time, features), where there is one; remembers what it was given."""
+    """Adds `offset` to word vectors, (batch, time, features), where there is one; remembers what it was given.
+
+    Its mask, (batch, time), says which of them are words: padding is not moved, and does not count for how far.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="perturbation")
         self.supports_masking = True
         self.offset: Any = None
         self.vectors: Any = None
+        self.words: Any = 1.0  # by which what is not to count is made nothing
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         """Return the vectors, moved."""
         self.vectors = inputs
+        if mask is not None:
+            self.words = ops.cast(ops.expand_dims(mask, -1), inputs.dtype)
         return inputs if self.offset is None else inputs + self.offset
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def compute_output_spec(self, inputs: Any, mask: Any = None) -> Any:
         """Return the symbolic output."""
         return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)
 
@@ -56,10 +62,11 @@ class PerturbedModel(keras.Model):  # type: ignore[misc]
             loss = self.compute_loss(inputs, targets, predicted, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss)
         *gradients, ascent = tape.gradient(scaled, [*weights, self._perturbation.vectors])
-        vectors = self._perturbation.vectors
+        vectors = self._perturbation.vectors * self._perturbation.words
         if adversarial.kind == "virtual":
             targets, sample_weight = tf.stop_gradient(predicted), None
             ascent = self._away_from(targets, inputs, vectors)
+        ascent = ascent * self._perturbation.words
         offset = tf.stop_gradient(_of_length(ascent, adversarial.size * _lengths(vectors)))
         with tf.GradientTape() as tape:
             moved = self.compute_loss(inputs, targets, self._moved(inputs, offset), sample_weight, training=True)
@@ -84,8 +91,12 @@ class PerturbedModel(keras.Model):  # type: ignore[misc]
             self._perturbation.offset = None
 
     def _away_from(self, predicted: Any, inputs: Any, vectors: Any) -> Any:
-        """Return the direction in which the prediction changes most: one step of the power iteration."""
-        start = _of_length(keras.random.normal(tf.shape(vectors), seed=self._directions), PROBE * _lengths(vectors))
+        """Return the direction in which the prediction changes most: one step of the power iteration.
+
+        `vectors` are those of words; where padding stands they are zero.
+        """
+        drawn = keras.random.normal(tf.shape(vectors), seed=self._directions) * self._perturbation.words
+        start = _of_length(drawn, PROBE * _lengths(vectors))
         with tf.GradientTape() as tape:
             tape.watch(start)
             loss = self.compute_loss(inputs, predicted, self._moved(inputs, start), None, training=True)
