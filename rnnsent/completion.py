@@ -57,7 +57,9 @@ def completed(
         facts["networks"] = [network.course() for network in networks]
     facts |= begun_with
     _write_metrics(run, facts, trackers)
-    if not run.file(runs.MODEL_CARD).exists():  # else somebody completed that of a training which now went on
+    if run.file(runs.MODEL_CARD).exists():  # somebody completed that of a training which now went on
+        tell(model_card.stays(run))
+    else:
         run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
     run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
     if not interrupted:

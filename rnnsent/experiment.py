@@ -267,7 +267,11 @@ def _gone_on(
         training.tell(line)
     if "data.validation" in changed and any(map(checkpoints.newest_epoch, places(run, reviews.config))):
         training.tell("  the epochs before keep the figures of their own validation reviews, and are compared by those")
-    run.begin_again(reviews.config.training.trackers)
+    removed = run.begin_again(reviews.config.training.trackers)
+    if removed:
+        training.tell(
+            f"{', '.join(removed)}: removed, of the network as it was; rnnsent eval and report make them anew"
+        )
     return now
 
 

@@ -160,8 +160,7 @@ def store(
             add(recorded)
             contents = {runs.METRICS: json_text(recorded), **(others or {})}
             if run.edited(runs.MODEL_CARD):
-                card = run.file(runs.MODEL_CARD)
-                tell(f"{card}: was edited, and stays as it is; if it is removed, it is written anew with all figures")
+                tell(model_card.stays(run))
             else:
                 contents[runs.MODEL_CARD] = model_card.of_run(run, config, recorded)
             run.update(contents)

@@ -98,6 +98,12 @@ def of_run(run: RunDirectory, config: Config, metrics: Mapping[str, Any]) -> str
     return render(RunFacts(name, run.address, config, metrics, stored.load_environment(run), words, sizes, changes))
 
 
+def stays(run: RunDirectory) -> str:
+    """Return what whoever edited the card of a run should know when its figures change."""
+    card = run.file(runs.MODEL_CARD)
+    return f"{card}: was edited, and stays as it is; remove it, and rnnsent eval writes it anew with all figures"
+
+
 def render(facts: RunFacts) -> str:
     """Return the card as Markdown."""
     sections = (

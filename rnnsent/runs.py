@@ -138,8 +138,13 @@ class RunDirectory:
         if self.replaced is not None:
             shutil.rmtree(self.replaced)
 
-    def begin_again(self, trackers: Iterable[str]) -> None:
-        """Let a run be trained on: what was written at its end, or only in part, goes, as do the logs of `trackers`."""
+    def begin_again(self, trackers: Iterable[str]) -> list[str]:
+        """Let a run be trained on: what was written at its end, or only in part, goes, as do the logs of `trackers`.
+
+        Returns:
+            Which of these files somebody asked for after training: they were of the network as it was then.
+        """
+        asked_for = []
         ours = AT_THE_END - ({MODEL_CARD} if self.edited(MODEL_CARD) else set())
         with disk_errors(self.path):
             self.file(MANIFEST).unlink(missing_ok=True)
@@ -148,8 +153,11 @@ class RunDirectory:
                     name in ours or name.startswith("predictions-") or (name.startswith("plots/") and name != CURVES)
                 ):
                     self.file(name).unlink()
+                    if name == REPORT or name == "predictions-test.csv":
+                        asked_for.append(name)
             for folder in filter(Path.is_dir, (self.file(f"{LOGS}/{name}") for name in trackers)):
                 shutil.rmtree(folder)
+        return sorted(asked_for)
 
     def discard(self) -> None:
         """Remove a run that came to nothing, and put back the one it was to replace."""
@@ -207,7 +215,10 @@ class RunDirectory:
             epochs, kept = [], f"how many epochs are kept cannot be said: {error}"
         if sum(epochs) > 0:
             several = f", of {len(epochs)} networks" if len(epochs) > 1 else ""
-            kept = f"{count(sum(epochs), 'whole epoch')}{several} kept: the best in {WEIGHTS} and {MODEL}"
+            best = self.trained or [name for name in names if name.rpartition("/")[2] == WEIGHTS]
+            kept = f"{count(sum(epochs), 'whole epoch')}{several} kept" + (
+                f": the best in {' and '.join(best)}" if best else ""
+            )
         locked = is_locked(self.path) and self.lock is None
         now = "it is being trained now" if locked else "training was stopped"
         return (
@@ -250,14 +261,16 @@ class RunDirectory:
         raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. {manifest.RESTORE}")
 
     def edited(self, name: str) -> bool:
-        """Return whether a file is there, but not as it was written; before there is a manifest its own words tell."""
+        """Return whether a file that holds its own hash is there, but not as it was written.
+
+        The manifest alone does not tell: of a run that was trained on it lists what somebody had edited before.
+        """
         path = self.file(name)
         with manifest.read_errors(path):
             if not path.is_file():
                 return False
-            if not self.finished:
-                return not manifest.vouches_for_itself(path)
-            return sha256(path) not in self.manifest().get(name, [])
+            listed = not self.finished or sha256(path) in self.manifest().get(name, [])
+            return not listed or not manifest.vouches_for_itself(path)
 
     @contextmanager
     def updating(self) -> Iterator[None]:

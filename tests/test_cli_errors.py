@@ -249,15 +249,23 @@ def test_ctrl_c_in_any_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "Interrupted\n")
 
 
+def without_a_reader(*arguments: str) -> tuple[int, str]:
+    """Return exit code and stderr of a command whose output nobody reads, as after `| head`, only sooner."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rnnsent", *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    return done.returncode, done.stderr
+
+
 @pytest.mark.parametrize("command", ["config schema", "config list", "reference"])
 def test_a_reader_that_goes_away_is_no_fault(command: str) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)  # as `| head` does, only sooner
-    arguments = [sys.executable, "-m", "rnnsent", *command.split()]
-    done = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(writer)
-    assert done.stderr == ""
-    assert done.returncode == 141
+    assert without_a_reader(*command.split()) == (141, "")
+
+
+def test_nor_is_it_of_a_trace(sample_run: Path) -> None:
+    assert without_a_reader("trace", str(sample_run), "a good film", "--backend", "numpy") == (141, "")
 
 
 def test_one_training_at_a_time_writes_a_run(tiny_config: Path, tiny_imdb: Path) -> None:

@@ -119,6 +119,20 @@ def test_its_figures_are_current(run: Path) -> None:
     open_run(run).verify()
 
 
+def test_a_card_that_was_edited_outlives_more_training(run: Path) -> None:
+    card = run / runs.MODEL_CARD
+    assert rnnsent("eval", "run").exit_code == 0
+    card.write_text(card.read_text() + "\nMaintained by Ada.\n")
+    trained = rnnsent("train", "--resume", "run", "--epochs", "3", "--allow-changes")
+    assert trained.exit_code == 0, trained.stderr
+    assert "model_card.md: was edited, and stays" in trained.stderr
+    assert "predictions-test.csv: removed" in trained.stderr
+    assert "model_card.md was edited since" in rnnsent("verify", "run", "--backend", "numpy").stdout
+    judged = rnnsent("eval", "run")
+    assert judged.exit_code == 0 and "model_card.md: was edited, and stays" in judged.stderr
+    assert "Maintained by Ada." in card.read_text()
+
+
 def test_a_card_that_was_completed_by_hand_stays_so(run: Path) -> None:
     card = run / runs.MODEL_CARD
     card.write_text(card.read_text() + "\nMaintained by Ada.\n")

@@ -55,13 +55,11 @@ def command(
     if as_json:
         click.echo(json_line(traced.to_dict()))
     else:
-        from rich.console import Console
-
-        from rnnsent.tracing.terminal import show
+        from rnnsent.tracing.terminal import show, terminal
 
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not an error
-        show(traced, Console())
+        show(traced, terminal())
     if page is not None:
         from rnnsent.tracing.page import render
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from rnnsent.errors import DeviceError
+from rnnsent.errors import DeviceError, count
 from rnnsent.interruption import HeldSignals
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Device:
         return 1 if self.backend == "tensorflow" else 50
 
     def __str__(self) -> str:
-        threads = f", {self.threads} threads" if self.name == "cpu" else ""
+        threads = f", {count(self.threads, 'thread')}" if self.name == "cpu" else ""
         return f"{self.name} ({self.because}; Keras on {self.backend}{threads})"
 
 

@@ -33,6 +33,17 @@ BARS = {True: "#2b93d1", False: "#d55e00"}
 TITLES = {OCCLUSION: "occlusion", INTEGRATED_GRADIENTS: "integrated gradients"}
 
 
+def terminal() -> Console:
+    """Return stdout as rich writes to it; whoever reads it may stop, which rich takes for a failure."""
+    from rich.console import Console
+
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Piped()
+
+
 def show(trace: Trace, console: Console) -> None:
     """Print a trace, in colors where the console has them; without, the words carry their contributions."""
     from rich.text import Text
