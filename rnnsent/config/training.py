@@ -118,7 +118,8 @@ class TrainingConfig(Section):
         1, description="teacher: self. How many networks label the texts in turn, each taught by the one before."
     )
     adversarial: AdversarialConfig | None = Field(
-        None, description="Train against the worst small change of the word vectors. Doubles the time. null: do not."
+        None,
+        description="Train against the worst small change of the word vectors. Twice to thrice as slow. null: do not.",
     )
     calibrate: bool = Field(
         True,
