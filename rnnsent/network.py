@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -161,7 +162,9 @@ def _tell_if_slow(training: TrainingConfig, steps: int, tell: Tell) -> None:
         left = training.ema ** (steps * training.epochs)
         if left > MOST_LEFT:
             all_steps = count(steps * training.epochs, "step")
-            tell(f"training.ema: after {all_steps} the average still holds {left:.0%} of the first weights; lower it")
+            enough = math.floor(100 * MOST_LEFT ** (1 / (steps * training.epochs))) / 100
+            rule = f"lower it to {enough:g}, or set it to null" if enough else "set it to null"
+            tell(f"training.ema: after all {all_steps} the average will hold {left:.0%} of the first weights; {rule}")
 
 
 def places(run: RunDirectory, config: Config) -> list[RunDirectory]:

@@ -85,7 +85,7 @@ def command(
 def report(judged: JudgedBaseline) -> str:
     """Return baseline and network side by side, in at most 80 columns."""
     lines = [f"{judged.name}: {judged.split}, {judged.n:,} reviews", ""]
-    lines.append(f"  {'':<17} {'n-grams':>8}   95 % interval         network")
+    lines.append(f"  {'':<17} {'n-grams':>8}   95 % interval" + ("" if judged.network is None else "         network"))
     for name, estimate in judged.metrics.items():
         if estimate["value"] is None:
             lines.append(f"  {name:<17} {'-':>8}   not defined for these predictions")

@@ -55,14 +55,16 @@ def headline(several: Sequence[Facts]) -> Iterator[Block]:
     """Yield the figures side by side."""
     names = [name for name in SHOWN if any(name in facts.measured for facts in several)]
     rows = [[facts.name, *(_told(facts.measured, name) for name in names)] for facts in several]
-    beside = next((facts.baseline for facts in several if facts.baseline), None)
-    if beside is not None:
-        rows.append(["n-grams, no network", *(_told(beside, name) for name in names)])
+    beside = [(facts.name, facts.baseline) for facts in several if facts.baseline]
+    alike = all(figures == beside[0][1] for _, figures in beside)
+    for name, figures in beside[:1] if alike else beside:
+        whose = "" if alike else f", beside {name}"  # fitted on the training reviews of each
+        rows.append([f"n-grams, no network{whose}", *(_told(figures, each) for each in names)])
     best = max(several, key=lambda facts: facts.measured["accuracy"]["value"])
     yield Paragraph(f"Most accurate: {best.name}, {interval(best.measured['accuracy'])}.", "lead")
     caption = f"On {count(several[0].reviews, f'{several[0].split} {several[0].unit}')}, with 95 % intervals"
     yield Table(caption, ["run", *(single.title(name) for name in names)], rows)
-    if beside is None:
+    if not beside:
         skeptic = "What a skeptic would use instead, n-grams and logistic regression, was not judged on the same texts:"
         yield Paragraph(skeptic, "note", about.eval_command(several[0], "baseline"))
 
