@@ -23,7 +23,7 @@ train: install ## train configs/lstm.yaml
 test: install ## run the tests but for the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-slow: install ## run the slow tests: many processes, a browser, simulations
+slow: install ## run the slow tests: many processes, a browser, trackers, simulations
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 torture: install ## kill trainings and commands, damage files, take away disk and clock: see that nothing is lost; two hours

@@ -30,8 +30,11 @@ from rnnsent.trackers.tracker import Beginning, Ending, flattened
 from rnnsent.trackers.wandb import WeightsAndBiases
 from tests.conftest import REPOSITORY, SAMPLE_CONFIG, rnnsent
 
-# MLflow asks SQLAlchemy for what that deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
+pytestmark = [
+    pytest.mark.slow,  # starting the clients of three trackers alone takes eleven seconds
+    # MLflow asks SQLAlchemy for what that deprecates.
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),
+]
 
 ALL = ("tensorboard", "mlflow", "wandb")
 
@@ -342,7 +345,6 @@ def graphs(file: Path) -> int:
     return sum(bool(event.graph_def) for event in LegacyEventFileLoader(str(file)).Load())
 
 
-@pytest.mark.slow
 def test_a_killed_training_goes_on_in_the_runs_of_its_trackers(killed: RunDirectory, tmp_path: Path) -> None:
     shutil.copytree(killed.path, tmp_path / "went-on")
     before, told = kept(killed), list[str]()
@@ -377,7 +379,6 @@ def test_a_killed_training_goes_on_in_the_runs_of_its_trackers(killed: RunDirect
     assert client().get_run(before["mlflow"]).data.tags["changed.training.epochs"] == "4"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["another store", "thrown away"])
 def test_a_run_that_its_tracker_has_lost_is_begun_anew_and_that_is_said(killed: RunDirectory, lost: str) -> None:
     shutil.copytree(killed.path, "lost")
@@ -563,7 +564,6 @@ def test_track_overrides_the_config() -> None:
     assert twice.exit_code == 1 and "must name each tracker once" in twice.stderr
 
 
-@pytest.mark.slow
 def test_results_go_to_stdout_and_each_tracker_says_one_line() -> None:
     Path("c.yaml").write_text(SAMPLE_CONFIG)
     command = [sys.executable, "-m", "rnnsent", "train", "--config", "c.yaml", "--run-dir", "run", "--json"]
@@ -579,7 +579,6 @@ def test_results_go_to_stdout_and_each_tracker_says_one_line() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.slow
 def test_nothing_is_imported_that_was_not_asked_for() -> None:
     Path("c.yaml").write_text(SAMPLE_CONFIG)
     code = """
