@@ -159,12 +159,13 @@ class Network:
 def _tell_if_slow(training: TrainingConfig, steps: int, tell: Tell) -> None:
     """Say so where training is over before the average of the weights has left those that it began with."""
     if training.ema is not None:
-        left = training.ema ** (steps * training.epochs)
+        all_steps = steps * training.epochs
+        left = training.ema**all_steps
         if left > MOST_LEFT:
-            all_steps = count(steps * training.epochs, "step")
-            enough = math.floor(100 * MOST_LEFT ** (1 / (steps * training.epochs))) / 100
+            enough = math.floor(100 * MOST_LEFT ** (1 / all_steps)) / 100
             rule = f"lower it to {enough:g}, or set it to null" if enough else "set it to null"
-            tell(f"training.ema: after all {all_steps} the average will hold {left:.0%} of the first weights; {rule}")
+            after = f"after all {count(all_steps, 'step')} the average will hold {left:.0%} of the first weights"
+            tell(f"training.ema: {after}; {rule}")
 
 
 def places(run: RunDirectory, config: Config) -> list[RunDirectory]:

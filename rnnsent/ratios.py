@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnsent import archives
 from rnnsent.config import NgramsConfig
+from rnnsent.data.assignment import label_counts
 from rnnsent.data.split import Split
 from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError
@@ -150,9 +151,7 @@ def _folds(train: Split, folds: int, seed: int, labels: int) -> NDArray[np.int64
     group = np.arange(len(train))
     if train.groups is not None:
         group = np.unique(train.groups, return_inverse=True)[1]
-    held = np.zeros((int(group.max(initial=-1)) + 1, labels))
-    np.add.at(held, (group, train.labels), 1.0)
-    drawn = _spread(held, folds, seed)[group]
+    drawn = _spread(label_counts(group, train.labels, labels), folds, seed)[group]
     _, first, text = np.unique(fingerprints(train), return_index=True, return_inverse=True)
     return drawn[first[text]]
 

@@ -144,7 +144,7 @@ class RunDirectory:
         Returns:
             Which of these files somebody asked for after training: they were of the network as it was then.
         """
-        asked_for = []
+        asked_for = [name for name in (predictions("test"), REPORT) if self.file(name).exists()]
         ours = AT_THE_END - ({MODEL_CARD} if self.edited(MODEL_CARD) else set())
         with disk_errors(self.path):
             self.file(MANIFEST).unlink(missing_ok=True)
@@ -153,11 +153,9 @@ class RunDirectory:
                     name in ours or name.startswith("predictions-") or (name.startswith("plots/") and name != CURVES)
                 ):
                     self.file(name).unlink()
-                    if name == REPORT or name == "predictions-test.csv":
-                        asked_for.append(name)
             for folder in filter(Path.is_dir, (self.file(f"{LOGS}/{name}") for name in trackers)):
                 shutil.rmtree(folder)
-        return sorted(asked_for)
+        return asked_for
 
     def discard(self) -> None:
         """Remove a run that came to nothing, and put back the one it was to replace."""
@@ -215,7 +213,7 @@ class RunDirectory:
             epochs, kept = [], f"how many epochs are kept cannot be said: {error}"
         if sum(epochs) > 0:
             several = f", of {len(epochs)} networks" if len(epochs) > 1 else ""
-            best = self.trained or [name for name in names if name.rpartition("/")[2] == WEIGHTS]
+            best = weight_names(names) or [name for name in names if name.rpartition("/")[2] == WEIGHTS]
             kept = f"{count(sum(epochs), 'whole epoch')}{several} kept" + (
                 f": the best in {' and '.join(best)}" if best else ""
             )

@@ -50,8 +50,7 @@ def _drawn(labels: Ints, groups: Ints | None, share: float, rng: np.random.Gener
             drawn[rows[: min(round(share * len(rows)), len(rows) - 1)]] = True
         return drawn
     _, inverse = np.unique(groups, return_inverse=True)
-    counts = np.zeros((int(inverse.max(initial=-1)) + 1, int(labels.max(initial=0)) + 1))
-    np.add.at(counts, (inverse, labels), 1)
+    counts = label_counts(inverse, labels, int(labels.max(initial=0)) + 1)
     wanted = share * counts.sum(axis=0)
     taken: list[int] = []
     held = np.zeros_like(wanted)
@@ -64,6 +63,19 @@ def _drawn(labels: Ints, groups: Ints | None, share: float, rng: np.random.Gener
         taken = [int(counts.sum(axis=1).argmin())]
     drawn[np.isin(inverse, taken)] = True
     return drawn
+
+
+def label_counts(groups: Ints, labels: Ints, names: int) -> NDArray[np.float64]:
+    """Return how many rows of each label each group has, (groups, labels).
+
+    Args:
+        groups: (rows,), 0 and up.
+        labels: (rows,), 0 and below `names`.
+        names: how many labels there are.
+    """
+    counts = np.zeros((int(groups.max(initial=-1)) + 1, names))
+    np.add.at(counts, (groups, labels), 1)
+    return counts
 
 
 def repeated(prints: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
