@@ -8,7 +8,7 @@ import pytest
 
 from rnnsent.bench.breakdown import Breakdown, breakdown
 from rnnsent.bench.growth import Cost, Setting, growth
-from rnnsent.bench.milestones import Course, of_run, require_same_data
+from rnnsent.bench.milestones import Course, as_json, kept_in, of_run, require_same_data
 from rnnsent.bench.race import Lane, Race, race
 from rnnsent.bench.scale import over_sizes
 from rnnsent.bench.tables import breakdown_table, growth_table, milestones_table, race_table, scale_table
@@ -102,4 +102,44 @@ def test_milestones_of_a_run_are_what_its_history_says(finished_run: Path) -> No
         require_same_data([found, Course("other", (1.0,), (0.5,), 24, found.digest, "otherwise")])
     require_same_data([found, Course("stock Keras", (1.0,), (0.5,), 5000), found])
     assert rnnsent("bench", "milestones").exit_code == 2
+
+
+def test_milestones_remember_what_was_measured_before(finished_run: Path) -> None:
+    """One of many can be measured anew, and takes the place of what had its name."""
+    before = [Course("other", (1.0, 2.0), (0.86, 0.9), 5000), Course(finished_run.name, (7777.0,), (0.99,), 24)]
+    Path("courses.json").write_text(as_json([*before, Course("last", (3.0,), (0.5,), 5000)]))
+    command = ["bench", "milestones", "--courses", "courses.json"]
+    alone = rnnsent(*command)
+    assert alone.exit_code == 0, alone.stderr
+    assert "7777" in alone.stdout
+    shown = rnnsent(*command, str(finished_run), "--png", "m.png")
+    assert shown.exit_code == 0, shown.stderr
+    rows = shown.stdout.splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == ["other", finished_run.name, "last"]
+    assert "7777" not in shown.stdout and Path("m.png").exists()
+    assert kept_in(Path("courses.json"))[1] == of_run(open_run(finished_run))
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("{", "cannot be read as courses"),
+        ("[]", "must be a section with keys of its own, not a list"),
+        ('{"courses": [{"name": "a"}]}', "courses"),
+        (as_json([Course("a", (1.0,), (0.5, 0.6), 9)]), "a: must have as many seconds as accuracies"),
+        (as_json([Course("a", (), (), 9)]), "one at least"),
+    ],
+)
+def test_courses_that_are_none_are_refused(text: str, rule: str) -> None:
+    Path("courses.json").write_text(text)
+    shown = rnnsent("bench", "milestones", "--courses", "courses.json")
+    assert shown.exit_code == 1 and rule in shown.stderr and "courses.json" in shown.stderr
+    assert Path("courses.json").read_text() == text
+
+
+def test_milestones_need_something_to_show() -> None:
+    assert rnnsent("bench", "milestones").exit_code == 2
+    assert rnnsent("bench", "milestones", "--courses", "nowhere.json").exit_code == 2
+    wrong = rnnsent("bench", "milestones", "--stock", "lstm", "--png", "notes.txt")
+    assert wrong.exit_code == 1 and "notes.txt: its name must end in .png" in wrong.stderr
     assert rnnsent("bench", "milestones", "nowhere").exit_code == 1

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from itertools import cycle
+from pathlib import Path
 
 from rnnsent import runs, stored
 from rnnsent.bench.race import Worker
 from rnnsent.configfile import load_config
-from rnnsent.errors import RunError
-from rnnsent.runs import RunDirectory
+from rnnsent.errors import RnnsentError, RunError
+from rnnsent.jsonfile import read_json
+from rnnsent.records import Amount, Count, Record, Share, checked
+from rnnsent.runs import RunDirectory, json_text
 
 # Okabe and Ito's palette, which people who see fewer colors can tell apart, and a marker each.
 COLORS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
@@ -88,6 +91,53 @@ def _epochs(run: RunDirectory) -> list[tuple[float, float]]:
     if len(known) < len(found):
         raise RunError(f"{run}: its {runs.HISTORY} does not say when epochs ended; it is of an older rnnsent")
     return known
+
+
+class _Kept(Record):
+    """What a file says of a course."""
+
+    name: str
+    seconds: list[Amount]
+    accuracies: list[Share]
+    reviews: Count
+    digest: str | None
+    drawn: str
+
+
+class _File(Record):
+    courses: list[_Kept]
+
+
+def kept_in(path: Path) -> list[Course]:
+    """Return the courses that a file has from earlier measurements; none if it is not there.
+
+    Raises:
+        RnnsentError: if it is not what `as_json` made.
+    """
+    if not path.exists():
+        return []
+    try:
+        found = read_json(path)
+    except (OSError, ValueError) as error:
+        raise RnnsentError(f"{path}: cannot be read as courses: {error}") from None
+    file = checked(_File, found, str(path))
+    for course in file.courses:
+        if not 0 < len(course.seconds) == len(course.accuracies):
+            raise RnnsentError(f"{path}: {course.name}: must have as many seconds as accuracies, one at least")
+    return [
+        Course(each.name, tuple(each.seconds), tuple(each.accuracies), each.reviews, each.digest, each.drawn)
+        for each in file.courses
+    ]
+
+
+def as_json(courses: Sequence[Course]) -> str:
+    """Return courses as `kept_in` reads them."""
+    return json_text({"courses": [asdict(course) for course in courses]})
+
+
+def newest(courses: Iterable[Course]) -> list[Course]:
+    """Return the last course of each name, in the order in which names first came."""
+    return list({course.name: course for course in courses}.values())
 
 
 def require_same_data(courses: Sequence[Course]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rnnsent.commands.options import RunPath, write_file
+from rnnsent.commands.options import DATA, PICTURE, RunPath, require_named, write_file
 from rnnsent.errors import RnnsentError
 from rnnsent.messages import say
 
@@ -115,22 +115,38 @@ def scale(sizes: tuple[int, ...]) -> None:
 @click.option("--stock", type=click.Choice(CELLS), multiple=True, help="Train the notebook's code in stock Keras too.")
 @click.option("--epochs", type=POSITIVE, default=8, show_default=True, help="Of stock Keras.")
 @click.option("--png", "picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw a plot as well.")
-def milestones(paths: tuple[Path, ...], stock: tuple[str, ...], epochs: int, picture: Path | None) -> None:
+@click.option(
+    "--courses",
+    "kept",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="JSON: show what it has from before too, and keep there what is measured now.",
+)
+def milestones(
+    paths: tuple[Path, ...], stock: tuple[str, ...], epochs: int, picture: Path | None, kept: Path | None
+) -> None:
     """Show after how many seconds each RUN passed which validation accuracy.
 
     From the beginning of the experiment, with reading, counting, word vectors
     (also those that the cache had) and validation. Runs must be of the same
-    data. Stock Keras validates on the last 5,000 training reviews.
+    data. Stock Keras validates on the last 5,000 training reviews. With
+    --courses, one of many can be measured anew: by its name it takes the
+    place of what was measured before.
     """
-    from rnnsent.bench.milestones import of_run, of_stock_keras, plot, require_same_data
+    from rnnsent.bench.milestones import as_json, kept_in, newest, of_run, of_stock_keras, plot, require_same_data
     from rnnsent.bench.tables import milestones_table
     from rnnsent.run_root import open_run
 
-    if not paths and not stock:
-        raise click.UsageError("name runs, or --stock CELL")
-    courses = [of_run(open_run(path)) for path in paths]
+    require_named(picture, PICTURE)  # before anything takes minutes
+    require_named(kept, DATA)
+    before = [] if kept is None else kept_in(kept)
+    if not paths and not stock and not before:
+        raise click.UsageError("name runs, --stock CELL, or --courses with a file that has some")
+    courses = newest([*before, *(of_run(open_run(path)) for path in paths)])
     require_same_data(courses)
-    courses += [of_stock_keras(cell, epochs, say) for cell in stock]
+    courses = newest([*courses, *(of_stock_keras(cell, epochs, say) for cell in stock)])
     click.echo(milestones_table(courses))
+    if kept is not None:
+        write_file(kept, as_json(courses), DATA)
     if picture is not None:
-        write_file(picture, plot(courses))
+        write_file(picture, plot(courses), PICTURE)

@@ -216,18 +216,33 @@ def overrides(
     return pairs
 
 
-def write_file(path: Path, content: bytes | str) -> None:
-    """Write a picture (bytes, .png) or a page (.html) that was asked for, all or nothing, and say so.
+PICTURE = (".png",)
+PAGE = (".html", ".htm")
+DATA = (".json",)
+
+
+def require_named(path: Path | None, suffixes: tuple[str, ...]) -> None:
+    """Refuse a name that does not end in one of `suffixes`; no name at all is fine.
 
     Raises:
-        RnnsentError: if its name ends otherwise, or it cannot be written.
+        RnnsentError: saying how it must end.
+    """
+    from rnnsent.errors import RnnsentError
+
+    if path is not None and path.suffix.lower() not in suffixes:
+        raise RnnsentError(f"{path}: its name must end in {suffixes[0]}, so that nothing else is replaced by it")
+
+
+def write_file(path: Path, content: bytes | str, suffixes: tuple[str, ...]) -> None:
+    """Write a file that was asked for, all or nothing, and say so.
+
+    Raises:
+        RnnsentError: if its name does not end in one of `suffixes`, or it cannot be written.
     """
     from rnnsent.errors import RnnsentError
     from rnnsent.files import write_atomic
 
-    suffixes = (".png",) if isinstance(content, bytes) else (".html", ".htm")
-    if path.suffix.lower() not in suffixes:
-        raise RnnsentError(f"{path}: its name must end in {suffixes[0]}, so that nothing else is replaced by it")
+    require_named(path, suffixes)
     try:
         write_atomic(path, content)
     except OSError as error:

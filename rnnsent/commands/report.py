@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import RunPath, moved_option, split_option, write_file
+from rnnsent.commands.options import PAGE, RunPath, moved_option, split_option, write_file
 from rnnsent.data.naming import data_settings
 from rnnsent.messages import say
 
@@ -60,7 +60,7 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, data: str 
             found[0].update({runs.REPORT: content})
         say(f"written: {target}")
     else:
-        write_file(target, content)
+        write_file(target, content, PAGE)
     click.echo(target)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rnnsent.commands.options import RunPath, backend_option, write_file
+from rnnsent.commands.options import PAGE, PICTURE, RunPath, backend_option, write_file
 from rnnsent.errors import DataError
 from rnnsent.jsonfile import json_line
 
@@ -63,11 +63,11 @@ def command(
     if page is not None:
         from rnnsent.tracing.page import render
 
-        write_file(page, render(traced))
+        write_file(page, render(traced), PAGE)
     if picture is not None:
         from rnnsent.tracing.plot import draw
 
-        write_file(picture, draw(traced))
+        write_file(picture, draw(traced), PICTURE)
 
 
 def _checked(text: str | None) -> str:
