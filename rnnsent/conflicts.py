@@ -139,6 +139,23 @@ def _teacher_rules(config: Config) -> Iterator[Conflict]:
         yield ("training", "teacher_rounds"), "has no effect but under teacher: self", config.training.teacher_rounds
 
 
+def _adversarial_rules(config: Config) -> Iterator[Conflict]:
+    training = config.training
+    if training.adversarial is None or not training.adversarial.unlabeled:
+        return
+    place: KeyPath = ("training", "adversarial", "unlabeled")
+    if training.adversarial.kind != "virtual":
+        yield place, "needs kind: virtual, an adversary that asks for no labels", True
+    if not config.data.unlabeled:
+        yield place, "needs source: texts and data.unlabeled: true, texts without a label", True
+    if training.teacher is not None:
+        rule = "must be null under adversarial.unlabeled, which trains on the same texts without a label"
+        yield ("training", "teacher"), rule, training.teacher
+    if training.class_weights is not None:
+        rule = "must be null under adversarial.unlabeled, where texts have no label to weigh"
+        yield ("training", "class_weights"), rule, training.class_weights
+
+
 def _tracker_rules(config: Config) -> Iterator[Conflict]:
     names = config.training.trackers
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -172,6 +189,7 @@ _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _engine_rules,
     label_rules,
     _teacher_rules,
+    _adversarial_rules,
     _tracker_rules,
     _vectors_rules,
     _language_model_rules,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -56,7 +57,7 @@ def build_model(
         labels: how many there are to tell apart.
         channels: how many numbers stand beside each id; the network then has a second input, float32 (batch, time,
             channels), zero where there is padding.
-        adversarial: makes a network whose `fit` trains against adversaries; on TensorFlow only. It cannot be saved.
+        adversarial: makes a network whose `fit` trains against adversaries. It cannot be saved.
     """
     if native and all(native):
         leave_cores_to_kernel()
@@ -213,19 +214,10 @@ def _vectors(embedding: Any, tokens: Any, config: ModelConfig, precision: str) -
 
 def _perturbed(config: AdversarialConfig) -> tuple[Any, Any]:
     """Return what makes a model that trains against adversaries, and the layer that moves its word vectors."""
-    if keras.backend.backend() != "tensorflow":
-        rule = f"must be null under KERAS_BACKEND={keras.backend.backend()}: it needs TensorFlow's gradients"
-        raise ConfigError([Problem("", "training.adversarial", rule, config.kind)])
-    from rnnsent.engine.perturbation import Perturbation, PerturbedModel
+    from rnnsent.engine.perturbation import Perturbation, perturbed
 
     layer = Perturbation()
-
-    def make(*arguments: Any, **options: Any) -> keras.Model:
-        model = PerturbedModel(*arguments, **options)
-        model.perturb(layer, config)
-        return model
-
-    return make, layer
+    return partial(perturbed, layer, config), layer
 
 
 def _pooled(states: Any, tokens: Any, config: ModelConfig, masked: bool, precision: str) -> Any:

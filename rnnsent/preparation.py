@@ -31,7 +31,8 @@ class Prepared:
     Attributes:
         config: with what was really used: the fallback instead of what could not be had, labels and columns found.
         dataset, parts: the reviews as loaded, and as the config cuts them.
-        train, validation: what is trained on and validated on: with the ratios of n-grams and the teacher's texts.
+        train, validation: what is trained on and validated on: with the ratios of n-grams, and the texts that a teacher
+            labeled or that an adversary has use for without a label.
         rows: of the embedding.
         ratios: of the n-grams; None without `model.ngrams`.
         facts: about the data, for metrics.json.
@@ -61,10 +62,11 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     dataset = load_dataset(config.data, progress=progress)
     resolved = resolve(config, dataset)
     parts = partition(dataset, resolved.data)
-    if config.training.teacher is not None and not len(parts.unlabeled or ()):
-        raise DataError(
-            f"{dataset.provenance['file']}: holds no text without a label, and training.teacher is for those"
-        )
+    adversarial = config.training.adversarial
+    unlabeled = adversarial is not None and adversarial.unlabeled
+    if (unlabeled or config.training.teacher is not None) and not len(parts.unlabeled or ()):
+        key = "training.adversarial.unlabeled" if unlabeled else "training.teacher"
+        raise DataError(f"{dataset.provenance['file']}: holds no text without a label, and {key} is for those")
     tell(describe(dataset, parts))
     for line in doubts(dataset, parts):
         tell(line)
@@ -74,6 +76,10 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     texts = None
     if config.training.teacher == "baseline":
         texts, facts["teacher"] = _taught_by_baseline(dataset, parts, tell)
+    elif unlabeled:
+        assert parts.unlabeled is not None
+        tell(f"adversarial: {len(parts.unlabeled):,} texts without a label are trained on as well")
+        texts = _labeled(parts.unlabeled, np.full((len(parts.unlabeled), len(parts.label_names)), np.nan, np.float32))
     if resolved.model.ngrams is not None:
         labels, seed = len(parts.label_names), config.training.seed
         ratios, train = out_of_fold(train, labels, resolved.model.ngrams, seed)
@@ -178,12 +184,12 @@ def taught(reviews: Prepared, probabilities: NDArray[np.float32]) -> Prepared:
 
 
 def _labeled(texts: Split, found: NDArray[np.float32]) -> Split:
-    """Return texts with how probable a teacher finds each label of each, (texts, labels)."""
+    """Return texts with how probable a teacher finds each label of each, (texts, labels); NaN: nobody knows."""
     return replace(texts, labels=found.argmax(axis=1), targets=found)
 
 
 def _joined(train: Split, texts: Split, ratios: NgramRatios | None, labels: int) -> Split:
-    """Return reviews and taught texts as one split; both are views into the same tokens, and so are their channels."""
+    """Return reviews and other texts as one split; both are views into the same tokens, and so are their channels."""
     assert texts.targets is not None
     if ratios is not None and train.channels is not None:
         ratios.write(texts, train.channels)

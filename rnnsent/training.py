@@ -78,10 +78,12 @@ def fit(
         flushed_denormals(),
         forgotten(),
     ):
+        # With weights, where reviews without a label are not to count.
+        metrics = "weighted_metrics" if config.adversarial is not None and config.adversarial.unlabeled else "metrics"
         model.compile(
             optimizer=optimizer_of(config, len(train)),
             loss="binary_crossentropy" if len(label_names) == 2 else "categorical_crossentropy",
-            metrics=[_accuracy(len(label_names))],
+            **{metrics: [_accuracy(len(label_names))]},
             jit_compile="auto",
         )
         model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice

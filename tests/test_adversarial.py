@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -13,6 +16,7 @@ from rnnsent.config import AdversarialConfig
 from rnnsent.configfile import parse_config
 from rnnsent.engine.perturbation import Perturbation
 from rnnsent.models import model_for, weights_of
+from tests import test_teacher
 from tests.conftest import TINY_CONFIG, rnnsent
 
 IDS = np.array([[1, 7, 9, 4, 0, 0], [1, 5, 5, 8, 30, 11]], np.int32)
@@ -107,6 +111,123 @@ def test_a_virtual_adversary_asks_for_no_labels() -> None:
     assert max(np.abs(value).max() for value in parts[0].values()) > 1e-4
     for name in parts[0]:
         np.testing.assert_allclose(parts[0][name], parts[1][name], atol=1e-6, err_msg=name)
+
+
+def test_a_review_without_a_label_counts_for_the_virtual_adversary_alone() -> None:
+    """What the labels teach is then what the other review alone would; what the adversary does stays."""
+    virtual = AdversarialConfig(kind="virtual", size=0.3, unlabeled=True)
+    parts = []
+    for config, labels in ((virtual, LABELS), (None, LABELS), (virtual, np.array([[1.0], [np.nan]], np.float32))):
+        model = build(config)
+        keras.utils.set_random_seed(5)
+        before = weights_of(model)
+        model.train_on_batch(IDS, labels)
+        parts.append({name: before[name] - value for name, value in weights_of(model).items()})
+    plain = build(None)
+    before = weights_of(plain)
+    plain.train_on_batch(IDS[:1], LABELS[:1])
+    for name, after in weights_of(plain).items():
+        adversary = parts[0][name] - parts[1][name]
+        np.testing.assert_allclose(parts[2][name] - adversary, before[name] - after, atol=2e-6, err_msg=name)
+
+
+def test_accuracy_and_loss_are_those_of_the_labels_that_are_known() -> None:
+    targets = np.array([[1.0], [np.nan], [0.0], [np.nan]], np.float32)
+    ids = np.concatenate([IDS, IDS[::-1]])
+    model = build(AdversarialConfig(kind="virtual", size=0.3, unlabeled=True))
+    model.compile(optimizer=keras.optimizers.SGD(0.0), loss="binary_crossentropy", weighted_metrics=["accuracy"])
+    loss, accuracy = model.train_on_batch(ids, targets)
+    plain = build(None)
+    plain.compile(optimizer=keras.optimizers.SGD(0.0), loss="binary_crossentropy", metrics=["accuracy"])
+    plain.set_weights(model.get_weights())
+    wanted = plain.evaluate(ids[[0, 2]], targets[[0, 2]], verbose=0)
+    np.testing.assert_allclose([loss, accuracy], wanted, atol=1e-6)
+
+
+STEPS = """
+import sys, keras, numpy as np
+from rnnsent.config import AdversarialConfig
+from rnnsent.models import weights_of
+from tests.test_adversarial import IDS, LABELS, build
+given, drawn = dict(np.load("given.npz")), np.load("drawn.npy")
+keras.random.normal = lambda shape, seed: keras.ops.convert_to_tensor(drawn)
+for kind in ("adversarial", "virtual"):
+    model = build(AdversarialConfig(kind=kind, size=0.3, unlabeled=kind == "virtual"))
+    model.set_weights([given[str(place)] for place in range(len(given))])
+    model.train_on_batch(IDS, np.where([[True], [kind == "adversarial"]], LABELS, np.nan).astype("float32"))
+    np.savez(f"{keras.backend.backend()}-{kind}.npz", **{str(n): w for n, w in enumerate(model.get_weights())})
+"""
+
+
+def test_jax_takes_the_steps_that_tensorflow_takes() -> None:
+    """Of both kinds, and of a review without a label; a process has one backend."""
+    begin = build(None).get_weights()
+    np.savez("given.npz", **{str(place): weight for place, weight in enumerate(begin)})
+    np.save("drawn.npy", np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32))
+    root = str(Path(__file__).parent.parent)
+    for backend in ("tensorflow", "jax"):
+        environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": root}
+        done = subprocess.run([sys.executable, "-c", STEPS], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    for kind in ("adversarial", "virtual"):
+        by_tensorflow, by_jax = (np.load(f"{backend}-{kind}.npz") for backend in ("tensorflow", "jax"))
+        for place, weight in enumerate(begin):
+            assert np.abs(by_jax[str(place)] - weight).max() > 1e-3
+            np.testing.assert_allclose(by_jax[str(place)], by_tensorflow[str(place)], atol=2e-6)
+
+
+def test_texts_without_a_label_are_trained_on_and_words_that_stand_in_them_alone_are_learned() -> None:
+    test_teacher.write()
+    Path("c.yaml").write_text(test_teacher.CONFIG.replace(", teacher: baseline", ""))
+    learned = []
+    for unlabeled in ("true", "false"):
+        how = f"training.adversarial={{kind: virtual, size: 0.2, unlabeled: {unlabeled}}}"
+        found = rnnsent("train", "--config", "c.yaml", "--run-dir", unlabeled, "--set", how, "--json")
+        assert found.exit_code == 0, found.stderr
+        assert ("300 texts without a label are trained on as well" in found.stderr) == (unlabeled == "true")
+        assert json.loads(found.stdout)["validation"]["accuracy"]["value"] > 0.9
+        rows = (Path(unlabeled) / "history.csv").read_text().splitlines()
+        assert all(0 <= float(row.split(",")[3]) <= 1 and float(row.split(",")[2]) < 2 for row in rows[1:])
+        assert rnnsent("verify", unlabeled).exit_code == 0
+        said = rnnsent("predict", unlabeled, *test_teacher.ONLY_UNLABELED, "--json").stdout.splitlines()
+        good, bad = (json.loads(line)["probabilities"]["good"] for line in said)
+        learned.append(good - bad)
+    assert learned[0] > learned[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        (["training.adversarial={unlabeled: true}"], "training.adversarial.unlabeled: needs kind: virtual"),
+        (
+            ["training.adversarial={kind: virtual, unlabeled: true}", "data.unlabeled=false"],
+            "training.adversarial.unlabeled: needs source: texts and data.unlabeled: true",
+        ),
+        (
+            ["training.adversarial={kind: virtual, unlabeled: true}", "training.teacher=baseline"],
+            "training.teacher: must be null under adversarial.unlabeled",
+        ),
+        (
+            ["training.adversarial={kind: virtual, unlabeled: true}", "training.class_weights=balanced"],
+            "training.class_weights: must be null under adversarial.unlabeled",
+        ),
+    ],
+)
+def test_what_cannot_go_with_texts_without_a_label(changes: list[str], rule: str) -> None:
+    test_teacher.write(20, 0)
+    Path("c.yaml").write_text(test_teacher.CONFIG.replace(", teacher: baseline", ""))
+    settings = [argument for change in changes for argument in ("--set", change)]
+    found = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", *settings)
+    assert found.exit_code == 1 and rule in found.stderr
+
+
+def test_an_adversary_that_finds_no_text_without_a_label_says_so() -> None:
+    test_teacher.write(40, 0)
+    Path("c.yaml").write_text(test_teacher.CONFIG.replace(", teacher: baseline", ""))
+    how = "training.adversarial={kind: virtual, unlabeled: true}"
+    found = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--set", how)
+    assert found.exit_code == 1
+    assert "holds no text without a label, and training.adversarial.unlabeled is for those" in found.stderr
 
 
 def test_prediction_is_not_moved() -> None:

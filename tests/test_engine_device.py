@@ -78,7 +78,7 @@ def test_other_backends_are_refused(machine: Machine) -> None:
 def test_threads_are_those_that_this_process_may_use() -> None:
     found = start("cpu")
     assert found == Device("cpu", "asked for", "tensorflow", len(os.sched_getaffinity(0)))
-    assert str(found).endswith(f"{found.threads} threads)")
+    assert str(found).endswith("1 thread)" if found.threads == 1 else f"{found.threads} threads)")
 
 
 @pytest.mark.parametrize(("native", "threads"), [("True", "1 1"), ("False", "0 0")])

@@ -56,6 +56,11 @@ class AdversarialConfig(Section):
         0.05, description="How far, as a share of the length of all word vectors of a review together."
     )
     weight: Annotated[float, Field(gt=0.0, le=LARGEST)] = Field(1.0, description="Of the second loss.")
+    unlabeled: bool = Field(
+        False,
+        description="virtual: train on the texts of `data.unlabeled` as well, which have this loss alone. An epoch is "
+        "then a pass over all texts.",
+    )
 
 
 TrackerName = Literal["tensorboard", "mlflow", "wandb"]

@@ -28,7 +28,8 @@ class Split:
         limit: ids from here on read as the unknown id; None keeps all.
         channels: float32 (total, width), what stands beside each token, such as its n-grams' ratios; None: nothing.
         ngram_orders: of how many orders of n-grams these are, each with as many columns.
-        targets: float32 (reviews, labels), how probable each label is, where that is not certain; None: it is.
+        targets: float32 (reviews, labels), how probable each label is, where that is not certain; NaN: not
+            known. None: it is certain.
         groups: int64 (reviews,), what each is about, such as its film; None: each stands by itself.
     """
 

@@ -2,7 +2,10 @@
 
 Sources: T. Miyato, A. Dai and I. Goodfellow, "Adversarial training methods for semi-supervised text classification",
 ICLR 2017, sections 3.1 and 3.2. Their vectors are normalized, so that a network cannot escape by growing them; here the
-size of a move is a share of the length of the review's vectors, which has the same effect. TensorFlow only.
+size of a move is a share of the length of the review's vectors, which has the same effect.
+
+What is the same on every backend is here; how a backend comes by gradients is in `descent_tensorflow` and
+`descent_jax`.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import layers, ops
 
 from rnnsent.config import AdversarialConfig
@@ -45,76 +47,84 @@ class Perturbation(layers.Layer):  # type: ignore[misc]
 
 
 class PerturbedModel(keras.Model):  # type: ignore[misc]
-    """A functional model with a `Perturbation` inside, whose training step takes the moved reviews into the loss."""
+    """A functional model with a `Perturbation` inside; a backend's class takes the moved reviews into the loss.
+
+    A review of which no label is known has NaN for a target. It counts for a virtual adversary alone.
+    """
 
     def perturb(self, layer: Perturbation, config: AdversarialConfig) -> None:
         """Say which layer moves the vectors, and how."""
         self._perturbation, self._adversarial = layer, config
         self._directions = keras.random.SeedGenerator()  # of the model: its state is kept in checkpoints
 
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """Run one step: the loss of the reviews, and that of the same reviews moved in the worst direction."""
-        inputs, targets, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        weights = self.trainable_weights
-        adversarial = self._adversarial
-        with tf.GradientTape() as tape:
-            predicted = self(inputs, training=True)
-            loss = self.compute_loss(inputs, targets, predicted, sample_weight, training=True)
-            scaled = self.optimizer.scale_loss(loss)
-        *gradients, ascent = tape.gradient(scaled, [*weights, self._perturbation.vectors])
-        vectors = self._perturbation.vectors * self._perturbation.words
-        if adversarial.kind == "virtual":
-            targets, sample_weight = tf.stop_gradient(predicted), None
-            ascent = self._away_from(targets, inputs, vectors)
-        ascent = ascent * self._perturbation.words
-        offset = tf.stop_gradient(_of_length(ascent, adversarial.size * _lengths(vectors)))
-        with tf.GradientTape() as tape:
-            moved = self.compute_loss(inputs, targets, self._moved(inputs, offset), sample_weight, training=True)
-            scaled = self.optimizer.scale_loss(adversarial.weight * moved)
-        further = tape.gradient(scaled, weights)
-        self.optimizer.apply_gradients(zip(map(_sum, gradients, further), weights, strict=True))
-        labels = keras.utils.unpack_x_y_sample_weight(data)[1]
-        return self._measured(loss, inputs, labels, predicted)
+    def loss_of_labels(self, inputs: Any, targets: Any, predicted: Any, sample_weight: Any) -> Any:
+        """Return the mean loss of the reviews of which a label is known."""
+        if self._adversarial.unlabeled:
+            known = _known(targets, predicted.dtype)
+            number = ops.cast(ops.shape(known)[0], known.dtype)
+            sample_weight = known * number / ops.maximum(ops.sum(known), 1.0)  # Keras divides by all
+            targets = ops.where(ops.isnan(targets), 0.5, targets)
+        return self.compute_loss(inputs, targets, predicted, sample_weight, training=True)
 
-    def _measured(self, loss: Any, inputs: Any, labels: Any, predicted: Any) -> dict[str, Any]:
-        for metric in self.metrics:
-            if metric.name == "loss":
-                metric.update_state(loss, sample_weight=ops.shape(predicted)[0])
-        found: dict[str, Any] = self.compute_metrics(inputs, labels, predicted)
-        return found
+    def loss_of_moved(self, inputs: Any, targets: Any, clean: Any, offset: Any, sample_weight: Any) -> Any:
+        """Return the loss of reviews moved by `offset`: by their targets, or by what is said of them unmoved."""
+        moved = self.moved(inputs, offset)
+        if self._adversarial.kind == "virtual":
+            return self.compute_loss(inputs, ops.stop_gradient(clean), moved, None, training=True)
+        return self.compute_loss(inputs, targets, moved, sample_weight, training=True)
 
-    def _moved(self, inputs: Any, offset: Any) -> Any:
+    def moved(self, inputs: Any, offset: Any) -> Any:
+        """Return what the network says of reviews whose vectors are moved by `offset`, (batch, time, features)."""
         self._perturbation.offset = offset
         try:
             return self(inputs, training=True)
         finally:
             self._perturbation.offset = None
 
-    def _away_from(self, predicted: Any, inputs: Any, vectors: Any) -> Any:
-        """Return the direction in which the prediction changes most: one step of the power iteration.
+    def start(self, vectors: Any) -> Any:
+        """Return where a virtual adversary begins to look: a small move in a random direction, of words alone."""
+        drawn = keras.random.normal(ops.shape(vectors), seed=self._directions) * self._perturbation.words
+        return _of_length(drawn, PROBE * _lengths(vectors))
 
-        `vectors` are those of words; where padding stands they are zero.
-        """
-        drawn = keras.random.normal(tf.shape(vectors), seed=self._directions) * self._perturbation.words
-        start = _of_length(drawn, PROBE * _lengths(vectors))
-        with tf.GradientTape() as tape:
-            tape.watch(start)
-            loss = self.compute_loss(inputs, predicted, self._moved(inputs, start), None, training=True)
-        return tape.gradient(loss, start)
+    def offset(self, ascent: Any, vectors: Any) -> Any:
+        """Return how far vectors are moved along `ascent`; both of words alone, zero where padding stands."""
+        return ops.stop_gradient(
+            _of_length(ascent * self._perturbation.words, self._adversarial.size * _lengths(vectors))
+        )
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Return the metrics, of the reviews of which a label is known."""
+        if self._adversarial.unlabeled:
+            sample_weight = _known(y, y_pred.dtype)
+        found: dict[str, Any] = super().compute_metrics(x, y, y_pred, sample_weight)
+        return found
+
+
+def perturbed(layer: Perturbation, config: AdversarialConfig, *arguments: Any, **options: Any) -> PerturbedModel:
+    """Return a functional model of the running backend that trains against adversaries; arguments as of `keras.Model`.
+
+    Args:
+        layer: of the model, which moves the vectors.
+        config: how.
+    """
+    if keras.backend.backend() == "jax":
+        from rnnsent.engine.descent_jax import Descent
+    else:
+        from rnnsent.engine.descent_tensorflow import Descent
+    model = Descent(*arguments, **options)
+    model.perturb(layer, config)
+    return model
+
+
+def _known(targets: Any, dtype: Any) -> Any:
+    """Return 1 for each review of which a label is known, 0 for the others, (batch,)."""
+    return ops.cast(ops.logical_not(ops.isnan(targets[:, 0])), dtype)
 
 
 def _lengths(vectors: Any) -> Any:
     """Return the Euclidean length of all vectors of each review together, (batch, 1, 1)."""
-    return tf.sqrt(tf.reduce_sum(tf.square(vectors), axis=(1, 2), keepdims=True) + TINY)
+    return ops.sqrt(ops.sum(ops.square(vectors), axis=(1, 2), keepdims=True) + TINY)
 
 
 def _of_length(direction: Any, length: Any) -> Any:
     return direction * (length / _lengths(direction))
-
-
-def _sum(one: Any, other: Any) -> Any:
-    """Return the sum of two gradients of one weight; those of an embedding are slices."""
-    if isinstance(one, tf.IndexedSlices) and isinstance(other, tf.IndexedSlices):
-        values, indices = (tf.concat(parts, 0) for parts in ((one.values, other.values), (one.indices, other.indices)))
-        return tf.IndexedSlices(values, indices, one.dense_shape)
-    return one + other
