@@ -26,6 +26,8 @@ Floats = NDArray[np.floating[Any]]
 
 CLIP = 1e-7  # float32 probabilities have no digits nearer to 0 and 1
 HOTTEST = 20.0  # temperatures lie between this and its inverse
+NEARLY = 1.001
+FEW = 100  # reviews, by which a temperature is hardly known
 SIGNIFICANT = 0.01  # stricter than usual: the best of many thresholds looks better than it is
 SHARES = (1.0, 0.95, 0.9, 0.8, 0.5)  # of the reviews, that are to be answered
 
@@ -60,7 +62,10 @@ class Calibration:
 
     def __str__(self) -> str:
         at = "" if self.threshold == NONE.threshold else f", threshold {self.threshold:.3f}"
-        return f"temperature {self.temperature:.3f}{at}, of {count(self.reviews, 'validation text')}"
+        end = " (the least that is tried)" if self.temperature < NEARLY / HOTTEST else ""
+        end = " (the highest that is tried)" if self.temperature > HOTTEST / NEARLY else end
+        few = ": few to find it by" if self.reviews < FEW else ""
+        return f"temperature {self.temperature:.3f}{end}{at}, of {count(self.reviews, 'validation text')}{few}"
 
     @property
     def shift(self) -> float:

@@ -115,6 +115,16 @@ def _ensemble_rules(config: Config) -> Iterator[Conflict]:
             yield ("ensemble", place, "embedding_dim"), rule, width
 
 
+def _ngrams_rules(config: Config) -> Iterator[Conflict]:
+    ngrams = config.model.ngrams
+    if ngrams is None:
+        for place, member in enumerate(config.ensemble or ()):
+            if member.ngrams is False:
+                yield ("ensemble", place, "ngrams"), "has no effect under model.ngrams: null; leave it out", False
+    elif len(set(ngrams.weights)) < len(ngrams.weights):
+        yield ("model", "ngrams", "weights"), "must name each kind once", ", ".join(ngrams.weights)
+
+
 def _vectors_rules(config: Config) -> Iterator[Conflict]:
     vectors = config.model.vectors
     if vectors is not None and (vectors.path is None) == (vectors.word2vec is None):
@@ -191,6 +201,7 @@ _RULES: tuple[Callable[[Config], Iterator[Conflict]], ...] = (
     _teacher_rules,
     _adversarial_rules,
     _tracker_rules,
+    _ngrams_rules,
     _vectors_rules,
     _language_model_rules,
     _ensemble_rules,

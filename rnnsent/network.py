@@ -157,7 +157,13 @@ class Network:
 
 
 def _tell_if_slow(training: TrainingConfig, steps: int, tell: Tell) -> None:
-    """Say so where training is over before the average of the weights has left those that it began with."""
+    """Say so where training is over before the rate has risen, or the average of weights has left the first ones."""
+    warmup = training.schedule.warmup_steps
+    if warmup >= steps * training.epochs:
+        never = (
+            f"the learning rate rises over {count(warmup, 'step')}, and all there are is {steps * training.epochs:,}"
+        )
+        tell(f"training.schedule.warmup_steps: {never}: it never comes to {training.learning_rate:g}")
     if training.ema is not None:
         all_steps = steps * training.epochs
         left = training.ema**all_steps

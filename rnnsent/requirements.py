@@ -24,8 +24,9 @@ def require_trainable(config: Config) -> None:
     problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in rules]
     begin_with = config.model.vectors
     given = None if begin_with is None else begin_with.path
-    if given is not None and not expanded(given, "model.vectors.path").is_file():
-        problems.append(Problem("", "model.vectors.path", "no such file", given))
+    if given is not None and not (file := expanded(given, "model.vectors.path")).is_file():
+        rule = "is a folder: name the file of vectors in it" if file.is_dir() else "no such file"
+        problems.append(Problem("", "model.vectors.path", rule, given))
     for module, key, extra in _needed(config):
         if missing(module):
             rule = f"needs {_package(module)}: pip install 'rnnsent[{extra}]'"

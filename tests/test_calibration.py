@@ -63,6 +63,16 @@ def test_several_labels_as_scipy_has_it() -> None:
     np.testing.assert_array_equal(found(probabilities).argmax(axis=1), probabilities.argmax(axis=1))
 
 
+def test_what_is_hardly_known_of_a_temperature_is_said() -> None:
+    assert str(Calibration(1.5, reviews=100)) == "temperature 1.500, of 100 validation texts"
+    assert str(Calibration(0.05, reviews=16)) == (
+        "temperature 0.050 (the least that is tried), of 16 validation texts: few to find it by"
+    )
+    assert str(Calibration(20.0, 0.3, 500)) == (
+        "temperature 20.000 (the highest that is tried), threshold 0.300, of 500 validation texts"
+    )
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     rows=st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), min_size=1, max_size=40),

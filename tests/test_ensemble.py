@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,18 @@ ensemble:
   - {recurrent: [{cell: lstm, units: 6, bidirectional: true}], pooling: mean_max, ngrams: false}
   - {embedding_dim: 5, seed: 40}
 """
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        ("  ngrams: {orders: 2, folds: 3}\n", "", "ensemble.1.ngrams: has no effect under model.ngrams: null"),
+        ("orders: 2", "weights: [naive_bayes, naive_bayes]", "model.ngrams.weights: must name each kind once"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(before: str, after: str, rule: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(rule)):
+        parse_config(CONFIG.replace(before, after), "c", [])
 
 
 @pytest.fixture(scope="module")

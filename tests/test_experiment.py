@@ -81,6 +81,17 @@ def test_a_training_that_is_over_leaves_nothing_in_memory(data: None, engine: st
     assert models() == before
 
 
+@pytest.mark.parametrize(("warmup", "said"), [(5000, True), (1, False)])
+def test_a_warmup_that_outlasts_the_training_is_said(data: None, warmup: int, said: bool) -> None:
+    lines: list[str] = []
+    train(config(f"training.schedule.warmup_steps={warmup}"), "tiny", run_dir=Path("run"), tell=lines.append)
+    found = [line for line in lines if line.startswith("training.schedule.warmup_steps: ")]
+    assert bool(found) == said
+    if said:
+        assert "the learning rate rises over 5,000 steps" in found[0]
+        assert f"it never comes to {config().training.learning_rate:g}" in found[0]
+
+
 @pytest.mark.parametrize(("ema", "left"), [("0.99", True), ("0.5", False)])
 def test_an_average_that_is_too_slow_for_so_few_steps_is_said(data: None, ema: str, left: bool) -> None:
     lines: list[str] = []

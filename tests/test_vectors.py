@@ -164,3 +164,6 @@ def test_a_file_that_is_not_there_is_said_before_anything_is_read() -> None:
     Path("c.yaml").write_text(CONFIG.replace("TRAINABLE", "true"))
     found = rnnsent("train", "--config", "c.yaml", "--run-dir", "run")
     assert found.exit_code == 1 and "model.vectors.path" in found.stderr and not Path("run").exists()
+    assert "no such file" in found.stderr
+    folder = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--set", "model.vectors.path=.")
+    assert folder.exit_code == 1 and "is a folder: name the file of vectors in it" in folder.stderr
