@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -28,6 +28,9 @@ from rnnsent.vocabulary import FIRST_WORD, Vocabulary
 _OUTSIDE = ("config.training.epochs", "config.training.early_stopping", "config.training.calibrate", "data.")
 # What weights begin with, or are put in order by.
 _BEGINNING = re.compile(r"config\.model\.(vectors|language_model)\b|data\.vectors")
+# What acts on the steps of a training; how it is kept and told of does not.
+_OF_TRAINING = re.compile(r"config\.(model|ensemble|training)\b(?!\.(checkpoint_every|trackers|device|engine)\b)")
+_OF_MEMBER = re.compile(r"config\.ensemble\.(\d+)\b")
 _LABELS = re.compile(r"config\.data\.labels\b")
 _ADVICE = "  Undo the change, or train anew with another --run-dir; nothing of this run was touched"
 
@@ -59,6 +62,7 @@ def require_possible(
     if any(checkpoints.names(part.run) for part in parts):
         _require_same_meaning(run, then, changed, reviews)
     _require_all_wanted(run, changed, parts)
+    _require_effect(run, changed, parts, len(parts) - len(reviews.config.members))
     for part in parts:
         steps = len(batches(part.train, part.config, device, shuffle=True))
         there = checkpoints.steps(part.run)
@@ -141,6 +145,32 @@ def _require_all_wanted(run: RunDirectory, changed: Collection[str], parts: Coll
         network = path.parent.parent if path.parent.name == runs.CHECKPOINTS else path.parent
         if kept and network not in wanted and not name.startswith(runs.TEACHER):
             raise _refusal(network, "holds a network that the config would no longer have")
+
+
+def _require_effect(run: RunDirectory, changed: Collection[str], parts: Sequence[_Part], teachers: int) -> None:
+    """Refuse a change that no step would be taken with: the run would say that its weights come from it.
+
+    Args:
+        run: that goes on.
+        changed: keys.
+        parts: the networks of the run, those that teach first.
+        teachers: how many of them teach.
+    """
+    asked = [key for key in changed if _OF_TRAINING.match(key) and not key.startswith(_OUTSIDE)]
+    if not asked:
+        return
+    over = [_is_over(part) for part in parts]
+    for key in asked:
+        own = _OF_MEMBER.match(key)
+        place = teachers + int(own[1]) if own is not None else None
+        if all(over) if place is None or place >= len(over) else over[place]:
+            raise _refusal(run, f"no epoch is left that {key} would have an effect on; --epochs N trains on")
+
+
+def _is_over(part: _Part) -> bool:
+    begin = checkpoints.newest(part.run, quietly=True)
+    training = part.config.training
+    return begin is not None and (begin.epoch >= training.epochs or checkpoints.ended_early(begin, training))
 
 
 def _require_within_epoch(part: _Part, begin: Checkpoint, steps: int, changed: Collection[str]) -> None:

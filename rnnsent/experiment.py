@@ -17,7 +17,7 @@ from rnnsent.configfile import dump_config
 from rnnsent.continuing import require_possible
 from rnnsent.data.download import Progress
 from rnnsent.engine.device import Device, start
-from rnnsent.errors import Interrupted, RunError, count
+from rnnsent.errors import ConfigError, DataError, DeviceError, Interrupted, RunError, count
 from rnnsent.interruption import HeldSignals
 from rnnsent.manifest import RESTORE
 from rnnsent.network import Network, places
@@ -30,6 +30,7 @@ from rnnsent.trackers.following import Trackers
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
+_NOT_BEGUN = (ConfigError, DataError, DeviceError, RunError)  # of a training that goes on: nothing has become of it
 Watching = Callable[[Network], list[Any]]  # who follows the training of a network
 
 
@@ -163,7 +164,7 @@ def _guarded(training: _Training) -> Trained:
         if training.again is None and not run.trained and not run.resumable:
             with HeldSignals():  # half of a folder would be worse
                 run.discard()
-        elif not run.finished and (training.again is None or not isinstance(error, RunError)):
+        elif not run.finished and (training.again is None or not isinstance(error, _NOT_BEGUN)):
             logger.warning("%s", run.unfinished())
         raise
     finally:

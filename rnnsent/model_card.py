@@ -205,7 +205,8 @@ def _training(facts: RunFacts) -> Iterator[str]:
     yield f"- {count(metrics['epochs'], 'epoch')}{kept}"
     yield f"- {training.optimizer}, learning rate {training.learning_rate:g}, batches of {training.batch_size}"
     yield f"- {metrics['seconds']:,.0f} s, reading and validation included; at most {metrics['peak_memory_mb']:,.0f} MB"
-    yield f"- {_processor(environment)}, {environment.get('threads')} threads, device {_device(environment)}"
+    threads = count(environment.get("threads") or 0, "thread")
+    yield f"- {_processor(environment)}, {threads}, device {_device(environment)}"
     engine = "; ".join(f"{layer}: {path['path']} ({path['because']})" for layer, path in metrics["engine"].items())
     yield f"- engine: {text(engine)}"
     yield f"- seed {training.seed}"
@@ -219,6 +220,10 @@ def _training(facts: RunFacts) -> Iterator[str]:
 def beside_labels(config: Config, metrics: Mapping[str, Any]) -> Iterator[str]:
     """Yield what else than the labels of its reviews a network learned from, by what metrics.json says."""
     teacher = metrics["data"].get("teacher")
+    adversarial = config.training.adversarial
+    if adversarial is not None:
+        whom = f"{adversarial.kind} adversaries (size {adversarial.size:g}, weight {adversarial.weight:g})"
+        yield f"trained against {whom}{', also on the texts without a label' * adversarial.unlabeled}"
     if config.training.teacher is not None and teacher:
         who = "an n-gram baseline" if config.training.teacher == "baseline" else "a first network of this config"
         yield f"{teacher['teaches']:,} texts without a label were labeled by {who}"

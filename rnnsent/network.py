@@ -80,7 +80,8 @@ class Network:
                 over = self._begin.epoch >= config.training.epochs
                 if not over and checkpoints.ended_early(self._begin, config.training):
                     trained = count(self._begin.epoch, "epoch")
-                    tell(f"early stopping had ended the training after {trained}: not one more is trained; {ON}")
+                    advice = "" if run.teaches else f"; {ON}"  # of what is trained next, nobody knows yet
+                    tell(f"early stopping had ended the training after {trained}: not one more is trained{advice}")
 
     def _language_model(self, run: RunDirectory, pretrained: WordVectors | None, tell: Tell) -> Trained | None:
         """Return the embedding and the recurrent layer that the network begins with, if it does not go on."""
@@ -159,7 +160,7 @@ class Network:
 def _tell_if_slow(training: TrainingConfig, steps: int, tell: Tell) -> None:
     """Say so where training is over before the rate has risen, or the average of weights has left the first ones."""
     warmup = training.schedule.warmup_steps
-    if warmup >= steps * training.epochs:
+    if warmup > steps * training.epochs:
         never = (
             f"the learning rate rises over {count(warmup, 'step')}, and all there are is {steps * training.epochs:,}"
         )

@@ -19,7 +19,7 @@ from rnnsent.config import Config, RecurrentConfig
 from rnnsent.data.split import Split
 from rnnsent.engine import kernel
 from rnnsent.engine.paths import NATIVE, choose, describe
-from rnnsent.errors import ConfigError, DataError, Problem, RunError
+from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
 from rnnsent.inference import Network, Weights, runs_on_kernel
 from rnnsent.ratios import NgramRatios
 from rnnsent.runs import MEMBERS
@@ -165,7 +165,8 @@ def _one(config: Config, weights: Weights, ratios: NgramRatios | None, backend: 
     ratios = ratios if config.channels else None
     hindrance = _no_native(config, device)
     if backend == "native" and hindrance:
-        raise ConfigError([Problem("", "backend", f"must be keras or numpy here: {hindrance}", "native")])
+        can = "keras" if device.startswith("gpu") else "keras or numpy"
+        raise ConfigError([Problem("", "backend", f"must be {can} here: {hindrance}", "native")])
     if backend == "numpy" and device.startswith("gpu"):
         raise ConfigError([Problem("", "backend", f"must be keras on {device}", "numpy")])
     wants_keras = device.startswith("gpu") or config.training.engine == "stock"
@@ -175,7 +176,7 @@ def _one(config: Config, weights: Weights, ratios: NgramRatios | None, backend: 
     if backend == "numpy" or hindrance:
         reason = "asked for" if backend == "numpy" else f"{hindrance}; --backend keras may be faster"
         return Predictor("numpy", reason, config, _by_network(network), ratios)
-    reason = f"{kernel.level()}, {kernel.default_threads()} threads, without Keras"
+    reason = f"{kernel.level()}, {count(kernel.default_threads(), 'thread')}, without Keras"
     return Predictor("native", reason, config, _by_network(network), ratios)
 
 

@@ -68,7 +68,7 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
         key = "training.adversarial.unlabeled" if unlabeled else "training.teacher"
         raise DataError(f"{dataset.provenance['file']}: holds no text without a label, and {key} is for those")
     tell(describe(dataset, parts))
-    for line in doubts(dataset, parts):
+    for line in (*doubts(dataset, parts), *_idle(config, parts)):
         tell(line)
     facts = {"source": dataset.source, "fallback_used": dataset.source != config.data.source, "sha256": None}
     facts |= _counted(dataset, parts, resolved)
@@ -140,6 +140,22 @@ def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
         yield f"data: {number:,} of {len(reviews[name]):,} {name} texts stand in training too; --drop-duplicates"
     for name, number in (dataset.provenance.get("unlabeled of their groups") or {}).items():
         yield f"data: {count(number, 'text')} without a label are of groups of the {name} texts; their words are used"
+
+
+def _idle(config: Config, parts: Partition) -> Iterator[str]:
+    """Yield what is asked for and serves nothing."""
+    vectors, adversarial = config.model.vectors, config.training.adversarial
+    learns = (
+        config.training.teacher is not None
+        or config.model.language_model is not None
+        or (vectors is not None and vectors.word2vec is not None)
+        or (adversarial is not None and adversarial.unlabeled)
+    )
+    if len(parts.unlabeled or ()) and not learns:
+        yield (
+            "data: of the texts without a label the words are counted, and nothing else: model.language_model, "
+            "model.vectors.word2vec, training.teacher or training.adversarial.unlabeled would learn from them"
+        )
 
 
 def _counted(dataset: Dataset, parts: Partition, config: Config) -> dict[str, Any]:

@@ -111,6 +111,11 @@ class RunDirectory:
         """Return the folder of a network that labels texts, from 1; as that of a member."""
         return self._part(f"{TEACHER}/{number}")
 
+    @property
+    def teaches(self) -> bool:
+        """Whether this is the folder of a network that labels texts."""
+        return f"{self.training}".rpartition("/")[0].endswith(f"/{TEACHER}")
+
     def _part(self, name: str) -> RunDirectory:
         return RunDirectory(self.file(name), training=f"{self.training}/{name}")
 

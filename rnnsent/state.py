@@ -128,10 +128,8 @@ def enter_epoch(model: keras.Model, checkpoint: Checkpoint) -> None:
         if not left:
             return train(*arguments)
         left -= 1
-        if keras.backend.backend() == "tensorflow":
-            next(arguments[0])
-            return logs
-        return logs, arguments[0]
+        next(arguments[-1])  # on JAX the state, which stays as it is, stands before the iterator
+        return logs if keras.backend.backend() == "tensorflow" else (logs, arguments[0])
 
     model.train_function = step
 

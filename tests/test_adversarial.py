@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 from rnnsent.config import AdversarialConfig
-from rnnsent.configfile import parse_config
+from rnnsent.configfile import load_config, parse_config
 from rnnsent.engine.perturbation import Perturbation
 from rnnsent.models import model_for, weights_of
+from rnnsent.run_root import open_run
+from rnnsent.stored import load_weights
+from rnnsent.vocabulary import Vocabulary
 from tests import test_teacher
 from tests.conftest import TINY_CONFIG, rnnsent
 
@@ -131,6 +134,52 @@ def test_a_review_without_a_label_counts_for_the_virtual_adversary_alone() -> No
         np.testing.assert_allclose(parts[2][name] - adversary, before[name] - after, atol=2e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("sure", [False, True])
+def test_a_virtual_adversary_does_what_its_formula_says(sure: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand, in float64 and by differences: also where the network is so sure that its gradients nearly vanish."""
+    import tensorflow as tf
+
+    size, weight = 0.3, 0.7
+    drawn = np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32)
+    monkeypatch.setattr(keras.random, "normal", lambda shape, seed: drawn)
+    model, plain = build(AdversarialConfig(kind="virtual", size=size, weight=weight)), build(None)
+    if sure:
+        weights = model.get_weights()
+        weights[-1] += 12  # of the output: 1 - 6e-6
+        model.set_weights(weights)
+        plain.set_weights(weights)
+    embedding, recurrent, head = plain.layers
+    mask = IDS != 0
+
+    def lengths(vectors: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=(1, 2), keepdims=True))
+        return found
+
+    def said(vectors: tf.Tensor) -> tf.Tensor:
+        return head(recurrent(vectors, mask=mask))
+
+    loss = keras.losses.BinaryCrossentropy()
+    vectors = embedding(IDS)
+    clean = said(vectors)
+    words = vectors.numpy() * mask[..., None]
+    start = drawn * mask[..., None]
+    start = tf.constant((start * 1e-2 * lengths(words) / lengths(start)).astype(np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(start)
+        value = loss(clean, said(vectors + start))
+    slope = tape.gradient(value, start).numpy().astype(np.float64) * mask[..., None]
+    offset = (slope * size * lengths(words) / lengths(slope)).astype(np.float32)
+    np.testing.assert_allclose(lengths(offset), size * lengths(words), rtol=1e-5)
+    with tf.GradientTape() as tape:
+        vectors = embedding(IDS)
+        total = loss(LABELS, said(vectors)) + weight * loss(clean, said(vectors + offset))
+    gradients = tape.gradient(total, plain.trainable_weights)
+    found = moved(model)
+    for variable, gradient in zip(plain.trainable_weights, gradients, strict=True):
+        name = variable.path.removeprefix("rnnsent/")
+        np.testing.assert_allclose(found[name], tf.convert_to_tensor(gradient).numpy(), atol=1e-6, err_msg=name)
+
+
 def test_accuracy_and_loss_are_those_of_the_labels_that_are_known() -> None:
     targets = np.array([[1.0], [np.nan], [0.0], [np.nan]], np.float32)
     ids = np.concatenate([IDS, IDS[::-1]])
@@ -142,6 +191,10 @@ def test_accuracy_and_loss_are_those_of_the_labels_that_are_known() -> None:
     plain.set_weights(model.get_weights())
     wanted = plain.evaluate(ids[[0, 2]], targets[[0, 2]], verbose=0)
     np.testing.assert_allclose([loss, accuracy], wanted, atol=1e-6)
+    # Nor does a batch count in which no label is known.
+    batches = [(ids, targets), (ids, np.full_like(targets, np.nan))]
+    found = model.fit(((each for each in batches)), epochs=1, verbose=0, shuffle=False, steps_per_epoch=2).history
+    np.testing.assert_allclose([found["loss"][0], found["accuracy"][0]], wanted, atol=1e-6)
 
 
 STEPS = """
@@ -156,6 +209,12 @@ for kind in ("adversarial", "virtual"):
     model.set_weights([given[str(place)] for place in range(len(given))])
     model.train_on_batch(IDS, np.where([[True], [kind == "adversarial"]], LABELS, np.nan).astype("float32"))
     np.savez(f"{keras.backend.backend()}-{kind}.npz", **{str(n): w for n, w in enumerate(model.get_weights())})
+model.optimizer.learning_rate = 0.0
+half = np.where([[True], [False]], LABELS, np.nan).astype("float32")
+none = np.full_like(LABELS, np.nan)
+print("loss", model.evaluate(IDS[:1], LABELS[:1], verbose=0))
+batches = (each for each in [(IDS, half), (IDS, none)])
+print("loss", model.fit(batches, verbose=0, shuffle=False, steps_per_epoch=2).history["loss"][0])
 """
 
 
@@ -169,6 +228,8 @@ def test_jax_takes_the_steps_that_tensorflow_takes() -> None:
         environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": root}
         done = subprocess.run([sys.executable, "-c", STEPS], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+        alone, fitted = (float(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("loss"))
+        assert fitted == pytest.approx(alone, abs=1e-6)  # of the one review of which a label is known
     for kind in ("adversarial", "virtual"):
         by_tensorflow, by_jax = (np.load(f"{backend}-{kind}.npz") for backend in ("tensorflow", "jax"))
         for place, weight in enumerate(begin):
@@ -176,10 +237,10 @@ def test_jax_takes_the_steps_that_tensorflow_takes() -> None:
             np.testing.assert_allclose(by_jax[str(place)], by_tensorflow[str(place)], atol=2e-6)
 
 
-def test_texts_without_a_label_are_trained_on_and_words_that_stand_in_them_alone_are_learned() -> None:
+def test_texts_without_a_label_are_trained_on_and_move_the_vectors_of_words_that_stand_in_them_alone() -> None:
     test_teacher.write()
     Path("c.yaml").write_text(test_teacher.CONFIG.replace(", teacher: baseline", ""))
-    learned = []
+    still = []
     for unlabeled in ("true", "false"):
         how = f"training.adversarial={{kind: virtual, size: 0.2, unlabeled: {unlabeled}}}"
         found = rnnsent("train", "--config", "c.yaml", "--run-dir", unlabeled, "--set", how, "--json")
@@ -189,10 +250,13 @@ def test_texts_without_a_label_are_trained_on_and_words_that_stand_in_them_alone
         rows = (Path(unlabeled) / "history.csv").read_text().splitlines()
         assert all(0 <= float(row.split(",")[3]) <= 1 and float(row.split(",")[2]) < 2 for row in rows[1:])
         assert rnnsent("verify", unlabeled).exit_code == 0
-        said = rnnsent("predict", unlabeled, *test_teacher.ONLY_UNLABELED, "--json").stdout.splitlines()
-        good, bad = (json.loads(line)["probabilities"]["good"] for line in said)
-        learned.append(good - bad)
-    assert learned[0] > learned[1]
+        run = open_run(Path(unlabeled))
+        table = load_weights(run)["embedding/embeddings"]
+        first = weights_of(model_for(load_config(f"{unlabeled}/config.yaml"), num_words=len(table), seed=0))
+        known = Vocabulary.load(run.file("vocabulary.json"))
+        words = np.array([known.id_of(word) for word in test_teacher.ONLY_UNLABELED], np.int64)
+        still.append(bool((table[words] == first["embedding/embeddings"][words]).all()))
+    assert still == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -219,6 +283,21 @@ def test_what_cannot_go_with_texts_without_a_label(changes: list[str], rule: str
     settings = [argument for change in changes for argument in ("--set", change)]
     found = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", *settings)
     assert found.exit_code == 1 and rule in found.stderr
+
+
+def test_texts_without_a_label_that_nothing_learns_from_are_said() -> None:
+    test_teacher.write(60, 40)
+    Path("c.yaml").write_text(test_teacher.CONFIG.replace(", teacher: baseline", "").replace("epochs: 2", "epochs: 1"))
+    said = []
+    for how in ("null", "{kind: virtual}", "{kind: virtual, unlabeled: true}"):
+        found = rnnsent(
+            "train", "--config", "c.yaml", "--run-dir", "r", "--force", "--set", f"training.adversarial={how}"
+        )
+        assert found.exit_code == 0, found.stderr
+        said.append("of the texts without a label the words are counted, and nothing else" in found.stderr)
+    assert said == [True, True, False]
+    card = Path("r/model_card.md").read_text()
+    assert "trained against virtual adversaries (size 0.05, weight 1), also on the texts without a label" in card
 
 
 def test_an_adversary_that_finds_no_text_without_a_label_says_so() -> None:

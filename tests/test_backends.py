@@ -43,6 +43,44 @@ def test_jax_trains_a_run_that_tensorflow_judges_alike(tiny_imdb: Path, tiny_con
     np.testing.assert_allclose(found, probabilities(Path("run")), atol=1e-5)
 
 
+CUT = """
+import sys
+from pathlib import Path
+from rnnsent.configfile import load_config
+from rnnsent.experiment import resume, train
+from rnnsent.observers import Observer
+
+class Killed(BaseException):
+    pass
+
+class Killer(Observer):
+    def on_step(self, facts):
+        if (facts.epoch, facts.step) == (2, 3):
+            raise Killed
+
+changes = ("training.epochs=2", "training.batch_size=20", "training.checkpoint_every=1", "training.ema=0.9")
+config = load_config(sys.argv[1], [("--set", change) for change in changes])
+train(config, "tiny", run_dir=Path("whole"))
+try:
+    train(config, "tiny", run_dir=Path("cut"), observers=[Killer()])
+except Killed:
+    resume(Path("cut"))
+    print("went on")
+"""
+
+
+def test_jax_goes_on_in_the_middle_of_an_epoch_with_the_same_bits(tiny_imdb: Path, tiny_config: Path) -> None:
+    environment = os.environ | {"KERAS_BACKEND": "jax", "RNNSENT_DATA": str(tiny_imdb)}
+    command = [sys.executable, "-c", CUT, str(tiny_config)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout == "went on\n", done.stderr
+    assert Path("cut/weights.npz").read_bytes() == Path("whole/weights.npz").read_bytes()
+    losses = [
+        [row.split(",")[2] for row in Path(run, "history.csv").read_text().splitlines()] for run in ("cut", "whole")
+    ]
+    assert losses[0] == losses[1]
+
+
 def test_a_backend_that_rnnsent_does_not_know(tiny_config: Path) -> None:
     environment = os.environ | {"KERAS_BACKEND": "numpy"}
     command = [sys.executable, "-m", "rnnsent", "summary", "--config", str(tiny_config)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,17 @@ def test_milestones_remember_what_was_measured_before(finished_run: Path) -> Non
     rows = shown.stdout.splitlines()[2:]
     assert [row.split("|")[1].strip() for row in rows] == ["other", finished_run.name, "last"]
     assert "7777" not in shown.stdout and Path("m.png").exists()
+    assert f"{finished_run.name}: what courses.json has of it is of before, and replaced" in shown.stderr
     assert kept_in(Path("courses.json"))[1] == of_run(open_run(finished_run))
+
+
+def test_runs_of_one_name_are_told_apart(finished_run: Path) -> None:
+    for folder in ("one", "other"):
+        shutil.copytree(finished_run, Path(folder) / "seed-0")
+    shown = rnnsent("bench", "milestones", "one/seed-0", "other/seed-0")
+    assert shown.exit_code == 0, shown.stderr
+    rows = shown.stdout.splitlines()[2:]
+    assert [row.split("|")[1].strip() for row in rows] == ["one/seed-0", "other/seed-0"]
 
 
 @pytest.mark.parametrize(

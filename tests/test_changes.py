@@ -118,6 +118,25 @@ def test_an_optimizer_that_keeps_the_same_goes_on(trained: Path) -> None:
     assert len((trained / "history.csv").read_text().splitlines()) == 3
 
 
+def test_a_change_that_no_epoch_is_left_for_is_refused(trained: Path) -> None:
+    """The run would say that its weights come from it."""
+    for change in ("training.learning_rate=0.5", "training.seed=9", "training.word_dropout=0.2"):
+        told = refused("--set", change)
+        assert f"no epoch is left that config.{change.partition('=')[0]} would have an effect on" in told
+    assert "training goes on" in resume("--set", "training.calibrate=false")
+    assert "training goes on" in resume("--set", "training.word_dropout=0.2", "--epochs", "2")
+
+
+def test_a_change_of_a_network_that_is_complete_is_refused(tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    Path("two.yaml").write_text(TINY_CONFIG.replace("CELL", "gru") + "ensemble: [{}, {}]\n")
+    assert rnnsent("train", "--config", "two.yaml", "--run-dir", "run", "--epochs", "1").exit_code == 0
+    shutil.rmtree("run/members/2")  # as if it had been killed in the second
+    Path("run/manifest.json").unlink()
+    assert "config.ensemble.0.dropout would have an effect on" in refused("--set", "ensemble.0.dropout=0.1")
+    assert "training goes on" in resume("--set", "ensemble.1.dropout=0.1")
+
+
 def test_what_a_network_began_with_cannot_be_changed_afterwards(trained: Path) -> None:
     Path("v.txt").write_text("".join(f"word{number} 0 0 1 1 0 0 0 1\n" for number in range(1, 40)))
     found = refused("--set", "model.vectors={path: v.txt}", "--epochs", "2")
@@ -144,7 +163,7 @@ def test_one_network_of_several_is_enough_to_refuse(tiny_imdb: Path, monkeypatch
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     Path("two.yaml").write_text(TINY_CONFIG.replace("CELL", "gru") + "ensemble: [{}, {}]\n")
     assert rnnsent("train", "--config", "two.yaml", "--run-dir", "run", "--epochs", "1").exit_code == 0
-    second = ["--set", "ensemble=[{}, {embedding_dim: 5}]"]
+    second = ["--epochs", "2", "--set", "ensemble=[{}, {embedding_dim: 5}]"]
     assert "run/members/2/checkpoints/epoch-0001.npz: the weights do not belong" in refused(*second)
     assert "run/members/1: holds a network that the config would no longer have" in refused("--set", "ensemble=null")
     Path("run/manifest.json").unlink()

@@ -65,6 +65,15 @@ def test_what_an_answer_says_of_its_text(run: Path) -> None:
         assert answer.probability == answer.probabilities[answer.label] >= 0.5
 
 
+def test_the_name_of_a_file_is_a_text_and_that_is_said(run: Path) -> None:
+    Path("new.csv").write_text("text\nlovely\n")
+    found = rnnsent("predict", str(run), "new.csv", "a lovely film", "x" * 5000, "a\0b")
+    assert found.exit_code == 0, found.stderr
+    assert len(found.stdout.splitlines()) == 4
+    told = [line for line in found.stderr.splitlines() if "is a file" in line]
+    assert told == ["new.csv is a file, and its name was read as a text: --input new.csv reads the file"]
+
+
 def test_predict_prints_a_line_a_text(run: Path, texts: list[str]) -> None:
     by_argument = rnnsent("predict", str(run), *texts[:3])
     assert by_argument.exit_code == 0, by_argument.stderr

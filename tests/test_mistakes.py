@@ -73,6 +73,9 @@ def test_an_ensemble_that_is_worse_than_one_of_its_networks_is_told_of() -> None
     assert list(hints(metrics, 3)) == ["network 2 alone has 91.00% on validation, more than all together"]
     metrics["validation"]["accuracy"]["value"] = 0.91 - 1e-8
     assert list(hints(metrics, 3)) == []
+    metrics["data"] = {"counts": {"validation": {"yes": 60, "no": 40}}}
+    metrics["networks"][0]["val_accuracy"] = 0.6
+    assert list(hints(metrics, 3)) == ["network 1 has learned nothing: always answering yes would be right in 60.00%"]
 
 
 def test_eval_can_be_quiet_and_says_that_a_report_is_old(sample_run: Path) -> None:

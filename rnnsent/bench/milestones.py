@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle
 from pathlib import Path
 
@@ -133,6 +133,15 @@ def kept_in(path: Path) -> list[Course]:
 def as_json(courses: Sequence[Course]) -> str:
     """Return courses as `kept_in` reads them."""
     return json_text({"courses": [asdict(course) for course in courses]})
+
+
+def told_apart(courses: Sequence[Course], paths: Sequence[Path]) -> list[Course]:
+    """Return the courses of the runs at `paths`, those of one name called by their folders as well."""
+    names = [course.name for course in courses]
+    return [
+        replace(course, name=f"{path.resolve().parent.name}/{course.name}") if names.count(course.name) > 1 else course
+        for course, path in zip(courses, paths, strict=True)
+    ]
 
 
 def newest(courses: Iterable[Course]) -> list[Course]:

@@ -133,7 +133,16 @@ def milestones(
     --courses, one of many can be measured anew: by its name it takes the
     place of what was measured before.
     """
-    from rnnsent.bench.milestones import as_json, kept_in, newest, of_run, of_stock_keras, plot, require_same_data
+    from rnnsent.bench.milestones import (
+        as_json,
+        kept_in,
+        newest,
+        of_run,
+        of_stock_keras,
+        plot,
+        require_same_data,
+        told_apart,
+    )
     from rnnsent.bench.tables import milestones_table
     from rnnsent.run_root import open_run
 
@@ -142,7 +151,10 @@ def milestones(
     before = [] if kept is None else kept_in(kept)
     if not paths and not stock and not before:
         raise click.UsageError("name runs, --stock CELL, or --courses with a file that has some")
-    courses = newest([*before, *(of_run(open_run(path)) for path in paths)])
+    found = told_apart([of_run(open_run(path)) for path in paths], paths)
+    for name in {course.name for course in before} & {course.name for course in found}:
+        say(f"{name}: what {kept} has of it is of before, and replaced")
+    courses = newest([*before, *found])
     require_same_data(courses)
     courses = newest([*courses, *(of_stock_keras(cell, epochs, say) for cell in stock)])
     click.echo(milestones_table(courses))

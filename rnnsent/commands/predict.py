@@ -89,10 +89,20 @@ def command(
     if output is not None and source is not None:
         _to_file(classifier, run, source, output, how, as_json, force, least)
         return
+    for text in texts:
+        if _is_file(text):
+            say(f"{text} is a file, and its name was read as a text: --input {text} reads the file")
     given: Iterable[tuple[Row | None, Answer]] = ((None, answer) for answer in classifier.stream(texts))
     if source is not None:
         given = bulk.open_texts(source, classifier, how).answers(classifier)
     _to_stdout(given, as_json, least)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # longer than any name, or with a null character
+        return False
 
 
 def _to_stdout(given: Iterable[tuple[Row | None, Answer]], as_json: bool, least: float | None) -> None:

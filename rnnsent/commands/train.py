@@ -214,6 +214,9 @@ def hints(metrics: dict[str, Any], epochs: int) -> Iterator[str]:
     if len(networks) > 1 and max(networks) > accuracy + 1e-6:  # Keras' accuracies are float32
         best = networks.index(max(networks)) + 1
         yield f"network {best} alone has {max(networks):.2%} on validation, more than all together"
+    for number, alone in enumerate(networks, start=1):
+        if alone <= share and accuracy > share:
+            yield f"network {number} has learned nothing: always answering {commonest} would be right in {share:.2%}"
 
 
 def result_line(run: str, metrics: dict[str, Any], monitor: str) -> str:

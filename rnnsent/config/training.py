@@ -117,7 +117,7 @@ class TrainingConfig(Section):
         description="Who labels the texts of `data.unlabeled`, softly, for the network to train on as well. baseline: "
         "logistic regression on n-grams, fitted on the labeled ones (needs scikit-learn). self: a first network of "
         "this config, trained on the labeled ones. The weights of n-grams are those of the labeled ones, whoever "
-        "teaches. null: nobody, they are not trained on; vectors and a language model learn from them all the same.",
+        "teaches. null: nobody; vectors, a language model and adversarial.unlabeled learn from them all the same.",
     )
     teacher_rounds: Annotated[int, Field(ge=1, le=MOST_PARTS)] = Field(
         1, description="teacher: self. How many networks label the texts in turn, each taught by the one before."

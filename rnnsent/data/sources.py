@@ -207,7 +207,8 @@ def expanded(path: str, key: str = "data.path") -> Path:
     """
     found = os.path.expandvars(path)
     if "$" in found and not Path(found).exists():
-        raise DataError(f"{path}: a variable of the environment is not set ({key})")
+        name = ": set it, or name the texts with --data PATH" if key == "data.path" else ""
+        raise DataError(f"{path}: a variable of the environment is not set ({key}){name}")
     return Path(found)
 
 

@@ -50,6 +50,16 @@ class Descent(PerturbedModel):
         number = len(self.non_trainable_variables)
         return scaled, (loss, predicted, values[:number], values[number:])
 
+    def _update_metrics_variables(
+        self, metrics_variables: Sequence[Any], unscaled_loss: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any
+    ) -> Any:
+        """Return what the metrics say, and their variables, after a batch; Keras would count all its reviews."""
+        variables = self.metrics_variables
+        with keras.StatelessScope(state_mapping=list(zip(variables, metrics_variables, strict=True))) as scope:
+            self._loss_tracker.update_state(unscaled_loss, sample_weight=self.counted(y, y_pred))
+            logs = self.compute_metrics(x, y, y_pred, sample_weight)
+        return logs, [_value(scope, variable) for variable in variables]
+
     def _slope(self, scope: Any, inputs: Any, targets: Any, clean: Any, sample_weight: Any, begin: Any) -> Any:
         """Return the gradient of the loss of moved reviews by the move, at `begin`."""
         variables = [*self.trainable_variables, *self.non_trainable_variables]

@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras import ops
 
 from rnnsent.engine.perturbation import PerturbedModel
 
@@ -34,7 +33,7 @@ class Descent(PerturbedModel):
         self.optimizer.apply_gradients(zip(map(_sum, gradients, further), weights, strict=True))
         for metric in self.metrics:
             if metric.name == "loss":
-                metric.update_state(loss, sample_weight=ops.shape(predicted)[0])
+                metric.update_state(loss, sample_weight=self.counted(targets, predicted))
         return self.compute_metrics(inputs, targets, predicted)
 
     def _away_from(self, predicted: Any, inputs: Any, vectors: Any) -> Any:

@@ -2,7 +2,9 @@
 
 Sources: T. Miyato, A. Dai and I. Goodfellow, "Adversarial training methods for semi-supervised text classification",
 ICLR 2017, sections 3.1 and 3.2. Their vectors are normalized, so that a network cannot escape by growing them; here the
-size of a move is a share of the length of the review's vectors, which has the same effect.
+size of a move is a share of the length of the review's vectors, which has the same effect. Dropout is drawn anew in
+each pass, so that it is other vectors which are moved. Texts without a label are in the same batches as the others,
+and the loss of labels is the mean over those of the batch.
 
 What is the same on every backend is here; how a backend comes by gradients is in `descent_tensorflow` and
 `descent_jax`.
@@ -18,7 +20,7 @@ from keras import layers, ops
 from rnnsent.config import AdversarialConfig
 
 PROBE = 1e-2  # how far a virtual adversary looks around, as a share of the length of the vectors
-TINY = 1e-12
+SHORTEST = 1e-30  # that still is a direction
 
 
 class Perturbation(layers.Layer):  # type: ignore[misc]
@@ -92,6 +94,12 @@ class PerturbedModel(keras.Model):  # type: ignore[misc]
             _of_length(ascent * self._perturbation.words, self._adversarial.size * _lengths(vectors))
         )
 
+    def counted(self, targets: Any, predicted: Any) -> Any:
+        """Return how many reviews the loss of labels is the mean of."""
+        if not self._adversarial.unlabeled:
+            return ops.shape(predicted)[0]
+        return ops.sum(_known(targets, predicted.dtype))
+
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Return the metrics, of the reviews of which a label is known."""
         if self._adversarial.unlabeled:
@@ -122,9 +130,13 @@ def _known(targets: Any, dtype: Any) -> Any:
 
 
 def _lengths(vectors: Any) -> Any:
-    """Return the Euclidean length of all vectors of each review together, (batch, 1, 1)."""
-    return ops.sqrt(ops.sum(ops.square(vectors), axis=(1, 2), keepdims=True) + TINY)
+    """Return the Euclidean length of all vectors of each review together, float32 (batch, 1, 1)."""
+    return ops.sqrt(ops.sum(ops.square(ops.cast(vectors, "float32")), axis=(1, 2), keepdims=True))
 
 
 def _of_length(direction: Any, length: Any) -> Any:
-    return direction * (length / _lengths(direction))
+    """Return `direction` made so long; of none it stays none, however short others are."""
+    wide = ops.cast(direction, "float32")
+    # The gradient of a review that the network is sure of may be so short that its square is nothing.
+    wide = wide / ops.maximum(ops.max(ops.abs(wide), axis=(1, 2), keepdims=True), SHORTEST)
+    return ops.cast(wide * (length / ops.maximum(_lengths(wide), SHORTEST)), direction.dtype)

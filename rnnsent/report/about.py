@@ -112,7 +112,7 @@ def network(facts: Facts) -> str:
 
 def _engine(facts: Facts) -> str:
     paths = dict.fromkeys(f"{each['path']} ({each['because']})" for each in facts.metrics.get("engine", {}).values())
-    return f"{', '.join(paths)}; {_processor(facts)}, {facts.environment.get('threads')} threads"
+    return f"{', '.join(paths)}; {_processor(facts)}, {count(facts.environment.get('threads') or 0, 'thread')}"
 
 
 def _processor(facts: Facts) -> str:
