@@ -171,6 +171,11 @@ def ended_early(checkpoint: Checkpoint, config: TrainingConfig) -> bool:
     return config.early_stopping is not None and waited >= config.early_stopping.patience
 
 
+def is_over(checkpoint: Checkpoint, config: TrainingConfig) -> bool:
+    """Return whether the training of a checkpoint, as in `config`, has no step left."""
+    return checkpoint.epoch >= config.epochs or ended_early(checkpoint, config)
+
+
 def newest(run: RunDirectory, *, quietly: bool = False) -> Checkpoint | None:
     """Return the newest checkpoint that is whole; None where there is none at all.
 

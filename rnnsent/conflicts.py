@@ -151,7 +151,7 @@ def _teacher_rules(config: Config) -> Iterator[Conflict]:
 
 def _adversarial_rules(config: Config) -> Iterator[Conflict]:
     training = config.training
-    if training.adversarial is None or not training.adversarial.unlabeled:
+    if training.adversarial is None or not training.without_labels:
         return
     place: KeyPath = ("training", "adversarial", "unlabeled")
     if training.adversarial.kind != "virtual":

@@ -169,8 +169,7 @@ def _require_effect(run: RunDirectory, changed: Collection[str], parts: Sequence
 
 def _is_over(part: _Part) -> bool:
     begin = checkpoints.newest(part.run, quietly=True)
-    training = part.config.training
-    return begin is not None and (begin.epoch >= training.epochs or checkpoints.ended_early(begin, training))
+    return begin is not None and checkpoints.is_over(begin, part.config.training)
 
 
 def _require_within_epoch(part: _Part, begin: Checkpoint, steps: int, changed: Collection[str]) -> None:

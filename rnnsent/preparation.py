@@ -62,10 +62,9 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     dataset = load_dataset(config.data, progress=progress)
     resolved = resolve(config, dataset)
     parts = partition(dataset, resolved.data)
-    adversarial = config.training.adversarial
-    unlabeled = adversarial is not None and adversarial.unlabeled
-    if (unlabeled or config.training.teacher is not None) and not len(parts.unlabeled or ()):
-        key = "training.adversarial.unlabeled" if unlabeled else "training.teacher"
+    without_labels = config.training.without_labels
+    if (without_labels or config.training.teacher is not None) and not len(parts.unlabeled or ()):
+        key = "training.adversarial.unlabeled" if without_labels else "training.teacher"
         raise DataError(f"{dataset.provenance['file']}: holds no text without a label, and {key} is for those")
     tell(describe(dataset, parts))
     for line in (*doubts(dataset, parts), *_idle(config, parts)):
@@ -76,7 +75,7 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     texts = None
     if config.training.teacher == "baseline":
         texts, facts["teacher"] = _taught_by_baseline(dataset, parts, tell)
-    elif unlabeled:
+    elif without_labels:
         assert parts.unlabeled is not None
         tell(f"adversarial: {len(parts.unlabeled):,} texts without a label are trained on as well")
         texts = _labeled(parts.unlabeled, np.full((len(parts.unlabeled), len(parts.label_names)), np.nan, np.float32))
@@ -144,12 +143,12 @@ def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
 
 def _idle(config: Config, parts: Partition) -> Iterator[str]:
     """Yield what is asked for and serves nothing."""
-    vectors, adversarial = config.model.vectors, config.training.adversarial
+    vectors = config.model.vectors
     learns = (
         config.training.teacher is not None
         or config.model.language_model is not None
         or (vectors is not None and vectors.word2vec is not None)
-        or (adversarial is not None and adversarial.unlabeled)
+        or config.training.without_labels
     )
     if len(parts.unlabeled or ()) and not learns:
         yield (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnsent.batches import Batches
 from rnnsent.callbacks import AveragedWeights, Recorder, StateKeeper
-from rnnsent.checkpoints import Checkpoint, ended_early
+from rnnsent.checkpoints import Checkpoint, is_over
 from rnnsent.config import ScheduleConfig, TrainingConfig
 from rnnsent.engine.feed import keras_batches
 from rnnsent.engine.gradients import forgotten, summed_and_measured
@@ -79,7 +79,7 @@ def fit(
         forgotten(),
     ):
         # With weights, where reviews without a label are not to count.
-        metrics = "weighted_metrics" if config.adversarial is not None and config.adversarial.unlabeled else "metrics"
+        metrics = "weighted_metrics" if config.without_labels else "metrics"
         model.compile(
             optimizer=optimizer_of(config, len(train)),
             loss="binary_crossentropy" if len(label_names) == 2 else "categorical_crossentropy",
@@ -98,7 +98,7 @@ def fit(
             for observer in observers:
                 observer.on_past(recorder.history, curve)
         keeper = StateKeeper(recorder, averaged, counting, signals, observers, config.checkpoint_interval, begin)
-        if not _over(config, begin):
+        if begin is None or not is_over(begin, config):
             model.fit(
                 keras_batches(train, lambda: recorder.epoch),
                 validation_data=keras_batches(validation),
@@ -111,11 +111,6 @@ def fit(
             )
     model.set_weights(recorder.best_weights)
     return TrainingResult(tuple(recorder.history), recorder.best, recorder.best_weights)
-
-
-def _over(config: TrainingConfig, begin: Checkpoint | None) -> bool:
-    """Return whether a training that was stopped had come to its end before."""
-    return begin is not None and (begin.epoch >= config.epochs or ended_early(begin, config))
 
 
 def _accuracy(labels: int) -> Any:

@@ -165,6 +165,11 @@ class TrainingConfig(Section):
     )
 
     @property
+    def without_labels(self) -> bool:
+        """Whether texts are trained on of which no label is known."""
+        return self.adversarial is not None and self.adversarial.unlabeled
+
+    @property
     def teaching_networks(self) -> int:
         """How many networks of this kind are trained to label texts, before those that answer."""
         return self.teacher_rounds if self.teacher == "self" else 0
