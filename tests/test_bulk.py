@@ -324,6 +324,13 @@ def test_texts_without_known_words_say_so(run: Path) -> None:
     assert [line.split("\t")[2] for line in lines] == ["(100% unknown words)", "(no words)", "(truncated)"]
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.txt"])
+def test_a_file_without_texts_is_said_to_have_none(run: Path, name: str) -> None:
+    write(name, [])
+    result = rnnsent("predict", str(run), "--input", name)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{name}: no texts in it, so no answers\n")
+
+
 def test_texts_without_words_are_counted_and_marked(run: Path) -> None:
     write("t.csv", ["w1", "", " ... "] * 10)
     said = "20 texts without words: their answers come from no text"

@@ -95,7 +95,8 @@ def command(
     given: Iterable[tuple[Row | None, Answer]] = ((None, answer) for answer in classifier.stream(texts))
     if source is not None:
         given = bulk.open_texts(source, classifier, how).answers(classifier)
-    _to_stdout(given, as_json, least)
+    if not _to_stdout(given, as_json, least):
+        say(f"{'stdin' if source == '-' else source}: no texts in it, so no answers")
 
 
 def _is_file(text: str) -> bool:
@@ -105,11 +106,13 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _to_stdout(given: Iterable[tuple[Row | None, Answer]], as_json: bool, least: float | None) -> None:
+def _to_stdout(given: Iterable[tuple[Row | None, Answer]], as_json: bool, least: float | None) -> int:
+    """Print answers, and return how many."""
     from rnnsent import bulk
 
-    blank = 0
+    number = blank = 0
     for row, answer in given:
+        number += 1
         if as_json:
             click.echo(bulk.as_json(answer, least, row))
         else:
@@ -117,6 +120,7 @@ def _to_stdout(given: Iterable[tuple[Row | None, Answer]], as_json: bool, least:
         blank += answer.blank
     if blank:
         say(bulk.blanks(blank))
+    return number
 
 
 def _to_file(
