@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rnnsent.data.split import Split
 from rnnsent.ngrams import Ngrams
 from rnnsent.prediction import most_probable
-from rnnsent.ratios import log_count_ratios, logistic_regression, sides
+from rnnsent.ratios import log_count_ratios, logistic_regression, require_scikit_learn, sides
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # of the regularization, as scikit-learn's C; validation chooses
 
@@ -57,6 +57,7 @@ def fit(train: Split, validation: Split, labels: int = 2, tell: Callable[[str], 
     Raises:
         RnnsentError: if scikit-learn is not installed.
     """
+    require_scikit_learn()
     started = time.perf_counter()
     ngrams = Ngrams(train)
     matrix, held_out = ngrams.matrix(train), ngrams.matrix(validation)

@@ -86,9 +86,13 @@ def _as_trained(run: RunDirectory, config: Config, networks: Sequence[Network]) 
 def _course(config: Config, reviews: Prepared, networks: Sequence[Network], interrupted: bool) -> dict[str, Any]:
     """Return what metrics.json says of how it was trained, and on what."""
     first = networks[0]
+    engine: dict[str, dict[str, str]] = {}
+    for number, network in enumerate(networks, start=1):
+        of = "" if config.ensemble is None else f"network {number}, "
+        engine |= {f"{of}{layer}": path for layer, path in network.course()["engine"].items()}
     return {
         "data": reviews.facts,
-        "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in first.paths},
+        "engine": engine,
         "epochs": sum(len(network.keeper.history) for network in networks),
         "best_epoch": first.keeper.best_epoch if config.ensemble is None else None,
         "interrupted": interrupted,

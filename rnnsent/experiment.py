@@ -164,6 +164,8 @@ def _guarded(training: _Training) -> Trained:
         if training.again is None and not run.trained and not run.resumable:
             with HeldSignals():  # half of a folder would be worse
                 run.discard()
+            if isinstance(error, KeyboardInterrupt | Interrupted):
+                training.tell(f"{run}: removed, as there is nothing of a network yet")
         elif not run.finished and (training.again is None or not isinstance(error, _NOT_BEGUN)):
             logger.warning("%s", run.unfinished())
         raise

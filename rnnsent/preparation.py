@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent import baseline
+from rnnsent.calibration import FEW
 from rnnsent.config import Config
 from rnnsent.data.dataset import Dataset, Partition, partition
 from rnnsent.data.download import Progress
@@ -137,6 +138,11 @@ def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
     seen = dataset.provenance.get("also in training") or {}
     for name, number in seen.items():
         yield f"data: {number:,} of {len(reviews[name]):,} {name} texts stand in training too; --drop-duplicates"
+    if len(parts.validation) < FEW:
+        yield (
+            f"data: {count(len(parts.validation), 'validation text')}: few to choose the epoch by; "
+            "data.validation_split says how many"
+        )
     for name, number in (dataset.provenance.get("unlabeled of their groups") or {}).items():
         yield f"data: {count(number, 'text')} without a label are of groups of the {name} texts; their words are used"
 

@@ -214,8 +214,8 @@ class Pretraining:
             kept = self.progress.kept
             if kept is None:
                 raise Interrupted("stopped in the language model: nothing of it is kept", code) from None
-            again = "`rnnsent train --resume RUN` goes on there, and so does any training of the same network and texts"
-            raise Interrupted(f"stopped in the language model {kept.place}: {again}", code) from None
+            again = "the cache keeps its state: the same command, or any of the same network and texts, goes on there"
+            raise Interrupted(f"stopped in the language model {kept.place}; {again}", code) from None
         self.progress.keep_epoch(steps.state(0))
 
     def require_sound(self, loss: float, epoch: int, step: int) -> None:

@@ -125,7 +125,8 @@ class _Bar(Observer):
         )
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-        """Print the finished epoch above the bar."""
+        """Take the bar away, so that whatever else is said has a line of its own, and print the epoch."""
+        self._progress.stop()
         self._console.print(epoch_line(facts, self._epochs, best), soft_wrap=True)
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from rnnsent.data.split import Split
 from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError
 from rnnsent.ngrams import Keys, Ngrams, common_keys, ending_keys, ngram_sets, places
+from rnnsent.requirements import missing
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.float64]
@@ -119,7 +120,10 @@ class NgramRatios:
 def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> tuple[NgramRatios, Split]:
     """Return the weights that all of `train` gives, and `train` with those of its own reviews found on the others.
 
-    So a network never sees what a review's own label did to its weights.
+    So what a review's own label did to its weights is not in them. That it is missing shows all the same, to whoever
+    knows what the weights of all reviews are: in docs/experiments.md the differences tell shuffled labels, n-gram by
+    n-gram. A network learns such a table where it has a vector of its own for each word; with vectors that are not
+    trainable hardly.
 
     Args:
         train: reviews as the network reads them.
@@ -224,6 +228,16 @@ def _regressed(held: Any, positive: NDArray[np.bool_], certain: Counts, strength
     return weights
 
 
+def require_scikit_learn() -> None:
+    """Require what a regression on n-grams needs.
+
+    Raises:
+        RnnsentError: if it is not installed.
+    """
+    if missing("sklearn"):
+        raise RnnsentError("regression on n-grams needs scikit-learn: pip install 'rnnsent[baseline]'")
+
+
 def logistic_regression(strength: float) -> Any:
     """Return an untrained model of scikit-learn's, for n-grams weighted by their ratios.
 
@@ -233,10 +247,9 @@ def logistic_regression(strength: float) -> Any:
     Raises:
         RnnsentError: if scikit-learn is not installed.
     """
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError:
-        raise RnnsentError("regression on n-grams needs scikit-learn: pip install 'rnnsent[baseline]'") from None
+    require_scikit_learn()
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=2000, random_state=0)
 
 

@@ -83,7 +83,8 @@ _CHALLENGES: tuple[tuple[str, Callable[[], list[challenges.Challenge]]], ...] = 
 def mistyped(words: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
     """Return `words` with an error in about so many of them.
 
-    Two letters exchanged, one left out, doubled or replaced, one kind as likely as the other; words of one letter stay.
+    Two letters exchanged, one left out, doubled or replaced, one kind as likely as the other; words of one letter stay,
+    and equal letters exchanged, or one replaced by itself, are no error: a little fewer are spoiled than `share`.
     """
     found = list(words)
     for place in np.flatnonzero(rng.random(len(found)) < share).tolist():

@@ -31,7 +31,8 @@ Floats = NDArray[np.float32]
 
 MAX_LINE = 1 << 20  # characters, of a word and its numbers
 _ZIP = "PK\x03\x04"
-_HEADER = re.compile(r"[0-9]{1,12} +[0-9]{1,9}")
+_HEADER = re.compile(r"[0-9]{1,12}[ \t]+[0-9]{1,9}")
+_BLANKS = re.compile(r"[ \t]+")  # others may be part of a word
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,8 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
             if not line.strip():
                 continue
             # From the right: the word may hold spaces itself, as some of GloVe's do.
-            word, *cells = line.rstrip(" \t\r\n").replace("\t", " ").rsplit(" ", width)
-            word = word.rstrip(" ")
-            if len(cells) != width or (not read and _is_number(word.rpartition(" ")[2])):
+            word, *cells = _BLANKS.sub(" ", line.rstrip(" \t\r\n")).rsplit(" ", width)
+            if len(cells) != width or (not read and " " in word and _is_number(word.rpartition(" ")[2])):
                 raise _not_a_vector(path, number, line.split()[1:], width, known=bool(promised or read))
             read += 1
             yield number, word, cells

@@ -141,6 +141,13 @@ def test_eval_judges_it_too_where_it_is_asked_for(
     assert "C 0.3" not in again.stderr and "n-grams" in again.stdout
 
 
+def test_what_it_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnsent.ratios.missing", lambda module: module == "sklearn")
+    found = rnnsent("baseline", "--config", "lstm", "--data", "sample")
+    assert found.exit_code == 1 and found.stdout == ""
+    assert found.stderr.endswith("regression on n-grams needs scikit-learn: pip install 'rnnsent[baseline]'\n")
+
+
 def test_it_needs_no_run() -> None:
     found = rnnsent("baseline", "--config", "lstm", "--data", "sample", "--split", "validation", "--json")
     assert found.exit_code == 0, found.stderr

@@ -138,6 +138,7 @@ def test_runs_of_one_name_are_told_apart(finished_run: Path) -> None:
         ("[]", "must be a section with keys of its own, not a list"),
         ('{"courses": [{"name": "a"}]}', "courses"),
         (as_json([Course("a", (1.0,), (0.5, 0.6), 9)]), "a: must have as many seconds as accuracies"),
+        (as_json([Course("a", (2.0, 1.0), (0.5, 0.6), 9)]), "a: its seconds must not fall"),
         (as_json([Course("a", (), (), 9)]), "one at least"),
     ],
 )

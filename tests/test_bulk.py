@@ -324,7 +324,7 @@ def test_texts_without_known_words_say_so(run: Path) -> None:
     assert [line.split("\t")[2] for line in lines] == ["(100% unknown words)", "(no words)", "(truncated)"]
 
 
-@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.txt"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet"])
 def test_a_file_without_texts_is_said_to_have_none(run: Path, name: str) -> None:
     write(name, [])
     result = rnnsent("predict", str(run), "--input", name)

@@ -107,6 +107,13 @@ def test_wrong_uses_of_predict(run: Path, arguments: list[str], code: int, messa
     assert result.exit_code == code and message in result.stderr
 
 
+@pytest.mark.parametrize("command", ["predict", "trace"])
+def test_a_text_without_its_run_is_told_where_the_run_goes(command: str) -> None:
+    result = rnnsent(command, "It's a nice kettle")
+    assert result.exit_code == 2
+    assert """no such run: 'It'"'"'s a nice kettle'; the run comes before TEXT""" in result.stderr
+
+
 def test_a_run_without_words_cannot_read(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rnnsent.classifier.Vocabulary.load", lambda path: Vocabulary(()))
     with pytest.raises(RunError, match=r"trained without imdb_word_index\.json"):

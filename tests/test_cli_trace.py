@@ -146,7 +146,7 @@ def test_unknown_words_are_marked(run: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "give TEXT (- is stdin), or --input FILE; not both"),
+        ([], 2, "give TEXT (- is stdin), or --input FILE"),
         (["text", "--input", "text.txt"], 2, "not both"),
         (["text", "--method", "gradients"], 2, "'gradients' is not one of"),
         ([""], 1, "the text has no words"),

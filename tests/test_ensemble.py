@@ -90,6 +90,8 @@ def test_the_run_can_do_what_any_run_can(run: Path) -> None:
     metrics = json.loads((run / runs.METRICS).read_text())
     assert len(metrics["networks"]) == 3 and metrics["epochs"] == 3 and metrics["best_epoch"] is None
     assert [list(each["engine"]) for each in metrics["networks"]] == [["0:gru"], ["0:lstm"], ["0:gru"]]
+    assert list(metrics["engine"]) == ["network 1, 0:gru", "network 2, 0:lstm", "network 3, 0:gru"]
+    assert metrics["engine"]["network 2, 0:lstm"] == metrics["networks"][1]["engine"]["0:lstm"]
     judged = rnnsent("eval", str(run), "--split", "validation", "--json")
     assert judged.exit_code == 0, judged.stderr
     assert json.loads(judged.stdout)["metrics"] == metrics["validation"]

@@ -123,8 +123,8 @@ def test_a_signal_lets_the_step_end_and_keeps_its_state(
         trained(tmp_path, monkeypatch, config(*THREE_STEPS))  # which keeps states every 60 seconds
     assert stopped.value.exit_code == code
     assert str(stopped.value) == (
-        "stopped in the language model after 1 epoch and 2 steps: `rnnsent train --resume RUN` goes on there, and so "
-        "does any training of the same network and texts"
+        "stopped in the language model after 1 epoch and 2 steps; the cache keeps its state: the same command, or any "
+        "of the same network and texts, goes on there"
     )
     told: list[str] = []
     assert len(trained(tmp_path, monkeypatch, config(*THREE_STEPS), tell=told.append).epochs) == 2
@@ -141,10 +141,8 @@ def test_the_command_that_was_stopped_in_it_goes_on_there(in_step: Any, monkeypa
     in_step(2, lambda: signal.raise_signal(signal.SIGTERM))
     stopped = rnnsent("train", "--config", "c.yaml", "--run-dir", "run")
     assert stopped.exit_code == 143
-    assert (
-        "stopped in the language model after 0 epochs and 2 steps: `rnnsent train --resume RUN` goes on there"
-        in stopped.stderr
-    )
+    assert "run: removed, as there is nothing of a network yet\n" in stopped.stderr and not Path("run").exists()
+    assert "stopped in the language model after 0 epochs and 2 steps; the cache keeps its state" in stopped.stderr
     done = rnnsent("train", "--config", "c.yaml", "--run-dir", "run")
     assert done.exit_code == 0 and "language model: goes on after 0 epochs and 2 steps\n" in done.stderr
     assert Path("run/weights.npz").read_bytes() == Path("whole-run/weights.npz").read_bytes()

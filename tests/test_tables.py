@@ -153,7 +153,7 @@ def test_two_columns_that_could_be_meant_are_asked_about() -> None:
         (
             "t.csv",
             "id,label,what they said",
-            "Add --text-column 'what they said', if that is what is meant (in a config: ",
+            "Add --text-column 'what they said', if that is what is meant (in a config or by --set: ",
         ),
         ("t.csv", "id,label,text", None),
         (
@@ -181,7 +181,7 @@ def test_a_first_look_says_which_columns_may_be_meant(name: str, head: str, mess
 
 def test_columns_of_which_nothing_can_be_told_are_asked_for() -> None:
     with pytest.raises(
-        DataError, match=r"Add --text-column b --label-column NAME \(in a config: data\.text_column, data"
+        DataError, match=r"Add --text-column b --label-column NAME \(in a config or by --set: data\.text_column, data"
     ):
         choose_columns(open_table(written("t.csv", "a,b,c\n1,two words,3\n")))
 

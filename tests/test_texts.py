@@ -288,9 +288,12 @@ def test_empty_cells_are_left_out_and_counted() -> None:
     rows = [*reviews(40), ("", "good"), ("NaN", "bad"), ("fine words", ""), ("more words", "nan")]
     dataset = load(write_csv("t.csv", rows))
     assert dataset.provenance["dropped"] == {"without a text": 2, "without a label": 2}
-    assert said_of(dataset) == ["data: 4 rows left out: without a text: 2, without a label: 2"]
-    assert said_of(load(write_csv("t.csv", rows[:-2]))) == ["data: 2 rows left out: without a text"]
-    assert said_of(load(write_csv("t.csv", rows[:-3]))) == ["data: 1 row left out: without a text"]
+    few = "data: 6 validation texts: few to choose the epoch by; data.validation_split says how many"
+    assert said_of(dataset) == ["data: 4 rows left out: without a text: 2, without a label: 2", few]
+    assert said_of(load(write_csv("t.csv", rows[:-2]))) == ["data: 2 rows left out: without a text", few]
+    assert said_of(load(write_csv("t.csv", rows[:-3]))) == ["data: 1 row left out: without a text", few]
+    many = load(write_csv("t.csv", reviews(700)))
+    assert not [line for line in said_of(many) if "few to choose" in line]
     columns = {"text": [*(text for text, _ in reviews(40)), None, "x"], "label": [0.0, 1.0] * 20 + [1.0, float("nan")]}
     parquet.write_table(arrow.table(columns), "t.parquet")
     dataset = load("t.parquet")

@@ -71,6 +71,13 @@ def test_rows_beyond_the_embedding_and_second_lines_of_a_word_are_passed_over() 
     np.testing.assert_array_equal(found.table[5], np.array(LINES["film"], np.float32))
 
 
+@pytest.mark.parametrize("text", ["7 1 2 3\nfilm 4 5 6\n", "7  1  2 3\nfilm 4 5  6\n", "2\t3\n7 1 2 3\nfilm 4 5 6\n"])
+def test_the_first_word_may_be_a_number(text: str) -> None:
+    Path("v.txt").write_text(text)
+    found = load(Path("v.txt"), Vocabulary(("film", "7")), 6, 3, seed=0)
+    np.testing.assert_array_equal(found.table[4:6], np.array([[4, 5, 6], [1, 2, 3]], np.float32))
+
+
 @pytest.mark.parametrize("between", ["\t", "  ", " \t"])
 def test_what_stands_between_word_and_numbers_may_be_a_tab_or_several_spaces(between: str) -> None:
     Path("v.txt").write_text(f"film{between}1\t2\t3\nfine{between}4 5 6\t\n")

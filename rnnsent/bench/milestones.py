@@ -124,6 +124,8 @@ def kept_in(path: Path) -> list[Course]:
     for course in file.courses:
         if not 0 < len(course.seconds) == len(course.accuracies):
             raise RnnsentError(f"{path}: {course.name}: must have as many seconds as accuracies, one at least")
+        if course.seconds != sorted(course.seconds):
+            raise RnnsentError(f"{path}: {course.name}: its seconds must not fall")
     return [
         Course(each.name, tuple(each.seconds), tuple(each.accuracies), each.reviews, each.digest, each.drawn)
         for each in file.courses

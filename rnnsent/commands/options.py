@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.data.naming import data_settings
-from rnnsent.messages import printable, say
+from rnnsent.messages import escaped, printable, say
 
 if TYPE_CHECKING:
     from rnnsent.runs import RunDirectory
@@ -121,6 +122,17 @@ class RunPath(click.Path):
         if value == "":
             self.fail("the name of the run is empty", param, ctx)
         return super().convert(value, param, ctx)
+
+
+def require_run(run: Path, text: str) -> None:
+    """Require that what stands before a TEXT that is missing is a run, and not that text.
+
+    Raises:
+        click.UsageError: showing where the run goes.
+    """
+    if not run.exists():
+        shown = shlex.quote(escaped(str(run)))
+        raise click.UsageError(f"no such run: {shown}; the run comes before {text}, such as: runs/latest {shown}")
 
 
 def _device(context: click.Context, option: click.Parameter, value: str) -> str:

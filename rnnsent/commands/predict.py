@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of, show
+from rnnsent.commands.options import RunPath, backend_option, column_number, delimiter_of, require_run, show
 from rnnsent.messages import say
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def command(
     from rnnsent.classifier import load
     from rnnsent.inputs import Reading
 
+    if not texts and source is None:
+        require_run(run, "TEXT")
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE (- is stdin)" + ("; not both" if texts else ""))
     if output is not None and source is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rnnsent.commands.options import PAGE, PICTURE, RunPath, backend_option, write_file
+from rnnsent.commands.options import PAGE, PICTURE, RunPath, backend_option, require_run, write_file
 from rnnsent.errors import DataError
 from rnnsent.jsonfile import json_line
 
@@ -48,8 +48,10 @@ def command(
     """
     from rnnsent.classifier import load
 
+    if text is None and source is None:
+        require_run(run, "TEXT")
     if (text is None) == (source is None):
-        raise click.UsageError("give TEXT (- is stdin), or --input FILE; not both")
+        raise click.UsageError("give TEXT (- is stdin), or --input FILE" + ("" if text is None else "; not both"))
     given = _checked(text) if text not in (None, "-") else _read(source or "-")
     traced = load(run, backend=backend).trace(given, method)
     if as_json:

@@ -150,7 +150,7 @@ def _unclear(table: Table, unclear: Mapping[str, Sequence[str]], known: Collecti
     likely = _likely(table, unclear, known)
     options = " ".join(f"--{key.replace('_', '-')} {shlex.quote(likely.get(key, 'NAME'))}" for key in unclear)
     sure = "" if len(likely) < len(unclear) else ", if that is what is meant"
-    return f"{told}. Add {options}{sure} (in a config: {', '.join(f'data.{key}' for key in unclear)})"
+    return f"{told}. Add {options}{sure} (in a config or by --set: {', '.join(f'data.{key}' for key in unclear)})"
 
 
 def _which(table: Table, unclear: Mapping[str, Sequence[str]]) -> str:
