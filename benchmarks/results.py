@@ -106,10 +106,10 @@ SECTIONS = {
         "Seconds from the start of `rnnsent train` until validation passed an accuracy: reading the archive, word2vec "
         "and the weights of n-grams come before the first epoch, of best_unlabelled a language model too; what the "
         "cache had counts with what it took then. `best` is the highest of any epoch, not that of the epoch which was "
-        "kept. An accuracy is known at the end of an epoch, that of an ensemble at its very end, so that several are "
-        "often passed at once. One seed each. With --courses, which keeps what was measured, a run can be measured "
-        "anew without the others. Beside it the notebook's LSTM in stock Keras, which validates on 5,000 other "
-        "reviews. Drawn in docs/milestones.png.",
+        "kept. An accuracy is known at the end of an epoch, that of an ensemble, calibrated, at its very end, so that "
+        "several are often passed at once. One seed each. With --courses, which keeps what was measured, a run can be "
+        "measured anew without the others. Beside it the notebook's LSTM in stock Keras, which validates on 5,000 "
+        "other reviews. Drawn in docs/milestones.png.",
     ),
     "race-simple_rnn": Section(
         "rnnsent bench race --cell simple_rnn --epochs 4",
