@@ -289,7 +289,8 @@ def test_a_training_stopped_while_keras_starts_leaves_nothing(
 def test_training_says_nothing_but_its_own_lines(tiny_imdb: Path, tiny_config: Path) -> None:
     done = process("train", "--config", "tiny.yaml", "--epochs", "2", env=os.environ | {"RNNSENT_DATA": str(tiny_imdb)})
     starts = [line.split()[0] for line in done.stderr.splitlines()]
-    assert starts == ["data:", "device:", "run:", "engine:", "epoch", "epoch", "calibration:", "judge"]
+    assert starts == ["data:", "data:", "device:", "run:", "engine:", "epoch", "epoch", "calibration:", "judge"]
+    assert done.stderr.splitlines()[1].endswith("few to choose the epoch by; data.validation_split says how many")
     assert f"({tiny_imdb}/imdb.npz, not Keras' own file)" in done.stderr
     assert len(done.stdout.splitlines()) == 1 and "data: imdb" in done.stdout
 
