@@ -124,15 +124,15 @@ class RunPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def require_run(run: Path, text: str) -> None:
-    """Require that what stands before a TEXT that is missing is a run, and not that text.
+def require_run(run: Path) -> None:
+    """Require that what stands where a TEXT is missing is a run, and not that text.
 
     Raises:
         click.UsageError: showing where the run goes.
     """
     if not run.exists():
         shown = shlex.quote(escaped(str(run)))
-        raise click.UsageError(f"no such run: {shown}; the run comes before {text}, such as: runs/latest {shown}")
+        raise click.UsageError(f"no such run: {shown}; the run comes before TEXT, such as: runs/latest {shown}")
 
 
 def _device(context: click.Context, option: click.Parameter, value: str) -> str:

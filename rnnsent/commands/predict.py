@@ -71,7 +71,7 @@ def command(
     from rnnsent.inputs import Reading
 
     if not texts and source is None:
-        require_run(run, "TEXT")
+        require_run(run)
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE (- is stdin)" + ("; not both" if texts else ""))
     if output is not None and source is None:
@@ -94,11 +94,12 @@ def command(
     for text in texts:
         if _is_file(text):
             say(f"{text} is a file, and its name was read as a text: --input {text} reads the file")
-    given: Iterable[tuple[Row | None, Answer]] = ((None, answer) for answer in classifier.stream(texts))
-    if source is not None:
-        given = bulk.open_texts(source, classifier, how).answers(classifier)
-    if not _to_stdout(given, as_json, least):
-        say(f"{'stdin' if source == '-' else source}: no texts in it, so no answers")
+    if source is None:
+        _to_stdout(((None, answer) for answer in classifier.stream(texts)), as_json, least)
+        return
+    found = bulk.open_texts(source, classifier, how)
+    if not _to_stdout(found.answers(classifier), as_json, least):
+        say(f"{found.table.name}: no texts in it, so no answers")
 
 
 def _is_file(text: str) -> bool:

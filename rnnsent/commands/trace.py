@@ -49,7 +49,7 @@ def command(
     from rnnsent.classifier import load
 
     if text is None and source is None:
-        require_run(run, "TEXT")
+        require_run(run)
     if (text is None) == (source is None):
         raise click.UsageError("give TEXT (- is stdin), or --input FILE" + ("" if text is None else "; not both"))
     given = _checked(text) if text not in (None, "-") else _read(source or "-")
