@@ -42,7 +42,7 @@ check: install ## lint, formatting, types
 	$(BIN)/mypy
 
 bench: install ## race against stock Keras on the real reviews; fails where rnnsent is not 6 times as fast
-	$(BIN)/rnnsent bench race --peer keras --epochs 3 --require 6
+	$(BIN)/python -m benchmarks race --peer keras --epochs 3 --require 6
 
 format: install ## put the code into its standard form
 	$(BIN)/ruff check --fix .

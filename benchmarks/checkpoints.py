@@ -97,7 +97,7 @@ def write_vectors(path: Path, width: int) -> None:
 @contextmanager
 def watched(waits: Waits) -> Iterator[None]:
     """Note whenever training stands still for its state."""
-    from rnnsent.callbacks import Recorder, StateKeeper
+    from rnnsent.training.callbacks import Recorder, StateKeeper
 
     def timed(function: Callable[..., None], times: Callable[..., list[tuple[float, float]]]) -> Callable[..., None]:
         @functools.wraps(function)
@@ -132,10 +132,10 @@ def settings(case: Case, texts: Path) -> list[str]:
 def measured(case: Case, folder: str) -> Waits:
     """Train a case in this process."""
     os.environ |= {"RNNSENT_CACHE": str(Path(folder, "cache")), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    from rnnsent import experiment
-    from rnnsent.checkpoints import Checkpoint
-    from rnnsent.configfile import load_config
-    from rnnsent.observers import Observer, StepFacts
+    from rnnsent.config.loader import load_config
+    from rnnsent.training import experiment
+    from rnnsent.training.checkpoint import Checkpoint
+    from rnnsent.training.observers import Observer, StepFacts
 
     waits, run = Waits(), Path(folder, "run")
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent import comparison, metrics
-from rnnsent.multiclass import Weights
+from rnnsent.evaluation import comparison, metrics
+from rnnsent.evaluation.multiclass import Weights
 
 TRUTH_REVIEWS = 2_000_000
 RESAMPLES = 500

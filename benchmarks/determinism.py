@@ -49,7 +49,7 @@ import sys
 from rnnsent.engine import kernel
 level = int(sys.argv.pop(1))
 kernel._library().rnnsent_best = lambda: level
-from rnnsent.cli import cli
+from rnnsent.cli.main import cli
 cli(sys.argv[1:])
 """
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from recipes import spread
+from benchmarks.recipes import spread
 
 Rows = list[dict[str, Any]]
 

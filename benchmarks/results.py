@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from rnnsent.environment import processor
+from rnnsent.training.environment import processor
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "results.md"
@@ -100,7 +100,7 @@ SECTIONS = {
         "Nothing was tuned to these texts. Quarters by length are named by the words of the first run's reviews.",
     ),
     "milestones": Section(
-        f"rnnsent bench milestones {' '.join(f'{{runs}}/{name}-0' for name in RECIPES)} --stock lstm "
+        f"python -m benchmarks milestones {' '.join(f'{{runs}}/{name}-0' for name in RECIPES)} --stock lstm "
         "--epochs 7 --courses docs/measured/milestones.json --png docs/milestones.png",
         "Time to accuracy",
         "Seconds from the start of `rnnsent train` until validation passed an accuracy: reading the archive, word2vec "
@@ -112,7 +112,7 @@ SECTIONS = {
         "other reviews. Drawn in docs/milestones.png.",
     ),
     "race-simple_rnn": Section(
-        "rnnsent bench race --cell simple_rnn --epochs 4",
+        "python -m benchmarks race --cell simple_rnn --epochs 4",
         "Beside stock Keras and PyTorch",
         "The notebook's models at its settings (SimpleRNN in batches of 32, LSTM and GRU of 128; RMSprop, 20,000 "
         "training reviews). Each contestant is a process of its own, one at work at a time; medians without the first "
@@ -124,16 +124,16 @@ SECTIONS = {
         "notebook's own code differs from both in what RMSprop divides by, see docs/experiments.md. `make bench` fails "
         "where a ratio falls below 6. Ratios move with what other guests of the machine do.",
     ),
-    "race-lstm": Section("rnnsent bench race --cell lstm --epochs 5"),
-    "race-gru": Section("rnnsent bench race --cell gru --epochs 4"),
+    "race-lstm": Section("python -m benchmarks race --cell lstm --epochs 5"),
+    "race-gru": Section("python -m benchmarks race --cell gru --epochs 4"),
     "breakdown": Section(
-        "rnnsent bench breakdown",
+        "python -m benchmarks breakdown",
         "Where a step goes",
         "Batch 128, masked and bucketed, medians of 40 batches; each part timed alone. The rest is what Keras and "
         "TensorFlow do between the parts, and what the kernel loses there to caches that others have used meanwhile.",
     ),
     "growth": Section(
-        "rnnsent bench growth",
+        "python -m benchmarks growth",
         "How a step grows",
         "LSTM; one dimension varied at a time from 32 units, batch 128, maxlen 500, 1 layer; lengths as on IMDB. Stock "
         "Keras pads to maxlen, as the notebook does. One made-up batch, repeated. With several rounds the figures are "
@@ -142,7 +142,7 @@ SECTIONS = {
         "takes the time, for both; of shorter reviews less padding is saved.",
     ),
     "scale": Section(
-        "rnnsent bench scale",
+        "python -m benchmarks scale",
         "More reviews than memory",
         "Synthetic reviews from memory-mapped files, one epoch of the LSTM. Own memory is what the process cannot give "
         "back: without the pages of the mapped files.",

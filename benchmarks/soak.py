@@ -51,8 +51,9 @@ def texts(rng: random.Random) -> list[str]:
 
 def cycles(run: Path, number: int) -> Iterator[float]:
     """Train and eval in this process again and again; yield the memory after each."""
-    from rnnsent import experiment, judgment
-    from rnnsent.configfile import load_config
+    from rnnsent.config.loader import load_config
+    from rnnsent.evaluation import evaluate as judgment
+    from rnnsent.training import experiment
 
     config = load_config("gru", [(key, f"{key}={value}") for key, value in SETTINGS.items()], to_train=True)
     for _ in range(number):

@@ -13,10 +13,10 @@ from typing import Any
 import click
 from pydantic_core import PydanticUndefined
 
-from rnnsent.cli import cli
+from rnnsent.cli.main import cli
 from rnnsent.config import Config, Section
-from rnnsent.configfile import json_schema, shipped_names
-from rnnsent.confighints import section_of
+from rnnsent.config.loader import json_schema, shipped_names
+from rnnsent.config.suggestions import section_of
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 80

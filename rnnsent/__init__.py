@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rnnsent.classifier import load
-    from rnnsent.notebook import train
+    from rnnsent.api import train
+    from rnnsent.inference.classifier import load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load", "train"]
@@ -21,11 +21,11 @@ __all__ = ["__version__", "load", "train"]
 def __getattr__(name: str) -> Any:
     # Imported when it is asked for: `rnnsent --help` needs none of it.
     if name == "load":
-        from rnnsent.classifier import load
+        from rnnsent.inference.classifier import load
 
         return load
     if name == "train":
-        from rnnsent.notebook import train
+        from rnnsent.api import train
 
         return train
     raise AttributeError(f"module 'rnnsent' has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rnnsent.cli import cli
+from rnnsent.cli.main import cli
 
 
 def main() -> None:

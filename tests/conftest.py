@@ -100,7 +100,7 @@ class Evil:
 
 def rnnsent(*arguments: str) -> Result:
     """Run the command line in this process."""
-    from rnnsent.cli import cli
+    from rnnsent.cli.main import cli
 
     return CliRunner().invoke(cli, list(arguments), prog_name="rnnsent")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rnnsent.configfile import shipped_names
+from rnnsent.config.loader import shipped_names
 from tests.conftest import REPOSITORY
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnsent.data.opening import open_table
+from rnnsent.data.tables import open_table
 from tests.conftest import REPOSITORY
 from tests.fuzz.__main__ import fuzz, watched
 from tests.fuzz.readers import READERS

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.calibration import NONE, Calibration
 from rnnsent.config import Config
-from rnnsent.configfile import parse_config
-from rnnsent.inference import Network, weight_shapes
+from rnnsent.config.loader import parse_config
+from rnnsent.inference.calibration import NONE, Calibration
+from rnnsent.models.network import Network, weight_shapes
 
 Ids = NDArray[np.int32]
 PLAIN = parse_config("model: {recurrent: [{cell: gru}]}\n", "test")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent import language_model
 from rnnsent.config import Config
-from rnnsent.configfile import parse_config
+from rnnsent.config.loader import parse_config
 from rnnsent.data.split import Split
-from rnnsent.engine.paths import NATIVE
+from rnnsent.engine.dispatch import NATIVE
+from rnnsent.training import pretrain as language_model
 
 ROWS = 13
 CONFIG = """\

@@ -18,7 +18,7 @@ from rnnsent.config.section import (
     Section,
     Units,
 )
-from rnnsent.hashing import MOST_BUCKETS
+from rnnsent.data.hashing import MOST_BUCKETS
 
 NgramWeight = Literal["naive_bayes", "regression"]
 

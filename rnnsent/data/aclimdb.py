@@ -16,9 +16,9 @@ from typing import IO, Any
 from rnnsent.config import LABELS
 from rnnsent.data.download import Progress
 from rnnsent.data.folders import MAX_BYTES, decoded, read_bytes
-from rnnsent.data.records import Record
+from rnnsent.data.gzip_reader import open_gzip
+from rnnsent.data.table_source import Record
 from rnnsent.errors import DataError
-from rnnsent.gzipped import open_gzip
 
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([0-9]{1,9})_([0-9]{1,3})\.txt")
 _URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")

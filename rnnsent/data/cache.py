@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.files import home, sha256, sync_directory, umask, write_atomic
-from rnnsent.jsonfile import read_json, sealed, unsealed
+from rnnsent.json_files import read_json, sealed, unsealed
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from rnnsent.data.tables import DELIMITERS, Table
+from rnnsent.data.readers import DELIMITERS, Table
 from rnnsent.errors import DataError
 
 Column = str | int  # a name, or a number from 1 where the file has no line of names

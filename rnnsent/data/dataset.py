@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from rnnsent.config import DataConfig
 from rnnsent.data.split import Split
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError
-from rnnsent.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import SPLITS
-from rnnsent.data.records import Record
-from rnnsent.data.tables import NAME_ENCODING
+from rnnsent.data.readers import NAME_ENCODING
+from rnnsent.data.table_source import Record
 from rnnsent.errors import DataError
 from rnnsent.files import plain_size, read_plain
 

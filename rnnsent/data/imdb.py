@@ -19,9 +19,9 @@ from rnnsent.data.dataset import Dataset
 from rnnsent.data.download import Progress, download
 from rnnsent.data.npz import flatten, read_arrays
 from rnnsent.data.split import Split
+from rnnsent.data.vocabulary import FIRST_WORD, START, Vocabulary
 from rnnsent.errors import DataError, DataUnavailable, count
 from rnnsent.files import home, sha256
-from rnnsent.vocabulary import FIRST_WORD, START, Vocabulary
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnsent.data.gzip_reader import FREE_BYTES, MAX_EXPANSION
 from rnnsent.data.parquet_pages import Chunk, chunk_of, read_footer, require_small_footer
 from rnnsent.errors import DataError
-from rnnsent.gzipped import FREE_BYTES, MAX_EXPANSION
 
 ROWS = 4096  # of a batch, or fewer
 BATCH_BYTES = 64 << 20  # that a column of a batch may have, unless one row has more

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from rnnsent.data.gzip_reader import FREE_BYTES, MAX_EXPANSION
 from rnnsent.data.parquet_delta import BY_LENGTH, BY_PREFIX, require_true_counts, unpacked
 from rnnsent.data.thrift import FALSE, I32, I64, LIST, STRUCT, Struct, read_struct
 from rnnsent.errors import DataError
-from rnnsent.gzipped import FREE_BYTES, MAX_EXPANSION
 
 MAX_FOOTER = 16 << 20
 MAX_PAGE = 256 << 20  # bytes, unpacked; writers aim at one MiB

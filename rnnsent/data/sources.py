@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 from rnnsent.config import LABELS, DataConfig
 from rnnsent.data import imdb
 from rnnsent.data.aclimdb import AclImdbSource, is_aclimdb
-from rnnsent.data.assignment import TEST, TRAIN, UNLABELED, VALIDATION
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.columns import Columns
 from rnnsent.data.dataset import Dataset
 from rnnsent.data.download import Progress
+from rnnsent.data.encoding import Encoding, encode_records
 from rnnsent.data.folders import FolderSource
 from rnnsent.data.labels import LabelMap
-from rnnsent.data.opening import open_table
-from rnnsent.data.records import RecordSource, TableSource
 from rnnsent.data.split import Split
-from rnnsent.data.texts import Encoding, encode_records
+from rnnsent.data.splitting import TEST, TRAIN, UNLABELED, VALIDATION
+from rnnsent.data.table_source import RecordSource, TableSource
+from rnnsent.data.tables import open_table
+from rnnsent.data.tokenizer import TOKENIZER_VERSION, TOKENIZERS
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, DataUnavailable
 from rnnsent.files import sha256
-from rnnsent.text import TOKENIZER_VERSION, TOKENIZERS
-from rnnsent.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 

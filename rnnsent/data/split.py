@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.vocabulary import UNKNOWN
+from rnnsent.data.vocabulary import UNKNOWN
 
 Ids = NDArray[np.int32]
 Offsets = NDArray[np.int64]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.batches import Batches
 from rnnsent.config import Config
+from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Dataset
 from rnnsent.data.split import Split
-from rnnsent.vocabulary import PAD, START, UNKNOWN
+from rnnsent.data.vocabulary import PAD, START, UNKNOWN
 
 CHUNK = 4096  # reviews that are looked at together
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)

@@ -9,7 +9,7 @@ import jax
 import keras
 from keras import ops
 
-from rnnsent.engine.perturbation import PerturbedModel
+from rnnsent.engine.adversarial import PerturbedModel
 
 
 class Descent(PerturbedModel):

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnsent.engine.perturbation import PerturbedModel
+from rnnsent.engine.adversarial import PerturbedModel
 
 
 class Descent(PerturbedModel):

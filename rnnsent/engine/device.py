@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from rnnsent.errors import DeviceError, count
-from rnnsent.interruption import HeldSignals
+from rnnsent.signals import HeldSignals
 
 logger = logging.getLogger(__name__)
 

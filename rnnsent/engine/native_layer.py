@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnsent.engine.kernel import Gradients, Weights
 from rnnsent.engine.left_padding import LeftPaddedPass
-from rnnsent.engine.passes import AnyPass, run_pass
+from rnnsent.engine.padding import AnyPass, run_pass
 
 CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
 

@@ -13,29 +13,34 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import checkpoints, model_card, origin, sealed, stored, vectors
-from rnnsent.calibration import NONE, Calibration
-from rnnsent.commands import summary
-from rnnsent.configfile import dump_config, load_config, parse_config
-from rnnsent.contenders import read_predictions as own_predictions
+from rnnsent.cli.commands import summary
+from rnnsent.config.loader import dump_config, load_config, parse_config
+from rnnsent.config.yaml_reader import dump
 from rnnsent.data.aclimdb import AclImdbSource
 from rnnsent.data.columns import Columns
 from rnnsent.data.npz import flatten, read_arrays
-from rnnsent.data.opening import open_table
-from rnnsent.data.records import TableSource
+from rnnsent.data.table_source import TableSource
+from rnnsent.data.tables import open_table
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import count
-from rnnsent.foreign import read_predictions
-from rnnsent.inference import weight_shapes
-from rnnsent.model_card import RunFacts
-from rnnsent.observers import EpochFacts
-from rnnsent.probes import verify, written
-from rnnsent.records import Before
-from rnnsent.report import about, single
-from rnnsent.report.facts import Facts
-from rnnsent.runs import RunDirectory
-from rnnsent.seeds import Plan, begin
-from rnnsent.vocabulary import Vocabulary
-from rnnsent.yamldoc import dump
+from rnnsent.evaluation.compare import read_predictions as own_predictions
+from rnnsent.evaluation.external_predictions import read_predictions
+from rnnsent.inference.calibration import NONE, Calibration
+from rnnsent.inference.verify import verify, written
+from rnnsent.models import embeddings as vectors
+from rnnsent.models.network import weight_shapes
+from rnnsent.reporting import about, model_card
+from rnnsent.reporting import report as single
+from rnnsent.reporting.facts import Facts
+from rnnsent.reporting.model_card import RunFacts
+from rnnsent.runs import artifacts as stored
+from rnnsent.runs import sealed
+from rnnsent.runs.directory import RunDirectory
+from rnnsent.runs.schemas import Before
+from rnnsent.training import checkpoint as checkpoints
+from rnnsent.training import fingerprint as origin
+from rnnsent.training.observers import EpochFacts
+from rnnsent.training.seeds import Plan, begin
 from tests.fuzz import parquet_seeds, seeds
 from tests.fuzz.mutation import changed_tree
 

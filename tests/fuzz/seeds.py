@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import checkpoints
-from rnnsent.checkpoints import Checkpoint
-from rnnsent.jsonfile import sealed
-from rnnsent.manifest import _digest
-from rnnsent.observers import EpochFacts
-from rnnsent.runs import RunDirectory
+from rnnsent.json_files import sealed
+from rnnsent.runs.directory import RunDirectory
+from rnnsent.runs.manifest import _digest
+from rnnsent.training import checkpoint as checkpoints
+from rnnsent.training.checkpoint import Checkpoint
+from rnnsent.training.observers import EpochFacts
 from tests.conftest import REPOSITORY
 from tests.fuzz.mutation import changed_tree
 

@@ -25,9 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rnnsent import runs
 from rnnsent.errors import RnnsentError
-from rnnsent.runs import RunDirectory, is_temporary
+from rnnsent.runs import directory as runs
+from rnnsent.runs.directory import RunDirectory, is_temporary
 from tests.torture.sameness import timeless
 from tests.torture.trainings import Forked, enter, parser, whole
 
@@ -70,21 +70,6 @@ def import_commands() -> None:
     """Import what these commands import, and compute nothing: none of them needs Keras."""
     import matplotlib.pyplot  # noqa: F401
     import sklearn.linear_model  # noqa: F401
-
-    import rnnsent.baseline
-    import rnnsent.bulk
-    import rnnsent.commands.baseline
-    import rnnsent.commands.compare
-    import rnnsent.commands.eval
-    import rnnsent.commands.predict
-    import rnnsent.commands.report
-    import rnnsent.contenders
-    import rnnsent.judgment
-    import rnnsent.report.page
-    import rnnsent.report.several
-    import rnnsent.report.single
-    import rnnsent.report.texts
-    import rnnsent.tracing.trace  # noqa: F401
 
 
 def killing(step: int | None) -> Callable[[], None]:

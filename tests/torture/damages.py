@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from rnnsent.runs import MODEL_CARD
+from rnnsent.runs.directory import MODEL_CARD
 
 Damage = Callable[[bytes, random.Random], bytes | None]
 REPLACED = "another run's"

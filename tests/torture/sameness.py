@@ -28,13 +28,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent import model_card, runs
-from rnnsent.configfile import load_config
+from rnnsent.config.loader import load_config
 from rnnsent.errors import RnnsentError
-from rnnsent.jsonfile import unsealed
-from rnnsent.lock import LOCK
-from rnnsent.manifest import vouches_for_itself
-from rnnsent.runs import RunDirectory
+from rnnsent.json_files import unsealed
+from rnnsent.reporting import model_card
+from rnnsent.runs import directory as runs
+from rnnsent.runs.directory import RunDirectory
+from rnnsent.runs.lock import LOCK
+from rnnsent.runs.manifest import vouches_for_itself
 
 COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second", "elapsed", "cached")
 # What TensorBoard is told that is a time, or that has names of Keras in it.

@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from rnnsent import runs
-from rnnsent.configfile import load_config
+from rnnsent.config.loader import load_config
+from rnnsent.runs import directory as runs
 
 TINY = ["data.source=sample", "data.fallback=null", "data.maxlen=40", "model.embedding_dim=8"]
 QUICK = ["training.epochs=3", "training.batch_size=256", "training.checkpoint_every=1", "training.calibrate=false"]
@@ -194,8 +194,8 @@ def import_all() -> None:
     import tensorboard.plugins.projector  # noqa: F401
     import tensorflow  # noqa: F401
 
-    import rnnsent.commands.train
-    import rnnsent.experiment  # noqa: F401
+    import rnnsent.cli.commands.train
+    import rnnsent.training.experiment  # noqa: F401
 
 
 class Forked:
@@ -256,7 +256,7 @@ def _be_rnnsent(arguments: Sequence[str], log: Path, prelude: Callable[[], None]
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         sys.argv = ["rnnsent", *arguments]
-        from rnnsent.cli import cli
+        from rnnsent.cli.main import cli
 
         prelude()
         cli(list(arguments), prog_name="rnnsent")

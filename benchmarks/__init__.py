@@ -1,0 +1,1 @@
+"""Measurements beside other libraries, for `python -m benchmarks`; nothing else imports this package."""

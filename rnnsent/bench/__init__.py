@@ -1,1 +1,0 @@
-"""Measurements beside other libraries, for `rnnsent bench`; nothing else imports this package."""

@@ -1,0 +1,262 @@
+"""Options and arguments that several commands share, and what they mean as overrides of a config."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rnnsent.data.naming import data_settings
+from rnnsent.messages import escaped, printable, say
+
+if TYPE_CHECKING:
+    from rnnsent.runs.directory import RunDirectory
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Overrides = list[tuple[str, str]]
+
+NO_QUOTES = "Quotes in a CSV or TSV are text, not around cells."
+ONCE = "Keep a text that occurs again once only."
+
+set_option = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the config.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+
+
+def config_options(command: F) -> F:
+    """Add --set, --data, --epochs and --seed."""
+    for option in reversed(
+        [
+            set_option,
+            click.option("--data", metavar="SOURCE", help="imdb, sample, or the path of imdb.npz or of texts."),
+            click.option("--epochs", type=int, metavar="N", help="Short for --set training.epochs=N."),
+            click.option("--seed", type=int, metavar="N", help="Short for --set training.seed=N."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def texts_options(command: F) -> F:
+    """Add the options that say how a file of labeled texts is to be read; `text_settings` takes their values."""
+    for option in reversed(
+        [
+            click.option("--text-column", metavar="NAME", help="Of --data texts: a name, or a number from 1."),
+            click.option("--label-column", metavar="NAME", help="The same for the label."),
+            click.option("--split-column", metavar="NAME", help="The same for the split, where rows say theirs."),
+            click.option("--group-column", metavar="NAME", help="The same for what a split must not tear apart."),
+            click.option("--label-map", metavar="MAP", help="Such as '1-4: negative, 7-10: positive'."),
+            click.option("--encoding", metavar="NAME", help="Of the texts [UTF-8, or by its mark]."),
+            click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found]."),
+            click.option("--no-quotes", "quotes", flag_value=False, type=bool, default=None, help=NO_QUOTES),
+            click.option("--drop-duplicates", flag_value=True, type=bool, default=None, help=ONCE),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def text_settings(given: dict[str, Any]) -> Overrides:
+    """Return what the `texts_options` set, as pairs for the config reader."""
+    pairs: Overrides = []
+    for name, value in given.items():
+        if value is None:
+            continue
+        flag = "--no-quotes" if name == "quotes" else f"--{name.replace('_', '-')}"
+        flag += "" if isinstance(value, bool) else f" {value}"
+        pairs.append((flag, f"data.{name}={_as_yaml(name, value)}"))
+    return pairs
+
+
+def _as_yaml(name: str, value: Any) -> str:
+    """Return the value of one of the `texts_options` as it stands in a config."""
+    if name == "label_map":
+        parts = [value] if {"'", '"'} & set(value) else value.split(",")
+        missing = next((part.strip() for part in parts if part.strip() and ":" not in part), None)
+        if missing is not None or ":" not in value:
+            where = f" in '{missing}'" if missing and len(parts) > 1 else ""
+            example = "such as '1-4: negative, 7-10: positive'"
+            raise click.UsageError(f"--label-map {value}: a colon is missing{where}; {example}")
+        return str(value) if value.lstrip().startswith("{") else f"{{{value}}}"
+    if name.endswith("_column"):
+        value = column_number(value)
+    return json.dumps(delimiter_of(value) if name == "delimiter" else value)
+
+
+def as_label_map(context: click.Context, option: click.Parameter, value: str | None) -> dict[str, str] | None:
+    """Return what `--label-map` says; the callback of an option.
+
+    Raises:
+        click.UsageError: if it is no map.
+    """
+    if value is None:
+        return None
+    from pydantic import ValidationError
+
+    from rnnsent.config import DataConfig
+    from rnnsent.config.yaml_reader import read_document
+
+    document = read_document(_as_yaml("label_map", value), "--label-map")
+    try:
+        found = DataConfig.model_validate({"label_map": document.values}).label_map
+    except ValidationError:
+        found = None
+    if not found:
+        raise click.UsageError(f"--label-map {value}: is no map; such as '1-4: negative, 7-10: positive'")
+    return found
+
+
+class RunPath(click.Path):
+    """The folder of a run; the empty name, which would mean the current folder, is none."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; see click."""
+        if value == "":
+            self.fail("the name of the run is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def require_run(run: Path) -> None:
+    """Require that what stands where a TEXT is missing is a run, and not that text.
+
+    Raises:
+        click.UsageError: showing where the run goes.
+    """
+    if not run.exists():
+        shown = shlex.quote(escaped(str(run)))
+        raise click.UsageError(f"no such run: {shown}; the run comes before TEXT, such as: runs/latest {shown}")
+
+
+def _device(context: click.Context, option: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|gpu|gpu:\d+", value):
+        raise click.BadParameter(f"{value!r} is not auto, cpu, gpu or gpu:N")
+    return value
+
+
+device_option = click.option(
+    "--device", default="auto", metavar="DEVICE", callback=_device, help="auto, cpu, gpu or gpu:N; a GPU needs keras."
+)
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(["auto", "native", "numpy", "keras"]),  # prediction.BACKENDS, which is slow to import
+    default="auto",
+    show_default=True,
+    help="What computes: the native kernel, NumPy or Keras.",
+)
+split_option = click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
+moved_option = click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")
+run_argument = click.argument("run", type=RunPath(), required=False)
+
+
+def delimiter_of(given: str | None) -> str | None:
+    """Return a delimiter; a tab can be written as it is in programs, or by its name."""
+    return "\t" if given in ("\\t", "tab") else given
+
+
+def column_number(given: str | None) -> str | int | None:
+    """Return a column as the config wants it: a number where only digits were given, else a name."""
+    return int(given) if given is not None and given.isdigit() and int(given) > 0 else given
+
+
+def be_quiet() -> None:
+    """Let the library say no more than warnings."""
+    import logging
+
+    logging.getLogger("rnnsent").setLevel(logging.WARNING)
+
+
+def show(text: str) -> None:
+    """Print a result for people; what is from a file, such as the name of a label, gives the terminal no orders."""
+    click.echo(printable(text, but="\n\t"))
+
+
+def tell_stale(run: RunDirectory) -> None:
+    """Say so where a run has a report, which is older than what was just written into the run."""
+    from rnnsent.runs.directory import REPORT
+
+    if run.file(REPORT).is_file():
+        say(f"{run.file(REPORT)} is older than these figures; anew: rnnsent report {run.address}")
+
+
+def opened(run: Path | None, *, quiet: bool = False) -> RunDirectory:
+    """Return the run that the argument names; without one the latest, and say so."""
+    from rnnsent.runs.registry import open_run
+
+    found = open_run(run)
+    if run is None and not quiet:
+        say(f"run: {found} (the latest)")
+    return found
+
+
+def opened_all(paths: Sequence[Path]) -> list[RunDirectory]:
+    """Return the runs that the arguments name: of a folder of `train --seeds` that of each seed."""
+    from rnnsent.runs.registry import runs_of
+
+    return [opened(run) for path in paths for run in runs_of(path)]
+
+
+def overrides(
+    settings: tuple[str, ...] = (),
+    data: str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    no_fallback: bool = False,
+    data_name: str = "--data",
+) -> Overrides:
+    """Return pairs of (place in messages, "key=value") for the config reader, short forms after --set."""
+    pairs: Overrides = [(f"--set {setting}", setting) for setting in settings]
+    if data is not None:
+        keys = [setting.partition("=")[0].strip() for setting in settings]
+        twice = next((key for key in keys if key in ("data", "data.source", "data.path")), None)
+        if twice is not None:
+            raise click.UsageError(f"{data_name} and --set {twice} both say which reviews; give one of them")
+        place = f"{data_name} {data}"
+        pairs += [(place, f"data.{key}={json.dumps(value)}") for key, value in data_settings(data).items()]
+    short = {"epochs": epochs, "seed": seed, "device": device}
+    pairs += [(f"--{key} {value}", f"training.{key}={value}") for key, value in short.items() if value is not None]
+    if no_fallback:
+        pairs.append(("--no-fallback", "data.fallback=null"))
+    return pairs
+
+
+PICTURE = (".png",)
+PAGE = (".html", ".htm")
+DATA = (".json",)
+
+
+def require_named(path: Path | None, suffixes: tuple[str, ...]) -> None:
+    """Refuse a name that does not end in one of `suffixes`; no name at all is fine.
+
+    Raises:
+        RnnsentError: saying how it must end.
+    """
+    from rnnsent.errors import RnnsentError
+
+    if path is not None and path.suffix.lower() not in suffixes:
+        raise RnnsentError(f"{path}: its name must end in {suffixes[0]}, so that nothing else is replaced by it")
+
+
+def write_file(path: Path, content: bytes | str, suffixes: tuple[str, ...]) -> None:
+    """Write a file that was asked for, all or nothing, and say so.
+
+    Raises:
+        RnnsentError: if its name does not end in one of `suffixes`, or it cannot be written.
+    """
+    from rnnsent.errors import RnnsentError
+    from rnnsent.files import write_atomic
+
+    require_named(path, suffixes)
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise RnnsentError(f"{path}: cannot be written: {error.strerror}") from None
+    say(f"written: {path}")

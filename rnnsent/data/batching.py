@@ -1,0 +1,190 @@
+"""Batches of reviews of similar length, in an order that only seed and epoch decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.config import Config
+from rnnsent.data.split import Ids, Split
+from rnnsent.data.vocabulary import PAD, UNKNOWN
+from rnnsent.errors import DataError, count
+
+MOST_BYTES = 8 << 30  # of the inputs of a batch, padding included
+WINDOW_BATCHES = 50  # reviews are sorted by length within so many batches: random enough, and little padding
+
+Inputs = tuple[Ids] | tuple[Ids, NDArray[np.float32]]  # ids, and what stands beside them where there is something
+Batch = tuple[Inputs, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A split, cut into batches anew each epoch.
+
+    Order and noise are pure functions of (seed, epoch) and the batch, so any epoch can be entered at any batch.
+
+    Attributes:
+        split: the reviews.
+        batch_size: reviews in a batch; the last batch of an epoch may have fewer.
+        seed: None keeps the order of the split (evaluation); a number shuffles (training).
+        bucketing: batch reviews of similar length.
+        side: where padding goes.
+        fixed_length: pad every batch to this length; None pads to the longest review of the batch.
+        multiple: round the padded length up to a multiple of this, so that a compiler sees few shapes.
+        batch_tokens: most ids in a batch, padding included, unless one review alone has more; None: no limit.
+        labels: how many there are; decides the shape of the targets.
+        label_smoothing: share of each target that is spread evenly over all labels.
+        word_dropout: share of the words that are made unknown, drawn anew each epoch.
+    """
+
+    split: Split
+    batch_size: int
+    seed: int | None = None
+    bucketing: bool = True
+    side: Literal["pre", "post"] = "post"
+    fixed_length: int | None = None
+    multiple: int = 1
+    batch_tokens: int | None = None
+    labels: int = 2
+    label_smoothing: float = 0.0
+    word_dropout: float = 0.0
+
+    @classmethod
+    def from_config(cls, split: Split, config: Config, *, shuffle: bool, multiple: int = 1) -> Batches:
+        """Make the batches that `config` asks for: shuffled for training, or in the cheapest order for evaluation."""
+        data, training = config.data, config.training
+        notebook = data.padding == "notebook"
+        return cls(
+            split,
+            training.batch_size,
+            seed=training.seed if shuffle else None,
+            bucketing=training.bucketing and not notebook,
+            side="post" if data.padding == "post" else "pre",
+            fixed_length=data.maxlen if notebook else None,
+            multiple=multiple,
+            batch_tokens=training.batch_tokens,
+            labels=len(data.label_names),
+            label_smoothing=training.label_smoothing if shuffle else 0.0,
+            word_dropout=training.word_dropout if shuffle else 0.0,
+        )
+
+    def __len__(self) -> int:
+        """Return the number of batches, which every epoch has."""
+        return len(self._cuts)
+
+    def order(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Return the batches of `epoch` as indices into the split."""
+        count = len(self.split)
+        if self.seed is None:
+            index = np.argsort(self.split.lengths, kind="stable") if self.bucketing else np.arange(count)
+            return [index[cut] for cut in self._cuts]
+        rng = np.random.default_rng([self.seed, epoch])
+        index = rng.permutation(count)
+        if self.bucketing and self.batch_tokens is not None:
+            index = index[np.argsort(self._counted_lengths[index], kind="stable")]
+        elif self.bucketing:
+            window = self.batch_size * WINDOW_BATCHES
+            for start in range(0, count, window):
+                part = index[start : start + window]
+                part[:] = part[np.argsort(self.split.lengths[part], kind="stable")]
+        batches = [index[cut] for cut in self._cuts]
+        return [batches[place] for place in rng.permutation(len(batches))] if self.bucketing else batches
+
+    @cached_property
+    def _cuts(self) -> list[slice]:
+        """Where each batch begins and ends in the order of an epoch."""
+        count, size = len(self.split), self.batch_size
+        if self.batch_tokens is None:
+            return [slice(start, start + size) for start in range(0, count, size)]
+        lengths = np.sort(self._counted_lengths)
+        cuts: list[slice] = []
+        start = 0
+        while start < count:
+            tokens = lengths[start : start + size] * np.arange(1, min(size, count - start) + 1)
+            stop = start + max(int(np.count_nonzero(tokens <= self.batch_tokens)), 1)
+            cuts.append(slice(start, stop))
+            start = stop
+        return cuts
+
+    @cached_property
+    def _counted_lengths(self) -> NDArray[np.int64]:
+        """Return what each review counts in the budget: at least its padded length, whatever batch it comes into.
+
+        With bucketing, lengths are rounded up to one of at most eight for each doubling. Reviews of one rounded length
+        are shuffled among each other, and every epoch cuts the same sequence of rounded lengths: equally many batches.
+        """
+        lengths = self.split.lengths
+        if self.fixed_length is not None:
+            return np.full_like(lengths, self.fixed_length)
+        longest = max(int(lengths.max(initial=1)), 1)
+        if self.bucketing:
+            step = 2 ** np.maximum(np.frexp(lengths.astype(np.float64))[1] - 4, 0).astype(np.int64)
+            lengths = np.clip(-(-lengths // step) * step, 1, longest)
+        else:
+            lengths = np.full_like(lengths, longest)
+        return -(-lengths // self.multiple) * self.multiple
+
+    def padded_length(self, index: NDArray[np.int64]) -> int:
+        """Return the number of time steps of the batch of these reviews."""
+        if self.fixed_length is not None:
+            return self.fixed_length
+        longest = max(int(self.split.lengths[index].max()), 1)
+        return -(-longest // self.multiple) * self.multiple
+
+    def batch(self, index: NDArray[np.int64], epoch: int = 0) -> Batch:
+        """Return inputs and targets of the reviews at `index`, in `epoch`, which decides the words that are dropped.
+
+        Inputs are the ids, int32 (batch, time), and the channels, float32 (batch, time, width), if the split has any.
+        Targets are float32: the probability of label 1, (batch, 1), or, of three labels or more, of each.
+
+        Raises:
+            DataError: if they would take more than `MOST_BYTES`.
+        """
+        length = self.padded_length(index)
+        width = 1 + (0 if self.split.channels is None else self.split.channels.shape[1])
+        if 4 * len(index) * length * width > MOST_BYTES:
+            raise DataError(
+                f"{count(len(index), 'text')} padded to {length:,} words are more than a batch may hold, "
+                f"{MOST_BYTES:,} bytes; set data.maxlen, training.batch_size or training.batch_tokens lower"
+            )
+        ids = self.split.padded(index, length, self.side)
+        channels = None if self.split.channels is None else self.split.padded_channels(index, length, self.side)
+        if self.word_dropout:
+            rng = np.random.default_rng([self.seed or 0, epoch, int(index[0])])
+            dropped = (rng.random(ids.shape, np.float32) < self.word_dropout) & (ids != PAD)
+            ids = np.where(dropped, np.int32(UNKNOWN), ids)
+            channels = None if channels is None else without(channels, dropped, self.split.ngram_orders)
+        return ((ids,) if channels is None else (ids, channels)), self._targets(index)
+
+    def _targets(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        targets = self.split.label_probabilities(index, self.labels)
+        if self.label_smoothing:
+            targets = (1 - self.label_smoothing) * targets + np.float32(self.label_smoothing / self.labels)
+        return targets
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch."""
+        return (self.batch(index, epoch) for index in self.order(epoch))
+
+
+def without(channels: NDArray[np.float32], dropped: NDArray[np.bool_], orders: int) -> NDArray[np.float32]:
+    """Return `channels` with 0 wherever an n-gram holds a dropped word.
+
+    Args:
+        channels: float32 (batch, time, width): for each order of n-grams in turn as many columns.
+        dropped: bool (batch, time).
+        orders: how many orders there are.
+    """
+    width = channels.shape[-1] // orders
+    cleared = channels.copy()
+    held = dropped
+    for order in range(orders):
+        cleared[held, order * width : (order + 1) * width] = 0
+        held = held.copy()
+        held[:, order + 1 :] |= dropped[:, : -order - 1]
+    return cleared

@@ -1,0 +1,178 @@
+"""Words ↔ ids: the one encoder, used for training and stored in the run for all that comes after."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.data.tokenizer import TOKENIZERS
+from rnnsent.errors import DataError
+from rnnsent.json_files import read_json
+
+PAD, START, UNKNOWN = 0, 1, 2
+FIRST_WORD = 4  # id of the most frequent word: its rank, 1, plus Keras' index_from, 3
+
+
+def ranked_words(counts: Mapping[str, int]) -> list[str]:
+    """Return the words in order of rank: by frequency, and where that is equal by alphabet, so that it is stable."""
+    return sorted(counts, key=lambda word: (-counts[word], word))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of a data set in order of frequency, and the rule for what is not among them.
+
+    Ids are Keras' own: 0 pads, 1 starts a review, 2 stands for unknown words, 3 is unused, and the word of rank r
+    (from 1) has id r + 3.
+
+    Attributes:
+        words: in order of rank, the most frequent first; empty where only ids are known.
+        num_words: ids from here on become UNKNOWN; None keeps all.
+        foreign: what a word that is not in `words` at all becomes: "drop" (as the IMDB arrays were made) or "unknown".
+        source: where the words come from, for people.
+        tokenizer: which of `text.TOKENIZERS` makes words of a text.
+    """
+
+    words: tuple[str, ...]
+    num_words: int | None = None
+    foreign: Literal["drop", "unknown"] = "unknown"
+    source: str = ""
+    tokenizer: str = "imdb"
+    _ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ids = {word: FIRST_WORD + rank for rank, word in enumerate(self.words)}
+        object.__setattr__(self, "_ids", ids)
+
+    @classmethod
+    def imdb(cls, num_words: int | None = 10_000, path: str | Path | None = None) -> Vocabulary:
+        """Return the vocabulary of the IMDB arrays, from `imdb_word_index.json`.
+
+        Args:
+            num_words: as in `keras.datasets.imdb.load_data`.
+            path: the file or its folder; None looks where `imdb.npz` is looked for, and may download it.
+
+        Raises:
+            DataUnavailable: if the index cannot be had.
+            DataError: if the file is not such an index.
+        """
+        from rnnsent.data.imdb import find_word_index
+
+        return cls.from_word_index(find_word_index(path), num_words)
+
+    @classmethod
+    def from_word_index(cls, path: Path, num_words: int | None) -> Vocabulary:
+        """Read Keras' `imdb_word_index.json`: a mapping of words to ranks, from 1, without gaps."""
+        try:
+            index = read_json(path)
+            ranked = sorted(index.items(), key=lambda item: int(item[1]))
+            if [rank for _, rank in ranked] != list(range(1, len(ranked) + 1)):
+                raise ValueError("its ranks are not 1, 2, 3 …")
+        except (OSError, ValueError, AttributeError, TypeError, OverflowError) as error:
+            raise DataError(f"{path}: not a word index (a JSON mapping of words to ranks): {error}") from None
+        return cls(tuple(word for word, _ in ranked), num_words, "drop", "imdb_word_index.json")
+
+    @classmethod
+    def build(cls, texts: Iterable[str], num_words: int | None = None, source: str = "") -> Vocabulary:
+        """Count the words of `texts` (the training split, nothing else); ties go by alphabet, so that it is stable."""
+        counts = Counter(word for text in texts for word in TOKENIZERS["imdb"](text))
+        return cls(tuple(ranked_words(counts)), num_words, "unknown", source)
+
+    def with_num_words(self, num_words: int | None) -> Vocabulary:
+        """Return the same vocabulary with another limit."""
+        return replace(self, num_words=num_words)
+
+    @property
+    def size(self) -> int:
+        """How many ids there are, special ones included: the rows of an embedding table."""
+        limits = [FIRST_WORD + len(self.words)] if self.words else []
+        limits += [self.num_words] if self.num_words is not None else []
+        return min(limits, default=FIRST_WORD)
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Return the ids of one text, int32 (words + 1,), start token first, before any truncation."""
+        return self.encode_words(self.words_of(text))
+
+    def words_of(self, text: str) -> list[str]:
+        """Return the words of a text, known or not."""
+        return TOKENIZERS[self.tokenizer](text)
+
+    def encode_words(self, words: Iterable[str]) -> NDArray[np.int32]:
+        """Return the ids of the words of one text; see `encode`."""
+        return self.kept(words)[1]
+
+    def has_id(self, word: str) -> bool:
+        """Return whether a word becomes an id, be it UNKNOWN."""
+        return self.foreign == "unknown" or word in self._ids
+
+    def id_of(self, word: str) -> int | None:
+        """Return the id that a word has of its own, None where it has none; `num_words` is not looked at."""
+        return self._ids.get(word)
+
+    def kept(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
+        """Return the words that have an id, be it UNKNOWN, and their ids with the start token before them."""
+        default = UNKNOWN if self.foreign == "unknown" else None
+        pairs = [(word, id_) for word in words if (id_ := self._ids.get(word, default)) is not None]
+        limit = self.num_words
+        ids = [id_ if limit is None or id_ < limit else UNKNOWN for _, id_ in pairs]
+        return [word for word, _ in pairs], np.array([START, *ids], np.int32)
+
+    def unknown_share(self, words: Sequence[str]) -> float:
+        """Return which share of a text's words has no id of its own, dropped ones included; 1 without words."""
+        limit = self.size
+        unknown = sum(self._ids.get(word, limit) >= limit for word in words)
+        return unknown / len(words) if words else 1.0
+
+    def decode(self, ids: Sequence[int] | NDArray[np.int32]) -> str:
+        """Return the words of `ids`, with ‹?› for unknown ones; padding and start leave nothing."""
+        return " ".join(self.word(int(id_)) for id_ in ids if int(id_) not in (PAD, START))
+
+    def word(self, id_: int) -> str:
+        """Return the word of one id, ‹?› where it has none."""
+        rank = id_ - FIRST_WORD
+        return self.words[rank] if 0 <= rank < len(self.words) else "‹?›"
+
+    def to_json(self) -> str:
+        """Return everything that `from_json` needs, as JSON text."""
+        values: dict[str, Any] = {
+            "format": "rnnsent vocabulary 1",
+            "source": self.source,
+            "num_words": self.num_words,
+            "foreign": self.foreign,
+            "tokenizer": self.tokenizer,
+            "words": self.words,
+        }
+        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Vocabulary:
+        """Read a `vocabulary.json` of a run.
+
+        Raises:
+            DataError: if the file is missing or is not a vocabulary.
+        """
+        try:
+            values = read_json(Path(path))
+            if values["format"] != "rnnsent vocabulary 1":
+                raise ValueError(f"unknown format {values['format']!r}")
+            words = values["words"]
+            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+                raise ValueError("words must be a list of text")
+            if values["foreign"] not in ("drop", "unknown"):
+                raise ValueError("foreign must be drop or unknown")
+            limit = values["num_words"]
+            if limit is not None and (not isinstance(limit, int) or limit < FIRST_WORD):
+                raise ValueError("num_words must be a whole number or null")
+            tokenizer = values.get("tokenizer", "imdb")  # older runs have no other
+            if tokenizer not in TOKENIZERS:
+                raise ValueError(f"tokenizer must be one of {', '.join(TOKENIZERS)}")
+            return cls(tuple(words), limit, values["foreign"], str(values["source"]), tokenizer)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path}: not a vocabulary: {error}") from None

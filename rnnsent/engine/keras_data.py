@@ -1,0 +1,93 @@
+"""Batches → what Keras' fit, evaluate and predict take on the running backend."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.data.batching import Batch, Batches
+
+
+def keras_batches(batches: Batches, epoch: Callable[[], int] = lambda: 0) -> Any:
+    """Return the batches as a data set that asks for the number of its epoch each time it is iterated over.
+
+    Batches are made in the background while the model is busy with the one before.
+    """
+    numbered = _Numbered(batches, epoch)
+    return _tensorflow_dataset(numbered) if keras.backend.backend() == "tensorflow" else _PyBatches(numbered)
+
+
+class _Numbered:
+    """The batches of an epoch by their number; the order of the epoch is asked for with the first."""
+
+    def __init__(self, batches: Batches, epoch: Callable[[], int]) -> None:
+        self.batches, self._epoch = batches, epoch
+        self._now = 0
+        self._order: list[NDArray[np.int64]] = []
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> Batch:
+        if number == 0 or not self._order:
+            self._now = self._epoch()
+            self._order = self.batches.order(self._now)
+        return self.batches.batch(self._order[number], self._now)
+
+
+def _tensorflow_dataset(numbered: _Numbered) -> Any:
+    import tensorflow as tf
+
+    length, channels = numbered.batches.fixed_length, numbered.batches.split.channels
+    columns = 1 if numbered.batches.labels == 2 else numbered.batches.labels
+    # Dimensions are left open, so that no batch of another length makes TensorFlow trace the model again.
+    shapes: list[tuple[int | None, ...]] = [(None, length)]
+    types = [tf.int32]
+    if channels is not None:
+        shapes.append((None, length, channels.shape[1]))
+        types.append(tf.float32)
+
+    held = weakref.ref(numbered)  # TensorFlow keeps every function for ever, which would keep batches and model
+
+    def flat(index: Any) -> Any:
+        there = held()
+        assert there is not None  # the data set holds it
+        inputs, targets = there[int(index)]
+        return (*inputs, targets)
+
+    def make(number: Any) -> Any:
+        *inputs, targets = tf.numpy_function(flat, [number], (*types, tf.float32))
+        made = tuple(tf.ensure_shape(each, shape) for each, shape in zip(inputs, shapes, strict=True))
+        return made if len(made) > 1 else made[0], tf.ensure_shape(targets, (None, columns))
+
+    # One at a time and in order: a batch is made in a fraction of the time in which the model works on it.
+    dataset = tf.data.Dataset.range(len(numbered)).map(make, num_parallel_calls=1, deterministic=True).prefetch(2)
+    options = tf.data.Options()
+    # There is nothing to tune, and now and then the tuner's thread, told to end, first sleeps on for seconds: the next
+    # epoch waits for it.
+    options.autotune.enabled = False
+    dataset = dataset.with_options(options)
+    dataset.numbered = numbered
+    return dataset
+
+
+class _PyBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """The same for backends other than TensorFlow."""
+
+    def __init__(self, numbered: _Numbered) -> None:
+        super().__init__(workers=1)
+        self._numbered = numbered
+
+    @property
+    def num_batches(self) -> int:
+        """How many batches there are in an epoch."""
+        return len(self._numbered)
+
+    def __getitem__(self, index: int) -> Any:
+        inputs, targets = self._numbered[index]
+        return inputs if len(inputs) > 1 else inputs[0], targets

@@ -1,0 +1,1 @@
+"""From a finished run and texts to predictions, traces and attributions."""

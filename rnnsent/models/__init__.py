@@ -1,0 +1,1 @@
+"""Networks: built in Keras, computed in NumPy, summarized."""

@@ -1,0 +1,350 @@
+"""Recurrent forward passes in NumPy: the oracle of the project, and prediction without TensorFlow.
+
+Plain arrays in and out, batch first, computed in the dtype of the input (float32 or float64). Weights lie as Keras
+keeps them, so `RecurrentWeights(*layer.get_weights())` reads any stock layer. In shapes, `units` is the width of the
+state and `gates` the number of column blocks in a kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from rnnsent.models.activations import ACTIVATIONS, Activation, Array, sigmoid, softmax
+
+Mask = NDArray[np.bool_]
+Tokens = NDArray[np.integer[Any]]
+State = tuple[Array, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentWeights:
+    """The weights of one recurrent layer, laid out and ordered as in `keras.layers.Layer.get_weights()`.
+
+    Args:
+        kernel: (features, gates * units).
+        recurrent_kernel: (units, gates * units).
+        bias: (gates * units,); (2, 3 * units) for a GRU with `reset_after`, input bias first; None for no bias.
+    """
+
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array | None = None
+
+    def astype(self, dtype: DTypeLike) -> RecurrentWeights:
+        """Return the same weights as `dtype`, without a copy where they have it already."""
+        bias = None if self.bias is None else np.asarray(self.bias, dtype)
+        return RecurrentWeights(np.asarray(self.kernel, dtype), np.asarray(self.recurrent_kernel, dtype), bias)
+
+
+class BidirectionalWeights(NamedTuple):
+    """The weights of the two directions of one bidirectional layer."""
+
+    forward: RecurrentWeights
+    backward: RecurrentWeights
+
+
+class Pass(NamedTuple):
+    """What a recurrent layer computed: `output` as Keras returns it, and the final `states`, each (batch, units)."""
+
+    output: Array
+    states: State
+
+
+def _simple_rnn_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
+    """tanh(x W + h U + b) (Elman 1990, "Finding Structure in Time")."""
+    (hidden,) = state
+    return (activation(projected + hidden @ weights.recurrent_kernel),)
+
+
+def _lstm_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
+    """Gates in the order i, f, c, o (Hochreiter & Schmidhuber 1997; the forget gate: Gers et al. 2000)."""
+    hidden, carry = state
+    units = hidden.shape[-1]
+    gates = projected + hidden @ weights.recurrent_kernel
+    # One sigmoid over all four blocks costs less than three calls, although the candidate has no use for it.
+    opened = sigmoid(gates)
+    candidate = activation(gates[:, 2 * units : 3 * units])
+    carry = opened[:, units : 2 * units] * carry + opened[:, :units] * candidate
+    return opened[:, 3 * units :] * activation(carry), carry
+
+
+def _gru_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
+    """Gates in the order z, r, h; the reset gate works after the product, the default of Keras and what cuDNN has."""
+    (hidden,) = state
+    units = hidden.shape[-1]
+    recurrent = hidden @ weights.recurrent_kernel
+    if weights.bias is not None:
+        # The reset gate multiplies this bias, so it cannot join the input's bias outside of the loop.
+        recurrent += weights.bias[1]
+    opened = sigmoid(projected[:, : 2 * units] + recurrent[:, : 2 * units])
+    candidate = activation(projected[:, 2 * units :] + opened[:, units:] * recurrent[:, 2 * units :])
+    return (opened[:, :units] * hidden + (1 - opened[:, :units]) * candidate,)
+
+
+def _gru_reset_before_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
+    """Gates in the order z, r, h; the reset gate works before the product, as published (Cho et al. 2014)."""
+    (hidden,) = state
+    units = hidden.shape[-1]
+    opened = sigmoid(projected[:, : 2 * units] + hidden @ weights.recurrent_kernel[:, : 2 * units])
+    reset = opened[:, units:] * hidden
+    candidate = activation(projected[:, 2 * units :] + reset @ weights.recurrent_kernel[:, 2 * units :])
+    return (opened[:, :units] * hidden + (1 - opened[:, :units]) * candidate,)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell; `step` maps (x W + b, states, weights, activation) to new states, the output first."""
+
+    step: Callable[[Array, State, RecurrentWeights, Activation], State]
+    gates: int
+    states: int = 1
+    recurrent_bias: bool = False
+
+
+CELLS: Mapping[str, Cell] = {
+    "simple_rnn": Cell(_simple_rnn_step, gates=1),
+    "lstm": Cell(_lstm_step, gates=4, states=2),
+    "gru": Cell(_gru_step, gates=3, recurrent_bias=True),
+    "gru_reset_before": Cell(_gru_reset_before_step, gates=3),
+}
+
+
+def recurrent(
+    cell: str,
+    inputs: Array,
+    weights: RecurrentWeights,
+    *,
+    activation: str = "tanh",
+    mask: Mask | None = None,
+    initial_state: Sequence[Array] | None = None,
+    return_sequences: bool = False,
+    go_backwards: bool = False,
+    zero_output_for_mask: bool = False,
+) -> Pass:
+    """Run one recurrent layer over a batch of sequences, with the semantics of the stock Keras layer.
+
+    A masked step keeps the state and repeats the output before it; outputs before the first unmasked step are zeros.
+
+    Args:
+        cell: A name in `CELLS`; "gru" is Keras' default form, "gru_reset_before" the one with `reset_after=False`.
+        inputs: (batch, timesteps, features).
+        weights: In Keras' layout.
+        activation: Of the candidate state (and, in an LSTM, of the carry on its way out), a name in `ACTIVATIONS`.
+        mask: (batch, timesteps), True where a step counts.
+        initial_state: One (batch, units) array for each state of the cell (LSTM: hidden, carry); zeros if None.
+        return_sequences: Return the outputs of all steps instead of the last one.
+        go_backwards: Walk from the last step to the first; outputs then come in that order.
+        zero_output_for_mask: Give zeros at masked steps, as `keras.layers.Bidirectional` does in its sequences.
+
+    Returns:
+        `output`, (batch, units) or (batch, timesteps, units), and the final `states`.
+
+    Raises:
+        KeyError: If `cell` or `activation` is unknown.
+        ValueError: If a shape or the dtype of `inputs` does not fit.
+    """
+    kind = CELLS[cell]
+    mask = np.ones(inputs.shape[:2], np.bool_) if mask is None else mask
+    _check(kind, inputs, weights, mask, initial_state)
+    weights = weights.astype(inputs.dtype)
+    zeros = np.zeros((len(inputs), len(weights.recurrent_kernel)), inputs.dtype)
+    start = [zeros] * kind.states if initial_state is None else initial_state
+    state = tuple(np.asarray(given, inputs.dtype) for given in start)
+    projected = _project(kind, inputs, weights)
+    if go_backwards:
+        projected, mask = projected[::-1], mask[:, ::-1]
+    # The output starts at zero even where an initial state is given: masked steps carry that one unseen.
+    outputs, output = [], zeros
+    for step_input, active in zip(projected, mask.T[:, :, np.newaxis], strict=True):
+        previous, state = state, kind.step(step_input, state, weights, ACTIVATIONS[activation])
+        if active.all():
+            output = state[0]
+        else:
+            output = np.where(active, state[0], zeros if zero_output_for_mask else output)
+            state = tuple(np.where(active, new, old) for new, old in zip(state, previous, strict=True))
+        if return_sequences:
+            outputs.append(output)
+    return Pass(np.stack(outputs, axis=1) if return_sequences else output, state)
+
+
+def _project(kind: Cell, inputs: Array, weights: RecurrentWeights) -> Array:
+    """Return x W + b of all steps, time first, (timesteps, batch, gates * units): one product, outside of the loop."""
+    batch, timesteps, features = inputs.shape
+    projected = inputs.swapaxes(0, 1).reshape(timesteps * batch, features) @ weights.kernel
+    if weights.bias is not None:
+        projected += weights.bias[0] if kind.recurrent_bias else weights.bias
+    return projected.reshape(timesteps, batch, weights.kernel.shape[1])
+
+
+def _check(
+    kind: Cell, inputs: Array, weights: RecurrentWeights, mask: Mask, initial_state: Sequence[Array] | None
+) -> None:
+    if inputs.ndim != 3 or not np.issubdtype(inputs.dtype, np.floating) or not inputs.shape[1]:
+        raise ValueError(f"inputs must be floats (batch, timesteps, features), not {inputs.dtype} {inputs.shape}")
+    if mask.dtype != np.bool_:
+        raise ValueError(f"mask must be bool, not {mask.dtype}")
+    states = () if initial_state is None else initial_state
+    if len(states) not in (0, kind.states):
+        raise ValueError(f"initial_state must hold {kind.states} array(s), not {len(states)}")
+    batch, timesteps, features = inputs.shape
+    units = len(weights.recurrent_kernel)
+    width = kind.gates * units
+    bias_shape = (2, width) if kind.recurrent_bias else (width,)
+    for name, found, expected in (
+        ("kernel", weights.kernel.shape, (features, width)),
+        ("recurrent_kernel", weights.recurrent_kernel.shape, (units, width)),
+        ("bias", bias_shape if weights.bias is None else weights.bias.shape, bias_shape),
+        ("mask", mask.shape, (batch, timesteps)),
+        *(("initial_state", np.shape(given), (batch, units)) for given in states),
+    ):
+        if found != expected:
+            raise ValueError(f"{name} must have the shape {expected}, not {found}")
+
+
+def bidirectional(
+    cell: str,
+    inputs: Array,
+    weights: BidirectionalWeights,
+    *,
+    activation: str = "tanh",
+    mask: Mask | None = None,
+    return_sequences: bool = False,
+) -> Array:
+    """Run a layer in both directions and concatenate, as `keras.layers.Bidirectional` does (Schuster & Paliwal 1997).
+
+    Arguments are those of `recurrent`. A returned sequence is zero at masked steps, its backward half turned back
+    into reading order.
+    The forward half comes first: (batch, 2 * units) or (batch, timesteps, 2 * units).
+    """
+    # Keras forces zeros at masked steps inside of Bidirectional, whenever it returns sequences.
+    run = partial(
+        recurrent,
+        cell,
+        inputs,
+        activation=activation,
+        mask=mask,
+        return_sequences=return_sequences,
+        zero_output_for_mask=return_sequences,
+    )
+    forward = run(weights.forward).output
+    backward = run(weights.backward, go_backwards=True).output
+    return np.concatenate([forward, backward[:, ::-1] if return_sequences else backward], axis=-1)
+
+
+def stacked(
+    cell: str,
+    inputs: Array,
+    layers: Sequence[RecurrentWeights | BidirectionalWeights],
+    *,
+    mask: Mask | None = None,
+    return_sequences: bool = False,
+) -> Array:
+    """Run recurrent layers one on top of the other, every one but the last returning its sequence.
+
+    Arguments are those of `recurrent`; `layers` go from the lowest to the highest, may be bidirectional, and all of
+    them see the mask. Returns the last layer's output, shaped as that of `recurrent` or `bidirectional`.
+    """
+    output = inputs
+    for position, weights in enumerate(layers, start=1):
+        sequences = return_sequences or position < len(layers)
+        if isinstance(weights, BidirectionalWeights):
+            output = bidirectional(cell, output, weights, mask=mask, return_sequences=sequences)
+        else:
+            output = recurrent(cell, output, weights, mask=mask, return_sequences=sequences).output
+    return output
+
+
+def embedding(tokens: Tokens, table: Array) -> Array:
+    """Look up `tokens`, (batch, timesteps), in `table`, (num_words, features) -> (batch, timesteps, features).
+
+    Raises ValueError if a token lies outside of the table.
+    """
+    # NumPy alone would read -1 as the last row.
+    if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < len(table):
+        raise ValueError(f"tokens must lie in 0..{len(table) - 1}, found {tokens.min()}..{tokens.max()}")
+    return table[tokens]
+
+
+def dense(inputs: Array, kernel: Array, bias: Array | None = None, *, activation: str = "linear") -> Array:
+    """Return activation(x W + b): (..., features) -> (..., units), with `activation` a name in `ACTIVATIONS`."""
+    with np.errstate(invalid="ignore"):  # BLAS warned of finite numbers; perhaps of what it throws away
+        output = inputs @ kernel.astype(inputs.dtype, copy=False)
+    if bias is not None:
+        output = output + bias.astype(inputs.dtype, copy=False)
+    return ACTIVATIONS[activation](output)
+
+
+def _last(sequence: Array, mask: Mask) -> Array:
+    last = mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1)
+    return np.where(mask.any(axis=1, keepdims=True), sequence[np.arange(len(sequence)), last], 0)
+
+
+def _mean(sequence: Array, mask: Mask) -> Array:
+    steps = np.maximum(mask.sum(axis=1, keepdims=True), 1).astype(sequence.dtype)
+    mean: Array = np.where(mask[:, :, np.newaxis], sequence, 0).sum(axis=1) / steps
+    return mean
+
+
+def _max(sequence: Array, mask: Mask) -> Array:
+    highest = np.where(mask[:, :, np.newaxis], sequence, -np.inf).max(axis=1)
+    return np.where(mask.any(axis=1, keepdims=True), highest, 0)
+
+
+POOLINGS: Mapping[str, Callable[[Array, Mask], Array]] = {
+    "last": _last,
+    "mean": _mean,
+    "max": _max,
+    "mean_max": lambda sequence, mask: np.concatenate([_mean(sequence, mask), _max(sequence, mask)], axis=-1),
+}
+
+
+def pool(name: str, sequence: Array, mask: Mask | None = None) -> Array:
+    """Reduce a sequence, (batch, timesteps, features), over its unmasked steps; a row without any gives zeros.
+
+    "last" takes the output at the last unmasked step. For a bidirectional layer that is not what
+    `return_sequences=False` gives, whose backward half ends at the first step.
+
+    Returns:
+        (batch, features), or (batch, 2 * features) for "mean_max", the mean first.
+    """
+    return POOLINGS[name](sequence, np.ones(sequence.shape[:2], np.bool_) if mask is None else mask)
+
+
+def attention_weights(sequence: Array, kernel: Array, bias: Array | None = None, mask: Mask | None = None) -> Array:
+    """Return the share of attention that each step gets: a softmax over time of its `Dense(1)` score.
+
+    Shapes: sequence (batch, timesteps, features), kernel (features, 1), bias (1,), mask (batch, timesteps) ->
+    (batch, timesteps). Each row sums to 1, a masked step gets exactly 0; a row that is all masked gets zeros.
+    """
+    scores = dense(sequence, kernel, bias)[..., 0]
+    if mask is None:
+        return softmax(scores)
+    # Not -inf, which would make a row that is all masked NaN; the product clears what such a row gets instead.
+    return softmax(np.where(mask, scores, np.finfo(scores.dtype).min)) * mask
+
+
+def attention(sequence: Array, kernel: Array, bias: Array | None = None, mask: Mask | None = None) -> Array:
+    """Return the sum of the steps weighted by `attention_weights`, (batch, features) (after Bahdanau et al. 2015)."""
+    context: Array = attention_weights(sequence, kernel, bias, mask)[:, np.newaxis] @ sequence
+    return context[:, 0]
+
+
+def simple_rnn_pass(inputs: Array, W: Array, U: Array, b: Array) -> Array:
+    """Run the notebook's toy RNN over one sequence: s_t = tanh(W x_t + U s_(t-1) + b), with s_0 = 0.
+
+    Two slips of the notebook are put right: U multiplies the state, not the input, and the outputs are stacked into
+    two dimensions, not concatenated into one. Shapes: inputs (timesteps, input_features), W (output_features,
+    input_features), U (output_features, output_features), b (output_features,) -> (timesteps, output_features).
+    """
+    state = np.zeros_like(b)
+    outputs = []
+    for x in inputs:
+        state = np.tanh(W @ x + U @ state + b)
+        outputs.append(state)
+    return np.stack(outputs)

@@ -1,0 +1,65 @@
+"""What a config needs before it can be trained: files that it names, and libraries that only some configs need."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from rnnsent.config import Config
+from rnnsent.config.rules import label_rules, training_rules
+from rnnsent.config.yaml_reader import dotted
+from rnnsent.data.sources import expanded
+from rnnsent.errors import ConfigError, Problem
+
+
+def require_trainable(config: Config) -> None:
+    """Require what training a config needs, before anything is read.
+
+    Raises:
+        ConfigError: naming everything that is missing.
+    """
+    rules = (*training_rules(config), *label_rules(config))
+    problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in rules]
+    begin_with = config.model.vectors
+    given = None if begin_with is None else begin_with.path
+    if given is not None and not (file := expanded(given, "model.vectors.path")).is_file():
+        rule = "is a folder: name the file of vectors in it" if file.is_dir() else "no such file"
+        problems.append(Problem("", "model.vectors.path", rule, given))
+    for module, key, extra in _needed(config):
+        if missing(module):
+            rule = f"needs {_package(module)}: pip install 'rnnsent[{extra}]'"
+            problems.append(Problem("", key, rule, None))
+    if problems:
+        raise ConfigError(problems)
+
+
+def packages(config: Config) -> set[str]:
+    """Return the packages that a config needs beyond those that all configs need."""
+    return {_package(module) for module, _, _ in _needed(config)}
+
+
+def missing(module: str) -> bool:
+    """Return whether a module is not installed."""
+    spec = find_spec(module)
+    return spec is None or spec.origin is None  # a folder that happens to be called so, as `wandb` leaves one
+
+
+def _package(module: str) -> str:
+    return {"sklearn": "scikit-learn"}.get(module, module)
+
+
+def _needed(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield the modules that only some configs need, which key asks for each, and the extra that brings it."""
+    model = config.model
+    if model.vectors is not None and model.vectors.word2vec is not None:
+        yield "gensim", "model.vectors.word2vec", "word2vec"
+    if model.ngrams is not None and "regression" in model.ngrams.weights:
+        yield "sklearn", "model.ngrams.weights", "baseline"
+    if config.training.teacher == "baseline":
+        yield "sklearn", "training.teacher", "baseline"
+    for name in config.training.trackers:
+        yield name, "training.trackers", name
+        if name == "mlflow" and not os.environ.get("MLFLOW_TRACKING_URI"):  # its own store is a database
+            yield "sqlalchemy", "training.trackers", name

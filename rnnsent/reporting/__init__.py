@@ -1,0 +1,1 @@
+"""Pages, cards, plots and views of runs and traces."""

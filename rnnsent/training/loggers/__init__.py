@@ -1,0 +1,1 @@
+"""Experiment trackers: TensorBoard, MLflow and W&B."""

@@ -1,0 +1,231 @@
+"""Tables on disk: what is found by looking at them, row for row what they hold, and what is wrong with them."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as arrow
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rnnsent.data.columns import Columns, choose_columns
+from rnnsent.data.readers import DELIMITERS
+from rnnsent.data.tables import open_table
+from rnnsent.errors import DataError
+from tests.conftest import rnnsent
+
+
+def rows(path: Path, wanted: Sequence[str | int], **options: Any) -> list[tuple[Any, ...]]:
+    strict = options.pop("strict", True)
+    return [cells for _, cells in open_table(path, **options).rows(wanted, strict=strict)]
+
+
+def written(name: str, content: str | bytes, encoding: str = "utf-8") -> Path:
+    path = Path(name)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+def test_encoding_and_delimiter_are_found(encoding: str, delimiter: str) -> None:
+    lines = [["text", "label"], ["caf\u00e9, fine; good | \u2028so\tso", "yes"], ['a "quote"\nover two lines', "no"]]
+    with Path("t.csv").open("w", encoding=encoding, newline="") as handle:
+        csv.writer(handle, delimiter=delimiter).writerows(lines)
+    table = open_table("t.csv")
+    assert (table.delimiter, table.columns) == (delimiter, ("text", "label"))
+    assert [list(cells) for _, cells in table.rows(["text", "label"])] == lines[1:]
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
+
+
+@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=8))
+def test_every_format_gives_back_what_was_written(cells: list[tuple[str, str]]) -> None:
+    with Path("t.csv").open("w", encoding="utf-8", newline="") as handle:
+        csv.writer(handle, quoting=csv.QUOTE_ALL).writerows([("text", "label"), *cells])
+    lines = [json.dumps({"text": text, "label": label}, ensure_ascii=False) for text, label in cells]
+    Path("t.jsonl").write_text("\n".join(lines), encoding="utf-8", newline="")
+    columns = {"text": [text for text, _ in cells], "label": [label for _, label in cells]}
+    parquet.write_table(arrow.table(columns), "t.parquet")
+    for name in ("t.csv", "t.jsonl", "t.parquet"):
+        assert rows(Path(name), ["text", "label"]) == cells, name
+        assert rows(Path(name), ["label"]) == [(label,) for _, label in cells], name
+
+
+def test_a_gzipped_table_is_read_as_it_is() -> None:
+    Path("t.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n"))
+    assert rows(Path("t.csv.gz"), ["label", "text"]) == [("b", "a")]
+
+
+def test_columns_are_numbers_where_no_line_names_them() -> None:
+    path = written("t.csv", "0,first,a\n4,second,b\n")
+    assert rows(path, [3, 1], header=False) == [("a", "0"), ("b", "4")]
+
+
+def test_plain_lines_end_at_line_feeds_only() -> None:
+    path = written("t.txt", "\ufeffa\x85b\u2028c\r\n\nlast")
+    assert rows(path, [1]) == [("a\x85b\u2028c",), ("",), ("last",)]
+
+
+def test_blank_rows_stay_where_every_row_counts() -> None:
+    path = written("t.csv", "text,label\na,b\n\nonly\nc,d\n")
+    assert rows(path, ["text", "label"], strict=False) == [("a", "b"), (None, None), ("only", None), ("c", "d")]
+    path = written("t.csv", "text,label\na,b\nc,d,e\n")
+    with pytest.raises(DataError, match=r"t\.csv:3: has 3 cells, the first line has 2"):
+        rows(path, ["text"], strict=False)  # a cell too many is a text cut in two
+    path = written("t.jsonl", '{"text": "a"}\n\n{"label": 1}\n')
+    assert rows(path, ["text"], strict=False) == [("a",), (None,), (None,)]
+    assert rows(path, ["text"]) == [("a",), (None,)]
+
+
+def test_a_cell_of_a_megabyte_is_read() -> None:
+    text = "word " * 200_000
+    assert rows(written("t.csv", f"text,label\n{text},a\n"), ["text"]) == [(text,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", b"", "t.csv: is empty"),
+        ("t.jsonl", b"", "t.jsonl: is empty"),
+        ("t.parquet", b"", "t.parquet: not a Parquet file"),
+        ("t.parquet", b"PAR1" + bytes(range(200)), "t.parquet: not a Parquet file"),
+        ("t.csv", bytes(range(256)) * 9, "t.csv: is not text: byte 0 is zero"),
+        ("t.csv", b"text,label\na,b\ncaf\xe9,c\n", "t.csv:3: is not UTF-8 text (byte 0xe9); name its encoding"),
+        ("t.csv", b"text,label\n" + b"a,b\n" * 9000 + b"\xff,c\n", "t.csv:9002: is not UTF-8 text (byte 0xff)"),
+        ("t.csv", b"text,label\na,b,c\n", "t.csv:2: has 3 cells, the first line has 2"),
+        ("t.csv", b'text,label\n"a,b\nc,d\n', "t.csv:2: not a CSV row: unexpected end of data; if quotes are text"),
+        ("t.csv", b'text,label\nx,y\n"a" b,c\n', "t.csv:3: not a CSV row: ',' expected after '\"'; if quotes are text"),
+        ("t.csv", b"text,label\na\n", "t.csv:2: has 1 cells, the first line has 2"),
+        ("t.csv", b"PK\x03\x04rest", "t.csv: is a zip archive, as Excel's files are; save the sheet as CSV"),
+        ("t.csv", b"text,text\na,b\n", "t.csv:1: two columns are called 'text'"),
+        ("t.jsonl", b'{"text": 1}\n{"text": \n', "t.jsonl:2: not a JSON object"),
+        ("t.jsonl", b'{"text": 1}\n[1]\n', "t.jsonl:2: must be a JSON object, one a line, not [1]"),
+        ("t.json", b'[\n{"text": 1}\n]\n', "t.json:1: not a JSON object: a list, not JSON Lines"),
+        ("t.csv.gz", b"text,label\n", "t.csv.gz: cannot be read: Not a gzipped file"),
+        ("t.xlsx", b"PK", "t.xlsx: its name does not say what it is; known are .csv"),
+    ],
+)
+def test_what_cannot_be_read_is_said_with_its_place(name: str, content: bytes, message: str) -> None:
+    path = written(name, content)
+    with pytest.raises(DataError) as raised:
+        table = open_table(path)
+        list(table.rows([column for column in table.columns if column in ("text", "label")] or [1]))
+    assert str(raised.value).startswith(message)
+
+
+def test_quotes_can_be_text() -> None:
+    path = written("t.tsv", 'text\tlabel\n"begins and never ends\ta\nshe said "so"\tb\n')
+    assert rows(path, ["text", "label"], quotes=False) == [('"begins and never ends', "a"), ('she said "so"', "b")]
+
+
+def test_a_delimiter_is_found_though_a_row_is_odd() -> None:
+    path = written("t.csv", "id;text;label\n1;a;b\n2;c; and d;e\n3;f;g\n4;h;i\n")
+    with pytest.raises(DataError, match=r"t\.csv:3: has 4 cells, the first line has 3"):
+        rows(path, ["text"])
+
+
+def test_two_columns_that_could_be_meant_are_asked_about() -> None:
+    table = open_table(written("t.csv", "review,text,sentiment,label\na,b,c,d\n"))
+    with pytest.raises(DataError, match=r"the text: text or review\?.*the label: label or sentiment\?.*Its columns"):
+        choose_columns(table)
+    assert choose_columns(table, Columns("text", "label")).label == "label"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "message"),
+    [
+        (
+            "t.csv",
+            "id,stars of it,what they said",
+            "--text-column 'what they said' --label-column 'stars of it', if that",
+        ),
+        ("t.jsonl", "id,stars of it,what they said", "--text-column 'what they said' --label-column 'stars of it', if"),
+        (
+            "t.csv",
+            "id,label,what they said",
+            "Add --text-column 'what they said', if that is what is meant (in a config or by --set: ",
+        ),
+        ("t.csv", "id,label,text", None),
+        (
+            "t.csv",
+            "text,label,review",
+            "Which column is the text: text or review? Its columns: text, label, review. Add ",
+        ),
+    ],
+)
+def test_a_first_look_says_which_columns_may_be_meant(name: str, head: str, message: str | None) -> None:
+    names = head.split(",")
+    rows = [(str(number), "no" if number % 3 else "yes", f"a text that has {number} words") for number in range(12)]
+    lines = [json.dumps(dict(zip(names, row, strict=True))) for row in rows]
+    Path(name).write_text("\n".join(lines if name == "t.jsonl" else [head, *map(",".join, rows)]))
+    found = rnnsent("data", "info", name)
+    if message is None:
+        assert found.exit_code == 0, found.stderr
+        return
+    assert found.exit_code == 1 and found.stderr.count("\n") == 1
+    assert message in found.stderr
+    if "'what they said'" in message:
+        options = ["--text-column", "what they said", "--label-column", names[1]]
+        assert rnnsent("data", "info", name, *options).exit_code == 0
+
+
+def test_columns_of_which_nothing_can_be_told_are_asked_for() -> None:
+    with pytest.raises(
+        DataError, match=r"Add --text-column b --label-column NAME \(in a config or by --set: data\.text_column, data"
+    ):
+        choose_columns(open_table(written("t.csv", "a,b,c\n1,two words,3\n")))
+
+
+def test_an_encoding_can_be_named_and_must_exist() -> None:
+    path = written("t.csv", "text,label\ncafé,b\n", "cp1252")
+    assert rows(path, ["text"], encoding="cp1252") == [("café",)]
+    with pytest.raises(DataError, match="no encoding called cp1253x"):
+        open_table(path, encoding="cp1253x")
+
+
+@pytest.mark.parametrize(
+    ("header", "text", "label", "split"),
+    [
+        ("review,sentiment", "review", "sentiment", None),
+        ("id,Text,Label,split", "Text", "Label", "split"),
+        ("stars,content,date", "content", "stars", None),
+    ],
+)
+def test_columns_are_found_by_their_names(header: str, text: str, label: str, split: str | None) -> None:
+    cells = ",".join("x" for _ in header.split(","))
+    found = choose_columns(open_table(written("t.csv", f"{header}\n{cells}\n")))
+    assert (found.text, found.label, found.split, found.group) == (text, label, split, None)
+
+
+def test_columns_are_found_in_any_case_where_that_is_clear() -> None:
+    table = open_table(written("t.csv", "Message Text,Kind,kind\na,b,c\n"))
+    assert choose_columns(table, Columns("message text", "kind")).text == "Message Text"
+    assert choose_columns(table, Columns("message text", "Kind")).label == "Kind"
+    with pytest.raises(DataError, match="no column 'KIND'"):
+        choose_columns(table, Columns("message text", "KIND"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Columns("revew", "y"), r"no column 'revew' \(--text-column\); did you mean review\? its columns: review"),
+        (
+            Columns(""),
+            r"label: none is called so\. Its columns: review, verdict\. Add --label-column verdict, if that is what",
+        ),
+        (Columns(1, 2), r"data\.text_column: the file names its columns: review, verdict; give a name"),
+    ],
+)
+def test_columns_that_are_not_there_or_not_clear(asked: Columns, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        choose_columns(open_table(written("t.csv", "review,verdict\na,b\n")), asked)

@@ -1,0 +1,114 @@
+"""The command line on the 25,000 + 25,000 real reviews, where they are at hand."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnsent.config.loader import load_config
+from rnnsent.data.batching import Batches
+from rnnsent.data.dataset import partition
+from rnnsent.data.sources import load_dataset
+from rnnsent.data.split import Split
+from rnnsent.inference.predictor import load_predictor
+from rnnsent.models.builder import model_for
+from rnnsent.runs.artifacts import load_weights
+from rnnsent.runs.registry import open_run
+from rnnsent.training.features import prepare
+from rnnsent.training.fit import fit
+from rnnsent.training.observers import Observer, StepFacts
+from tests.conftest import rnnsent
+
+pytestmark = pytest.mark.slow  # tens of thousands of reviews
+
+
+@pytest.fixture(autouse=True)
+def data(real_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(real_imdb))
+
+
+def test_data_info_agrees_with_what_is_known_of_the_reviews() -> None:
+    result = rnnsent("data", "info", "--json")
+    assert result.exit_code == 0, result.stderr
+    facts = json.loads(result.stdout)
+    assert (facts["source"], facts["vocabulary"], facts["embedding_rows"]) == (
+        "imdb",
+        88_584,
+        30_000,
+    )  # as the lstm config cuts
+    for name, mean in (("train", 238.71), ("test", 230.80)):
+        split = facts["splits"][name]
+        assert split["reviews"] == 25_000
+        assert split["labels"] == {"negative": 12_500, "positive": 12_500}
+        assert split["mean_length"] == pytest.approx(mean, abs=0.005)
+        assert sum(count for _, _, count in split["histogram"]) == 25_000
+        # As one matrix of 500 columns more than half is padding; batches of similar length hold next to none.
+        assert 0.5 < split["padding_share_unbucketed"] < 0.6
+        assert split["padding_share"] < 0.03
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])  # a SimpleRNN's training blows any rounding up, in stock Keras too
+def test_the_notebooks_training_follows_the_losses_of_stock_keras(cell: str) -> None:
+    config = load_config(f"notebook/{cell}", [("test", "training.epochs=1"), ("test", "training.batch_size=64")])
+    reviews = prepare(config)
+    train = replace(reviews, train=reviews.train.take(slice(50 * 64)), validation=reviews.validation.take(slice(64)))
+    losses: dict[bool, list[float]] = {False: [], True: []}
+    for native, told in losses.items():
+
+        class Watch(Observer):
+            def on_step(self, facts: StepFacts, told: list[float] = told) -> None:
+                told.append(facts.loss)
+
+        model = model_for(reviews.config, num_words=reviews.rows, seed=0, native=[native])
+        shuffled = Batches.from_config(train.train, reviews.config, shuffle=True)
+        fit(model, shuffled, Batches.from_config(train.validation, reviews.config, shuffle=False),
+            reviews.config.training, observers=[Watch()])  # fmt: skip
+    assert len(losses[True]) == 50
+    np.testing.assert_allclose(losses[True], losses[False], rtol=0, atol=1e-4)
+
+
+def test_the_last_thirty_words_beat_chance_and_all_backends_agree() -> None:
+    arguments = ["train", "--config", "simple_rnn", "--run-dir", "run", "--epochs", "1", "--json"]
+    settings = ["data.maxlen=30", "training.learning_rate=5e-3", "training.batch_size=256"]
+    result = rnnsent(*arguments, *(part for setting in settings for part in ("--set", setting)))
+    assert result.exit_code == 0, result.stderr
+    metrics = json.loads(result.stdout)
+    assert metrics["data"]["source"] == "imdb"
+    assert metrics["validation"]["accuracy"]["low"] > 0.65
+    judged = rnnsent("eval", "--json")
+    assert judged.exit_code == 0, judged.stderr
+    assert json.loads(judged.stdout)["n"] == 25_000
+    run = open_run(Path("run"))
+    config, weights = load_config("run/config.yaml"), load_weights(run)
+    reviews = partition(load_dataset(config.data), config.data).test.take(slice(1000))
+    native, numpy, keras = (
+        load_predictor(config, weights, backend=backend)(reviews) for backend in ("native", "numpy", "keras")
+    )
+    np.testing.assert_allclose(native, keras, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(numpy, keras, rtol=0, atol=1e-5)
+    assert json.loads(judged.stdout)["metrics"]["accuracy"]["low"] > 0.65
+
+
+def test_the_original_texts_are_encoded_as_the_arrays_are(real_imdb: Path) -> None:
+    """All 50,000: by the IMDB rules and its index they are the sequences of imdb.npz, label by label."""
+    archive = real_imdb / "aclImdb_v1.tar.gz"
+    if not archive.is_file():
+        pytest.skip(f"{archive} is not there")
+    settings = ["source=texts", f"path={archive}", "fallback=null", "tokenizer=imdb", "vocabulary=imdb"]
+    texts = load_dataset(load_config("lstm", [("test", f"data.{setting}") for setting in settings]).data)
+    arrays = load_dataset(load_config("notebook/lstm", [("test", "data.fallback=null")]).data)
+    assert texts.validation is not None
+    assert _by_label(texts.train, texts.validation) == _by_label(arrays.train)
+    assert _by_label(texts.test) == _by_label(arrays.test)
+    assert texts.label_names == arrays.label_names
+
+
+def _by_label(*splits: Split) -> Counter[tuple[int, bytes]]:
+    return Counter(
+        (int(split.labels[index]), split.sequence(index).tobytes()) for split in splits for index in range(len(split))
+    )

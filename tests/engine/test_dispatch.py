@@ -1,0 +1,115 @@
+"""Which way recurrent layers run, why, and where that is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rnnsent.config import Config
+from rnnsent.config.loader import parse_config
+from rnnsent.engine import kernel
+from rnnsent.engine.device import Device
+from rnnsent.engine.dispatch import choose
+from rnnsent.errors import ConfigError
+from tests.conftest import rnnsent
+
+CPU = Device("cpu", "no GPU was found", "tensorflow", 2)
+GPU = Device("gpu:0", "found GPU:0", "tensorflow", 2)
+JAX = Device("cpu", "no GPU was found", "jax", 2)
+JAX_GPU = Device("gpu:0", "found cuda:0", "jax", 2)
+
+
+def config(cell: str = "lstm", layer: str = "", data: str = "post", **training: object) -> Config:
+    text = f"""
+data: {{padding: {data}}}
+model: {{recurrent: [{{cell: {cell}, {layer}}}]}}
+training: {json.dumps(training)}
+"""
+    return parse_config(text, "test")
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "available", lambda: True)
+    monkeypatch.setattr(kernel, "level", lambda: "avx2")
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
+@pytest.mark.parametrize("padding", ["post", "notebook"])
+def test_a_cpu_takes_the_kernel(cell: str, padding: str) -> None:
+    (path,) = choose(config(cell, data=padding), CPU)
+    assert str(path) == f"0:{cell} on native (the fastest on a CPU, avx2)"
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize(
+    ("chosen", "device", "because"),
+    [
+        (config(layer="activation: relu"), CPU, "activation: relu"),
+        (config(layer="recurrent_dropout: 0.2"), CPU, "recurrent_dropout: 0.2"),
+        (config("gru", layer="reset_after: false"), CPU, "reset_after: false"),
+        (config(precision="mixed_float16"), CPU, "precision: mixed_float16"),
+        (config(data="pre"), CPU, "padding: pre"),
+        (config(), Device("cpu", "asked for", "jax", 2), "not from jax"),
+        (config(engine="stock"), CPU, "asked for"),
+        (config("simple_rnn"), GPU, "cuDNN has no SimpleRNN"),
+        (config(layer="recurrent_dropout: 0.2"), GPU, "recurrent_dropout: 0.2"),
+        (config(data="pre"), GPU, "padding: pre"),
+        (config("gru", data="notebook"), JAX_GPU, "cuDNN's GRU from TensorFlow only"),
+        (config(), JAX_GPU, "leaves cuDNN out where padding is masked"),
+    ],
+)
+def test_what_the_fast_paths_cannot_do_runs_on_stock_keras_and_says_why(
+    chosen: Config, device: Device, because: str
+) -> None:
+    (path,) = choose(chosen, device)
+    assert path.path == "keras"
+    assert because in path.because
+
+
+def test_without_a_compiler_everything_runs_on_stock_keras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "available", lambda: False)
+    (path,) = choose(config(), CPU)
+    assert path.path == "keras" and "not built" in path.because
+
+
+@pytest.mark.usefixtures("built")
+def test_a_gpu_takes_cudnn() -> None:
+    assert [path.path for path in choose(config("gru"), GPU)] == ["cudnn"]
+    assert [path.path for path in choose(config(data="notebook"), JAX_GPU)] == ["cudnn"]
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize(
+    ("chosen", "device", "message"),
+    [
+        (config(engine="native"), JAX, r"model.recurrent.0: it is reached from TensorFlow, not from jax"),
+        (config(engine="native"), GPU, "it runs on a CPU, not on gpu:0"),
+    ],
+)
+def test_a_path_that_was_asked_for_and_cannot_be_is_an_error(chosen: Config, device: Device, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        choose(chosen, device)
+
+
+@pytest.mark.skipif(not kernel.available(), reason="the native kernel was not built: no C compiler?")
+def test_the_choice_is_said_and_recorded(tiny_imdb: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    losses = {}
+    for engine, path in (("auto", "native"), ("stock", "keras")):
+        run = ("--run-dir", engine, "--set", f"training.engine={engine}")
+        result = rnnsent("train", "--config", str(tiny_config), "--epochs", "2", "--device", "cpu", *run)
+        assert result.exit_code == 0, result.stderr
+        assert f"engine: 0:gru on {path} (" in result.stderr
+        metrics = json.loads(Path(engine, "metrics.json").read_text())
+        assert metrics["engine"]["0:gru"]["path"] == path and metrics["engine"]["0:gru"]["because"]
+        losses[engine] = metrics["validation"]["log_loss"]["value"]
+        judged = rnnsent("eval", engine, "--device", "cpu")
+        backend = {"auto": "native (", "stock": "keras (training.engine: stock"}[engine]
+        assert judged.exit_code == 0 and f"backend: {backend}" in judged.stderr
+        by_keras = rnnsent("eval", engine, "--device", "cpu", "--backend", "keras")
+        assert by_keras.exit_code == 0 and f"engine: 0:gru on {path} (" in by_keras.stderr
+    assert losses["auto"] == pytest.approx(losses["stock"], abs=1e-4)

@@ -1,0 +1,413 @@
+"""Answers for the rows of files: one for each, whatever the file and its company, or how often it was stopped."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as arrow
+import pyarrow.parquet as parquet
+import pytest
+
+import rnnsent as package
+from rnnsent.inference import batch as bulk
+from tests.conftest import rnnsent
+
+CONFIG = """\
+data: {source: texts, path: texts.csv, text_column: body, label_column: verdict, num_words: 300, maxlen: 12}
+model: {embedding_dim: 8, recurrent: [{cell: lstm, units: 8}]}
+training: {epochs: 1, learning_rate: 2e-2}
+"""
+TEXTS = [
+    "plain words", "", "  ", 'with "quotes", commas; and\ttabs', "two\nlines", "café ☕ 😀", "w1 " * 30, "zzz", "NaN",
+    "w1 w2 w3 w4",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bulk")
+    rows = [f"{'w1 w2' if index % 2 else 'w3 w4'} w{index % 7},{'ja' if index % 2 else 'nein'}" for index in range(90)]
+    (folder / "texts.csv").write_text("\n".join(["body,verdict", *rows]) + "\n")
+    (folder / "c.yaml").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("RNNSENT_CACHE", str(cache))
+        result = rnnsent("train", "--config", "c.yaml", "--run-dir", "run")
+    assert result.exit_code == 0, result.stderr
+    return folder / "run"
+
+
+def write(name: str, texts: list[str]) -> None:
+    if name.endswith((".csv", ".tsv")):
+        with Path(name).open("w", newline="", encoding="utf-8") as handle:
+            writer = csv.writer(handle, delimiter="\t" if name.endswith("tsv") else ",")
+            writer.writerows([("id", "body"), *enumerate(texts)])
+    elif name.endswith(".jsonl"):
+        Path(name).write_text("".join(json.dumps({"n": 1, "body": text}) + "\n" for text in texts))
+    elif name.endswith(".parquet"):
+        parquet.write_table(arrow.table({"id": list(range(len(texts))), "body": texts}), name)
+    else:
+        Path(name).write_text("\n".join(texts))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.parquet"])
+def test_each_row_gets_the_answer_of_its_text(run: Path, name: str) -> None:
+    write(name, TEXTS)
+    expected = [json.loads(json.dumps(each.to_dict())) for each in package.load(run).predict(TEXTS)]
+    expected[8] = expected[1]  # a cell that says NaN is empty
+    expected = [{"row": number, **answer} for number, answer in enumerate(expected, start=1)]
+    printed = rnnsent("predict", str(run), "--input", name, "--json")
+    assert printed.exit_code == 0, printed.stderr
+    assert [json.loads(line) for line in printed.stdout.splitlines()] == expected
+    written = rnnsent("predict", str(run), "--input", name, "--output", "out.jsonl")
+    assert written.exit_code == 0 and written.stdout == ""
+    assert Path("out.jsonl").read_text() == printed.stdout
+    assert sorted(path.name for path in Path().glob("out*")) == ["out.jsonl"]
+
+
+def test_tables_of_answers_name_their_columns(run: Path) -> None:
+    write("t.csv", TEXTS)
+    for name, delimiter in (("out.csv", ","), ("out.tsv", "\t")):
+        assert rnnsent("predict", str(run), "--input", "t.csv", "--output", name).exit_code == 0
+        with Path(name).open(newline="") as handle:
+            rows = list(csv.DictReader(handle, delimiter=delimiter))
+        assert list(rows[0]) == [
+            "row", "label", "probability", "probability of ja", "probability of nein", "unknown_share", "truncated",
+            "blank",
+        ]  # fmt: skip
+        for row, answer in zip(rows, package.load(run).predict(TEXTS), strict=True):
+            if row["label"] != "NaN" and answer.unknown_share < 1:
+                assert row["label"] == answer.label
+                assert float(row["probability of ja"]) == pytest.approx(answer.probabilities["ja"], abs=1e-6)
+            assert row["truncated"] == str(answer.truncated).lower()
+        assert [row["row"] for row in rows if row["blank"] == "true"] == ["2", "3", "9"]
+
+
+def kept_by(run: Path, source: str, output: str, *keep: str) -> list[dict[str, Any]]:
+    """Return the rows of a file of answers, each a mapping."""
+    options = [option for name in keep for option in ("--keep", name)]
+    written = rnnsent("predict", str(run), "--input", source, "--output", output, *options)
+    assert written.exit_code == 0, written.stderr
+    if output.endswith(".jsonl"):
+        return [json.loads(line) for line in Path(output).read_text().splitlines()]
+    with Path(output).open(newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_answers_can_be_joined_with_their_rows(run: Path) -> None:
+    Path("t.csv").write_text('id,label,body,note\n7,nein,w1 w2,"a, ""b"""\n\n9,,w3 w4,NaN\n')
+    rows = kept_by(run, "t.csv", "one.csv", "id")
+    assert list(rows[0])[:4] == ["row", "id", "label", "probability"]
+    assert [(row["row"], row["id"]) for row in rows] == [("1", "7"), ("2", ""), ("3", "9")]
+    said = [answer.label for answer in package.load(run).predict(["w1 w2", "", "w3 w4"])]
+    assert [row["label"] for row in rows] == said  # not the column of the input
+    rows = kept_by(run, "t.csv", "every.csv", "all")
+    assert list(rows[0])[:6] == ["row", "id", "input label", "body", "note", "label"]
+    assert [row["note"] for row in rows] == ['a, "b"', "", "NaN"]
+    assert [row["input label"] for row in rows] == ["nein", "", ""]
+    lines = kept_by(run, "t.csv", "some.jsonl", "note", "id")
+    assert [(row["row"], row["note"], row["id"]) for row in lines] == [
+        (1, 'a, "b"', "7"),
+        (2, None, None),
+        (3, "NaN", "9"),
+    ]
+
+
+def test_kept_cells_of_other_types_stay_what_they_are(run: Path) -> None:
+    day = datetime.date(2026, 1, 2)
+    cells = {"n": [1, None], "x": [0.5, float("nan")], "day": [day, day], "parts": [["a"], []], "body": ["w1", "w3"]}
+    parquet.write_table(arrow.table(cells), "t.parquet")
+    lines = kept_by(run, "t.parquet", "out.jsonl", "n", "x", "day", "parts")
+    assert [[row[name] for name in ("n", "x", "day", "parts")] for row in lines] == [
+        [1, 0.5, "2026-01-02", ["a"]],
+        [None, None, "2026-01-02", []],
+    ]
+    rows = kept_by(run, "t.parquet", "out.csv", "n", "x", "day", "parts")
+    assert [rows[0][name] for name in ("n", "x", "day", "parts")] == ["1", "0.5", "2026-01-02", '["a"]']
+
+
+def test_a_stopped_call_goes_on_with_the_columns_that_it_keeps(run: Path) -> None:
+    write("t.csv", ["w1"] * 30)
+    whole = kept_by(run, "t.csv", "whole.csv", "id")
+    assert [row["id"] for row in whole] == [str(index) for index in range(30)]
+    arguments = ["predict", str(run), "--input", "t.csv", "--output", "out.csv", "--keep"]
+    with stopped_after(2):
+        assert rnnsent(*arguments, "id").exit_code == 130
+    assert "going on after 16 rows" in rnnsent(*arguments, "id").stderr
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
+    with stopped_after(2):
+        assert rnnsent(*arguments, "id", "--force").exit_code == 130
+    assert "starting anew" in rnnsent(*arguments, "body", "--force").stderr
+
+
+def test_a_column_to_keep_must_be_there(run: Path) -> None:
+    Path("t.csv").write_text("id,body\n7,w1\n")
+    Path("t.txt").write_text("w1\n")
+    Path("n.csv").write_text("7,w1\n")
+    for arguments, code, message in (
+        (["--input", "t.csv", "--json", "--keep", "idd"], 1, "t.csv: no column 'idd' (--keep); did you mean id?"),
+        (["--input", "t.txt", "--json", "--keep", "id"], 1, "t.txt: plain text has no columns"),
+        (["--input", "n.csv", "--text-column", "2", "--json", "--keep", "all"], 1, "--keep takes their numbers"),
+        (["--input", "t.csv", "--keep", "id"], 2, "--keep is for the rows of --json"),
+        (["--input", "t.csv", "--output", "o.txt", "--keep", "id"], 2, "--keep is for the rows of --json"),
+        (["w1", "--json", "--keep", "id"], 2, "--keep is for the columns of --input"),
+    ):
+        found = rnnsent("predict", str(run), *arguments)
+        assert found.exit_code == code and message in found.stderr, found.stderr
+    found = rnnsent("predict", str(run), "--input", "n.csv", "--text-column", "2", "--json", "--keep", "1")
+    assert json.loads(found.stdout)["column 1"] == "7"
+
+
+def test_columns_of_another_name_are_asked_for(run: Path) -> None:
+    Path("t.csv").write_text("text,note\nw1 w2,x\n")
+    refused = rnnsent("predict", str(run), "--input", "t.csv")
+    assert refused.exit_code == 1 and "no column 'body'" in refused.stderr and "text, note" in refused.stderr
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--text-column", "text").stdout.startswith("ja\t")
+    Path("u.dat").write_text("9;w1 w2\n8;w3 w4\n", encoding="utf-16")
+    arguments = ["--format", "csv", "--text-column", "2", "--delimiter", ";"]
+    assert len(rnnsent("predict", str(run), "--input", "u.dat", *arguments).stdout.splitlines()) == 2
+
+
+def test_company_and_line_ends_change_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"w{index % 5} w{index % 3} w{index % 11}" for index in range(60)]
+    alone = [answer.to_dict() for answer in package.load(run).predict(texts)]
+    expected = [json.dumps({"row": number, **answer}) for number, answer in enumerate(alone, start=1)]
+    monkeypatch.setattr("rnnsent.inference.classifier.CHUNK", 7)
+    for end in ("", "\n"):
+        Path("t.txt").write_text("\n".join(texts) + end)
+        assert rnnsent("predict", str(run), "--input", "t.txt", "--json").stdout.splitlines() == expected
+    classifier = package.load(run)
+    assert [classifier.predict([text])[0].to_dict() for text in texts] == alone
+
+
+@contextmanager
+def stopped_after(chunks: int) -> Iterator[None]:
+    """Let Ctrl-C come after so many chunks of 8 rows."""
+    append, left = bulk._Part.append, [chunks]
+
+    def stopped(self: Any, text: str, rows: int, blank: int) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        append(self, text, rows, blank)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnnsent.inference.batch.CHUNK", 8)
+        patch.setattr(bulk._Part, "append", stopped)
+        yield
+
+
+def test_a_stopped_call_goes_on_and_ends_with_the_same_bytes(run: Path) -> None:
+    texts = [f"w{index % 5} w{index % 3}" for index in range(50)]
+    write("t.csv", texts)
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "whole.csv").exit_code == 0
+    with stopped_after(3):
+        first = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert first.exit_code == 130 and "stopped after 24 rows; the same command goes on" in first.stderr
+    assert not Path("out.csv").exists()
+    with Path("out.csv.part").open("a") as handle:
+        handle.write("half a ro")  # as a kill would leave it
+    second = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert second.exit_code == 0 and "going on after 24 rows" in second.stderr
+    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
+    assert not Path("out.csv.part").exists() and not Path("out.csv.part.json").exists()
+
+
+def test_nothing_is_replaced_without_being_asked(run: Path) -> None:
+    write("t.csv", ["w1", "w2"])
+    Path("old.csv").write_text("precious")
+    for output, message in (
+        ("t.csv", "t.csv: is the input itself"),
+        ("old.csv", "old.csv: is there already; --force replaces it"),
+        ("new.xlsx", "new.xlsx: what is to be written? Its name must end in .csv"),
+        ("/dev/null", "/dev/null: is not a file"),
+    ):
+        result = rnnsent("predict", str(run), "--input", "t.csv", "--output", output)
+        assert result.exit_code == 1 and message in result.stderr
+    assert Path("old.csv").read_text() == "precious"
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "t.csv", "--force").exit_code == 1
+    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "old.csv", "--force").exit_code == 0
+    assert len(Path("old.csv").read_text().splitlines()) == 3
+
+
+def test_another_form_starts_anew(run: Path) -> None:
+    write("t.csv", ["w1"] * 30)
+    with stopped_after(2):
+        assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt").exit_code == 130
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt", "--json")
+    assert result.exit_code == 0 and "starting anew" in result.stderr
+    assert all(json.loads(line)["label"] for line in Path("out.txt").read_text().splitlines())
+
+
+def test_a_file_that_grows_meanwhile_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("t.csv", ["w1"] * 30)
+    append = bulk._Part.append
+
+    def growing(self: Any, text: str, rows: int, blank: int) -> None:
+        append(self, text, rows, blank)
+        with Path("t.csv").open("a") as handle:
+            handle.write("99,later\n")
+
+    monkeypatch.setattr(bulk._Part, "append", growing)
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert result.exit_code == 1 and "t.csv: changed while it was read" in result.stderr
+    assert not Path("out.csv").exists()
+
+
+def test_stdin_may_come_in_pieces(run: Path) -> None:
+    arguments = [sys.executable, "-m", "rnnsent", "predict", str(run), "--input", "-", "--format", "csv"]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        for piece in ("id,bo", "dy\n1,w1 ", "w2\n2,w3\n"):
+            running.stdin.write(piece)
+            running.stdin.flush()
+            time.sleep(0.1)
+        answers, _ = running.communicate()
+    assert running.returncode == 0 and len(answers.splitlines()) == 2
+
+
+def test_another_input_starts_anew(run: Path) -> None:
+    write("t.csv", ["w1", "w2"])
+    Path("out.csv.part").write_text("label\nnonsense\n")
+    Path("out.csv.part.json").write_text(json.dumps({"identity": "another", "rows": 1, "bytes": 10}))
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert result.exit_code == 0 and "starting anew" in result.stderr
+    assert len(Path("out.csv").read_text().splitlines()) == 3
+
+
+def test_a_full_disk_says_so_and_keeps_what_is_done(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write("t.csv", ["w1"] * 2000)
+    command = ("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", no_space)
+        result = rnnsent(*command)
+    assert result.exit_code == 1 and "Traceback" not in result.stderr
+    assert "out.csv: cannot be written: No space left on device" in result.stderr
+    assert not Path("out.csv").exists() and Path("out.csv.part").exists()
+    assert rnnsent(*command).exit_code == 0
+    assert len(Path("out.csv").read_text().splitlines()) == 2001
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.txt", b"fine\n\xff\xfe\xfd\n", "t.txt:2: is not UTF-8 text"),
+        ("t.csv", b"", "t.csv: is empty"),
+        ("t.csv", bytes(range(200)) * 5, "t.csv: is not text: byte 0 is zero"),
+        ("t.jsonl", b'{"body": "w1"}\n{"body"\n', "t.jsonl:2: not a JSON object"),
+    ],
+)
+def test_rows_that_cannot_be_read_stop_with_their_place(run: Path, name: str, content: bytes, message: str) -> None:
+    Path(name).write_bytes(content)
+    for extra in ([], ["--output", "out.csv"]):
+        result = rnnsent("predict", str(run), "--input", name, *extra)
+        assert result.exit_code == 1 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_texts_without_known_words_say_so(run: Path) -> None:
+    lines = rnnsent("predict", str(run), "qqq xxx", "", "w1 " * 40).stdout.splitlines()
+    assert [line.split("\t")[2] for line in lines] == ["(100% unknown words)", "(no words)", "(truncated)"]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet"])
+def test_a_file_without_texts_is_said_to_have_none(run: Path, name: str) -> None:
+    write(name, [])
+    result = rnnsent("predict", str(run), "--input", name)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{name}: no texts in it, so no answers\n")
+
+
+def test_texts_without_words_are_counted_and_marked(run: Path) -> None:
+    write("t.csv", ["w1", "", " ... "] * 10)
+    said = "20 texts without words: their answers come from no text"
+    for arguments in (["--output", "out.csv"], ["--json"], []):
+        found = rnnsent("predict", str(run), "--input", "t.csv", *arguments)
+        assert found.exit_code == 0 and said in found.stderr
+    marked = [row["blank"] for row in csv.DictReader(Path("out.csv").read_text().splitlines())]
+    assert marked == ["false", "true", "true"] * 10
+    with stopped_after(2):
+        rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv", "--force")
+    again = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv", "--force")
+    assert "going on after 16 rows" in again.stderr and said in again.stderr
+    alone = rnnsent("predict", str(run), " \t", "--json")
+    assert json.loads(alone.stdout)["blank"] is True and "1 text without words: its answer comes" in alone.stderr
+    assert "without words" not in rnnsent("predict", str(run), "w1").stderr
+
+
+def test_no_answer_to_a_text_without_words_is_sure_enough(run: Path) -> None:
+    lines = rnnsent("predict", str(run), "", "w1 w2", "--abstain-below", "0.5000001").stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["abstain", "ja"]
+    found = json.loads(rnnsent("predict", str(run), "", "--abstain-below", "0.5000001", "--json").stdout)
+    assert (found["label"], found["abstained"], found["blank"]) == (None, True, True)
+
+
+def test_eval_says_which_rows_tell_it_nothing() -> None:
+    rows = [f"{'w1 w2' if index % 2 else 'w3 w4'},{'ja' if index % 2 else 'nein'}" for index in range(40)]
+    held = ["...,ja,test", ",ja,test", "w1,ja,test", "w3,nein,test"]
+    Path("texts.csv").write_text("\n".join(["body,verdict,split", *(f"{row},train" for row in rows), *held]) + "\n")
+    Path("c.yaml").write_text(CONFIG)
+    assert rnnsent("train", "--config", "c.yaml", "--run-dir", "of-blanks").exit_code == 0
+    found = rnnsent("eval", "of-blanks")
+    assert found.exit_code == 0, found.stderr
+    assert "data: 1 row without a text left out, of all splits" in found.stderr
+    assert "1 text without words among them" in found.stderr
+    assert "test, 3 texts of texts.csv" in found.stdout and "review" not in found.stdout + found.stderr
+    assert "without" not in rnnsent("eval", "of-blanks", "--quiet").stderr
+
+
+def process(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", "rnnsent", *arguments], stderr=subprocess.PIPE, **options)
+
+
+def test_a_reader_that_leaves_early_is_no_error(run: Path) -> None:
+    Path("t.txt").write_text("w1 w2\n" * 100_000)
+    shell = f"{sys.executable} -m rnnsent predict {run} --input t.txt | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    answer, code = done.stdout.splitlines()
+    assert answer.startswith("ja\t") and code == "141" and done.stderr == ""  # as of programs that the system stops
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_middle_of_a_file_can_be_gone_on_from(run: Path) -> None:
+    Path("t.txt").write_text("w1 w2 w3\n" * 400_000)
+    arguments = ["predict", str(run), "--input", "t.txt", "--output", "out.csv"]
+    running = process(*arguments)
+    while not (Path("out.csv.part.json").exists() and json.loads(Path("out.csv.part.json").read_text())["rows"]):
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    said = running.communicate()[1].decode()
+    assert running.returncode == 130 and "the same command goes on from there" in said and "Traceback" not in said
+    again = subprocess.run(
+        [sys.executable, "-m", "rnnsent", *arguments], capture_output=True, text=True, check=False, env=os.environ
+    )
+    assert again.returncode == 0 and "going on after" in again.stderr
+    with Path("out.csv").open() as handle:
+        assert sum(1 for _ in handle) == 400_001
+
+
+def test_a_file_without_the_column_is_refused(run: Path) -> None:
+    Path("t.jsonl").write_text('{"other": "w2"}\n')
+    found = rnnsent("predict", str(run), "--input", "t.jsonl")
+    assert found.exit_code == 1 and "t.jsonl: no column 'body'" in found.stderr
+    Path("t.csv").write_text("w1 w2\n\nw3\n")
+    found = rnnsent("predict", str(run), "--input", "t.csv", "--text-column", "2")
+    assert found.exit_code == 1 and "t.csv:1: has 1 cell, so there is no column 2" in found.stderr
+    Path("t.csv").write_text("id;body\n1;w1\n")
+    found = rnnsent("predict", str(run), "--input", "t.csv", "--delimiter", ",")
+    assert found.exit_code == 1 and "seems to be separated by ';'" in found.stderr

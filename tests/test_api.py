@@ -1,0 +1,44 @@
+"""The few lines that people in notebooks write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import rnnsent
+from rnnsent.config.loader import load_config
+from rnnsent.errors import ConfigError
+
+SETTINGS = {"data.source": "sample", "data.num_words": 300, "data.maxlen": 40, "training.epochs": 1}
+
+
+def test_train_load_predict_trace() -> None:
+    told: list[str] = []
+    trained = rnnsent.train("gru", SETTINGS, run_dir="run", tell=told.append)
+    assert trained.metrics["epochs"] == 1 and trained.run.file("manifest.json").is_file()
+    assert any(line.startswith("epoch 1/1") for line in told)
+    classifier = rnnsent.load(trained.run)
+    answer = classifier.predict(["the film is good"])[0]
+    assert answer.label in classifier.label_names
+    trace = classifier.trace("the film is good")
+    assert trace.label == answer.label
+    assert json.dumps(trace.to_dict())
+
+
+def test_a_config_can_be_made_in_python() -> None:
+    config = load_config("gru", [("test", f"{key}={value}") for key, value in SETTINGS.items()])
+    trained = rnnsent.train(config, tell=lambda line: None)
+    assert trained.run.path.parent == Path("runs")
+    with pytest.raises(TypeError, match="a Config has its own"):
+        rnnsent.train(config, {"training.epochs": 2})
+
+
+def test_wrong_settings_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"settings training\.epoch: training\.epoch: unknown key"):
+        rnnsent.train("gru", {"training.epoch": 2})
+    with pytest.raises(ConfigError, match=r"must be true to train"):
+        rnnsent.train("gru", {"model.head": False})
+    with pytest.raises(TypeError, match=r"put one into a list"):
+        rnnsent.load(rnnsent.train("gru", SETTINGS, tell=lambda line: None).run).predict("one text")
