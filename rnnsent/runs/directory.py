@@ -1,126 +1,115 @@
-"""The run directory: the names of its files, its manifest, and who may write where.
+"""The run directory: the names of its files, and one class to write and read them.
 
-A run is complete when `manifest.json` is there; it is written last and holds the SHA-256 of every other file. While a
-run is judged later on, the manifest first learns the new hash of a file beside the old one, so that a crash between
-two writes leaves a run that still agrees with its manifest.
+Training writes a run, and `manifest.json`, written last, seals it: it holds the SHA-256 of every file, and none of them
+changes from then on. Evaluations are files of their own in `evaluations/`, each with the hash of the run it is of.
 """
 
 from __future__ import annotations
 
-import hashlib
+import csv
+import io
 import json
 import logging
 import os
-import re
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from rnnsent.config import Config
 from rnnsent.errors import RunError, count
-from rnnsent.files import atomic_path, disk_errors, read_plain, sha256, write_atomic
-from rnnsent.json_files import read_json
-from rnnsent.runs import manifest
-from rnnsent.runs.lock import LOCK, Lock, is_locked, require_own_folders
+from rnnsent.files import atomic_path, disk_errors, sha256, write_atomic
+from rnnsent.runs import schemas
+
+if TYPE_CHECKING:
+    import numpy as np
+    from filelock import FileLock
+    from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
 
-CONFIG = "config.yaml"
+CONFIG = "config.yaml"  # for people
+SETTINGS = "config.json"  # the same, for programs
 SUMMARY = "summary.txt"
 VOCABULARY = "vocabulary.json"
+SPLIT = "split.npz"
 MODEL = "model.keras"
-WEIGHTS = "weights.npz"
+WEIGHTS = "weights.safetensors"
+NGRAM_WEIGHTS = "ngram_weights.safetensors"
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
-PROBES = "probes.json"
 CALIBRATION = "calibration.json"
-NGRAMS = "ngrams.npz"
 ENVIRONMENT = "environment.json"
-ORIGIN = "origin.json"
-LANGUAGE_MODEL = "language_model.json"  # what the network began with
-TEACHER = "teacher"  # a folder for each network that labeled what had no label, from 1
-MEMBERS = "members"  # of an ensemble: a folder each, from 1
+FINGERPRINT = "fingerprint.json"
+LANGUAGE_MODEL = "language_model.json"
 CURVES = "plots/curves.png"
-RELIABILITY = "plots/reliability-{split}.png"
-COVERAGE = "plots/coverage-{split}.png"
+MEMBERS = "members"  # of an ensemble: a folder each, from 1
+TEACHER = "teacher"  # networks that labeled texts, from 1
+EVALUATIONS = "evaluations"
 LOGS = "logs"  # of the trackers
-TRACKERS = "trackers.json"  # which of their own runs this one is
-MODEL_CARD = "model_card.md"
 REPORT = "report.html"
+MODEL_CARD = "model_card.md"
+SEEDS = "seeds.json"  # in a folder with a run for each seed
 MANIFEST = "manifest.json"
-UPDATE_SECONDS = 20.0
-MAX_HISTORY = 128 << 20  # bytes of a history.csv: a million epochs, which is the most that a config may ask for
-SEEDS = "seeds.json"  # in a folder that holds a run for each seed: what they are of
+LOCK = ".lock"
 
-OWN_NAMES = {
-    CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, PROBES, CALIBRATION, NGRAMS,
-    ENVIRONMENT, ORIGIN, LANGUAGE_MODEL, MEMBERS, TEACHER, "plots", LOGS, TRACKERS, MODEL_CARD, REPORT, MANIFEST,
-}  # fmt: skip
+UNSEALED = (EVALUATIONS, LOGS, REPORT, MODEL_CARD, MANIFEST)  # may come and go after training
+MANIFEST_FORMAT = 3
+RESTORE = "restore it from a copy, or train again"
 
-AT_THE_END = {METRICS, PROBES, CALIBRATION, MODEL_CARD, REPORT}  # written when training is over, or later
-
-
-def json_text(values: dict[str, Any]) -> str:
-    """Return what is written into a JSON file of a run."""
-    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def predictions(split: str) -> str:
-    """Return the name of the file with the predictions for a split."""
-    return f"predictions-{split}.csv"
+Schema = TypeVar("Schema")
+EvaluationFile = TypeVar("EvaluationFile", bound=schemas.Origin)
 
 
 @dataclass(frozen=True)
-class RunDirectory:
-    """A run on disk, or the part of one that is one of its networks.
+class Run:
+    """A run on disk, or one network of an ensemble inside it.
 
     Attributes:
         path: its folder.
-        replaced: where the run that it replaces waits until this one is finished.
-        lock: of the process that writes the run.
-        training: tells the checkpoints of this training, and of this network, from all others.
+        training: the id of the training; checkpoints carry it.
+        replaced: the run that this one replaces, moved aside until this one is finished.
+        lock: held by the process that trains.
     """
 
     path: Path
-    replaced: Path | None = None
-    lock: Lock | None = field(default=None, repr=False, compare=False)
-    training: str = field(default="", repr=False, compare=False)
+    training: str = field(default="", compare=False)
+    replaced: Path | None = field(default=None, compare=False)
+    lock: FileLock | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return str(self.path)
 
     @property
     def address(self) -> str:
-        """The path in commands that people are told: as it was given, or what a link names, which may change."""
-        path = Path(os.path.relpath(self.path.resolve())) if self.path.is_symlink() else self.path
-        return shlex.quote(str(path))
+        """The path, quoted for a command line."""
+        return shlex.quote(str(self.path))
 
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""
         return self.path / name
 
-    def member(self, number: int) -> RunDirectory:
-        """Return the folder of one network of an ensemble, from 1; it holds the files of training, and no manifest."""
-        return self._part(f"{MEMBERS}/{number}")
-
-    def teacher(self, number: int) -> RunDirectory:
-        """Return the folder of a network that labels texts, from 1; as that of a member."""
-        return self._part(f"{TEACHER}/{number}")
+    def part(self, folder: str, number: int) -> Run:
+        """Return network `number`, from 1, in MEMBERS or TEACHER: a folder with the files of training, no manifest."""
+        name = f"{folder}/{number}"
+        return Run(self.file(name), training=f"{self.training}/{name}")
 
     @property
-    def teaches(self) -> bool:
-        """Whether this is the folder of a network that labels texts."""
-        return f"{self.training}".rpartition("/")[0].endswith(f"/{TEACHER}")
-
-    def _part(self, name: str) -> RunDirectory:
-        return RunDirectory(self.file(name), training=f"{self.training}/{name}")
+    def networks(self) -> list[Run]:
+        """The networks whose predictions are averaged: the members of an ensemble, or the run itself."""
+        folder = self.file(MEMBERS)
+        if not folder.is_dir():
+            return [self]
+        numbers = sorted(int(each.name) for each in folder.iterdir() if (each / WEIGHTS).is_file())
+        return [self.part(MEMBERS, number) for number in numbers]
 
     def write(self, name: str, content: bytes | str) -> None:
-        """Write one file of an unfinished run, all or nothing."""
+        """Write one file, all or nothing."""
         with disk_errors(self.path):
             write_atomic(self.file(name), content)
 
@@ -130,230 +119,229 @@ class RunDirectory:
         with disk_errors(self.path), atomic_path(self.file(name)) as temporary:
             yield temporary
 
+    def write_record(self, name: str, record: object) -> None:
+        """Write one of the JSON files of `schemas`."""
+        self.write(name, schemas.to_json(record))
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            RunError: if it cannot be read.
+        """
+        try:
+            return self.file(name).read_bytes()
+        except OSError as error:
+            raise RunError(f"{self.file(name)}: cannot be read: {error.strerror}; {RESTORE}") from None
+
+    def read_record(self, name: str, schema: type[Schema]) -> Schema:
+        """Return one of the JSON files of `schemas`; errors as `read` and `schemas.parse`."""
+        return schemas.parse(schema, self.read(name), self.file(name))
+
+    @cached_property
+    def config(self) -> Config:
+        """The config that it was trained with, every default written out."""
+        try:
+            return Config.from_dict(json.loads(self.read(SETTINGS)))
+        except ValueError as error:
+            raise RunError(f"{self.file(SETTINGS)}: is not JSON: {error}; {RESTORE}") from None
+
+    @cached_property
+    def metrics(self) -> schemas.TrainingMetrics:
+        """What metrics.json says."""
+        return self.read_record(METRICS, schemas.TrainingMetrics)
+
+    @cached_property
+    def environment(self) -> schemas.Environment:
+        """What environment.json says."""
+        return self.read_record(ENVIRONMENT, schemas.Environment)
+
+    def history(self) -> list[schemas.Epoch]:
+        """Return the rows of history.csv; empty before the first epoch."""
+        if not self.file(HISTORY).is_file():
+            return []
+        rows = csv.DictReader(io.StringIO(self.read(HISTORY).decode(errors="replace"), newline=""))
+        return [schemas.parse(schemas.Epoch, row, f"{self.file(HISTORY)}:{rows.line_num}") for row in rows]
+
+    def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Return the weights by name, `layer/weight`; of an ensemble `members/1/layer/weight`, ….
+
+        Raises:
+            RunError: if a file is missing or damaged.
+        """
+        found = {}
+        for network in self.networks:
+            prefix = "" if network is self else f"{network.path.relative_to(self.path).as_posix()}/"
+            found |= {f"{prefix}{name}": array for name, array in read_arrays(network.file(WEIGHTS)).items()}
+        return found
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end, or was stopped with something worth keeping: there is a manifest."""
+        return self.file(MANIFEST).is_file()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is a checkpoint, of this network or of one inside it."""
+        return any(self.path.rglob(f"{CHECKPOINTS}/*.safetensors"))
+
     def names(self) -> list[str]:
-        """Return the names of all files but the manifest."""
-        within = (Path(folder, name) for folder, _, files in os.walk(self.path) for name in files)  # follows no link
-        files = (path.relative_to(self.path).as_posix() for path in within if path.is_file())
-        return sorted(name for name in files if name != MANIFEST)
+        """Return the names of the files that the manifest lists."""
+        within = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
+        return sorted(
+            name.as_posix() for name in within if name.parts[0] not in UNSEALED and not name.name.startswith(".")
+        )
 
     def finish(self) -> None:
-        """Write the manifest: from now on the run is complete."""
-        self._write_manifest({name: [sha256(self.file(name))] for name in self.names() if not is_temporary(name)})
-        self.release()
+        """Write the manifest; from now on no file of the run changes."""
+        files = {name: sha256(self.file(name)) for name in self.names()}
+        self.write(MANIFEST, json.dumps({"format": MANIFEST_FORMAT, "files": files}, indent=1) + "\n")
         if self.replaced is not None:
             shutil.rmtree(self.replaced)
+        self.release()
 
-    def begin_again(self, trackers: Iterable[str]) -> list[str]:
-        """Let a run be trained on: what was written at its end, or only in part, goes, as do the logs of `trackers`.
-
-        Returns:
-            Which of these files somebody asked for after training: they were of the network as it was then.
-        """
-        asked_for = [name for name in (predictions("test"), REPORT) if self.file(name).exists()]
-        ours = AT_THE_END - ({MODEL_CARD} if self.edited(MODEL_CARD) else set())
+    def reopen(self) -> None:
+        """Let training go on: what was written when it ended goes, and will be written again."""
         with disk_errors(self.path):
-            self.file(MANIFEST).unlink(missing_ok=True)
-            for name in self.names():
-                if (is_temporary(name) and name != LOCK) or (
-                    name in ours or name.startswith("predictions-") or (name.startswith("plots/") and name != CURVES)
-                ):
-                    self.file(name).unlink()
-            for folder in filter(Path.is_dir, (self.file(f"{LOGS}/{name}") for name in trackers)):
-                shutil.rmtree(folder)
-        return asked_for
+            for name in (MANIFEST, METRICS, CALIBRATION):
+                self.file(name).unlink(missing_ok=True)
+            for name in (EVALUATIONS,):
+                shutil.rmtree(self.file(name), ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove a run that came to nothing, and put back the one it was to replace."""
+        """Remove a run that came to nothing, and put the one back that it was to replace."""
+        self.release()
         with disk_errors(self.path):
             shutil.rmtree(self.path)
             if self.replaced is not None:
                 self.replaced.rename(self.path)
-        self.release()
 
     def release(self) -> None:
-        """Let others write the run; once this was done, the lock may be theirs."""
-        if self.lock is not None and self.lock.release.alive:
+        """Let others write the run."""
+        if self.lock is not None and self.lock.is_locked:
             self.file(LOCK).unlink(missing_ok=True)
             self.lock.release()
 
-    @property
-    def trained(self) -> list[str]:
-        """The names of the files with weights that are there, whether the run is finished or not."""
-        return weight_names(self.names())
-
-    @property
-    def resumable(self) -> bool:
-        """Whether there is a state from which training can go on."""
-        return any(name.rpartition("/")[0].rpartition("/")[2] == CHECKPOINTS for name in self.names())
-
-    @property
-    def finished(self) -> bool:
-        """Whether there is a manifest."""
-        return self.file(MANIFEST).is_file()
-
-    def manifest(self) -> dict[str, list[str]]:
-        """Return the accepted SHA-256 of every file.
+    def manifest(self) -> dict[str, str]:
+        """Return the SHA-256 of every file.
 
         Raises:
             RunError: if the run is unfinished or its manifest damaged.
         """
         if not self.finished:
-            raise RunError(self.unfinished())
-        return manifest.read(self.file(MANIFEST))
-
-    def has(self, name: str) -> bool:
-        """Return whether the run was finished with a file of this name."""
-        return name in self.manifest()
-
-    def unfinished(self) -> str:
-        """Say what is left of a run without a manifest, and what can be done with it."""
-        names = self.names()
-        kept = "training has not come far enough to be kept"
-        states = [name.rpartition("/")[2] for name in names if name.startswith(f"{CHECKPOINTS}/")]
-        if states:
-            kept = f"the state of training is kept in {CHECKPOINTS}/{states[-1]}; no epoch was over"
+            raise RunError(self.status())
         try:
-            epochs = [self.epochs_in(name) for name in names if name.rpartition("/")[2] == HISTORY]
-        except RunError as error:  # which must not hide what else is to be said
-            epochs, kept = [], f"how many epochs are kept cannot be said: {error}"
-        if sum(epochs) > 0:
-            several = f", of {len(epochs)} networks" if len(epochs) > 1 else ""
-            best = weight_names(names) or [name for name in names if name.rpartition("/")[2] == WEIGHTS]
-            kept = f"{count(sum(epochs), 'whole epoch')}{several} kept" + (
-                f": the best in {' and '.join(best)}" if best else ""
-            )
-        locked = is_locked(self.path) and self.lock is None
-        now = "it is being trained now" if locked else "training was stopped"
-        return (
-            f"{self.path}: not a finished run, it has no {MANIFEST}: {now}.\n"
-            f"  {kept}.\n"
-            + "".join(f"  The run that it was to replace is in {path}.\n" for path in waiting_runs(self.path))
-            + f"  Go on: rnnsent train --resume {to_resume(self.path)}\n"
-            + f"  Anew: rnnsent train --config {self.address}/{CONFIG} --run-dir {self.address} --force"
-        )
+            found: dict[str, str] = dict(json.loads(self.read(MANIFEST))["files"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{self.file(MANIFEST)}: is not a manifest ({error}); {RESTORE}") from None
+        return found
 
-    def epochs_in(self, history: str = HISTORY) -> int:
-        """Return how many epochs a history.csv has, whole or not; 0 where there is none.
-
-        Raises:
-            RunError: if there is one, and it cannot be read: it may have epochs that would be trained over.
-        """
-        path = self.file(history)
-        if not os.path.lexists(path):
-            return 0
-        with manifest.read_errors(path):
-            content = read_plain(path, MAX_HISTORY)
-        return max(0, content.count(b"\n") + (not content.endswith(b"\n")) - 1)
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the manifest: what tells this run from all others."""
+        self.manifest()
+        return sha256(self.file(MANIFEST))
 
     def verify(self, *names: str) -> None:
-        """Check that the files `names`, or all, are those the run was finished with.
+        """Check that the files `names`, or all, are those that training left.
 
         Raises:
-            RunError: naming every file that is missing or changed.
+            RunError: if the run is unfinished; naming every file that is missing or changed.
         """
-        while True:
-            files = self.manifest()
-            faults = manifest.faults(self.path, files, names or tuple(files), optional=(REPORT,), free=(MODEL_CARD,))
-            if not faults:
-                return
-            if self.manifest() == files:
-                break  # or somebody has written into the run meanwhile
-        # Files are damaged one at a time; where half of those looked at seem to be, it is their list.
-        many = len(faults) > 1 and 2 * len(faults) >= len(names or files)
-        whose = f"; or {MANIFEST} is another run's" if many else ""
-        raise RunError(f"{self.path}: {'; '.join(faults)}{whose}. {manifest.RESTORE}")
+        listed = self.manifest()
+        faults = []
+        for name in names or listed:
+            path = self.file(name)
+            if name not in listed:
+                faults.append(f"{name} is not in the manifest")
+            elif not path.is_file():
+                faults.append(f"{name} is missing")
+            elif sha256(path) != listed[name]:
+                faults.append(f"{name} was changed after training")
+        if faults:
+            raise RunError(f"{self.path}: {'; '.join(faults)}; {RESTORE}")
 
-    def edited(self, name: str) -> bool:
-        """Return whether a file that holds its own hash is there, but not as it was written.
+    def write_evaluation(self, kind: str, record: schemas.Origin) -> Path:
+        """Write evaluations/SPLIT.json, or evaluations/SPLIT-KIND.json; nothing else of the run changes."""
+        name = evaluation_name(record.split, kind)
+        self.write_record(name, record)
+        return self.file(name)
 
-        The manifest alone does not tell: of a run that was trained on it lists what somebody had edited before.
-        """
-        path = self.file(name)
-        with manifest.read_errors(path):
-            if not path.is_file():
-                return False
-            listed = not self.finished or sha256(path) in self.manifest().get(name, [])
-            return not listed or not manifest.vouches_for_itself(path)
+    def evaluation(self, split: str, schema: type[EvaluationFile], kind: str = "") -> EvaluationFile | None:
+        """Return an evaluation of this very run; None if there is none, or if it is of the run before more training."""
+        name = evaluation_name(split, kind)
+        if not self.file(name).is_file():
+            return None
+        record = self.read_record(name, schema)
+        return record if record.run == self.sha256 else None
 
-    @contextmanager
-    def updating(self) -> Iterator[None]:
-        """Keep other processes from writing into a finished run, so that what is read is still so when it is written.
+    def status(self) -> str:
+        """Say what is left of a run without a manifest, and what can be done with it."""
+        epochs = sum(len(each.history()) for each in [*self.networks, *self._teachers()])
+        kept = f"{count(epochs, 'epoch')} kept" if epochs else "no epoch was completed"
+        now = "it is being trained now" if self.lock is None and is_locked(self.path) else "training was stopped"
+        return (
+            f"{self.path}: not a finished run, it has no {MANIFEST}: {now}, {kept}.\n"
+            f"  Continue: rnnsent train --resume {self.address}\n"
+            f"  Start over: rnnsent train --config {self.address}/{CONFIG} --run-dir {self.address} --force"
+        )
 
-        Raises:
-            RunError: if one does for longer than a judgment takes to be written, such as a training; or if files of the
-                run would be written elsewhere.
-        """
-        if self.lock is not None and self.lock.release.alive:
-            yield
-            return
-        require_own_folders(self.path)
-        with disk_errors(self.path):
-            lock = Lock(self.path, UPDATE_SECONDS)
-        try:
-            yield
-        finally:
-            self.file(LOCK).unlink(missing_ok=True)
-            lock.release()
-
-    def update(self, contents: Mapping[str, str | bytes]) -> None:
-        """Replace or add files of a finished run; whoever is killed meanwhile, it agrees with its manifest.
-
-        To be called while `updating`.
-        """
-        files = self.manifest()
-        digests = {
-            name: hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest()
-            for name, content in contents.items()
-        }
-        replaced = [name for name in contents if name in files]
-        # New files come before the manifest that names them: one too many does no harm, a missing one would.
-        for name in [name for name in contents if name not in files]:
-            self.write(name, contents[name])
-        self._write_manifest(files | {name: [*files[name], digests[name]] for name in replaced})
-        for name in replaced:
-            self.write(name, contents[name])
-        self._write_manifest(files | {name: [new] for name, new in digests.items()})
-
-    def read_json(self, name: str) -> dict[str, Any]:
-        """Return one of the run's JSON files."""
-        try:
-            values = read_json(self.file(name))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.file(name)}: cannot be read: {error}") from None
-        if not isinstance(values, dict):
-            raise RunError(f"{self.file(name)}: is not a JSON object")
-        return values
-
-    def _write_manifest(self, files: Mapping[str, list[str]]) -> None:
-        self.write(MANIFEST, manifest.text(files))
+    def _teachers(self) -> list[Run]:
+        return [Run(path) for path in sorted(self.file(TEACHER).glob("*"))]
 
 
-def member_files(names: Iterable[str], name: str) -> list[str]:
-    """Return which of `names` are the file `name` of the networks of an ensemble, in their order."""
-    pattern = re.compile(rf"{MEMBERS}/([1-9][0-9]{{0,5}})/{re.escape(name)}")
-    found = [match for match in map(pattern.fullmatch, names) if match is not None]
-    return [match[0] for match in sorted(found, key=lambda match: int(match[1]))]
+def evaluation_name(split: str, kind: str = "", suffix: str = ".json") -> str:
+    """Return the name of a file of an evaluation, such as evaluations/test-predictions.csv."""
+    return f"{EVALUATIONS}/{split}{'-' if kind else ''}{kind}{suffix}"
 
 
-def weight_names(names: Iterable[str]) -> list[str]:
-    """Return which of `names` are files with weights: one, or one for each network of an ensemble."""
-    return [WEIGHTS] if WEIGHTS in names else member_files(names, WEIGHTS)
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return the arrays of a safetensors file by name.
+
+    Raises:
+        RunError: if it is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}; {RESTORE}") from None
+    except (SafetensorError, ValueError) as error:
+        raise RunError(f"{path}: is damaged: {error}; {RESTORE}") from None
 
 
-def waiting_runs(path: Path) -> list[Path]:
-    """Return the runs that trainings which were killed in `path` were to replace."""
-    named = re.compile(rf"{re.escape(path.name)}\.replaced-[0-9]+")  # by `run_root`; anything else is somebody's own
-    there = (each for each in path.parent.glob("*") if named.fullmatch(each.name) and not each.is_symlink())
-    return sorted(each for each in there if (each / CONFIG).is_file())
+def arrays_bytes(arrays: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Return arrays as the bytes of a safetensors file, which `read_arrays` reads."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    return save({name: np.asarray(each, order="C") for name, each in arrays.items()}, dict(metadata or {}))
 
 
-def to_resume(path: Path) -> str:
-    """Return what `rnnsent train --resume` takes to go on with a run: of one with a seed the folder of all seeds."""
-    whole = Path(os.path.relpath(path.resolve())) if path.is_symlink() else path
-    several = whole.name.startswith("seed-") and (whole.parent / SEEDS).is_file()
-    return shlex.quote(str(whole.parent if several else path))
+def acquire(path: Path) -> FileLock:
+    """Return the lock of the one process that trains the run in `path`.
+
+    Raises:
+        RunError: if another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(f"{path}: another training is writing this run now; choose another --run-dir") from None
+    return lock
 
 
-def is_temporary(name: str) -> bool:
-    """Return whether a file is one that was being written when somebody was killed."""
-    return name.rpartition("/")[2].startswith(".")
+def is_locked(path: Path) -> bool:
+    """Return whether a process is training the run in `path` now."""
+    if not os.path.lexists(path / LOCK):
+        return False
+    try:
+        acquire(path).release()
+    except RunError:
+        return True
+    return False

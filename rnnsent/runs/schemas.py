@@ -1,332 +1,325 @@
-"""What the files of a run must say, key by key: whoever reads one of them finds what it relies on, of its type.
+"""The JSON files of a run: one frozen dataclass each, used by what writes the file and by what reads it.
 
-A run may be a stranger's, whose manifest fits whatever its files say. Keys that no reader relies on are passed over;
-what older versions of rnnsent did not write is not missed.
+`to_json` and `parse` are the only ways in and out. Keys that a schema lacks are passed over; a key that is missing,
+or of another type, is one clear error.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import ErrorDetails
+from rnnsent.errors import RunError
 
-from rnnsent.config import Config
-from rnnsent.config.loader import broken_rule
-from rnnsent.errors import RunError, count
-from rnnsent.inference.calibration import HOTTEST
-
-# Whatever is counted or measured is smaller by far; charts and tables get no number that they have no room for.
-Count = Annotated[int, Field(ge=0, le=10**15)]
-Amount = Annotated[float, Field(ge=0, le=1e15)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Metric = Annotated[float, Field(ge=-1, le=1000)]
-SplitName = Literal["train", "validation", "test"]
+Schema = TypeVar("Schema")
 
 
-class Record(BaseModel):
-    """Base of what a file says: strict types, no infinities."""
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; None where the figure is undefined."""
 
-    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-
-class Known(Record):
-    """A figure with the ends of its interval."""
-
-    value: Metric
-    low: Metric
-    high: Metric
+    value: float | None
+    low: float | None = None
+    high: float | None = None
 
 
-class Estimated(Record):
-    """The same, unless it is not defined."""
-
-    value: Metric | None
-    low: Metric | None = None
-    high: Metric | None = None
-
-    @model_validator(mode="after")
-    def _has_ends(self) -> Estimated:
-        if self.value is not None and (self.low is None or self.high is None):
-            raise ValueError("has a value and must have low and high")
-        return self
+Metrics = dict[str, Estimate]
 
 
-def _with_accuracy(measured: dict[str, Estimated]) -> dict[str, Estimated]:
-    if measured.get("accuracy") is None or measured["accuracy"].value is None:
-        raise ValueError("must have an accuracy")
-    return measured
+@dataclass(frozen=True, kw_only=True)
+class DataInfo:
+    """What a run was trained on: `data` of metrics.json.
+
+    Attributes:
+        source: "imdb", "sample" or "texts".
+        fallback_used: whether the sample corpus stood in for data that could not be had.
+        sha256: of the data file; None for the sample corpus.
+        file, format: where it was read from.
+        counts: {split: {label: texts}}.
+        unknown_share, truncated_share: of the validation texts, what the network cannot see.
+        details: whatever else the reader noted, such as rows that were left out and why.
+    """
+
+    source: str
+    fallback_used: bool
+    sha256: str | None = None
+    file: str | None = None
+    format: str | None = None
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    unknown_share: float = 0.0
+    truncated_share: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
 
 
-Measured = Annotated[dict[str, Estimated], AfterValidator(_with_accuracy)]
-
-
-class LayerPath(Record):
-    """How a layer was run."""
+@dataclass(frozen=True)
+class LayerEngine:
+    """What ran a layer, and why that."""
 
     path: str
     because: str
 
 
-class Teacher(Record):
-    """Who labeled what had no label."""
+@dataclass(frozen=True, kw_only=True)
+class NetworkInfo:
+    """How one network was trained: an entry of `networks` of metrics.json."""
 
-    teaches: Count
-
-
-class Data(Record):
-    """The reviews."""
-
-    source: Literal["imdb", "sample", "texts"]
-    fallback_used: bool
-    sha256: str | None = None
-    file: str | None = None
-    format: str | None = None
-    counts: dict[SplitName, dict[str, Count]] | None = None
-    dropped: dict[str, Count] | None = None
-    also_in_training: dict[str, Count] | None = Field(None, alias="also in training")
-    unlabeled_of_their_groups: dict[str, Count] | None = Field(None, alias="unlabeled of their groups")
-    unlabeled: Count | None = None
-    contradicting: Count | None = None
-    teacher: Teacher | None = None
-    unknown_share: Share | None = None
-    truncated_share: Share | None = None
-
-    @field_validator("counts")
-    @classmethod
-    def _of_all_labels(cls, counts: dict[str, dict[str, int]] | None, info: ValidationInfo) -> Any:
-        labels = _labels(info)
-        if labels and any(not set(labels) <= set(each) for each in (counts or {}).values()):
-            raise ValueError(f"must count the reviews of each label: {', '.join(labels)}")
-        return counts
+    epochs: int
+    best_epoch: int
+    val_accuracy: float
+    val_loss: float
+    engine: dict[str, LayerEngine]
 
 
-class OfLabel(Record):
-    """The figures of one label."""
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingInfo:
+    """Where the initial word vectors came from: `embeddings` of metrics.json; seconds only if they were trained."""
 
-    reviews: Count
-    precision: Estimated
-    recall: Estimated
-    f1: Estimated
-
-
-class Part(Record):
-    """The accuracy on some of the reviews."""
-
-    group: str
-    name: str
-    reviews: Count
-    accuracy: Known
-
-
-class Covered(Record):
-    """The accuracy of the surest answers."""
-
-    least: Share
-    share: Share
-    reviews: Count
-    accuracy: Estimated
-
-
-class Evaluation(Record):
-    """What a judgment found besides its metrics."""
-
-    reviews_sha256: str | None = None
-    seconds: Amount | None = None
-    confusion: list[list[Count]] | None = None
-    by_label: dict[str, OfLabel] = {}
-    slices: list[Part] = []
-    coverage: list[Covered] = []
-
-    @field_validator("confusion")
-    @classmethod
-    def _square(cls, confusion: list[list[int]] | None, info: ValidationInfo) -> Any:
-        labels = len(_labels(info))
-        if labels and confusion is not None and [len(row) for row in confusion] != [labels] * labels:
-            raise ValueError(f"must have a row for each label, with {count(labels, 'number')}")
-        return confusion
-
-
-class Baseline(Record):
-    """The n-grams, beside the network."""
-
-    validation: Measured | None = None
-    test: Measured | None = None
-    seconds: Amount | None = None
-
-
-class Robust(Record):
-    """The accuracy on texts that are not as in training."""
-
-    group: str
-    name: str
-    texts: Count
-    accuracy: Share
-    low: Share
-    high: Share
-
-
-class Course(Record):
-    """How a network of several was trained."""
-
-    best_epoch: Count | None = None
-    val_accuracy: Share
-
-
-class Before(Record):
-    """What was trained before the network."""
-
-    seconds: Amount | None = None
+    found: int
+    words: int
+    seconds: float | None = None
     cached: bool = False
 
-    @model_validator(mode="after")
-    def _has_seconds(self) -> Before:
-        if self.cached and self.seconds is None:
-            raise ValueError("comes from the cache and must have seconds")
-        return self
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainInfo:
+    """The language model that the network began with: `language_model` of metrics.json and language_model.json."""
+
+    loss: float
+    seconds: float
+    cached: bool
 
 
-class Vectors(Before):
-    """Word vectors to begin with."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingMetrics:
+    """metrics.json: what training knew when it ended. Never edited; evaluations are files of their own.
 
-    found: Count
-    words: Count
+    Attributes:
+        data: what was trained on.
+        engine: {layer: what ran it}.
+        epochs, best_epoch: trained, and kept; best_epoch is None for an ensemble.
+        interrupted: whether training was stopped early.
+        validation_texts: how many.
+        validation: {metric: estimate}, of probabilities that were calibrated on other texts than they are scored on.
+        seconds, peak_memory_mb, parameters: what it cost.
+        networks: of an ensemble, each of its networks.
+        networks_requested: of an ensemble, how many the config asks for.
+    """
 
-
-class Metrics(Record):
-    """metrics.json."""
-
-    data: Data
-    engine: dict[str, LayerPath]
-    epochs: Count
-    best_epoch: Count | None
+    data: DataInfo
+    engine: dict[str, LayerEngine]
+    epochs: int
+    best_epoch: int | None
     interrupted: bool
-    validation_reviews: Count | None = None
-    validation: Measured
-    test: Measured | None = None
-    baseline: Baseline | None = None
-    evaluations: dict[str, Evaluation] = {}
-    robustness: dict[str, list[Robust]] | None = None
-    vectors: Vectors | None = None
-    language_model: Before | None = None
-    networks_asked_for: Count | None = None
-    networks: list[Course] | None = None
-    seconds: Amount
-    peak_memory_mb: Amount
-    parameters: Count
-
-    @field_validator("networks")
-    @classmethod
-    def _as_many(cls, networks: list[Course] | None, info: ValidationInfo) -> Any:
-        config: Config | None = (info.context or {}).get("config")
-        if networks is not None and config is not None and len(networks) != len(config.members):
-            raise ValueError(f"must be as many as in the config, {len(config.members)}")
-        return networks
-
-    @model_validator(mode="after")
-    def _of_several(self) -> Metrics:
-        if self.networks_asked_for is not None and self.networks is None:
-            raise ValueError("networks: is missing")
-        return self
+    validation_texts: int
+    validation: Metrics
+    seconds: float
+    peak_memory_mb: float
+    parameters: int
+    networks: list[NetworkInfo] | None = None
+    networks_requested: int | None = None
+    embeddings: EmbeddingInfo | None = None
+    language_model: PretrainInfo | None = None
+    teacher: dict[str, float] | None = None
 
 
-class Device(Record):
-    """What it was trained on."""
-
-    name: str = "unknown"
-
-
-class Environment(Record):
-    """environment.json."""
-
-    python: str | None = None
-    packages: dict[str, str] = {}
-    processor: str = "unknown"
-    device: Device = Device()
-    threads: Count | None = None
-    git_commit: str | None = None
-    command: list[str] = []
-
-
-class Origin(Record):
-    """origin.json."""
+@dataclass(frozen=True)
+class DeviceInfo:
+    """The device that a run was trained on, and why that one."""
 
     name: str
-    training: str
+    because: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """environment.json: versions, machine, command."""
+
+    python: str
+    packages: dict[str, str]
+    platform: str
+    processor: str
+    cores: int | None
+    device: DeviceInfo
+    backend: str
+    threads: int
+    seed: int
+    git_commit: str | None
     command: list[str]
-    config: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """fingerprint.json: what the bits of a training depend on besides its config; compared when it is resumed.
+
+    Attributes:
+        training: an id that its checkpoints carry.
+        name: of the training.
+        started: when, ISO 8601.
+        data: SHA-256 of the texts of each split, of the vocabulary and of the file of word vectors.
+        versions, machine: of libraries; processor, device, threads, engine.
+    """
+
+    training: str
+    name: str
+    started: str
     data: dict[str, str]
-    versions: dict[str, str | None]
-    machine: dict[str, Any]
-    changes: list[str] = []  # with which it went on
+    versions: dict[str, str]
+    machine: dict[str, str]
 
 
-class Calibrated(Record):
-    """calibration.json."""
+@dataclass(frozen=True, kw_only=True)
+class CalibrationFile:
+    """calibration.json: fitted on the validation texts, used by predict, eval and trace."""
 
-    temperature: Annotated[float, Field(ge=1 / HOTTEST, le=HOTTEST)]
-    threshold: Annotated[float, Field(gt=0, lt=1)]
-    reviews: Count
-
-
-class Epoch(Record):
-    """A row of history.csv; `elapsed`, in seconds, is None in older runs."""
-
-    model_config = ConfigDict(strict=False)  # a table has text in its cells
-
-    epoch: Annotated[int, Field(ge=1, le=10**9)]
-    loss: Amount
-    accuracy: Share
-    val_loss: Amount
-    val_accuracy: Share
-    elapsed: Amount | None = None
+    temperature: float
+    threshold: float
+    texts: int
+    log_loss_before: float
+    log_loss_after: float
 
 
-def checked(kind: type[AnyRecord], values: Mapping[str, Any], where: str, config: Config | None = None) -> AnyRecord:
-    """Return what a file says, as it must say it.
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """A row of history.csv, whose columns are these fields in this order.
+
+    `seconds` is the training part of the epoch, without validation; `elapsed` counts from the start of the experiment.
+    Gradient norms are global, before clipping: mean and largest over the steps of the epoch.
+    """
+
+    epoch: int
+    seconds: float
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    tokens_per_second: float
+    elapsed: float
+    gradient_norm: float
+    largest_gradient_norm: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelMetrics:
+    """The figures of one label; f1 by bootstrap, precision and recall with Wilson's intervals."""
+
+    texts: int
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceAccuracy:
+    """The accuracy on some of the texts, such as the longest quarter."""
+
+    group: str
+    name: str
+    texts: int
+    accuracy: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """The accuracy when only predictions of at least `threshold` probability are given."""
+
+    threshold: float
+    share: float
+    texts: int
+    accuracy: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What an evaluation was made from: the first keys of every file in evaluations/.
+
+    Attributes:
+        run: SHA-256 of the run's manifest.json.
+        data: SHA-256 of the texts and labels that were evaluated.
+        date: ISO 8601, UTC.
+        command: as it was typed.
+        split: "test" or "validation".
+        texts: how many.
+    """
+
+    run: str
+    data: str
+    date: str
+    command: list[str]
+    split: str
+    texts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Origin):
+    """evaluations/SPLIT.json. The rows of `confusion` are the real labels, its columns the predicted ones."""
+
+    seconds: float
+    metrics: Metrics
+    confusion: list[list[int]]
+    labels: dict[str, LabelMetrics]
+    slices: list[SliceAccuracy]
+    coverage: list[Coverage]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineEvaluation(Origin):
+    """evaluations/SPLIT-baseline.json: n-gram logistic regression on the same texts."""
+
+    seconds: float
+    metrics: Metrics
+    strength: float
+    ngrams: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustnessEvaluation(Origin):
+    """evaluations/SPLIT-robustness.json."""
+
+    rows: list[SliceAccuracy]
+
+
+def to_dict(record: Any) -> dict[str, Any]:
+    """Return a record as plain values for JSON."""
+    return dataclasses.asdict(record)
+
+
+def to_json(record: Any) -> str:
+    """Return what is written into a JSON file of a run."""
+    return json.dumps(to_dict(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def parse(schema: type[Schema], values: bytes | str | Mapping[str, Any], where: object) -> Schema:
+    """Return the record that a file holds.
 
     Args:
-        kind: of file.
-        values: what it holds.
+        schema: one of the dataclasses here.
+        values: JSON, or what was parsed of it.
         where: the file, for messages.
-        config: of the run, where labels and networks have to be its own.
 
     Raises:
-        RunError: naming the file, the first key that is wrong, and what would be right.
+        RunError: naming the file, the first key that is wrong and what would be right.
     """
+    from pydantic import ValidationError
+
+    adapter = _adapter(schema)
     try:
-        return kind.model_validate(values, context={"config": config})
+        record: Schema = (
+            adapter.validate_json(values) if isinstance(values, bytes | str) else adapter.validate_python(values)
+        )
+        return record
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
+        detail = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, detail["loc"]))
-        raise RunError(f"{where}: {key[:100]}{': ' if key else ''}{_rule(detail)}") from None
+        raise RunError(f"{where}: {key}{': ' if key else ''}{detail['msg'][0].lower()}{detail['msg'][1:]}") from None
 
 
-def _rule(detail: ErrorDetails) -> str:
-    """Return what would be right, and what is there instead if that can be told in a word."""
-    if detail["type"] == "missing":
-        return "is missing"
-    if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
-    given = detail["input"]
-    kinds = {dict: "a mapping", list: "a list", type(None): "null", bool: str(given).lower()}
-    told = kinds.get(type(given), repr(given))
-    return f"{broken_rule(detail)}, not {told if len(told) <= 40 else f'{told[:37]}...'}"
+@cache
+def _adapter(schema: type[Any]) -> Any:
+    from pydantic import TypeAdapter
 
-
-def _labels(info: ValidationInfo) -> tuple[str, ...]:
-    config: Config | None = (info.context or {}).get("config")
-    return () if config is None else config.data.label_names
+    return TypeAdapter(schema)
