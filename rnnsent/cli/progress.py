@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.messages import escaped, say
+from rnnsent.cli.terminal import say
+from rnnsent.errors import escaped
 from rnnsent.training.observers import EpochFacts, Observer, StepFacts
 
 if TYPE_CHECKING:

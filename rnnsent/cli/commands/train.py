@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli.options import RunPath, be_quiet, config_options, overrides, show, text_settings, texts_options
-from rnnsent.messages import say
+from rnnsent.cli.terminal import say
 
 if TYPE_CHECKING:
     from rnnsent.config import Config
