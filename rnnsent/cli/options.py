@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rnnsent.cli.terminal import say
 from rnnsent.data.naming import data_settings
-from rnnsent.messages import escaped, printable, say
+from rnnsent.errors import escaped, printable
 
 if TYPE_CHECKING:
     from rnnsent.runs.directory import RunDirectory
@@ -169,7 +170,7 @@ def be_quiet() -> None:
 
 def show(text: str) -> None:
     """Print a result for people; what is from a file, such as the name of a label, gives the terminal no orders."""
-    click.echo(printable(text, but="\n\t"))
+    click.echo(printable(text, keep="\n\t"))
 
 
 def tell_stale(run: RunDirectory) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.messages import escaped
+from rnnsent.errors import escaped
 
 if TYPE_CHECKING:
     from rnnsent.config import Config

@@ -49,12 +49,12 @@ def command(
     if as_json:
         _show(summarize_run(found), as_json)
         return
-    from rnnsent.messages import printable
+    from rnnsent.errors import printable
     from rnnsent.runs import artifacts as stored
     from rnnsent.runs import directory as runs
 
     found.verify()
-    click.echo(printable(stored.read_text(found.file(runs.SUMMARY), stored.MAX_SUMMARY), but="\n"), nl=False)
+    click.echo(printable(stored.read_text(found.file(runs.SUMMARY), stored.MAX_SUMMARY), keep="\n"), nl=False)
 
 
 def _show(summary: Summary, as_json: bool) -> None:
