@@ -140,7 +140,7 @@ def load_history(run: RunDirectory, name: str) -> tuple[Epoch, ...]:
     Raises:
         RunError: naming file, line and column.
     """
-    from rnnsent.config.section import MOST_EPOCHS
+    from rnnsent.config.section import MAX_EPOCHS
     from rnnsent.runs.schemas import Epoch, checked
 
     path = run.file(name)
@@ -154,8 +154,8 @@ def load_history(run: RunDirectory, name: str) -> tuple[Epoch, ...]:
             cells = {column: row[column] for column in Epoch.model_fields if column in row}
             if not cells.get("elapsed"):
                 cells.pop("elapsed", None)
-            if len(found) == MOST_EPOCHS:
-                raise RunError(f"{path}:{reader.line_num}: more than {MOST_EPOCHS:,} epochs, which no training has")
+            if len(found) == MAX_EPOCHS:
+                raise RunError(f"{path}:{reader.line_num}: more than {MAX_EPOCHS:,} epochs, which no training has")
             found.append(checked(Epoch, cells, f"{path}:{reader.line_num}"))
     except csv.Error as error:
         raise RunError(f"{path}:{reader.line_num}: {error}") from None

@@ -124,7 +124,7 @@ def _nothing_to_do(run: RunDirectory, config: Config, then: origin.Origin | None
     if not run.finished or then is None or stored.load_metrics(run)["interrupted"]:
         return False
     run.verify()
-    return not origin.changes(then, {**then, "config": config.model_dump(mode="json")})
+    return not origin.changes(then, {**then, "config": config.to_dict()})
 
 
 def _more(run: RunDirectory, config: Config, then: origin.Origin | None) -> str:

@@ -97,7 +97,7 @@ def resolve(config: Config, dataset: Dataset) -> Config:
     """Return the config with what was really used: the fallback instead of what could not be had."""
     changes: dict[str, Any] = {}
     if dataset.source == "texts":
-        changes = {"labels": list(dataset.label_names)}
+        changes = {"labels": tuple(dataset.label_names)}
         for key in ("text_column", "label_column", "split_column", "group_column"):
             changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
     if dataset.source != config.data.source:
@@ -107,14 +107,12 @@ def resolve(config: Config, dataset: Dataset) -> Config:
         for key in ("path", "test_path"):
             if getattr(config.data, key) is not None:
                 changes[key] = str(expanded(getattr(config.data, key)).resolve())
-    config = config.model_copy(update={"data": config.data.model_copy(update=changes)})
+    config = replace(config, data=replace(config.data, **changes))
     vectors = config.model.vectors
     if vectors is None or vectors.path is None:
         return config
     whole = str(expanded(vectors.path, "model.vectors.path").resolve())
-    return config.model_copy(
-        update={"model": config.model.model_copy(update={"vectors": vectors.model_copy(update={"path": whole})})}
-    )
+    return replace(config, model=replace(config.model, vectors=replace(vectors, path=whole)))
 
 
 def describe(dataset: Dataset, parts: Partition) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rnnsent.config import Config
@@ -81,7 +82,7 @@ def _as_trained(run: RunDirectory, config: Config, networks: Sequence[Network]) 
     from rnnsent.models.summary import of_models
 
     if config.ensemble is not None and len(networks) < len(config.members):
-        config = config.model_copy(update={"ensemble": config.ensemble[: len(networks)]})
+        config = replace(config, ensemble=config.ensemble[: len(networks)])
         run.write(runs.CONFIG, dump_config(config))
     summary = of_models([network.plain for network in networks])
     if config.ensemble is not None:

@@ -62,7 +62,7 @@ def of_training(
         "name": name,
         "training": training or uuid.uuid4().hex,
         "command": environment["command"],
-        "config": config.model_dump(mode="json"),
+        "config": config.to_dict(),
         "data": {
             **{part: fingerprint(split) for part, split in parts.items()},
             "vocabulary": digest_of(reviews.parts.vocabulary),
@@ -169,7 +169,7 @@ def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config
     if (
         isinstance(whole, list)
         and config.ensemble is not None
-        and config.model_dump(mode="json")["ensemble"] == whole[: len(config.ensemble)]
+        and config.to_dict()["ensemble"] == whole[: len(config.ensemble)]
     ):
         # A training that was stopped wrote of which networks the run consists; the others are still to come.
         config = parse_config(dump_config(config), str(path), [("origin", f"ensemble={json.dumps(whole)}")])

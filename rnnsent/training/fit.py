@@ -163,7 +163,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ign
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, as Keras wants of every schedule."""
-        return {"peak": self.peak, "schedule": self.schedule.model_dump(), "steps": self.steps}
+        return {"peak": self.peak, "schedule": self.schedule.to_dict(), "steps": self.steps}
 
 
 def _moves(schedule: ScheduleConfig) -> bool:

@@ -8,8 +8,9 @@ cache, and so is its state on the way there.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -130,7 +131,7 @@ def _key(batches: Batches, config: Config, rows: int, table: NDArray[np.float32]
     digest.update(np.ascontiguousarray(batches.split.tokens).tobytes())
     digest.update(np.ascontiguousarray(batches.split.lengths).tobytes())
     digest.update(b"" if table is None else np.ascontiguousarray(table).tobytes())
-    digest.update(_trunk(config.model).model_dump_json().encode())
+    digest.update(json.dumps(_trunk(config.model).to_dict()).encode())
     backend, precision = keras.backend.backend(), config.training.precision
     digest.update(f"{rows} {batches.side} {batches.multiple} {path} {backend} {precision} {SEED}".encode())
     return f"language-model-1-{digest.hexdigest()}"
@@ -138,9 +139,9 @@ def _key(batches: Batches, config: Config, rows: int, table: NDArray[np.float32]
 
 def _trunk(model: ModelConfig) -> ModelConfig:
     """Return what a network and its language model have in common: the embedding and the first recurrent layer."""
-    first = model.recurrent[0].model_copy(update={"return_sequences": True, "dropout": 0.0})
+    first = replace(model.recurrent[0], return_sequences=True, dropout=0.0)
     return ModelConfig(
-        embedding_dim=model.embedding_dim, recurrent=[first], head=False, language_model=model.language_model
+        embedding_dim=model.embedding_dim, recurrent=(first,), head=False, language_model=model.language_model
     )
 
 
