@@ -200,7 +200,7 @@ def require_same_reviews(first: Contender, other: Contender, split: str) -> None
 
 
 def _differences(first: Contender, other: Contender) -> dict[str, tuple[Any, Any]]:
-    configs = [each.config.model_dump(mode="json") for each in (first, other)]
+    configs = [each.config.to_dict() for each in (first, other)]
     found = {f"config.{key}": pair for key, pair in comparison.differing(configs[0], configs[1]).items()}
     where = [stored.load_environment(each.run) for each in (first, other)]
     machines = comparison.differing(where[0], where[1], leave=lambda key: key in ("command", "seed"))

@@ -253,7 +253,7 @@ def judge_baseline_of(config: Config, split: str, *, tell: Tell = lambda line: N
         DataError: if the reviews cannot be had.
         RnnsentError: if scikit-learn is not installed.
     """
-    dataset = load_dataset(config.data.model_copy(update={"fallback": None}))
+    dataset = load_dataset(replace(config.data, fallback=None))
     return _judged_baseline(str(dataset.provenance.get("file", dataset.source)), config, dataset, split, tell)
 
 

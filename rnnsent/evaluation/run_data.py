@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rnnsent.config import Config
+from rnnsent.config import Config, DataConfig
 from rnnsent.config.loader import load_config
 from rnnsent.data.dataset import Dataset
 from rnnsent.data.sources import load_dataset
@@ -38,7 +38,7 @@ def own_reviews(
     if why := stopped(recorded):
         tell(f"{run}: {why}")
     # No fallback: a run is judged on the reviews that it was trained for, or not at all.
-    asked = config.data.model_copy(update={"fallback": None, **(data or {})})
+    asked = DataConfig.from_dict(config.data.to_dict() | {"fallback": None} | dict(data or {}))
     try:
         dataset = load_dataset(asked)
     except DataError as error:

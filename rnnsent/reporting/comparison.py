@@ -138,10 +138,7 @@ def _flips(each: Comparison, compared: Compared, first: str, other: str) -> Tabl
 
 def differences(several: Sequence[Facts]) -> Iterator[Block]:
     """Yield the keys of configs and environments in which the runs differ."""
-    flat = [
-        flattened({"config": facts.config.model_dump(mode="json"), "environment": dict(facts.environment)})
-        for facts in several
-    ]
+    flat = [flattened({"config": facts.config.to_dict(), "environment": dict(facts.environment)}) for facts in several]
     keys = [key for key in dict.fromkeys(key for each in flat for key in each) if key not in LEFT_OUT]
     told = [[key, *(_value(each, key) for each in flat)] for key in keys]
     rows = [row for row in told if len(set(row[1:])) > 1]

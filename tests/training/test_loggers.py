@@ -158,7 +158,7 @@ def test_tensorboard_holds_graph_config_and_result(tracked: Trained) -> None:
     nodes = {node.name for node in events.Graph().node}
     assert any("gru" in name for name in nodes) and any("embedding" in name for name in nodes)
     stored = "\n".join(line.removeprefix("    ") for line in text(logs, "config").split("\n"))
-    assert parse_config(stored, "stored").training.trackers == list(ALL)
+    assert parse_config(stored, "stored").training.trackers == tuple(ALL)
     ended = json.loads(text(logs, "ended"))
     accuracy = tracked.metrics["validation"]["accuracy"]
     assert ended["status"] == "finished" and ended["validation_accuracy"] == accuracy["value"]

@@ -6,7 +6,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from rnnsent.config import Config, Section
@@ -109,9 +109,9 @@ def without_passwords(text: str) -> str:
 def flattened(section: Section, prefix: str = "") -> dict[str, str]:
     """Return every value of a config as text under its dotted key; what is not a section is JSON."""
     found: dict[str, str] = {}
-    for name in type(section).model_fields:
-        value, key = getattr(section, name), f"{prefix}{name}"
-        parts = value if isinstance(value, list) and value and isinstance(value[0], Section) else None
+    for field in fields(section):
+        value, key = getattr(section, field.name), f"{prefix}{field.name}"
+        parts = value if isinstance(value, tuple) and value and isinstance(value[0], Section) else None
         if isinstance(value, Section):
             found |= flattened(value, f"{key}.")
         elif parts is not None:

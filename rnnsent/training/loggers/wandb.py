@@ -44,7 +44,7 @@ class WeightsAndBiases(Tracker):
         self.id = beginning.id or uuid.uuid4().hex[:8]
         logs.mkdir(parents=True, exist_ok=True)  # or it would choose another place
         self._folder = logs / "wandb"
-        config = beginning.config.model_dump(mode="json") | {"data_facts": dict(beginning.data)}
+        config = beginning.config.to_dict() | {"data_facts": dict(beginning.data)}
         with _nobody_at_the_keyboard():
             self._run = wandb.init(
                 project=PROJECT,
