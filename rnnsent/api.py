@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
-from rnnsent.data.naming import data_settings
+from rnnsent.data.sources import data_settings
 from rnnsent.training import experiment
 from rnnsent.training.experiment import Trained
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rnnsent.data.naming import data_settings
 from rnnsent.messages import escaped, printable, say
 
 if TYPE_CHECKING:
@@ -213,6 +212,8 @@ def overrides(
     data_name: str = "--data",
 ) -> Overrides:
     """Return pairs of (place in messages, "key=value") for the config reader, short forms after --set."""
+    from rnnsent.data.sources import data_settings
+
     pairs: Overrides = [(f"--set {setting}", setting) for setting in settings]
     if data is not None:
         keys = [setting.partition("=")[0].strip() for setting in settings]

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import Dataset
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.vocabulary import PAD, START, UNKNOWN
 
 CHUNK = 4096  # reviews that are looked at together

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import Config
-from rnnsent.data.dataset import Dataset, Partition, partition
+from rnnsent.data.dataset import Dataset, Partition, Split, split_dataset
 from rnnsent.data.download import Progress
 from rnnsent.data.sources import expanded, load_dataset
-from rnnsent.data.split import Split
 from rnnsent.data.statistics import embedding_rows, unknown_share
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation import baseline
@@ -62,7 +61,7 @@ def prepare(config: Config, tell: Tell = lambda line: None, progress: Progress |
     """
     dataset = load_dataset(config.data, progress=progress)
     resolved = resolve(config, dataset)
-    parts = partition(dataset, resolved.data)
+    parts = split_dataset(dataset, resolved.data)
     without_labels = config.training.without_labels
     if (without_labels or config.training.teacher is not None) and not len(parts.unlabeled or ()):
         key = "training.adversarial.unlabeled" if without_labels else "training.teacher"

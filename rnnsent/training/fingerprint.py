@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config, load_config, parse_config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import choose

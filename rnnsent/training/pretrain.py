@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rnnsent.config import Config, LanguageModelConfig, ModelConfig, ScheduleConfig, TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.data.cache import Arrays, cache_root, cached_arrays
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine.dispatch import NATIVE
 from rnnsent.errors import TrainingError
 from rnnsent.models.builder import build_model, embedding_of, set_embedding, weights_of
@@ -121,8 +121,7 @@ def _batches(texts: Sequence[Split], config: Config, asked: LanguageModelConfig,
     flat = np.concatenate([split.flat() for split in texts])
     offsets = np.concatenate([[0], np.cumsum(np.concatenate([split.lengths for split in texts]))])
     whole = Split.from_offsets(flat, offsets, np.zeros(len(offsets) - 1, np.int64))
-    side = "pre" if config.data.padding == "pre" else "post"
-    return Batches(whole, asked.batch_size, seed=SEED, side=side, multiple=multiple)  # type: ignore[arg-type]
+    return Batches(whole, asked.batch_size, seed=SEED, multiple=multiple)
 
 
 def _key(batches: Batches, config: Config, rows: int, table: NDArray[np.float32] | None, path: str) -> str:
@@ -132,7 +131,7 @@ def _key(batches: Batches, config: Config, rows: int, table: NDArray[np.float32]
     digest.update(b"" if table is None else np.ascontiguousarray(table).tobytes())
     digest.update(_trunk(config.model).model_dump_json().encode())
     backend, precision = keras.backend.backend(), config.training.precision
-    digest.update(f"{rows} {batches.side} {batches.multiple} {path} {backend} {precision} {SEED}".encode())
+    digest.update(f"{rows} {batches.multiple} {path} {backend} {precision} {SEED}".encode())
     return f"language-model-1-{digest.hexdigest()}"
 
 

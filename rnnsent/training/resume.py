@@ -10,7 +10,7 @@ from itertools import zip_longest
 import numpy as np
 
 from rnnsent.config import Config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
 from rnnsent.engine.device import Device
 from rnnsent.errors import RunError, count

@@ -15,16 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnsent.data.columns import Columns, choose_columns
-from rnnsent.data.readers import DELIMITERS
-from rnnsent.data.tables import open_table
+from rnnsent.data.readers import FORMATS
+from rnnsent.data.tables import Columns, ReadOptions, choose_columns, open_table
 from rnnsent.errors import DataError
 from tests.conftest import rnnsent
 
 
 def rows(path: Path, wanted: Sequence[str | int], **options: Any) -> list[tuple[Any, ...]]:
     strict = options.pop("strict", True)
-    return [cells for _, cells in open_table(path, **options).rows(wanted, strict=strict)]
+    return [cells for _, cells in open_table(path, ReadOptions(**options)).rows(wanted, strict=strict)]
 
 
 def written(name: str, content: str | bytes, encoding: str = "utf-8") -> Path:
@@ -34,7 +33,7 @@ def written(name: str, content: str | bytes, encoding: str = "utf-8") -> Path:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-@pytest.mark.parametrize("delimiter", DELIMITERS)
+@pytest.mark.parametrize("delimiter", FORMATS["csv"].delimiters)
 def test_encoding_and_delimiter_are_found(encoding: str, delimiter: str) -> None:
     lines = [["text", "label"], ["caf\u00e9, fine; good | \u2028so\tso", "yes"], ['a "quote"\nover two lines', "no"]]
     with Path("t.csv").open("w", encoding=encoding, newline="") as handle:
@@ -107,12 +106,12 @@ def test_a_cell_of_a_megabyte_is_read() -> None:
         ("t.csv", b'text,label\nx,y\n"a" b,c\n', "t.csv:3: not a CSV row: ',' expected after '\"'; if quotes are text"),
         ("t.csv", b"text,label\na\n", "t.csv:2: has 1 cells, the first line has 2"),
         ("t.csv", b"PK\x03\x04rest", "t.csv: is a zip archive, as Excel's files are; save the sheet as CSV"),
-        ("t.csv", b"text,text\na,b\n", "t.csv:1: two columns are called 'text'"),
+        ("t.csv", b"text,text\na,b\n", "t.csv: two columns are called 'text'"),
         ("t.jsonl", b'{"text": 1}\n{"text": \n', "t.jsonl:2: not a JSON object"),
         ("t.jsonl", b'{"text": 1}\n[1]\n', "t.jsonl:2: must be a JSON object, one a line, not [1]"),
         ("t.json", b'[\n{"text": 1}\n]\n', "t.json:1: not a JSON object: a list, not JSON Lines"),
         ("t.csv.gz", b"text,label\n", "t.csv.gz: cannot be read: Not a gzipped file"),
-        ("t.xlsx", b"PK", "t.xlsx: its name does not say what it is; known are .csv"),
+        ("t.xlsx", b"PK", "t.xlsx: unknown suffix; use .csv"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_place(name: str, content: bytes, message: str) -> None:
@@ -189,8 +188,8 @@ def test_columns_of_which_nothing_can_be_told_are_asked_for() -> None:
 def test_an_encoding_can_be_named_and_must_exist() -> None:
     path = written("t.csv", "text,label\ncafé,b\n", "cp1252")
     assert rows(path, ["text"], encoding="cp1252") == [("café",)]
-    with pytest.raises(DataError, match="no encoding called cp1253x"):
-        open_table(path, encoding="cp1253x")
+    with pytest.raises(DataError, match="unknown encoding cp1253x"):
+        open_table(path, ReadOptions(encoding="cp1253x"))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import Partition, partition
+from rnnsent.data.dataset import Partition, split_dataset
 from rnnsent.engine.device import start
 from rnnsent.engine.dispatch import NATIVE, choose
 from rnnsent.errors import RunError, TrainingError
@@ -73,7 +73,7 @@ class Disk(Observer):
 
 @pytest.fixture
 def parts(tiny_imdb: Path) -> Partition:
-    return partition(imdb.load(str(tiny_imdb)), config().data)
+    return split_dataset(imdb.load(str(tiny_imdb)), config().data)
 
 
 def config(*changes: str, cell: str = "gru") -> Config:

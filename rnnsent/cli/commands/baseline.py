@@ -18,7 +18,6 @@ from rnnsent.cli.options import (
     text_settings,
     texts_options,
 )
-from rnnsent.data.naming import data_settings
 from rnnsent.messages import say
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ def command(
     import json
 
     from rnnsent.config.loader import load_config
+    from rnnsent.data.sources import data_settings
     from rnnsent.evaluation import evaluate as judgment
 
     how = text_settings(texts)

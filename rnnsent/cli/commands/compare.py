@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli.options import RunPath, json_option, moved_option, opened_all, show, split_option
-from rnnsent.data.naming import data_settings
 from rnnsent.messages import say
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ def command(paths: tuple[Path, ...], split: str, data: str | None, flips: int, a
     """
     import json
 
+    from rnnsent.data.sources import data_settings
     from rnnsent.evaluation.compare import compare_runs
 
     given = opened_all(paths)

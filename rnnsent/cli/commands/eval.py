@@ -23,7 +23,6 @@ from rnnsent.cli.options import (
     split_option,
     tell_stale,
 )
-from rnnsent.data.naming import data_settings
 from rnnsent.messages import say
 
 if TYPE_CHECKING:
@@ -96,6 +95,7 @@ def command(
     """
     import json
 
+    from rnnsent.data.sources import data_settings
     from rnnsent.runs.registry import runs_of
 
     if predictions is not None:

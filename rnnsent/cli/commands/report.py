@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.cli.options import PAGE, RunPath, moved_option, split_option, write_file
-from rnnsent.data.naming import data_settings
 from rnnsent.messages import say
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ def _texts(gathered: Facts, data: str | None) -> Texts:
 
 
 def _moved(data: str | None) -> dict[str, str | None] | None:
+    from rnnsent.data.sources import data_settings
+
     return None if data is None else data_settings(data)
 
 

@@ -17,7 +17,6 @@ from rnnsent.cli.options import (
     split_option,
     tell_stale,
 )
-from rnnsent.data.naming import data_settings
 from rnnsent.messages import say
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ def command(run: Path | None, split: str, data: str | None, backend: str, device
     import json
 
     from rnnsent.config import LABELS
+    from rnnsent.data.sources import data_settings
     from rnnsent.evaluation import evaluate as judgment
     from rnnsent.evaluation import robustness
     from rnnsent.evaluation.run_data import own_reviews
