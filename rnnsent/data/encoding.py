@@ -12,13 +12,14 @@ import os
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.config import DataConfig
 from rnnsent.data.cache import Arrays, cache_root
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, ordered, require_labels
@@ -36,6 +37,7 @@ from rnnsent.data.splitting import (
     repeated,
     require_trainable,
 )
+from rnnsent.data.tokenizer import TOKENIZERS
 from rnnsent.data.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary, ranked_words
 from rnnsent.errors import DataError
 
@@ -46,39 +48,22 @@ CHUNK = 1 << 22  # ids that are handled at a time
 BUFFER = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How records become arrays.
-
-    Attributes:
-        tokenize: a text → its words.
-        vocabulary: encodes the texts; None counts one on the training split.
-        label_map: what labels become; None leaves them.
-        labels: their names in order; None: numbers by size, then by alphabet.
-        test_share, validation_share, seed: of splits that are not given.
-        drop_duplicates: whether a repeated text stays once only.
-        unlabeled: whether texts without a label are kept, apart from all splits; otherwise they are dropped.
-    """
-
-    tokenize: Callable[[str], list[str]]
-    vocabulary: Vocabulary | None
-    label_map: LabelMap | None
-    labels: tuple[str, ...] | None
-    test_share: float
-    validation_share: float
-    seed: int
-    drop_duplicates: bool
-    unlabeled: bool = False
-
-
-def encode_records(source: RecordSource, encoding: Encoding, progress: Progress | None = None) -> Arrays:
+def encode_records(
+    source: RecordSource, config: DataConfig, vocabulary: Vocabulary | None, progress: Progress | None = None
+) -> Arrays:
     """Return `tokens`, `offsets`, `labels`, `splits` … of all rows, `words` and `facts` (JSON), for the cache.
+
+    Args:
+        source: of the records.
+        config: tokenizer, labels and splits.
+        vocabulary: encodes the texts; None counts one on the training split.
+        progress: told of the bytes that were read.
 
     Raises:
         DataError: if there is nothing to train on, or a file is faulty.
     """
     name = _name(source)
-    rows = _Rows(encoding, source.grouped)
+    rows = _Rows(config, vocabulary, source.grouped)
     tokens = np.empty(0, np.int32)
     try:
         with _spool() as spool:
@@ -102,10 +87,13 @@ def encode_records(source: RecordSource, encoding: Encoding, progress: Progress 
 class _Rows:
     """What is remembered of the rows while they stream by."""
 
-    encoding: Encoding
+    config: DataConfig
+    vocabulary: Vocabulary | None
     grouped: bool
 
     def __post_init__(self) -> None:
+        self.tokenize = TOKENIZERS[self.config.tokenizer]
+        self.label_map = None if self.config.label_map is None else LabelMap(self.config.label_map)
         self.lengths, self.labels, self.given, self.groups = array("q"), array("q"), array("q"), array("q")
         self.numbers, self.ratings, self.hashes = array("q"), array("q"), array("Q")
         self.label_ids: dict[str, int] = {}
@@ -119,7 +107,7 @@ class _Rows:
         label = self._label(record)
         if label is None or record.text is None:
             return
-        words = self.encoding.tokenize(record.text)
+        words = self.tokenize(record.text)
         ids = self._ids(words)
         spool.write(ids.tobytes())
         self.lengths.append(len(ids))
@@ -138,26 +126,26 @@ class _Rows:
 
     def _stars(self, record: Record) -> int:
         """Return the stars that the source gives, or that a map made a label of; 0 if they are unknown."""
-        mapped = record.label if self.encoding.label_map is not None else None
+        mapped = record.label if self.label_map is not None else None
         stars = record.rating or (int(mapped) if mapped is not None and mapped.isdecimal() else 0)
         return stars if stars <= MAX_STARS else 0
 
     def _label(self, record: Record) -> int | None:
         """Return the number of the label, None if the record is dropped."""
         if record.label is None:
-            if self.encoding.unlabeled and record.text is not None:
+            if self.config.unlabeled and record.text is not None:
                 return NO_LABEL
             self.dropped["without a label"] += 1
             return None
         name: str | None = record.label
-        if self.encoding.label_map is not None:
+        if self.label_map is not None:
             if len(self.raw_labels) < MAX_LABELS:
                 self.raw_labels.add(record.label)
-            name = self.encoding.label_map(record.label)
+            name = self.label_map(record.label)
         if name is None or record.text is None:
             self.dropped[f"labeled {record.label}" if name is None else "without a text"] += 1
             return None
-        labels = self.encoding.labels
+        labels = self.config.labels
         if labels is not None and name not in labels:
             raise DataError(f"{record.place}: the label {name!r} is none of data.labels: {', '.join(labels)}")
         label = self.label_ids.setdefault(name, len(self.label_ids))
@@ -166,14 +154,14 @@ class _Rows:
         return label
 
     def _ids(self, words: list[str]) -> NDArray[np.int32]:
-        if self.encoding.vocabulary is not None:
-            return self.encoding.vocabulary.encode_words(words)
+        if self.vocabulary is not None:
+            return self.vocabulary.encode_words(words)
         ids = self.word_ids
         return np.array([START, *(ids.setdefault(word, len(ids)) + FIRST_WORD for word in words)], np.int32)
 
     def arrays(self, tokens: NDArray[np.int32], source: RecordSource) -> Arrays:
         """Split the rows, rank the words of the training split, and write their final ids into `tokens`."""
-        encoding = self.encoding
+        config = self.config
         names = self._label_names(source)
         # One more name for those without: its place is found by -1.
         order = np.array([*(names.index(name) for name in self.label_ids), NO_LABEL], np.int64)
@@ -183,12 +171,12 @@ class _Rows:
             labels,
             given,
             groups,
-            test_share=encoding.test_share,
-            validation_share=encoding.validation_share,
-            seed=encoding.seed,
+            test_share=config.test_split,
+            validation_share=config.validation_split,
+            seed=config.split_seed,
         )
         rows = len(labels) + self.dropped.total()
-        if encoding.drop_duplicates:
+        if config.drop_duplicates:
             again = repeated(hashes, splits)
             self.dropped["repeated"] += int(again.sum())
             splits[again] = DROPPED
@@ -197,10 +185,10 @@ class _Rows:
         except DataError as error:
             raise DataError(f"{error}{self._unmapped()}") from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths))])
-        if encoding.vocabulary is None:
+        if self.vocabulary is None:
             words = self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
         else:
-            words = encoding.vocabulary.words
+            words = self.vocabulary.words
         labeled = labels != NO_LABEL
         facts: dict[str, Any] = {
             "labels": names,
@@ -210,7 +198,7 @@ class _Rows:
             "also in training": {name: number for name, number in in_training(hashes, splits).items() if number},
             "splits": self._split_origins(given),
         }
-        if encoding.unlabeled:
+        if config.unlabeled:
             facts["unlabeled"] = int((splits == UNLABELED).sum())
         if groups is not None:
             facts |= self._group_facts(groups, splits)
@@ -231,15 +219,14 @@ class _Rows:
         if not self.lengths:
             reasons = ", ".join(f"{number:,} rows {why}" for why, number in self.dropped.most_common(5))
             raise DataError("holds no labeled text" + (f": {reasons}" if reasons else ""))
-        by_number = self.numbers[0] == 1 and source.describe().get("format") in ("csv", "tsv")
+        by_number = self.numbers[0] == 1 and source.description.get("format") in ("csv", "tsv")
         require_labels(self.labels, tuple(self.label_ids), by_number=by_number)
-        label_map = self.encoding.label_map
-        if label_map is not None and (missing := label_map.unmatched(self.raw_labels)) is not None:
+        if self.label_map is not None and (missing := self.label_map.unmatched(self.raw_labels)) is not None:
             close = difflib.get_close_matches(missing, self.raw_labels, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             present = ", ".join(ordered(self.raw_labels)[:20])
             raise DataError(f"data.label_map: no text is labeled {missing}; {hint}labels: {present}")
-        names = self.encoding.labels or ordered(self.label_ids)
+        names = tuple(self.config.labels or ordered(self.label_ids))
         absent = next((name for name in names if name not in self.label_ids), None)
         if absent is not None:
             raise DataError(f"data.labels names {absent}, but no text is labeled so")
@@ -271,7 +258,7 @@ class _Rows:
         return f"; data.label_map drops what it does not name: rows {', '.join(rows)}" if rows else ""
 
     def _split_origins(self, given: Ints) -> dict[str, str]:
-        drawn = f"drawn by {'group' if self.grouped else 'label'}, seed {self.encoding.seed}"
+        drawn = f"drawn by {'group' if self.grouped else 'label'}, seed {self.config.split_seed}"
         return {name: "given" if (given == SPLITS[name]).any() else drawn for name in ("validation", "test")}
 
     def _rank(self, tokens: NDArray[np.int32], offsets: Ints, train: NDArray[np.bool_]) -> Sequence[str]:

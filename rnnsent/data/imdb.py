@@ -57,14 +57,10 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
         DataUnavailable: if the file is nowhere and cannot be downloaded.
         DataError: if `path` is wrong, or the file is damaged or another one.
     """
-    file = _find("imdb.npz", path, allow_download, progress)
+    file = find("imdb.npz", path, allow_download=allow_download, progress=progress)
     digest = sha256(file)
     arrays = cached_arrays(f"imdb-4-{digest[:32]}", lambda: _parse(file))
-    try:
-        vocabulary = Vocabulary.from_word_index(_find("imdb_word_index.json", path, allow_download, progress), None)
-    except DataUnavailable:
-        logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
-        vocabulary = Vocabulary((), None, "drop", "imdb.npz without a word index")
+    vocabulary = _vocabulary(file, allow_download, progress)
     train, rows = int(arrays["train"][0]), len(arrays["labels"])
     return Dataset(
         source="imdb",
@@ -76,55 +72,58 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
     )
 
 
-def find_word_index(path: str | Path | None) -> Path:
-    """Return the word index at `path` (file or folder), or where `imdb.npz` would be looked for."""
-    if path is None:
-        return _find("imdb_word_index.json", None, True, None)
-    file = _at(Path(path), "imdb_word_index.json")
-    if not file.is_file():
-        raise DataError(f"{file}: no such file; path names imdb_word_index.json or the folder that holds it")
-    return file
+def _vocabulary(file: Path, allow_download: bool, progress: Progress | None) -> Vocabulary:
+    name = "imdb_word_index.json"
+    beside = file.with_name(name)
+    try:
+        index = beside if beside.is_file() else find(name, allow_download=allow_download, progress=progress)
+        return Vocabulary.from_word_index(index, None)
+    except DataUnavailable:
+        logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
+        return Vocabulary((), None, "drop", "imdb.npz without a word index")
 
 
 def places(name: str) -> list[Path]:
     """Return where `name` is looked for when no path is given, first place first."""
     folder = os.environ.get("RNNSENT_DATA")
-    return [*([Path(folder) / name] if folder else []), _keras_folder() / name]
+    keras = Path(os.environ.get("KERAS_HOME") or home() / ".keras") / "datasets"
+    return [*([Path(folder) / name] if folder else []), keras / name]
 
 
-def _keras_folder() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or home() / ".keras") / "datasets"
+def find(
+    name: str, path: str | Path | None = None, *, allow_download: bool = True, progress: Progress | None = None
+) -> Path:
+    """Return the file called `name`.
 
+    Args:
+        name: a key of `DIGESTS`.
+        path: the file, its folder, or a file beside it; None looks in `places`, then downloads to the last of them.
+        allow_download: False makes a missing file an error at once.
+        progress: told of the bytes of a download.
 
-def _find(name: str, path: str | None, allow_download: bool, progress: Progress | None) -> Path:
+    Raises:
+        DataError: if it is not at `path`.
+        DataUnavailable: if it is nowhere and cannot be downloaded.
+    """
     if path is not None:
-        file = _at(Path(path), name)
-        if file.is_file():
-            if file.suffix not in (".npz", ".json") and not zipfile.is_zipfile(file):
-                raise DataError(f"{file}: not an imdb.npz; data.source: texts reads other files")
-            return file
-        if name == "imdb.npz":
-            raise DataError(f"{file}: no such file; data.path names imdb.npz or the folder that holds it")
+        path = Path(path)
+        beside = path.with_name(name) if name.endswith(".json") and path.suffix != ".json" else path
+        file = path / name if path.is_dir() else beside
+        if not file.is_file():
+            raise DataError(f"{file}: no such file; data.path names {name} or the folder that holds it")
+        return file
     for place in places(name):
         if place.is_file():
             return place
-        if name == "imdb.npz" and place.parent == Path(os.environ.get("RNNSENT_DATA") or "/nowhere"):
+        if name == "imdb.npz" and place != places(name)[-1]:
             logger.warning("RNNSENT_DATA=%s holds no imdb.npz", place.parent)
-    missing = " or ".join(str(place) for place in places(name))
+    missing = " or ".join(map(str, places(name)))
     if not allow_download:
         raise DataUnavailable(f"there is no {missing}")
     try:
-        return download(BASE_URL + name, _keras_folder() / name, digest=DIGESTS[name], progress=progress)
+        return download(BASE_URL + name, places(name)[-1], digest=DIGESTS[name], progress=progress)
     except DataUnavailable as error:
         raise DataUnavailable(f"there is no {missing}, and the download failed: {error}") from None
-
-
-def _at(path: Path, name: str) -> Path:
-    """Return where `name` is if `path` names it, its folder, or, for the word index, the .npz file beside it."""
-    if path.is_dir():
-        return path / name
-    beside = name.endswith(".json") and path.suffix != ".json" and path.is_file()
-    return path.with_name(name) if beside else path
 
 
 def _parse(file: Path) -> Arrays:

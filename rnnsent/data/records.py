@@ -1,9 +1,8 @@
-"""One labeled text as it stands in a source, and what every source of them can do."""
+"""One labeled text as it stands in a file, and the files that hold such records."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +15,7 @@ class Record:
 
     Attributes:
         place: file and line, for messages.
-        text: None if there is none.
-        label: as written, None if there is none.
+        text, label: as written; None if there is none.
         split: "train", "validation" or "test" if the source says so.
         group: what must stay in one split, such as the film of a review.
         number: line or row of its table, from 1; 0 if it is a file of its own.
@@ -33,27 +31,20 @@ class Record:
     rating: int = 0
 
 
-class RecordSource(ABC):
-    """Files that hold records."""
+@dataclass(frozen=True)
+class RecordSource:
+    """Files that hold records.
 
-    @property
-    def grouped(self) -> bool:
-        """Whether records have a group."""
-        return False
+    Attributes:
+        paths: the files that are read.
+        description: how they are read: format, columns and the like, for people.
+        records: yields every record, in an order that depends on the files alone.
+        grouped: whether records have a group.
+        group_name: a group → its name, known after all records were read.
+    """
 
-    @property
-    @abstractmethod
-    def paths(self) -> list[Path]:
-        """The files that are read."""
-
-    @abstractmethod
-    def describe(self) -> dict[str, str]:
-        """Return how the files are read: format, columns and the like, for people."""
-
-    @abstractmethod
-    def records(self, progress: Progress | None = None) -> Iterator[Record]:
-        """Yield every record, in an order that depends on the files alone."""
-
-    def group_name(self, group: str) -> str:
-        """Return the name of a group of a record, known after all were read."""
-        return group
+    paths: list[Path]
+    description: dict[str, str]
+    records: Callable[[Progress | None], Iterator[Record]]
+    grouped: bool = False
+    group_name: Callable[[str], str] = str

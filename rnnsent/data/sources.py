@@ -18,13 +18,12 @@ from rnnsent.data import imdb
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.download import Progress
-from rnnsent.data.encoding import Encoding, encode_records
-from rnnsent.data.folders import AclImdbSource, FolderSource, is_aclimdb
-from rnnsent.data.labels import LabelMap
+from rnnsent.data.encoding import encode_records
+from rnnsent.data.folders import aclimdb_source, folder_source, is_aclimdb
 from rnnsent.data.records import RecordSource
 from rnnsent.data.splitting import SPLITS, UNLABELED
-from rnnsent.data.tables import Columns, ReadOptions, TableSource, open_table
-from rnnsent.data.tokenizer import TOKENIZER_VERSION, TOKENIZERS
+from rnnsent.data.tables import Columns, ReadOptions, open_table, table_source
+from rnnsent.data.tokenizer import TOKENIZER_VERSION
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, DataUnavailable
 from rnnsent.files import sha256
@@ -121,23 +120,12 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     """
     source = find_texts(config)
     vocabulary = Vocabulary.imdb(None) if config.vocabulary == "imdb" else None
-    encoding = Encoding(
-        tokenize=TOKENIZERS[config.tokenizer],
-        vocabulary=vocabulary,
-        label_map=LabelMap(config.label_map) if config.label_map is not None else None,
-        labels=tuple(config.labels) if config.labels is not None else None,
-        test_share=config.test_split,
-        validation_share=config.validation_split,
-        seed=config.split_seed,
-        drop_duplicates=config.drop_duplicates,
-        unlabeled=config.unlabeled,
-    )
-    digest, description = digest_of(source.paths), source.describe()
+    digest, description = digest_of(source.paths), source.description
     settings = {key: getattr(config, key) for key in _CACHE_KEYS}
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = json.dumps([digest, description, settings, words, TOKENIZER_VERSION])
     entry = f"texts-6-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-    arrays = cached_arrays(entry, lambda: encode_records(source, encoding, progress))
+    arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
         ranked = bytes(arrays["words"]).decode("utf-8", "surrogatepass").split(" ")[:-1]
@@ -171,16 +159,16 @@ def find_texts(config: DataConfig) -> RecordSource:
     if config.format == "aclimdb" or (config.format is None and is_aclimdb(path)):
         by_rating = config.label_column == "rating"
         _require_no_table(config, "aclImdb", ("label_column",) if by_rating else ())
-        return AclImdbSource(path, by_rating=by_rating, unlabeled=config.unlabeled)
+        return aclimdb_source(path, by_rating=by_rating, unlabeled=config.unlabeled)
     if path.is_dir():
         _require_no_table(config, "a folder", ())
-        return FolderSource(path, config.encoding)
+        return folder_source(path, config.encoding)
     options = ReadOptions(
         config.format, config.encoding, config.delimiter, not isinstance(config.text_column, int), config.quotes
     )
     paths = [path] if config.test_path is None else [path, expanded(config.test_path)]
     columns = Columns(config.text_column or "", config.label_column, config.split_column, config.group_column)
-    return TableSource.of(tuple(open_table(each, options) for each in paths), columns)
+    return table_source([open_table(each, options) for each in paths], columns)
 
 
 def _hint(path: Path) -> str:

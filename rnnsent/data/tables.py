@@ -9,7 +9,8 @@ import io
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -315,64 +316,45 @@ def _listed(table: Table) -> str:
     return ", ".join(names) + (", …" if len(table.columns) > 20 else "") if names else "(none)"
 
 
-@dataclass(frozen=True)
-class TableSource(RecordSource):
-    """One table, or two: one to train on and one to test.
+def table_source(tables: Sequence[Table], requested: Columns) -> RecordSource:
+    """Return the records of one table, or of two: one to train on and one to test.
 
-    Attributes:
-        tables: the first, and the one for testing if that is another file.
-        columns: of each.
+    Raises:
+        DataError: see `choose_columns`.
     """
+    columns = [choose_columns(table, requested) for table in tables]
+    table = tables[0]
+    facts = {"format": table.format, "encoding": table.encoding, "delimiter": repr(table.delimiter)[1:-1]}
+    facts |= {f"{name} column": str(column or "") for name, column in asdict(columns[0]).items()}
+    return RecordSource(
+        [table.path for table in tables],
+        {name: value for name, value in facts.items() if value},
+        partial(_records, tables, columns),
+        grouped=columns[0].group is not None,
+    )
 
-    tables: tuple[Table, ...]
-    columns: tuple[Columns, ...]
 
-    @classmethod
-    def of(cls, tables: tuple[Table, ...], requested: Columns) -> TableSource:
-        """Choose the columns of each table; see `choose_columns`."""
-        return cls(tables, tuple(choose_columns(table, requested) for table in tables))
-
-    @property
-    def grouped(self) -> bool:
-        """Whether there is a group column."""
-        return self.columns[0].group is not None
-
-    @property
-    def paths(self) -> list[Path]:
-        """The files."""
-        return [table.path for table in self.tables]
-
-    def describe(self) -> dict[str, str]:
-        """Return format, encoding, delimiter and columns of the first table."""
-        table, columns = self.tables[0], self.columns[0]
-        facts = {"format": table.format, "encoding": table.encoding, "delimiter": repr(table.delimiter)[1:-1]}
-        for name in ("text", "label", "split", "group"):
-            facts[f"{name} column"] = str(getattr(columns, name) or "")
-        return {name: value for name, value in facts.items() if value}
-
-    def records(self, progress: Progress | None = None) -> Iterator[Record]:
-        """Yield the rows of each table."""
-        splits = (None,) if len(self.tables) == 1 else ("train", "test")
-        for table, columns, split in zip(self.tables, self.columns, splits, strict=True):
-            name = table.path.name
-            report = (lambda done, total, name=name: progress(name, done, total)) if progress else None
-            keys = {column: None for column in (columns.text, columns.label, columns.split, columns.group) if column}
-            for line, row in table.rows(list(keys), progress=report):
-                place = f"{table.path}:{line}"
-                cells: dict[Column | None, Any] = dict(zip(keys, row, strict=True))
-                if not table.columns and line == 1:
-                    _require_no_header(place, row[:2])
-                try:
-                    yield Record(
-                        place,
-                        cell_text(cells[columns.text]),
-                        cell_label(cells[columns.label]),
-                        cell_split(cells[columns.split]) if columns.split else split,
-                        cell_label(cells[columns.group]) if columns.group else None,
-                        number=line,
-                    )
-                except DataError as error:
-                    raise DataError(f"{place}: {error}") from None
+def _records(tables: Sequence[Table], columns: Sequence[Columns], progress: Progress | None) -> Iterator[Record]:
+    splits = (None,) if len(tables) == 1 else ("train", "test")
+    for table, chosen, split in zip(tables, columns, splits, strict=True):
+        report = partial(progress, table.path.name) if progress else None
+        keys = list(dict.fromkeys(column for column in astuple(chosen) if column))
+        for line, row in table.rows(keys, progress=report):
+            place = f"{table.path}:{line}"
+            cells: dict[Column | None, Any] = dict(zip(keys, row, strict=True))
+            if not table.columns and line == 1:
+                _require_no_header(place, row[:2])
+            try:
+                yield Record(
+                    place,
+                    cell_text(cells[chosen.text]),
+                    cell_label(cells[chosen.label]),
+                    cell_split(cells[chosen.split]) if chosen.split else split,
+                    cell_label(cells[chosen.group]) if chosen.group else None,
+                    number=line,
+                )
+            except DataError as error:
+                raise DataError(f"{place}: {error}") from None
 
 
 def _require_no_header(place: str, cells: tuple[Any, ...]) -> None:

@@ -160,7 +160,7 @@ def test_an_empty_review_is_an_error(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_is_not_taken_for_an_npz(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("text,label\nfine,1\n")
-    with pytest.raises(DataError, match=r"mine\.csv: not an imdb\.npz"):
+    with pytest.raises(DataError, match=r"mine\.csv: damaged or not an \.npz file"):
         imdb.load(str(tmp_path / "mine.csv"))
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from rnnsent.cli.commands import summary
 from rnnsent.config.loader import dump_config, load_config, parse_config
 from rnnsent.config.yaml_reader import dump
-from rnnsent.data.folders import AclImdbSource
+from rnnsent.data.folders import aclimdb_source
 from rnnsent.data.imdb import read_npz
-from rnnsent.data.tables import Columns, ReadOptions, TableSource, open_table
+from rnnsent.data.tables import Columns, ReadOptions, open_table, table_source
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import count
 from rnnsent.evaluation.compare import read_predictions as own_predictions
@@ -97,7 +97,7 @@ def _table(path: Path) -> object:
     if chance.random() < 0.2:
         return read_predictions(path, label_column="label", probability_column="text")
     return list(
-        TableSource.of((table,), Columns("text", "label", "split" if chance.random() < 0.3 else None)).records()
+        table_source([table], Columns("text", "label", "split" if chance.random() < 0.3 else None)).records(None)
     )
 
 
@@ -243,7 +243,7 @@ READERS = {
         _table,
     ),
     "jsonl": Reader("t.jsonl", [seeds.jsonl(seeds.ROWS)], _trees(seeds.ROWS, seeds.jsonl), _table),
-    "tar": Reader("t.tar.gz", [seeds.tar([], None)], seeds.tar, lambda path: list(AclImdbSource(path).records())),
+    "tar": Reader("t.tar.gz", [seeds.tar([], None)], seeds.tar, lambda path: list(aclimdb_source(path).records(None))),
     "vocabulary": Reader(
         "vocabulary.json",
         [seeds.as_json(seeds.VOCABULARY)],

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from rnnsent.data import readers as tables
-from rnnsent.data.folders import AclImdbSource
+from rnnsent.data.folders import aclimdb_source
 from rnnsent.data.tables import ReadOptions, open_table
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RunError
@@ -122,7 +122,7 @@ def test_gzip_that_swells_is_refused(name: str, monkeypatch: pytest.MonkeyPatch)
     }
     Path(name).write_bytes(gzip.compress(row[name] * (1 << 18)))
     read: dict[str, Callable[[], object]] = {
-        "t.tar.gz": lambda: list(AclImdbSource(Path(name)).records()),
+        "t.tar.gz": lambda: list(aclimdb_source(Path(name)).records(None)),
         "v.txt.gz": lambda: vectors.load(Path(name), Vocabulary(("b",)), 5, 3, 0),
     }
     with pytest.raises(DataError, match=f"{name}: unpacks to more than 1,048,576 bytes; unpack it first"):
@@ -187,7 +187,7 @@ def test_an_archive_is_never_unpacked(members: list[tarfile.TarInfo], tmp_path: 
     harmless = member("aclImdb/train/pos/0_9.txt")
     archive = archive_of(*((each, b"a film" if each.isreg() else b"") for each in [harmless, *members]))
     before = sorted(path for path in tmp_path.parent.rglob("*"))
-    (record,) = AclImdbSource(archive).records()
+    (record,) = aclimdb_source(archive).records(None)
     assert record.text == "a film"
     assert sorted(path for path in tmp_path.parent.rglob("*")) == before
 
@@ -195,7 +195,7 @@ def test_an_archive_is_never_unpacked(members: list[tarfile.TarInfo], tmp_path: 
 def test_numbers_in_names_are_bounded() -> None:
     whole = tarfile.TarInfo("train/pos/1_9.txt")
     endless = tarfile.TarInfo(f"train/pos/{'9' * 5000}_9.txt")
-    (record,) = AclImdbSource(archive_of((whole, b"a film"), (endless, b"b"))).records()
+    (record,) = aclimdb_source(archive_of((whole, b"a film"), (endless, b"b"))).records(None)
     assert record.text == "a film"
 
 
