@@ -142,6 +142,12 @@ class Table:
                 stream.close()
 
 
+def first_keys(table: Table, stream: Any) -> list[str]:
+    """Return the column names of the first rows."""
+    rows = islice(FORMATS[table.format].rows(table, stream, (), True), KEY_ROWS)
+    return list(dict.fromkeys(name for _, cells in rows for name in cells or ()))
+
+
 @dataclass(frozen=True)
 class Format:
     """A table format.
@@ -150,13 +156,13 @@ class Format:
         suffixes: of the file names.
         rows: (table, stream, requested columns, strict) → number and cells of each row, None for a blank line.
         columns: (table, stream) → column names; of stdin the stream holds only the first line.
-        delimiters: that CSV may have, most likely first.
+        delimiters: of cells, most likely first.
         binary: whether the stream holds bytes instead of text.
     """
 
     suffixes: tuple[str, ...]
     rows: Callable[[Table, Any, Sequence[Column], bool], Iterator[tuple[int, Cells | None]]]
-    columns: Callable[[Table, Any], Sequence[str]]
+    columns: Callable[[Table, Any], Sequence[str]] = first_keys
     delimiters: str = ""
     binary: bool = False
 
@@ -277,12 +283,6 @@ def _json_rows(
         yield number, value
 
 
-def _keys(table: Table, stream: Any) -> list[str]:
-    """Return the keys of the first rows."""
-    rows = islice(FORMATS[table.format].rows(table, stream, (), True), KEY_ROWS)
-    return list(dict.fromkeys(name for _, cells in rows for name in cells or ()))
-
-
 def _parquet_file(table: Table, stream: Any) -> Any:
     try:
         import pyarrow.parquet as parquet
@@ -322,7 +322,7 @@ def _line_rows(table: Table, stream: Any, columns: Sequence[Column], strict: boo
 FORMATS = {
     "csv": Format((".csv",), _csv_rows, _csv_columns, delimiters=",\t;|"),
     "tsv": Format((".tsv", ".tab"), _csv_rows, _csv_columns, delimiters="\t"),
-    "jsonl": Format((".jsonl", ".ndjson", ".json"), _json_rows, _keys),
+    "jsonl": Format((".jsonl", ".ndjson", ".json"), _json_rows),
     "parquet": Format((".parquet",), _parquet_rows, _parquet_columns, binary=True),
     "lines": Format((".txt", ".text"), _line_rows, lambda table, stream: ()),
 }

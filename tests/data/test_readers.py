@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from rnnsent.data.readers import FORMATS
 from rnnsent.data.tables import Columns, ReadOptions, choose_columns, open_table
 from rnnsent.errors import DataError
-from tests.conftest import rnnsent
+from tests.conftest import Evil, rnnsent
 
 
 def rows(path: Path, wanted: Sequence[str | int], **options: Any) -> list[tuple[Any, ...]]:
@@ -228,3 +229,64 @@ def test_columns_are_found_in_any_case_where_that_is_clear() -> None:
 def test_columns_that_are_not_there_or_not_clear(asked: Columns, message: str) -> None:
     with pytest.raises(DataError, match=message):
         choose_columns(open_table(written("t.csv", "review,verdict\na,b\n")), asked)
+
+
+def write_parquet(text: Any, **how: Any) -> Path:
+    column = text if isinstance(text, arrow.Array) else arrow.array(text)
+    parquet.write_table(arrow.table({"text": column, "label": ["a"] * len(column)}), "t.parquet", **how)
+    return Path("t.parquet")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"row_group_size": 7},
+        {"data_page_version": "2.0", "compression": "snappy"},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "compression": "gzip"},
+        {"store_schema": False, "write_statistics": False, "compression": "brotli"},
+    ],
+)
+def test_parquet_is_read_however_it_was_written(how: dict[str, Any]) -> None:
+    texts = [None if row % 11 == 5 else f"text {row % 400} " * (row % 50) for row in range(3000)]
+    table = open_table(write_parquet(texts, **how))
+    assert list(table.rows(["text", "label"])) == [(row, (text, "a")) for row, text in enumerate(texts, start=1)]
+
+
+@pytest.mark.parametrize("kind", [arrow.large_string(), arrow.string_view(), arrow.dictionary(arrow.int32(), "string")])
+def test_parquet_texts_of_other_types_are_read(kind: Any) -> None:
+    texts = [f"word{row % 300} " * 20 for row in range(3000)]
+    assert rows(write_parquet(arrow.array(texts).cast(kind)), ["text"]) == [(text,) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (arrow.array([b"a", b"caf\xe9"]).view(arrow.string()), "row 2: cannot be read: 'utf-8' codec can't decode"),
+        (arrow.array([2**62]).cast(arrow.timestamp("us")), "row 1: cannot be read: date value out of range"),
+        (arrow.array([b"abc"]), "a cell must hold text or a number, not bytes"),
+        (arrow.array([["a"]]), "a cell must hold text or a number, not list"),
+        (arrow.array([{"a": 1}]), "a cell must hold text or a number, not dict"),
+    ],
+    ids=["encoding", "date", "bytes", "list", "record"],
+)
+def test_parquet_cells_that_are_no_text_are_refused_with_their_row(cells: Any, reason: str) -> None:
+    write_parquet(cells)
+    result = rnnsent("data", "info", "t.parquet")
+    assert result.exit_code == 1 and "Traceback" not in result.stderr
+    assert "t.parquet" in result.stderr and reason in result.stderr
+
+
+def test_parquet_types_that_would_be_unpickled_are_not() -> None:
+    """CVE-2023-47248: what `pyarrow<14.0.1` unpickled on reading."""
+    extension = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": pickle.dumps(Evil())}
+    schema = arrow.schema([arrow.field("text", arrow.string(), metadata=extension), ("label", arrow.string())])
+    parquet.write_table(arrow.table({"text": ["a"], "label": ["b"]}, schema=schema), "t.parquet")
+    assert rows(Path("t.parquet"), ["text", "label"]) == [("a", "b")]
+    assert not Path("owned").exists()
+
+
+def test_parquet_columns_of_one_name_are_refused() -> None:
+    table = arrow.Table.from_arrays([arrow.array(["a"]), arrow.array(["b"])], ["text", "text"])
+    parquet.write_table(table, "t.parquet")
+    with pytest.raises(DataError, match=r"t\.parquet: two columns are called 'text'"):
+        open_table("t.parquet")
