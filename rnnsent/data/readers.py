@@ -228,8 +228,8 @@ def csv_reader(lines: Any, delimiter: str, quotes: bool) -> Any:
 
 def _csv_rows(table: Table, stream: Any, columns: Sequence[Column], strict: bool) -> Iterator[tuple[int, Cells | None]]:
     reader = csv_reader(stream, table.delimiter, table.quotes)
-    names: Sequence[Column] = table.columns
-    header, begin = bool(names), 1
+    places = {column: table.columns.index(column) if isinstance(column, str) else column - 1 for column in columns}
+    width, header, begin = len(table.columns), bool(table.columns), 1
     try:
         for cells in reader:
             begin = reader.line_num + 1
@@ -238,18 +238,18 @@ def _csv_rows(table: Table, stream: Any, columns: Sequence[Column], strict: bool
             elif not cells:
                 yield reader.line_num, None
             else:
-                names = names or range(1, len(cells) + 1)
-                if len(cells) > len(names) or (strict and len(cells) < len(names)):
+                width = width or len(cells)
+                if len(cells) > width or (strict and len(cells) < width):
                     raise DataError(
-                        f"{table.name}:{reader.line_num}: has {len(cells)} cells, the first line has {len(names)}; is "
-                        "a text not in quotes, or a quote not closed?"
+                        f"{table.name}:{reader.line_num}: has {len(cells)} cells, the first line has {width}; is a text "
+                        "not in quotes, or a quote not closed?"
                     )
-                if not table.columns and max(map(int, columns)) > len(cells):
+                if not table.columns and max(places.values()) >= len(cells):
                     raise DataError(
                         f"{table.name}:{reader.line_num}: has {count(len(cells), 'cell')}, so there is no column "
-                        f"{max(map(int, columns))}; the delimiter is taken to be {table.delimiter!r}"
+                        f"{max(places.values()) + 1}; the delimiter is taken to be {table.delimiter!r}"
                     )
-                yield reader.line_num, dict(zip(names, cells, strict=False))
+                yield reader.line_num, {column: cells[at] for column, at in places.items() if at < len(cells)}
     except csv.Error as error:
         raise DataError(
             f"{table.name}:{begin}: not a CSV row: {error}; if quotes are text in this file: data.quotes: false, or "

@@ -175,10 +175,11 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     [
         [member("../owned")],
         [member("ABSOLUTE/owned")],
+        [member("d" * 247, tarfile.DIRTYPE), member("up", tarfile.SYMTYPE, "d" * 247 + "/.."), member("up/owned")],
         [member("inside"), member("../owned", tarfile.LNKTYPE, "inside")],
         [member("link", tarfile.SYMTYPE, "."), member("link/../owned")],
     ],
-    ids=["CVE-2024-55459", "CVE-2025-12638", "keras#22973", "keras#23015"],
+    ids=["CVE-2024-55459", "CVE-2025-12638", "CVE-2025-12060", "keras#22973", "keras#23015"],
 )
 def test_an_archive_is_never_unpacked(members: list[tarfile.TarInfo], tmp_path: Path) -> None:
     """What `get_file` unpacked: each member, were it written where its name says, is a file called `owned`."""
