@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.inference.predictor import most_probable
 from rnnsent.models.ngram_weights import log_count_ratios, logistic_regression, require_scikit_learn, sides
 from rnnsent.models.ngrams import Ngrams

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnsent.config import Config
-from rnnsent.data.dataset import Dataset, Partition
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Dataset, Partition, Split
 from rnnsent.inference.predictor import by_label, most_probable
 
 MISTAKES = 20  # that are looked for

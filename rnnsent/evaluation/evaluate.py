@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from rnnsent.config import Config
-from rnnsent.data.dataset import Dataset, partition
+from rnnsent.data.dataset import Dataset, Split, split_dataset
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.split import Split
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.evaluation import baseline, metrics, multiclass, plots, slices
 from rnnsent.evaluation.error_analysis import Mistake, Places, surest_mistakes
@@ -80,7 +79,7 @@ def judge(
     """
     config, recorded, dataset = own_reviews(run, data, tell)
     weights = stored.load_weights(run)
-    parts = partition(dataset, config.data)
+    parts = split_dataset(dataset, config.data)
     ratios, kept = stored.load_ratios(run), stored.load_calibration(run)
     predictor = load_predictor(config, weights, ratios, backend=backend, device=device, calibration=kept)
     tell(f"backend: {predictor}")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import LABELS
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.evaluation import challenge_set as challenges
 from rnnsent.evaluation.intervals import proportion
 from rnnsent.evaluation.slices import by_length

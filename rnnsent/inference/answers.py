@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 
-from rnnsent.data.columns import TAKEN
 from rnnsent.data.readers import BytesRead, Row, Table
+from rnnsent.data.tables import INPUT_PREFIX
 from rnnsent.errors import DataError
 
 ROW = "row"  # the column of the number of a row
@@ -67,8 +67,8 @@ def real_label(table: Table, asked: str | None) -> str:
     Raises:
         DataError: if none was asked for, or only the predicted one.
     """
-    if asked == LABEL and f"{TAKEN}{LABEL}" in table.columns:
-        return f"{TAKEN}{LABEL}"
+    if asked == LABEL and f"{INPUT_PREFIX}{LABEL}" in table.columns:
+        return f"{INPUT_PREFIX}{LABEL}"
     if asked is not None and asked != LABEL:
         return asked
     own = {ROW, LABEL, PROBABILITY, EACH, ABSTENTION, *DOUBTS}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
-from rnnsent.data.split import Ids, Split
+from rnnsent.data.dataset import Ids, Split
 from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
 from rnnsent.errors import RunError
 from rnnsent.inference.calibration import NONE, Calibration

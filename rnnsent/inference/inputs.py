@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rnnsent.config import DataConfig
-from rnnsent.data.columns import Column, Columns, choose_columns, kept_columns
 from rnnsent.data.labels import cell_text
-from rnnsent.data.readers import Table
-from rnnsent.data.tables import format_of, open_table
+from rnnsent.data.readers import Column, Table
+from rnnsent.data.tables import Columns, ReadOptions, choose_columns, format_of, kept_columns, open_table
 from rnnsent.errors import DataError
 from rnnsent.inference.classifier import Answer, Classifier
 
@@ -104,16 +103,15 @@ def open_texts(source: str, data: DataConfig, how: Reading, taken: Collection[st
     """
     column = how.text_column or data.text_column
     plain = "lines" if source != "-" and format_of(Path(source)) is None else None  # whatever it is called
-    table = open_table(
-        source,
+    options = ReadOptions(
         how.format or plain,
         how.encoding or data.encoding,
         how.delimiter or data.delimiter,
         header=not isinstance(column, int),
         quotes=data.quotes,
     )
-    asked = Columns(column or "") if table.format != "lines" else None
-    text = choose_columns(table, asked, labeled=False).text
+    table = open_table(source, options)
+    text = choose_columns(table, Columns(column or ""), labeled=False).text
     return Texts(table, text, kept_columns(table, how.keep, taken))
 
 

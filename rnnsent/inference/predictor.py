@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config, RecurrentConfig
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel
 from rnnsent.engine.dispatch import NATIVE, choose, describe
 from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
@@ -76,8 +76,6 @@ class Predictor:
             split = self.ratios.onto(split)
         batches = self._batches(split)
         _require_memory(batches, self.config)
-        if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
-            batches = replace(batches, side="post")  # masked: on which side the padding is changes nothing
         probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
         return self.calibration(probabilities)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
 from rnnsent.engine.device import start
 from rnnsent.errors import ConfigError, RunError, count

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import START, UNKNOWN, Vocabulary
 from rnnsent.evaluation import evaluate as judgment
 from rnnsent.evaluation.error_analysis import Places, WrongAnswer

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
-from rnnsent.data.dataset import Partition, partition
+from rnnsent.data.dataset import Partition, split_dataset
 from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset
 from rnnsent.engine.device import start
@@ -99,7 +99,7 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     dataset = load_dataset(config.data, progress=request.progress)
     config = resolve(config, dataset)
     require_trainable(config)  # more of it is known now
-    split = partition(dataset, config.data)
+    split = split_dataset(dataset, config.data)
     log_data(dataset, split, config)
     features = add_unlabeled(fit_features(dataset, split, config), dataset, config)
     # Keras is imported from here on; a signal inside that import could be lost or take the process down.
@@ -145,7 +145,7 @@ def _begin(run: Run, config: Config, features: Features, found: Fingerprint) -> 
 
 def _indices(split: Partition) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **getattr(split, "indices", {}))
+    np.savez_compressed(buffer, **split.indices)
     return buffer.getvalue()
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rnnsent.config import Config, LanguageModelConfig, ModelConfig, ScheduleConfig, TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.data.cache import cache_root, cached_arrays, stored_arrays
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import NATIVE, LayerPath
 from rnnsent.errors import Interrupted

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent.config import Config, TrainingConfig
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import NATIVE, LayerPath, choose, describe
 from rnnsent.errors import Interrupted, TrainingError, count

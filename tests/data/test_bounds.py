@@ -13,7 +13,7 @@ from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import batching as batches
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.errors import ConfigError, DataError, RunError
 from rnnsent.inference import predictor as prediction
 from rnnsent.inference.classifier import load
@@ -147,7 +147,7 @@ def test_batches_are_as_small_as_memory_asks_and_answers_the_same(monkeypatch: p
 
 
 def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MOST_BYTES", 4 * 100)
+    monkeypatch.setattr(batches, "MAX_BYTES", 4 * 100)
     split = Split.from_sequences([[1, 2, 3]] * 4, np.zeros(4, np.int64))
     index = np.arange(4)
     assert Batches(split, 4, fixed_length=25).batch(index)[0][0].shape == (4, 25)

@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from rnnsent.config.loader import load_config
-from rnnsent.data import folders
-from rnnsent.errors import ConfigError, DataError, RunError
+from rnnsent.errors import ConfigError, RunError
 from rnnsent.files import read_plain
 from rnnsent.json_files import read_json
 from rnnsent.reporting.page import is_report
@@ -167,8 +166,6 @@ def test_every_reader_of_a_run_looks_at_what_a_file_is(kind: str) -> None:
     assert not is_report(put(run.file("report.html"), kind))
     with pytest.raises((OSError, ValueError), match=reason(kind)):
         read_json(put(Path("a.json"), kind))
-    with pytest.raises(DataError, match=r"1\.txt: (cannot be read: it is no file|has more than)"):
-        folders.read_text(put(Path("1.txt"), kind), None)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.evaluation.baseline import fit
 from rnnsent.models import ngrams
 from rnnsent.models.ngram_weights import log_count_ratios

@@ -13,7 +13,7 @@ import pytest
 from rnnsent.cli.commands.train import hints
 from rnnsent.config import DataConfig
 from rnnsent.config.loader import parse_config
-from rnnsent.data.dataset import partition
+from rnnsent.data.dataset import split_dataset
 from rnnsent.data.sources import load_dataset
 from rnnsent.evaluation.error_analysis import Places, surest_mistakes
 from tests.conftest import SAMPLE_CONFIG, rnnsent
@@ -24,7 +24,7 @@ def test_mistakes_are_named_by_file_and_line() -> None:
     Path("films.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     config = parse_config(SAMPLE_CONFIG, "small", [("", "data.source=texts"), ("", "data.path=films.csv")])
     dataset = load_dataset(config.data)
-    parts = partition(dataset, config.data)
+    parts = split_dataset(dataset, config.data)
     probabilities = np.where(parts.test.labels == 1, 0.1, 0.2).astype(np.float32)  # all are taken for "bad"
     found = surest_mistakes(parts.test, probabilities, parts, Places.of(dataset, config, "test"))
     assert len(found) == int((parts.test.labels == 1).sum()) > 0

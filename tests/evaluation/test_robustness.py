@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine import kernel
 from rnnsent.evaluation import challenge_set as challenges

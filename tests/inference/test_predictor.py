@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel
 from rnnsent.errors import ConfigError
 from rnnsent.inference.predictor import BACKENDS, load_predictor

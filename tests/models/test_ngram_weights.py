@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.errors import RunError
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.builder import model_for, weights_of

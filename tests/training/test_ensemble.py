@@ -13,7 +13,7 @@ import pytest
 import rnnsent as package
 from benchmarks.milestones import of_run
 from rnnsent.config.loader import dump_config, load_config, parse_config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.errors import ConfigError, Interrupted
 from rnnsent.inference.predictor import load_predictor, member_weights
 from rnnsent.runs import artifacts as stored

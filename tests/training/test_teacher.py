@@ -14,8 +14,8 @@ import pytest
 from benchmarks.milestones import of_run
 from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config, parse_config
+from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.split import Split
 from rnnsent.models.ngram_weights import out_of_fold
 from rnnsent.runs.registry import open_run
 from rnnsent.training.features import prepare, taught

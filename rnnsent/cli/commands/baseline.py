@@ -19,7 +19,7 @@ from rnnsent.cli.options import (
     texts_options,
 )
 from rnnsent.cli.terminal import say
-from rnnsent.data.naming import data_settings
+from rnnsent.data.sources import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.evaluate import JudgedBaseline

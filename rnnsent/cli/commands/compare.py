@@ -11,7 +11,7 @@ import click
 
 from rnnsent.cli.options import RunPath, json_option, moved_option, opened_all, show, split_option
 from rnnsent.cli.terminal import say
-from rnnsent.data.naming import data_settings
+from rnnsent.data.sources import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.compare import Compared, Contender

@@ -10,7 +10,7 @@ import click
 
 from rnnsent.cli.options import PAGE, RunPath, moved_option, split_option, write_file
 from rnnsent.cli.terminal import say
-from rnnsent.data.naming import data_settings
+from rnnsent.data.sources import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.reporting.facts import Facts

@@ -18,7 +18,7 @@ from rnnsent.cli.options import (
     tell_stale,
 )
 from rnnsent.cli.terminal import say
-from rnnsent.data.naming import data_settings
+from rnnsent.data.sources import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.robustness import Row
