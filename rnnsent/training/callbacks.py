@@ -182,6 +182,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             largest_gradient_norm=norms.largest,
         )
         self.history.append(facts)
+        logs.update({name: value for name, value in facts.to_dict().items() if name != "epoch"})
         best = self._best is None or self._score(facts) > self._score(self._best)
         if best:
             self._best, self.best_weights = facts, self.model.get_weights()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
@@ -29,15 +29,16 @@ from rnnsent.training import features as preparation
 from rnnsent.training import fingerprint as origin
 from rnnsent.training.features import Prepared, prepare
 from rnnsent.training.finalize import completed
-from rnnsent.training.loggers.following import Trackers
 from rnnsent.training.resume import require_possible
 from rnnsent.training.trainer import Network, places
+
+if TYPE_CHECKING:
+    import keras
 
 logger = logging.getLogger(__name__)
 
 Tell = Callable[[str], None]
 _NOT_BEGUN = (ConfigError, DataError, DeviceError, RunError)  # of a training that goes on: nothing has become of it
-Watching = Callable[[Network], list[Any]]  # who follows the training of a network
 
 
 @dataclass(frozen=True)
@@ -160,12 +161,14 @@ class _Training:
 
 
 def _guarded(training: _Training) -> Trained:
-    run, config = training.run, training.config
-    trackers = Trackers(run, config.training.trackers, training.tell)
+    run, trackers = training.run, list["keras.callbacks.Callback"]()
     try:
         return _train_into(training, trackers)
     except BaseException as error:
-        trackers.end("stopped" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed")
+        if trackers:
+            from rnnsent.training.loggers import finish_trackers
+
+            finish_trackers(trackers, error=error)
         # A folder without a single step is of no use to anybody.
         if training.again is None and not run.trained and not run.resumable:
             with HeldSignals():  # half of a folder would be worse
@@ -179,7 +182,7 @@ def _guarded(training: _Training) -> Trained:
         run.release()
 
 
-def _train_into(training: _Training, trackers: Trackers) -> Trained:
+def _train_into(training: _Training, trackers: list[keras.callbacks.Callback]) -> Trained:
     started = time.perf_counter()
     name, tell = training.name, training.tell
     reviews = prepare(training.config, tell, training.progress)
@@ -190,15 +193,17 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
         device = start(config.training.device)
         tell(f"device: {device}")
     # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
+    from rnnsent.training.loggers import finish_trackers
+
     facts = environment.describe(device, config.training.seed)
     run = _begin_run(training, reviews, device, facts)
     tell(f"run: {run}")  # whoever stops what takes long should know which one to go on with
-    trackers.begin(config, reviews.facts, facts)
-    watching = _watching(training.observers, trackers, reviews)
     begun_with: dict[str, Any] = {}  # vectors and language model, as the first network that needed them came by them
     for number in range(1, config.training.teaching_networks + 1):
         where = run.teacher(number)
-        reviews, facts = _taught_by_itself(where, config.members[0], reviews, device, tell, watching, started)
+        trackers[:] = _trackers(run, where, config.members[0])
+        reviews, facts = _taught_by_itself(training, where, reviews, device, started, trackers)
+        finish_trackers(trackers)
         begun_with = facts | begun_with
     if reviews.ratios is not None:
         run.write(runs.NGRAMS, reviews.ratios.to_npz())
@@ -210,7 +215,10 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
         network = Network(where, member, reviews, device, tell, title)
         begun_with = network.facts | begun_with
         started = min(started, network.started)
-        stopped = network.train(watching(network), started, alone=not networks)
+        trackers[:] = _trackers(run, where, member)
+        stopped = network.train(training.observers, started, alone=not networks, callbacks=trackers)
+        if config.ensemble is not None:
+            finish_trackers(trackers, error=stopped)
         if network.keeper.best_epoch is not None:
             networks.append(network)
         if stopped is not None:
@@ -221,8 +229,9 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
     # Whoever stopped it has sent one signal already: another one does not wait.
     held = HeldSignals("the run is being completed, in seconds; once more leaves it unfinished")
     with held if stopped is None else nullcontext():
-        early = stopped is not None
-        facts = completed(run, config, reviews, networks, begun_with, started, tell, trackers, interrupted=early)
+        if config.ensemble is not None:
+            trackers[:] = _trackers(run, run, config)
+        facts = completed(run, config, reviews, networks, begun_with, started, tell, trackers, stopped=stopped)
         run_root.mark_latest(run)
     if stopped is not None:
         again = f"rnnsent train --resume {runs.to_resume(run.path)}"
@@ -276,7 +285,7 @@ def _gone_on(
         training.tell(line)
     if "data.validation" in changed and any(map(checkpoints.newest_epoch, places(run, reviews.config))):
         training.tell("  the epochs before keep the figures of their own validation reviews, and are compared by those")
-    removed = run.begin_again(reviews.config.training.trackers)
+    removed = run.begin_again(())
     if removed:
         training.tell(
             f"{', '.join(removed)}: removed, of the network as it was; rnnsent eval and report make them anew"
@@ -294,22 +303,22 @@ def _incomplete(run: RunDirectory, number: int, asked: int, kept: int, stopped: 
 
 
 def _taught_by_itself(
+    training: _Training,
     run: RunDirectory,
-    config: Config,
     reviews: Prepared,
     device: Device,
-    tell: Tell,
-    watching: Watching,
     started: float,
+    trackers: Sequence[keras.callbacks.Callback],
 ) -> tuple[Prepared, dict[str, Any]]:
     """Train a network that is kept in `run`; return the reviews with the texts it labeled, and what it began with.
 
     Source: D. Yarowsky, "Unsupervised word sense disambiguation rivaling supervised methods", ACL 1995; soft labels.
     """
+    tell, config = training.tell, reviews.config.members[0]
     tell(f"teacher: a network is trained on {len(reviews.train):,} texts")
     network = Network(run, config, reviews, device, tell, "teacher")
     started = min(started, network.started)
-    stopped = network.train(watching(network), started, alone=True)
+    stopped = network.train(training.observers, started, alone=True, callbacks=trackers)
     if stopped is not None:
         raise Interrupted("stopped while the teacher was trained", stopped.exit_code)
     from rnnsent.models.builder import weights_of
@@ -321,6 +330,9 @@ def _taught_by_itself(
     return taught, network.facts
 
 
-def _watching(observers: Sequence[Any], trackers: Trackers, reviews: Prepared) -> Watching:
-    vocabulary = reviews.parts.vocabulary
-    return lambda network: [*observers, *trackers.follow(network.keeper.run, network.plain, vocabulary)]
+def _trackers(run: RunDirectory, part: RunDirectory, config: Config) -> list[keras.callbacks.Callback]:
+    """Return the trackers of a run, or of one of its networks, which has runs of its own in them."""
+    from rnnsent.training.loggers import tracker_callbacks
+
+    name = "/".join([run.path.resolve().name, *part.path.relative_to(run.path).parts])
+    return tracker_callbacks(config.training.trackers, part.path, config, run_id=part.training, run_name=name)

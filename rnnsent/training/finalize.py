@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
+from rnnsent.errors import Interrupted
 from rnnsent.evaluation import evaluate as judgment
 from rnnsent.inference import verify as probes
 from rnnsent.inference.predictor import load_predictor
@@ -18,8 +19,10 @@ from rnnsent.runs.directory import RunDirectory, json_text
 from rnnsent.training import checkpoint as checkpoints
 from rnnsent.training import environment
 from rnnsent.training.features import Prepared
-from rnnsent.training.loggers.following import Trackers
 from rnnsent.training.trainer import Network
+
+if TYPE_CHECKING:
+    import keras
 
 Tell = Callable[[str], None]
 
@@ -32,14 +35,16 @@ def completed(
     begun_with: dict[str, Any],
     started: float,
     tell: Tell,
-    trackers: Trackers,
+    trackers: Sequence[keras.callbacks.Callback],
     *,
-    interrupted: bool,
+    stopped: Interrupted | None,
 ) -> dict[str, Any]:
     """Write what is known when training is over, and the manifest; return what metrics.json says.
 
     `begun_with` is what networks began with, vectors and a language model, for metrics.json.
     """
+    from rnnsent.training.loggers import finish_trackers
+
     asked = len(config.members)
     config, parameters = _as_trained(run, config, networks)
     weights = stored.read_weights(run, run.trained)
@@ -49,7 +54,7 @@ def completed(
         predictor, calibrated = judgment.calibrated(predictor, validation)
         run.write(runs.CALIBRATION, json_text(calibrated))
         tell(f"calibration: {predictor.calibration}")
-    facts = _course(config, reviews, networks, interrupted) | {
+    facts = _course(config, reviews, networks, stopped is not None) | {
         "validation_reviews": len(validation),
         "validation": judgment.evaluate(validation.labels, predictor(validation)).to_dict(),
         "test": None,
@@ -62,13 +67,14 @@ def completed(
         facts["networks_asked_for"] = asked
         facts["networks"] = [network.course() for network in networks]
     facts |= begun_with
-    _write_metrics(run, facts, trackers)
+    run.write(runs.METRICS, json_text(facts))
+    finish_trackers(trackers, facts["validation"], stopped)
     if run.file(runs.MODEL_CARD).exists():  # somebody completed that of a training which now went on
         tell(model_card.stays(run))
     else:
         run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
     run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
-    if not interrupted:
+    if stopped is None:
         taught = range(1, config.training.teaching_networks + 1)
         for each in [*(network.keeper.run for network in networks), *map(run.teacher, taught)]:
             checkpoints.keep_newest(each)
@@ -103,13 +109,3 @@ def _course(config: Config, reviews: Prepared, networks: Sequence[Network], inte
         "best_epoch": first.keeper.best_epoch if config.ensemble is None else None,
         "interrupted": interrupted,
     }
-
-
-def _write_metrics(run: RunDirectory, facts: dict[str, Any], trackers: Trackers) -> None:
-    """Write metrics.json, let the trackers end, and note which of them failed, be it at the very end."""
-    facts |= {"trackers": trackers.facts} if trackers.facts else {}
-    run.write(runs.METRICS, json_text(facts))
-    trackers.end("stopped" if facts["interrupted"] else "finished", facts)
-    if facts.get("trackers", {}) != trackers.facts:
-        facts["trackers"] = trackers.facts
-        run.write(runs.METRICS, json_text(facts))

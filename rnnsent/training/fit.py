@@ -43,6 +43,7 @@ def fit(
     *,
     label_names: Sequence[str] = ("negative", "positive"),
     observers: Sequence[Observer] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     started: float | None = None,
     begin: Checkpoint | None = None,
 ) -> TrainingResult:
@@ -57,6 +58,7 @@ def fit(
         config: the `training` section.
         label_names: what class weights refer to.
         observers: told of every step and epoch.
+        callbacks: called with all facts of an epoch in its logs.
         started: `time.perf_counter()` when the experiment began; None: now.
         begin: where to go on; None: at the beginning.
 
@@ -105,7 +107,7 @@ def fit(
                 epochs=config.epochs,
                 initial_epoch=recorder.epoch,
                 class_weight=class_weights(config, train.split.labels, label_names),
-                callbacks=[*([averaged] if averaged else []), *counting.values(), recorder, keeper],
+                callbacks=[*([averaged] if averaged else []), *counting.values(), recorder, *callbacks, keeper],
                 verbose=0,
                 shuffle=False,  # the batches come in their own order
             )

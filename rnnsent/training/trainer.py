@@ -123,13 +123,21 @@ class Network:
             "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in self.paths},
         }
 
-    def train(self, observers: Sequence[Any], started: float, *, alone: bool) -> Interrupted | None:
+    def train(
+        self,
+        observers: Sequence[Any],
+        started: float,
+        *,
+        alone: bool,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> Interrupted | None:
         """Train it; return why it was stopped early, if it was.
 
         Args:
             observers: follow along.
             started: when the experiment began.
             alone: whether nothing is there that was trained before.
+            callbacks: as of `fit`.
 
         Raises:
             Interrupted: if it was stopped before there was anything to keep.
@@ -146,6 +154,7 @@ class Network:
                 config.training,
                 label_names=reviews.parts.label_names,
                 observers=[self.keeper, *observers],
+                callbacks=callbacks,
                 started=started,
                 begin=self._begin,
             )

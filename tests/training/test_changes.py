@@ -154,14 +154,6 @@ def test_what_the_best_epoch_was_chosen_by_cannot_be_changed_afterwards(trained:
     assert f"the best epoch so far, early stopping and a plateau went by training.monitor: {was}" in found
 
 
-def test_logs_of_trackers_that_are_left_out_stay(trained: Path) -> None:
-    for name in ("tensorboard", "wandb"):
-        (trained / "logs" / name).mkdir(parents=True)
-        (trained / "logs" / name / "old").write_text("x")
-    resume("--epochs", "2", "--set", "training.trackers=[tensorboard]")
-    assert (trained / "logs/wandb/old").exists() and not (trained / "logs/tensorboard/old").exists()
-
-
 def test_one_network_of_several_is_enough_to_refuse(tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     Path("two.yaml").write_text(TINY_CONFIG.replace("CELL", "gru") + "ensemble: [{}, {}]\n")
