@@ -18,14 +18,21 @@ from rnnsent.data.sources import load_dataset
 from rnnsent.data.split import Split
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.evaluation import baseline, metrics, multiclass, plots, slices
+from rnnsent.evaluation.coverage import Coverage, coverage
 from rnnsent.evaluation.error_analysis import Mistake, Places, surest_mistakes
 from rnnsent.evaluation.metrics import Evaluation, LabelMetrics
 from rnnsent.evaluation.run_data import own_reviews
 from rnnsent.evaluation.slices import SliceAccuracy
-from rnnsent.inference import calibration
-from rnnsent.inference.answers import OF
-from rnnsent.inference.calibration import Coverage
-from rnnsent.inference.predictor import Predictor, by_label, load_predictor, most_probable
+from rnnsent.inference.batch import PROBABILITY_OF as OF
+from rnnsent.inference.calibration import fit_calibration, log_loss
+from rnnsent.inference.predictor import (
+    Predictor,
+    by_label,
+    load_calibration,
+    load_ngram_weights,
+    load_predictor,
+    most_probable,
+)
 from rnnsent.reporting import model_card
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
@@ -81,7 +88,7 @@ def judge(
     config, recorded, dataset = own_reviews(run, data, tell)
     weights = stored.load_weights(run)
     parts = partition(dataset, config.data)
-    ratios, kept = stored.load_ratios(run), stored.load_calibration(run)
+    ratios, kept = load_ngram_weights(run), load_calibration(run)
     predictor = load_predictor(config, weights, ratios, backend=backend, device=device, calibration=kept)
     tell(f"backend: {predictor}")
 
@@ -109,7 +116,7 @@ def judge(
         by_label=evaluation.by_label,
         slices=_slices(dataset, whole, config, split, right),
         mistakes=surest_mistakes(reviews, probabilities, parts, Places.of(dataset, config, split)),
-        coverage=tuple(calibration.coverage(right, sure)),
+        coverage=tuple(coverage(right, sure)),
         baseline=(recorded.get("baseline") or {}).get(split),
     )
     numbers = None if dataset.numbers is None else dataset.numbers[split]
@@ -276,9 +283,9 @@ def asked_for(name: str, split: str, test: Split, validation: Split) -> Split:
 def calibrated(predictor: Predictor, validation: Split) -> tuple[Predictor, dict[str, Any]]:
     """Return a predictor that is calibrated on the validation reviews, and what calibration.json says of it."""
     before = predictor(validation)
-    found = calibration.fit(validation.labels, before)
+    found = fit_calibration(validation.labels, before)
     losses = {
-        f"log_loss_{when}": calibration.log_loss(validation.labels, values)
+        f"log_loss_{when}": log_loss(validation.labels, values)
         for when, values in (("before", before), ("after", found(before)))
     }
     return replace(predictor, calibration=found), found.to_dict() | losses

@@ -1,4 +1,4 @@
-"""What the files of a run hold, read back: weights, ratios of n-grams, calibration, metrics, environment, history."""
+"""What the files of a run hold, read back: weights, metrics, environment, history."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from rnnsent.errors import RunError
 from rnnsent.files import read_plain
 from rnnsent.runs import archives
 from rnnsent.runs.directory import (
-    CALIBRATION,
     ENVIRONMENT,
     MAX_HISTORY,
     METRICS,
-    NGRAMS,
     WEIGHTS,
     RunDirectory,
     json_text,
@@ -29,8 +27,6 @@ from rnnsent.runs.numerics import first_not_finite
 
 if TYPE_CHECKING:
     from rnnsent.config import Config
-    from rnnsent.inference.calibration import Calibration
-    from rnnsent.models.ngram_weights import NgramRatios
     from rnnsent.runs.schemas import Epoch, Record
 
 MAX_TEXT = 256 << 20  # bytes of a text; the predictions for a million reviews are a quarter of it
@@ -83,33 +79,6 @@ def require_finite(path: Path, arrays: Mapping[str, Any]) -> None:
     name = first_not_finite(arrays)
     if name is not None:
         raise RunError(f"{path}: damaged: {name} holds a number that is NaN or infinite")
-
-
-def load_ratios(run: RunDirectory) -> NgramRatios | None:
-    """Return the ratios of ngrams.npz; None where the run has none.
-
-    Raises:
-        RunError: if the file is not what was written.
-    """
-    from rnnsent.models.ngram_weights import NgramRatios
-
-    if not run.has(NGRAMS):
-        return None
-    with _array_errors(run.file(NGRAMS)):
-        return NgramRatios.from_npz(run.file(NGRAMS))
-
-
-def load_calibration(run: RunDirectory) -> Calibration:
-    """Return the calibration of a finished run; that of an older one changes nothing.
-
-    Raises:
-        RunError: if the file is not what was written.
-    """
-    from rnnsent.inference.calibration import NONE, Calibration
-
-    if not run.has(CALIBRATION):
-        return NONE
-    return Calibration.from_dict(run.read_json(CALIBRATION), str(run.file(CALIBRATION)))
 
 
 def load_metrics(run: RunDirectory, config: Config | None = None) -> dict[str, Any]:

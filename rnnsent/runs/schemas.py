@@ -24,7 +24,6 @@ from pydantic_core import ErrorDetails
 from rnnsent.config import Config
 from rnnsent.config.loader import broken_rule
 from rnnsent.errors import RunError, count
-from rnnsent.inference.calibration import HOTTEST
 
 # Whatever is counted or measured is smaller by far; charts and tables get no number that they have no room for.
 Count = Annotated[int, Field(ge=0, le=10**15)]
@@ -272,14 +271,6 @@ class Origin(Record):
     versions: dict[str, str | None]
     machine: dict[str, Any]
     changes: list[str] = []  # with which it went on
-
-
-class Calibrated(Record):
-    """calibration.json."""
-
-    temperature: Annotated[float, Field(ge=1 / HOTTEST, le=HOTTEST)]
-    threshold: Annotated[float, Field(gt=0, lt=1)]
-    reviews: Count
 
 
 class Epoch(Record):

@@ -18,7 +18,7 @@ from rnnsent.data.split import Split
 from rnnsent.data.statistics import embedding_rows, unknown_share
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation import baseline
-from rnnsent.inference.calibration import FEW
+from rnnsent.inference.calibration import MIN_TEXTS
 from rnnsent.inference.predictor import by_label
 from rnnsent.models.ngram_weights import NgramRatios, out_of_fold
 
@@ -138,7 +138,7 @@ def doubts(dataset: Dataset, parts: Partition) -> Iterator[str]:
     seen = dataset.provenance.get("also in training") or {}
     for name, number in seen.items():
         yield f"data: {number:,} of {len(reviews[name]):,} {name} texts stand in training too; --drop-duplicates"
-    if len(parts.validation) < FEW:
+    if len(parts.validation) < MIN_TEXTS:
         yield (
             f"data: {count(len(parts.validation), 'validation text')}: few to choose the epoch by; "
             "data.validation_split says how many"

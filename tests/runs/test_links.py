@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -138,37 +137,6 @@ def test_a_lock_that_is_a_pipe_holds_nobody_up(run: Path) -> None:
     held = Lock(run)
     assert is_locked(run)
     held.release()
-
-
-@pytest.mark.parametrize("suffix", [".part", ".part.json"])
-def test_answers_are_not_written_through_a_link(sample_run: Path, suffix: str) -> None:
-    Path("t.txt").write_text("a good film\n")
-    for state in (None, {"rows": 0, "blank": 0, "bytes": 0}):
-        Path("victim").write_bytes(SECRET)
-        Path(f"a.csv{suffix}").symlink_to("victim")
-        if state is not None and suffix == ".part":
-            Path("a.csv.part.json").write_text(json.dumps(state))
-        result = rnnsent("predict", str(sample_run), "--input", "t.txt", "--output", "a.csv", "--force")
-        assert result.exit_code == 0, result.stderr
-        assert Path("victim").read_bytes() == SECRET
-        assert len(Path("a.csv").read_text().splitlines()) == 2 and not Path("a.csv").is_symlink()
-
-
-def test_answers_do_not_go_on_through_a_link(sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even where what lies beside it is of this very input."""
-    from rnnsent.inference import batch as bulk
-
-    Path("t.txt").write_text("a good film\n")
-    command = ["predict", str(sample_run), "--input", "t.txt", "--output", "a.csv"]
-    with monkeypatch.context() as patch:
-        patch.setattr(bulk._Part, "complete", lambda part: None)  # as if it had been killed before
-        rnnsent(*command)
-    Path("a.csv.part").rename("victim")
-    Path("a.csv.part").symlink_to("victim")
-    before = Path("victim").read_bytes()
-    result = rnnsent(*command)
-    assert result.exit_code == 0, result.stderr
-    assert Path("victim").read_bytes() == before and not Path("a.csv").is_symlink()
 
 
 def of_seeds(arguments: Sequence[str] = ()) -> Plan:

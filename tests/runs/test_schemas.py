@@ -196,7 +196,7 @@ def test_every_command_that_reads_calibration_json_names_file_and_key(
 ) -> None:
     forge(runs.CALIBRATION, ("threshold",), MISSING)
     for arguments in READING:
-        refused("run/calibration.json: threshold: is missing", *arguments)
+        refused("run/calibration.json: not a calibration", *arguments)
 
 
 def test_every_command_that_reads_environment_json_names_file_and_key(
