@@ -20,7 +20,7 @@ PLACES = {
     *(f"builtins.{name}" for name in BUILTINS),
 }  # fmt: skip
 KERAS = {"load_model", "load_weights"}  # of keras_archive alone
-OWN = {"rnnsent.runs.artifacts.load_weights", "stored.load_weights"}
+OWN = {"rnnsent.runs.artifacts.load_weights", "artifacts.load_weights"}
 OF_PICKLE = {"data/npz.py": {"pickle.Unpickler", "pickle.UnpicklingError"}}
 READERS = {"numpy.load", "numpy.lib.format.read_array", "numpy.lib.npyio.load"}  # each says that it takes no pickle
 
@@ -94,7 +94,11 @@ def _is_forbidden(name: str, file: str) -> bool:
     last = name.rpartition(".")[2]
     if name in OWN:
         return False
-    return name in BUILTINS | PLACES or last in NAMES or (last in KERAS and "." in name and file != "keras_archive.py")
+    return (
+        name in BUILTINS | PLACES
+        or last in NAMES
+        or (last in KERAS and "." in name and file != "models/keras_archive.py")
+    )
 
 
 def _called(node: ast.AST, aliases: dict[str, str], file: str) -> Iterator[str]:
