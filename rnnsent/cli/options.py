@@ -141,10 +141,10 @@ device_option = click.option(
 )
 backend_option = click.option(
     "--backend",
-    type=click.Choice(["auto", "native", "numpy", "keras"]),  # prediction.BACKENDS, which is slow to import
+    type=click.Choice(["auto", "native", "numpy", "keras"]),  # predictor.BACKENDS, which is slow to import
     default="auto",
     show_default=True,
-    help="What computes: the native kernel, NumPy or Keras.",
+    help="Backend used for prediction.",
 )
 split_option = click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
 moved_option = click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")

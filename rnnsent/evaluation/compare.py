@@ -19,7 +19,7 @@ from rnnsent.evaluation.comparison import Comparison, Judgment
 from rnnsent.evaluation.error_analysis import Places
 from rnnsent.evaluation.evaluate import Tell, whole_reviews
 from rnnsent.evaluation.run_data import own_reviews
-from rnnsent.inference.answers import OF
+from rnnsent.inference.batch import PROBABILITY_OF as OF
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import RunDirectory

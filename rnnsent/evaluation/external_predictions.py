@@ -15,7 +15,8 @@ from rnnsent.data.labels import LabelMap, cell_label, ordered
 from rnnsent.data.readers import BytesRead, Row, Table
 from rnnsent.data.tables import open_table
 from rnnsent.errors import DataError, count
-from rnnsent.inference.answers import OF, are_answers, real_label, require_fixed, unfolded
+from rnnsent.evaluation.prediction_tables import are_answers, real_label, require_fixed, unfolded
+from rnnsent.inference.batch import PROBABILITY_OF as OF
 
 LABELS = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
 # Not "confidence", "score" or "prediction": these are as often the probability of the answer, or the answer itself.

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.evaluation.coverage import coverage as calibrated_coverage
 from rnnsent.evaluation.intervals import proportion
 from rnnsent.evaluation.measures import calibration_bins
-from rnnsent.inference.calibration import coverage as calibrated_coverage
 from rnnsent.runs.schemas import Epoch as EpochFacts
 
 Floats = NDArray[np.floating[Any]]

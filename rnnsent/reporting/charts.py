@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from rnnsent.errors import count
+from rnnsent.evaluation import coverage as covered
 from rnnsent.evaluation.intervals import Estimate
 from rnnsent.evaluation.plots import reliability_points
-from rnnsent.inference import calibration
 from rnnsent.inference.trace import Trace
 from rnnsent.reporting.blocks import Chart
 from rnnsent.reporting.drawing import Axis, Line, Row, dots, lines
@@ -180,7 +180,7 @@ def coverage(runs: Sequence[Facts]) -> Chart:
     """Draw the accuracy of the surest answers against how many reviews have one."""
     drawn, said = [], []
     for number, facts in enumerate(runs):
-        found = calibration.coverage(facts.right, facts.confidence, SHARES)
+        found = covered.coverage(facts.right, facts.confidence, SHARES)
         x, accuracies = [each.share for each in found], [each.accuracy for each in found]
         y, low, high = ([float(getattr(each, key)) for each in accuracies] for key in ("value", "low", "high"))
         if len(runs) > 1:

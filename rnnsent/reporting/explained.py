@@ -58,8 +58,7 @@ def traces(texts: Texts, unit: str) -> Iterator[Block]:
     if texts.unread or not texts.followed:
         yield Paragraph(texts.unread or "No text is short enough to be followed word by word.", "note")
         return
-    how = texts.followed[0].trace.shown
-    yield Paragraph(f"The probability of the final answer {how}. The dotted line is one half.", "note")
+    yield Paragraph("The probability of the final label after each word. The dotted line is one half.", "note")
     yield Charts(
         [charts.course(number, _about(each, unit), each.trace) for number, each in enumerate(texts.followed, 1)]
     )

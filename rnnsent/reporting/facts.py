@@ -16,6 +16,7 @@ from rnnsent.config.loader import load_config
 from rnnsent.errors import RunError
 from rnnsent.evaluation.compare import read_predictions
 from rnnsent.inference.calibration import Calibration
+from rnnsent.inference.predictor import load_calibration
 from rnnsent.models.network import weight_shapes
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
@@ -174,7 +175,7 @@ def gather(run: RunDirectory, split: str, name: str) -> Facts:
         labels=judgment.labels,
         predicted=judgment.predicted,
         probabilities=judgment.probabilities,
-        calibration=stored.load_calibration(run),
+        calibration=load_calibration(run),
         layers=tuple(_layers(config, stored.load_weights(run))),
         sizes=_sizes(run, manifest),
         digests={each: manifest[each][-1] for each in sorted(manifest) if _decides(each, split)},

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rnnsent.errors import count
+from rnnsent.evaluation.coverage import coverage
 from rnnsent.evaluation.evaluate import evaluate
-from rnnsent.inference.calibration import coverage
 from rnnsent.reporting import about, charts, explained
 from rnnsent.reporting.blocks import Block, Cell, Charts, Figure, Headline, Page, Paragraph, Section, Table
 from rnnsent.reporting.facts import Facts
@@ -171,7 +171,7 @@ def calibration(facts: Facts) -> Iterator[Block]:
         head = [*head, "before calibration"]
         rows = [[*row, figure(measured[name]["value"] or 0.0)] for name, row in zip(names, rows, strict=True)]
     yield Table("How far probabilities are off", head, rows)
-    if facts.calibration.reviews:
+    if facts.calibration.texts:
         yield Paragraph(f"Calibrated: {facts.calibration}.", "note")
     else:
         yield Paragraph("The version that trained it did not calibrate probabilities.", "note")

@@ -16,8 +16,7 @@ from rnnsent.evaluation.run_data import own_reviews
 from rnnsent.inference import classifier
 from rnnsent.inference.attribution import log_odds, occluded
 from rnnsent.inference.classifier import Classifier, Encoded
-from rnnsent.inference.queries import answers
-from rnnsent.inference.trace import Trace, trace_encoded
+from rnnsent.inference.trace import Trace, probabilities_of, trace
 from rnnsent.reporting.facts import Facts
 
 MISTAKES = 10
@@ -134,8 +133,8 @@ def _mistakes(facts: Facts, reviews: _Reviews, network: Classifier, places: Plac
         shown = slice(last - number, last) if reviews.ending else slice(first, first + number)
         inside = slice(shown.start - first, shown.stop - first)
         label = int(facts.predicted[review])
-        values = log_odds(answers(network, [encoded.ids]), label) - log_odds(
-            answers(network, occluded(encoded.ids, shown, network.encode("").ids)), label
+        values = log_odds(probabilities_of(network, [encoded.ids]), label) - log_odds(
+            probabilities_of(network, occluded(encoded.ids, shown, network.encode("").ids)), label
         )
         found.append(
             Explained(
@@ -170,6 +169,6 @@ def _followed(facts: Facts, reviews: _Reviews, network: Classifier) -> list[Foll
     if len(every):
         chosen.append(("One of the least sure", int(every[np.argmin(facts.confidence[every])])))
     return [
-        Followed(kind, review, facts.label_names[int(facts.labels[review])], trace_encoded(network, reviews[review]))
+        Followed(kind, review, facts.label_names[int(facts.labels[review])], trace(network, reviews[review]))
         for kind, review in chosen
     ]

@@ -36,7 +36,7 @@ def render(trace: Trace) -> str:
         f"<h1>{label} {percent(trace.probability)}</h1>",
         f"<p>{shown(trace.summary)}</p>",
         *(f'<p class="note">{shown(note)}</p>' for note in trace.notes()),
-        f"<h2>The answer {shown(trace.shown)}</h2>",
+        "<h2>Prediction after each word</h2>",
         f'<p class="faint">Probability of {label}; {count(len(trace.words), "word")}. Blue where the answer is '
         f"{label}, orange where it is not.</p>",
         f'<div class="plot" tabindex="0" role="region" aria-label="Probability of {label}">{_plot(trace)}</div>',
@@ -88,7 +88,7 @@ def _plot(trace: Trace) -> str:
 
 def _labels(trace: Trace, step: int) -> list[str]:
     """Return the words below the line: all of a short text; of a long one the turn and the strongest, if apart."""
-    turn = None if trace.turn is None else trace.turn.position
+    turn = trace.turn
     strongest = sorted([*trace.strongest(1), *trace.strongest(-1)], key=lambda found: -abs(found[2]))
     if step == WIDE:
         chosen = list(range(1, len(trace.words) + 1))
@@ -118,7 +118,7 @@ def _words(trace: Trace, method: str) -> str:
         [word.known for word in trace.words],
         values,
         title=lambda place: _said(trace, place + 1),
-        turn=None if trace.turn is None else trace.turn.position - 1,
+        turn=None if trace.turn is None else trace.turn - 1,
     )
     label = shown(trace.label)
     legend = (

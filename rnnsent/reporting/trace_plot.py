@@ -67,7 +67,7 @@ def _draw_probability(line: Axes, trace: Trace) -> None:
     line.yaxis.set_major_formatter(PercentFormatter(1.0))
     _write(line.set_ylabel(""), f"Probability of {trace.label}", 24)
     if trace.turn is not None:
-        line.axvline(trace.turn.position, color="0.3", linewidth=0.8, linestyle="--", zorder=0)
+        line.axvline(trace.turn, color="0.3", linewidth=0.8, linestyle="--", zorder=0)
 
 
 def _write(text: Any, content: str, width: int) -> None:
@@ -85,7 +85,7 @@ def _name(axes: Axes, trace: Trace) -> None:
         places: Sequence[int] = range(1, number + 1)
     else:
         found = [position for position, _, _ in [*trace.strongest(1), *trace.strongest(-1)]]
-        turn = [] if trace.turn is None else [trace.turn.position]
+        turn = [] if trace.turn is None else [trace.turn]
         apart: list[int] = []
         for position in turn + found:
             if all(abs(position - other) >= number / LABELED for other in apart):

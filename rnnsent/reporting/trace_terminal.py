@@ -64,7 +64,7 @@ def _lines(trace: Trace, width: int, colored: bool) -> list[Line]:
     head = [(f"{label}\u00a0{percent(trace.probability)}", "bold")]
     shared, _ = _grouping(len(trace.words), width)
     column = "" if shared == 1 else f", {shared} a column"
-    caption = f"probability of {label} {trace.shown} ({count(len(trace.words), 'word')}{column})"
+    caption = f"probability of {label} after each word ({count(len(trace.words), 'word')}{column})"
     lines = [
         *_wrapped(head, width),
         *_wrapped(_plain(trace.summary), width),
@@ -147,7 +147,7 @@ def _chart(trace: Trace, width: int) -> list[Line]:
     last = range(shared - 1, len(trace.words) + shared - 1, shared)
     columns = [trace.words[min(at, len(trace.words) - 1)] for at in last]
     room = max(width - AXIS, 10) // wide
-    turn = None if trace.turn is None else (trace.turn.position - 1) // shared
+    turn = None if trace.turn is None else (trace.turn - 1) // shared
     lines: list[Line] = []
     for start in range(0, len(columns), room):
         part = columns[start : start + room]

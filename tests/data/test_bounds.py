@@ -112,20 +112,6 @@ def test_the_longest_padding_takes_bounded_memory(sample_run: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kilobytes
 
 
-def test_a_text_for_which_there_is_no_memory_is_refused(sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction, "MOST_BYTES", 4 * 24 * 30)  # a GRU of 8 units computes 24 numbers a word
-    run = forged(sample_run, maxlen=40)
-    short, long = "good film " * 10, "good film " * 100
-    assert rnnsent("predict", str(run), short).exit_code == 0
-    result = rnnsent("predict", str(run), long)
-    assert result.exit_code == 1 and "Traceback" not in result.stderr
-    assert "a text of 40 words (its own) would take more than 2,880 bytes" in result.stderr
-    shutil.rmtree("run")
-    result = rnnsent("predict", str(forged(sample_run, padding="notebook", maxlen=31)), short)
-    assert result.exit_code == 1
-    assert "a text of 31 words (data.maxlen of the run, to which padding: notebook pads)" in result.stderr
-
-
 def test_batches_are_as_small_as_memory_asks_and_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of("training.engine=auto")
     predictor = load_predictor(config, weights_for(config), backend="numpy")
@@ -141,7 +127,7 @@ def test_batches_are_as_small_as_memory_asks_and_answers_the_same(monkeypatch: p
         return plain(self, index, epoch)
 
     monkeypatch.setattr(Batches, "batch", counted)
-    monkeypatch.setattr(prediction, "MOST_BYTES", 4 * 96 * 60)
+    monkeypatch.setattr(prediction, "MAX_BYTES", 4 * 96 * 60)
     np.testing.assert_allclose(predictor(split), whole, atol=1e-6)
     assert sum(sizes) == 50 and max(sizes) < 40 and len(sizes) > 5
 

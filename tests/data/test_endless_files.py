@@ -17,6 +17,7 @@ import pytest
 from rnnsent.config.loader import load_config
 from rnnsent.errors import ConfigError, RunError
 from rnnsent.files import read_plain
+from rnnsent.inference.predictor import load_ngram_weights
 from rnnsent.json_files import read_json
 from rnnsent.reporting.page import is_report
 from rnnsent.runs import artifacts as stored
@@ -162,7 +163,7 @@ def test_every_reader_of_a_run_looks_at_what_a_file_is(kind: str) -> None:
     run.update({"ngrams.npz": b""})
     put(run.file("ngrams.npz"), kind)
     with pytest.raises(RunError, match=rf"ngrams\.npz: cannot be read: .*{reason(kind)}"):
-        stored.load_ratios(run)
+        load_ngram_weights(run)
     assert not is_report(put(run.file("report.html"), kind))
     with pytest.raises((OSError, ValueError), match=reason(kind)):
         read_json(put(Path("a.json"), kind))

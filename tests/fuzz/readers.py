@@ -24,6 +24,7 @@ from rnnsent.errors import count
 from rnnsent.evaluation.compare import read_predictions as own_predictions
 from rnnsent.evaluation.external_predictions import read_predictions
 from rnnsent.inference.calibration import NONE, Calibration
+from rnnsent.inference.predictor import load_ngram_weights
 from rnnsent.inference.verify import verify, written
 from rnnsent.models import embeddings as vectors
 from rnnsent.models.network import weight_shapes
@@ -127,7 +128,7 @@ def _manifest(path: Path) -> object:
 def _ratios(path: Path) -> object:
     run = RunDirectory(path.parent)
     run.file("manifest.json").write_bytes(seeds.manifest({"ngrams.npz": []}))
-    return stored.load_ratios(run)
+    return load_ngram_weights(run)
 
 
 def _calibration(path: Path) -> object:

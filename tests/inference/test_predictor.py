@@ -92,10 +92,10 @@ def test_what_the_kernel_does_not_run_is_left_to_others(settings: list[str], bec
     predictor = load_predictor(chosen, weights)
     assert predictor.backend == ("keras" if "stock" in because else "numpy")
     if kernel.available():
-        assert because in predictor.because
-    assert (predictor.backend == "numpy") == ("--backend keras may be faster" in predictor.because)
+        assert because in predictor.reason
+    assert (predictor.backend == "numpy") == ("--backend keras may be faster" in predictor.reason)
     by_numpy = load_predictor(chosen, weights, backend="numpy")
-    assert by_numpy.because == "asked for"
+    assert by_numpy.reason == "requested"
     np.testing.assert_allclose(by_numpy(split), predictor(split), rtol=0, atol=1e-5)
     with pytest.raises(ConfigError, match="backend: must be keras or numpy here"):
         load_predictor(chosen, weights, backend="native")

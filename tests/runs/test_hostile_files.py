@@ -19,10 +19,11 @@ from rnnsent.data.folders import aclimdb_source
 from rnnsent.data.tables import ReadOptions, open_table
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RunError
+from rnnsent.inference.predictor import load_ngram_weights
 from rnnsent.inference.verify import verify
 from rnnsent.models import embeddings as vectors
 from rnnsent.runs import directory as runs
-from rnnsent.runs.artifacts import load_ratios, weight_files
+from rnnsent.runs.artifacts import weight_files
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
 from tests.conftest import REPOSITORY, rnnsent
@@ -237,7 +238,7 @@ def test_ratios_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
     Path("run/ngrams.npz").write_bytes(seeds.npz(seeds.RATIOS | change))
     RunDirectory(Path("run")).finish()
     with pytest.raises(RunError, match=r"ngrams\.npz: cannot be read"):
-        load_ratios(open_run(Path("run")))
+        load_ngram_weights(open_run(Path("run")))
 
 
 def test_messages_give_the_terminal_no_orders() -> None:

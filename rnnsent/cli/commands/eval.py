@@ -27,11 +27,11 @@ from rnnsent.cli.terminal import say
 from rnnsent.data.sources import data_settings
 
 if TYPE_CHECKING:
+    from rnnsent.evaluation.coverage import Coverage
     from rnnsent.evaluation.error_analysis import Mistake
     from rnnsent.evaluation.evaluate import Judged
     from rnnsent.evaluation.metrics import LabelMetrics
     from rnnsent.evaluation.slices import SliceAccuracy
-    from rnnsent.inference.calibration import Coverage
     from rnnsent.runs.directory import RunDirectory
 
 WIDTH = 80
@@ -190,10 +190,10 @@ def _judge_table(
 ) -> None:
     import json
 
+    from rnnsent.evaluation import coverage as covered_
     from rnnsent.evaluation import evaluate as judgment
     from rnnsent.evaluation import external_predictions as foreign
     from rnnsent.evaluation.error_analysis import Places, answers, mistakes_among
-    from rnnsent.inference import calibration
 
     found = foreign.read_predictions(path, **columns, label_map=label_map)
     names, labels, probabilities = found.label_names, found.labels, found.probabilities
@@ -205,7 +205,7 @@ def _judge_table(
         measured = {name: measured[name] for name in foreign.OF_LABELS}
     else:
         predicted, sure = answers(probabilities)
-        coverage = calibration.coverage(predicted == labels, sure)
+        coverage = covered_.coverage(predicted == labels, sure)
         places = Places(path.name, found.unit, found.numbers.tolist())
         surest = mistakes_among(labels, probabilities, names, places)[:worst]
     if as_json:

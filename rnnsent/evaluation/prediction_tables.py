@@ -1,7 +1,4 @@
-"""The answers that `predict` wrote, as tables to be judged: which column is what, and that none is taken for another.
-
-`bulk` writes them.
-"""
+"""Tables that `rnnsent predict` wrote, to be evaluated: which column is what."""
 
 from __future__ import annotations
 
@@ -11,13 +8,9 @@ from dataclasses import dataclass, fields
 from rnnsent.data.readers import BytesRead, Row, Table
 from rnnsent.data.tables import INPUT_PREFIX
 from rnnsent.errors import DataError
-
-ROW = "row"  # the column of the number of a row
-LABEL, PROBABILITY = "label", "probability"  # the predicted one, and its own
-OF = "probability of "  # before each label: the column of its probability
-EACH = "probabilities"  # in JSON in the place of these: {label: probability}
-DOUBTS = ("unknown_share", "truncated", "blank")
-ABSTENTION = "abstained"
+from rnnsent.inference.batch import ABSTAINED, LABEL, PROBABILITY, ROW, WARNINGS
+from rnnsent.inference.batch import PROBABILITIES as EACH
+from rnnsent.inference.batch import PROBABILITY_OF as OF
 
 
 @dataclass(frozen=True)
@@ -58,7 +51,7 @@ def unfolded(table: Table) -> Table:
 def are_answers(columns: Collection[str]) -> bool:
     """Return whether these are the columns of what `predict` writes, be it with some of them removed."""
     probabilities = EACH in columns or any(name.startswith(OF) for name in columns)
-    return {LABEL, PROBABILITY} <= set(columns) and (DOUBTS[0] in columns or (ROW in columns and probabilities))
+    return {LABEL, PROBABILITY} <= set(columns) and (WARNINGS[0] in columns or (ROW in columns and probabilities))
 
 
 def real_label(table: Table, asked: str | None) -> str:
@@ -71,7 +64,7 @@ def real_label(table: Table, asked: str | None) -> str:
         return f"{INPUT_PREFIX}{LABEL}"
     if asked is not None and asked != LABEL:
         return asked
-    own = {ROW, LABEL, PROBABILITY, EACH, ABSTENTION, *DOUBTS}
+    own = {ROW, LABEL, PROBABILITY, EACH, ABSTAINED, *WARNINGS}
     kept = [name for name in table.columns if name not in own and not name.startswith(OF)]
     which = f"--label-column has to name the real one, of what --keep left: {', '.join(kept)}"
     if not kept:
