@@ -17,7 +17,7 @@ from rnnsent.inference.classifier import CHUNK
 from rnnsent.json_files import json_line
 
 if TYPE_CHECKING:
-    from rnnsent.data.columns import Column
+    from rnnsent.data.readers import Column
     from rnnsent.data.readers import Table
     from rnnsent.inference.classifier import Classifier, Prediction
 
@@ -96,21 +96,20 @@ def open_texts(source: str, classifier: Classifier, options: ReadOptions) -> Tex
     Raises:
         DataError: if it cannot be read.
     """
-    from rnnsent.data.columns import Columns, choose_columns, kept_columns
-    from rnnsent.data.tables import format_of, open_table
+    from rnnsent.data.tables import Columns, ReadOptions, choose_columns, format_of, kept_columns, open_table
 
     data = classifier.config.data
     column = options.text_column or data.text_column
     by_default = "lines" if source != "-" and format_of(Path(source)) is None else None
-    table = open_table(
-        source,
+    how = ReadOptions(
         options.format or by_default,
         options.encoding or data.encoding,
         options.delimiter or data.delimiter,
         header=not isinstance(column, int),
         quotes=data.quotes,
     )
-    text = choose_columns(table, Columns(column or "") if table.format != "lines" else None, labeled=False).text
+    table = open_table(source, how)
+    text = choose_columns(table, Columns(column or ""), labeled=False).text
     names = {ROW, PROBABILITIES, ABSTAINED, *_columns(classifier.label_names)}
     return Texts(table, text, kept_columns(table, options.keep, names))
 

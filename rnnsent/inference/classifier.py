@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config.loader import load_config
 from rnnsent.data.dataset import Ids, Split
 from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
 from rnnsent.errors import RunError
@@ -25,9 +24,8 @@ from rnnsent.inference.predictor import (
     most_probable,
 )
 from rnnsent.models.network import EMBEDDINGS
-from rnnsent.runs import artifacts
 from rnnsent.runs import directory as runs
-from rnnsent.runs.directory import RunDirectory
+from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run
 
 if TYPE_CHECKING:
@@ -179,7 +177,7 @@ class Classifier:
             )
 
 
-def load(run: str | Path | RunDirectory, *, backend: str = "auto", device: str = "auto") -> Classifier:
+def load(run: str | Path | Run, *, backend: str = "auto", device: str = "auto") -> Classifier:
     """Return the classifier of a finished run.
 
     Args:
@@ -191,16 +189,16 @@ def load(run: str | Path | RunDirectory, *, backend: str = "auto", device: str =
         ConfigError: if the backend cannot run its network here, or not on this device.
         DeviceError: if the requested GPU is not there.
     """
-    directory = run if isinstance(run, RunDirectory) else open_run(Path(run))
-    optional = [name for name in (runs.NGRAMS, runs.CALIBRATION) if directory.has(name)]
+    directory = run if isinstance(run, Run) else open_run(Path(run))
+    read = {runs.SETTINGS, runs.VOCABULARY, runs.WEIGHTS, runs.NGRAM_WEIGHTS, runs.CALIBRATION}
     # Only the files that are read: hashing all of a large run takes longer than a prediction.
-    directory.verify(runs.CONFIG, runs.VOCABULARY, *artifacts.weight_files(directory), *optional)
+    directory.verify(*(name for name in directory.manifest() if name.rpartition("/")[2] in read))
     vocabulary = Vocabulary.load(directory.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{directory}: was trained without imdb_word_index.json, so it cannot read texts")
     predictor = load_predictor(
-        load_config(str(directory.file(runs.CONFIG))),
-        artifacts.load_weights(directory),
+        directory.config,
+        directory.weights(),
         load_ngram_weights(directory),
         backend=backend,
         device=device,

@@ -5,6 +5,7 @@ native: the C kernel, without Keras. numpy: the NumPy reference. keras: the Kera
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel
 from rnnsent.errors import ConfigError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
 from rnnsent.models.network import Network, Weights, runs_on_kernel
-from rnnsent.runs.directory import CALIBRATION, MEMBERS, NGRAMS, RunDirectory
+from rnnsent.runs.directory import CALIBRATION, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
 
 if TYPE_CHECKING:
     from rnnsent.config import Config
@@ -80,8 +81,6 @@ class Predictor:
 
     def _batches(self, split: Split) -> Batches:
         batches = Batches.from_config(split, self.config, shuffle=False, multiple=self.multiple)
-        if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
-            batches = replace(batches, side="post")  # padding is masked, so its side does not matter
         tokens = _max_tokens(self.config)
         if self.multiple == 1:
             return replace(batches, batch_size=MAX_TEXTS, batch_tokens=tokens)
@@ -113,31 +112,28 @@ def most_probable(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]
     return labels
 
 
-def load_ngram_weights(run: RunDirectory) -> NgramRatios | None:
+def load_ngram_weights(run: Run) -> NgramRatios | None:
     """Return the n-gram weights of a finished run; None if it has none.
 
     Raises:
         RunError: if the file is damaged.
     """
-    if not run.has(NGRAMS):
+    if not run.file(NGRAM_WEIGHTS).is_file():
         return None
     from rnnsent.models.ngram_weights import NgramRatios
 
-    try:
-        return NgramRatios.from_npz(run.file(NGRAMS))
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{run.file(NGRAMS)}: cannot be read: {error}") from None
+    return NgramRatios.from_arrays(read_arrays(run.file(NGRAM_WEIGHTS)))
 
 
-def load_calibration(run: RunDirectory) -> Calibration:
+def load_calibration(run: Run) -> Calibration:
     """Return the calibration of a finished run; `NONE` if it was not calibrated.
 
     Raises:
         RunError: if the file is damaged.
     """
-    if not run.has(CALIBRATION):
+    if not run.file(CALIBRATION).is_file():
         return NONE
-    return Calibration.from_dict(run.read_json(CALIBRATION), str(run.file(CALIBRATION)))
+    return Calibration.from_dict(json.loads(run.read(CALIBRATION)), str(run.file(CALIBRATION)))
 
 
 def load_predictor(

@@ -17,7 +17,7 @@ from rnnsent.inference.attribution import Attribution, integrated_gradients, log
 from rnnsent.inference.classifier import Encoded
 
 if TYPE_CHECKING:
-    from rnnsent.data.split import Ids
+    from rnnsent.data.dataset import Ids
     from rnnsent.inference.classifier import Classifier
 
 Floats = NDArray[np.float64]

@@ -145,7 +145,7 @@ def _begin(run: Run, config: Config, features: Features, found: Fingerprint) -> 
 
 def _indices(split: Partition) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **split.indices)
+    np.savez_compressed(buffer, **split.indices)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -179,7 +179,7 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
     predict = load_predictor(config, run.weights(), session.features.ngram_weights, device=session.device.name)
     probabilities = predict(texts)
     if config.training.calibrate:
-        fitted = calibration.fit(texts.labels, probabilities)
+        fitted = calibration.fit_calibration(texts.labels, probabilities)
         logger.info("calibration: %s", fitted)
         run.write_record(directory.CALIBRATION, _calibration_file(fitted, texts.labels, probabilities))
     summary = summarize_models([network.plain for network in networks])
@@ -226,7 +226,7 @@ def _calibration_file(fitted: calibration.Calibration, labels: Any, probabilitie
     return CalibrationFile(
         temperature=fitted.temperature,
         threshold=fitted.threshold,
-        texts=fitted.reviews,
+        texts=fitted.texts,
         log_loss_before=before,
         log_loss_after=after,
     )

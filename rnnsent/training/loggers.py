@@ -20,7 +20,7 @@ import keras
 
 from rnnsent.config import Config
 from rnnsent.errors import Interrupted
-from rnnsent.signals import HeldSignals
+from rnnsent.signals import DeferredSignals
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +57,8 @@ def tracker_callbacks(
     """
     if names:
         os.environ.update(ENVIRONMENT | os.environ)
-    run = TrackedRun(run_path, run_id, run_name, flatten(config.model_dump(mode="json")))
-    with HeldSignals():
+    run = TrackedRun(run_path, run_id, run_name, flatten(config.to_dict()))
+    with DeferredSignals():
         return [TrackerCallback(name, run) for name in names]
 
 
@@ -78,7 +78,7 @@ def finish_trackers(
     status: Status = "finished" if error is None else "stopped" if stopped else "failed"
     values = flatten({"validation": metrics or {}})
     numbers = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
-    with HeldSignals():
+    with DeferredSignals():
         for callback in callbacks:
             callback.finish(numbers, status)
 

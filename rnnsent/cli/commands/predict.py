@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.cli.options import RunPath, backend_option, column_number, delimiter_of, require_run, show
-from rnnsent.errors import count
 from rnnsent.cli.terminal import say
+from rnnsent.errors import count
 
 if TYPE_CHECKING:
     from rnnsent.inference.batch import Row, Texts
