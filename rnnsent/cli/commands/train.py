@@ -153,7 +153,7 @@ def _begin_seeds(config: Config, name: str, number: int, run_dir: Path | None, j
     from rnnsent.runs.registry import seeds_folder
     from rnnsent.training import seeds
 
-    values = config.model_dump(mode="json")
+    values = config.to_dict()
     first = values["training"].pop("seed")
     arguments = _without(click.get_current_context().meta[ARGUMENTS], NOT_OF_EACH)
     plan = seeds.Plan(tuple(arguments), tuple(range(first, first + number)), judge, values)
