@@ -22,7 +22,6 @@ from rnnsent.config.suggestions import choice_meant, nearest_key, nearest_value
 from rnnsent.config.yaml_reader import Document, KeyPath, apply_override, dotted, dump, read_document
 from rnnsent.errors import ConfigError, Problem, count
 from rnnsent.files import plain_size, read_plain
-from rnnsent.runs.directory import CONFIG, MANIFEST, ORIGIN
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -89,19 +88,7 @@ def load_config(name: str, overrides: Sequence[tuple[str, str]] = (), *, to_trai
     Raises:
         ConfigError: with every problem of the file and of the overrides.
     """
-    path = find_config(name)
-    try:
-        return parse_config(_read(path, name), name, overrides, to_train=to_train)
-    except ConfigError as error:
-        if overrides or not _is_of_a_run(path):
-            raise
-        rule = "is a file of a run: damaged or edited since; restore it from a copy"
-        raise ConfigError([*error.problems, Problem(name, "", rule)]) from None
-
-
-def _is_of_a_run(path: Path) -> bool:
-    """Return whether a training wrote this file."""
-    return path.name == CONFIG and any(path.with_name(name).is_file() for name in (ORIGIN, MANIFEST))
+    return parse_config(_read(find_config(name), name), name, overrides, to_train=to_train)
 
 
 def _read(path: Path, name: str) -> str:

@@ -6,13 +6,12 @@ A process of its own, because what TensorFlow keeps of one training would be in 
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -22,7 +21,7 @@ from rnnsent.config.loader import dump_config, load_config
 from rnnsent.errors import Interrupted, RnnsentError, RunError, count
 from rnnsent.files import disk_errors, write_atomic
 from rnnsent.runs.directory import CONFIG, SEEDS, SETTINGS, Run
-from rnnsent.runs.schemas import Evaluation, Metrics, parse, to_json
+from rnnsent.runs.schemas import Estimate, Evaluation, Metrics, parse, to_dict, to_json
 from rnnsent.signals import DeferredSignals
 
 logger = logging.getLogger(__name__)
@@ -133,8 +132,9 @@ def spreads(metrics: Sequence[Metrics]) -> dict[str, Spread]:
     return found
 
 
-def table(runs: Sequence[Run], split: str, metrics: Sequence[Metrics]) -> list[str]:
+def table(runs: Sequence[Run], split: str) -> list[str]:
     """Return a line for each seed and one for all, of `SHOWN`, in at most 80 columns."""
+    metrics = [metrics_of(run, split) for run in runs]
     summary = spreads(metrics)
     names = [name for name in SHOWN if name in summary]
     lines = [f"  {split:<12}" + "".join(f"{name:>13}" for name in names)]
@@ -171,7 +171,15 @@ def _call(arguments: Sequence[str], again: str) -> None:
         raise RnnsentError(f"rnnsent {arguments[0]} failed, see above; {again}")
 
 
-def to_values(runs: Sequence[Run], split: str) -> dict[str, object]:
-    """Return the metrics of the runs, and their spread, for JSON."""
-    metrics = [metrics_of(run, split) for run in runs]
-    return {"spread": {name: json.loads(to_json(each)) for name, each in spreads(metrics).items()}}
+def to_values(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, object]:
+    """Return the metrics of the runs and their spread, for JSON."""
+    metrics = {split: [metrics_of(run, split) for run in runs] for split in splits}
+    rows = [
+        {"seed": run.config.training.seed, "run": str(run)} | {split: _plain(metrics[split][k]) for split in splits}
+        for k, run in enumerate(runs)
+    ]
+    return {"runs": rows} | {split: _plain(spreads(metrics[split])) for split in splits}
+
+
+def _plain(values: Mapping[str, Estimate] | Mapping[str, Spread]) -> dict[str, object]:
+    return {name: to_dict(each) for name, each in values.items()}
