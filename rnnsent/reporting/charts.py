@@ -11,8 +11,8 @@ from markupsafe import Markup
 from rich.cells import cell_len, set_cell_size
 
 from rnnsent.errors import printable
+from rnnsent.evaluation.coverage import coverage
 from rnnsent.evaluation.plots import reliability_points
-from rnnsent.inference.calibration import coverage
 from rnnsent.reporting.curves import Curve, macro_average, precision_recall, roc
 from rnnsent.reporting.facts import EvaluatedRun, RunFacts
 from rnnsent.reporting.number_format import decimal_estimate, percent, percent_estimate
@@ -61,16 +61,16 @@ def reliability(runs: Sequence[EvaluatedRun]) -> Chart:
 
     def draw(axes: Axes) -> Iterator[str]:
         for number, facts in enumerate(runs):
-            bins = reliability_points(facts.predictions.confidence, facts.predictions.correct)
+            bins = reliability_points(facts.predictions.confidence, facts.predictions.right)
             confidence, accuracy, low, high = map(np.array, zip(*bins, strict=True))
             name = facts.name if len(runs) > 1 else "accuracy"
             ends = [accuracy - low, high - accuracy]
             axes.errorbar(confidence, accuracy, yerr=ends, capsize=2, label=_short(name), **_style(number))
             widest = int(np.abs(confidence - accuracy).argmax())
             gap = f"confidence {percent(confidence[widest])}, accuracy {percent(accuracy[widest])}"
-            yield f"{_of(runs, facts)}Widest gap: {gap}."
+            yield _sentence(runs, facts, f"Widest gap: {gap}.")
         least = axes.get_xlim()[0]
-        axes.plot([least, 1], [least, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="perfect calibration")
+        axes.plot([least, 1], [least, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="perfect")
         _percent(axes, "Confidence", "Accuracy")
 
     return _chart("reliability", "Reliability diagram", draw)
@@ -81,7 +81,7 @@ def coverage_curve(runs: Sequence[EvaluatedRun]) -> Chart:
 
     def draw(axes: Axes) -> Iterator[str]:
         for number, facts in enumerate(runs):
-            rows = coverage(facts.predictions.correct, facts.predictions.confidence, SHARES)
+            rows = coverage(facts.predictions.right, facts.predictions.confidence, SHARES)
             shares = [row.share for row in rows]
             value, low, high = ([getattr(row.accuracy, key) for row in rows] for key in ("value", "low", "high"))
             axes.plot(shares, value, label=_short(facts.name), **(_style(number) | {"marker": ""}))
@@ -90,7 +90,7 @@ def coverage_curve(runs: Sequence[EvaluatedRun]) -> Chart:
             half = min(range(len(rows)), key=lambda at: abs(shares[at] - 0.5))
             share = percent(shares[half], 0)
             on_all = percent(value[-1])
-            yield f"{_of(runs, facts)}{percent(value[half])} on the most confident {share}, {on_all} on all."
+            yield _sentence(runs, facts, f"{percent(value[half])} on the most confident {share}, {on_all} on all.")
         if len(runs) == 1:
             yield "The band is the 95 % interval."
         _percent(axes, "Coverage", "Accuracy")
@@ -110,8 +110,14 @@ def slices(runs: Sequence[EvaluatedRun]) -> Chart:
         for number, (facts, table) in enumerate(zip(runs, tables, strict=True)):
             shift = 0.6 * (number / (len(runs) - 1) - 0.5) if len(runs) > 1 else 0.0
             estimates = [table[key].accuracy if key in table else None for key in rows]
-            _dots(axes, [at + shift for at in _heights(list(rows))[0]], estimates, number, facts.name)
-            yield f"{_of(runs, facts)}{_extremes(facts.evaluation.slices)}"
+            _dots(
+                axes,
+                [at + shift for at in _heights(list(rows))[0]],
+                estimates,
+                number,
+                facts.name if len(runs) > 1 else "slice",
+            )
+            yield _sentence(runs, facts, _extremes(facts.evaluation.slices))
         if overall is not None:
             axes.axvline(overall, color=PAGE.ink, linestyle=":", linewidth=1, label="all texts", zorder=0)
         _row_axis(axes, list(rows))
@@ -202,9 +208,8 @@ def _operating(runs: Sequence[EvaluatedRun], kind: str, title: str) -> Chart | N
         for number, (name, curve, area) in enumerate(curves):
             axes.plot(curve.x, curve.y, label=_short(name), **(_style(number) | {"marker": ""}))
             if kind == "roc":
-                quoted = (
-                    f"true positive rate {percent(curve.at(FALSE_POSITIVES))} at {percent(FALSE_POSITIVES, 0)} false"
-                )
+                rate = percent(curve.at(FALSE_POSITIVES))
+                quoted = f"true positive rate {rate} at a false positive rate of {percent(FALSE_POSITIVES, 0)}"
             else:
                 quoted = f"precision {percent(curve.at(RECALL))} at a recall of {percent(RECALL, 0)}"
             yield f"{name}: {quoted}{'' if area is None else f', area {decimal_estimate(area)}'}."
@@ -255,12 +260,14 @@ def _style(number: int, points: int = 0) -> dict[str, Any]:
 
 def _percent(axes: Axes, x: str = "", y: str = "") -> None:
     """Name axes that show shares."""
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import FuncFormatter
 
     for axis, name in ((axes.xaxis, x), (axes.yaxis, y)):
         if name:
             axis.set_label_text(name)
-            axis.set_major_formatter(PercentFormatter(1.0, symbol="\u00a0%"))
+            low, high = axis.get_view_interval()
+            axis.axes.set(**{f"{axis.axis_name}lim": (max(low, -0.03), min(high, 1.03))})
+            axis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g}\u00a0%"))
 
 
 def _dots(axes: Axes, heights: Sequence[float], estimates: Sequence[Estimate | None], number: int, name: str) -> None:
@@ -305,13 +312,14 @@ def _extremes(rows: Sequence[SliceAccuracy]) -> str:
     low = min(known, key=lambda row: row.accuracy.high or 0.0)
     high = max(known, key=lambda row: row.accuracy.low or 0.0)
     return (
-        f"Lowest: {low.group}, {low.name}, {percent_estimate(low.accuracy)} of {low.texts:,} texts. "
-        f"Highest: {high.group}, {high.name}, {percent(high.accuracy.value)}."
+        f"Lowest: {low.group}, {low.name}, {percent_estimate(low.accuracy)} of {low.texts:,} texts; "
+        f"highest: {high.group}, {high.name}, {percent(high.accuracy.value)}."
     )
 
 
-def _of(runs: Sequence[RunFacts], facts: RunFacts) -> str:
-    return f"{facts.name}: " if len(runs) > 1 else ""
+def _sentence(runs: Sequence[RunFacts], facts: RunFacts, text: str) -> str:
+    """Return a sentence on one of the runs, with its name if there are several."""
+    return f"{facts.name}: {text[:1].lower()}{text[1:]}" if len(runs) > 1 else text
 
 
 def _title(name: str) -> str:

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rnnsent.evaluation.compare import Compared
-from rnnsent.evaluation.comparison import Comparison, PartDifference, flattened
+from rnnsent.evaluation.significance import Comparison, SliceDifference
 from rnnsent.reporting import charts
 from rnnsent.reporting.charts import Chart
 from rnnsent.reporting.facts import EvaluatedRun
 from rnnsent.reporting.pages import render
-from rnnsent.runs.schemas import BaselineEvaluation, to_dict
+from rnnsent.runs.schemas import BaselineEvaluation
 
 METRICS = ("accuracy", "roc_auc", "log_loss", "brier", "ece")
 DIFFERING = ("f1", "roc_auc", "log_loss", "brier")  # whose differences are shown besides that of accuracy
-LEFT_OUT = ("environment.command", "environment.seed")  # are in the config, or say nothing
 MAX_FLIPS = 5
 MAX_CHARACTERS = 300  # of the end of a text
 
@@ -63,7 +62,12 @@ class ComparisonPage:
     @property
     def warnings(self) -> list[str]:
         """What a reader must know before any figure."""
-        return list(dict.fromkeys(f"{facts.name}: {warning}" for facts in self.runs for warning in facts.warnings))
+        runs: dict[str, list[str]] = {}
+        for facts in self.runs:
+            for warning in facts.warnings:
+                runs.setdefault(warning, []).append(facts.name)
+        shared = len(self.runs)
+        return [text if len(names) == shared else f"{', '.join(names)}: {text}" for text, names in runs.items()]
 
     @property
     def best(self) -> EvaluatedRun:
@@ -78,9 +82,9 @@ class ComparisonPage:
         return [("", baselines[0][1])] if baselines and alike else baselines
 
     @property
-    def moved(self) -> list[tuple[EvaluatedRun, PartDifference]]:
+    def moved(self) -> list[tuple[EvaluatedRun, SliceDifference]]:
         """The slices on which a run differs significantly from the first."""
-        return [(facts, part) for facts, comparison in self.pairs for part in comparison.parts if part.moved]
+        return [(facts, each) for facts, comparison in self.pairs for each in comparison.slices if each.significant]
 
 
 def comparison_page(runs: Sequence[EvaluatedRun], compared: Compared) -> str:
@@ -95,7 +99,7 @@ def comparison_page(runs: Sequence[EvaluatedRun], compared: Compared) -> str:
         runs,
         pairs,
         [(facts, _flips(comparison, compared, runs[0].name, facts.name)) for facts, comparison in pairs],
-        _differences(runs),
+        _differences(compared.differences),
         training=charts.training_curves(runs),
         operating=charts.operating_curves(runs),
         reliability=charts.reliability(runs),
@@ -108,18 +112,19 @@ def comparison_page(runs: Sequence[EvaluatedRun], compared: Compared) -> str:
 def _flips(comparison: Comparison, compared: Compared, first: str, other: str) -> list[FlippedText]:
     flips = []
     for flip in comparison.flips[:MAX_FLIPS]:
-        words = compared.texts.get(flip.review, "")
+        words = compared.texts.get(flip.index, "")
         shown = words if len(words) <= MAX_CHARACTERS else f"… {words[-MAX_CHARACTERS:]}"
-        place = f"{flip.review} {compared.places.get(flip.review, '')}".strip()
+        place = f"{flip.index} {compared.places.get(flip.index, '')}".strip()
         flips.append(FlippedText(place, flip.first, flip.other, other if flip.better else first, shown))
     return flips
 
 
-def _differences(runs: Sequence[EvaluatedRun]) -> dict[str, list[str]]:
-    """Return the keys of configs and environments in which the runs differ, with their values as JSON."""
-    flat = [flattened({"config": facts.config.to_dict(), "environment": to_dict(facts.environment)}) for facts in runs]
-    keys = [key for key in dict.fromkeys(key for values in flat for key in values) if key not in LEFT_OUT]
-    rows = {
-        key: [json.dumps(values[key], ensure_ascii=False) if key in values else "–" for values in flat] for key in keys
-    }
-    return {key: values for key, values in rows.items() if len(set(values)) > 1}
+def _differences(differences: Sequence[Mapping[str, tuple[object, object]]]) -> dict[str, list[str]]:
+    """Return the keys in which runs differ, with the value of each run as JSON.
+
+    Args:
+        differences: of each run but the first, {key: (value of the first run, value of this run)}.
+    """
+    first = {key: pair[0] for pairs in differences for key, pair in pairs.items()}
+    values = {key: [one, *(pairs.get(key, (one, one))[1] for pairs in differences)] for key, one in first.items()}
+    return {key: [json.dumps(value, ensure_ascii=False) for value in row] for key, row in values.items()}

@@ -112,7 +112,7 @@ class _Texts:
 def _errors(facts: EvaluatedRun, texts: _Texts) -> Iterator[int]:
     """Yield the most confident errors, as many as are explained in seconds, at least one."""
     left = MAX_TOKENS.get(texts.model.predictor.backend, min(MAX_TOKENS.values())) // len(facts.config.members)
-    wrong = np.flatnonzero(~facts.predictions.correct & texts.short)
+    wrong = np.flatnonzero(~facts.predictions.right & texts.short)
     ordered = wrong[np.argsort(-facts.predictions.confidence[wrong], kind="stable")][:MAX_ERRORS]
     for number, index in enumerate(ordered.tolist()):
         left -= int(texts.lengths[index]) ** 2 * 3 // 2  # with one word less, and up to each word
@@ -125,7 +125,7 @@ def _typical(facts: EvaluatedRun, texts: _Texts) -> Iterator[tuple[str, int]]:
     """Yield a correct prediction of median confidence of some labels, and the least confident prediction."""
     confidence = facts.predictions.confidence
     for label, name in list(enumerate(facts.label_names))[:MAX_TYPICAL]:
-        places = np.flatnonzero(texts.short & facts.predictions.correct & (facts.predictions.labels == label))
+        places = np.flatnonzero(texts.short & facts.predictions.right & (facts.predictions.labels == label))
         if len(places):
             ordered = places[np.argsort(confidence[places], kind="stable")]
             yield f"Correct, of median confidence: {name}", int(ordered[len(ordered) // 2])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +10,11 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
 from rnnsent.errors import RunError, count
+from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.reporting.number_format import size
 from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run, evaluation_name
@@ -39,34 +37,6 @@ POOLINGS = {
     "attention": "attention pooling",
 }
 MIN_TEXTS = 30  # with fewer the intervals are untested
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """The predictions of a run for the texts of a split.
-
-    Attributes:
-        labels, predicted: int64 (texts,).
-        probabilities: float64 (texts, labels), calibrated.
-        lines: of each text in its file, from 1; None if they are not known.
-    """
-
-    labels: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    lines: tuple[str, ...] | None
-
-    @cached_property
-    def correct(self) -> NDArray[np.bool_]:
-        """Whether each prediction is right, (texts,)."""
-        correct: NDArray[np.bool_] = self.predicted == self.labels
-        return correct
-
-    @cached_property
-    def confidence(self) -> NDArray[np.float64]:
-        """The probability of each predicted label, (texts,)."""
-        confidence: NDArray[np.float64] = self.probabilities[np.arange(len(self.labels)), self.predicted]
-        return confidence
 
 
 @dataclass(frozen=True)
@@ -199,9 +169,7 @@ class RunFacts:
         """How far a training that was stopped early came; empty if it was not."""
         if not self.metrics.interrupted:
             return ""
-        requested = self.metrics.networks_requested
-        networks = f", with {len(self.run.networks)} of {count(requested, 'network')}" if requested else ""
-        return f"training was stopped after {count(self.metrics.epochs, 'epoch')}{networks}"
+        return f"training was stopped after {count(self.metrics.epochs, 'epoch')}"
 
     @property
     def train_command(self) -> str:
@@ -300,7 +268,7 @@ def gather(run: Run, split: str, name: str) -> EvaluatedRun:
         name,
         split,
         evaluation,
-        read_predictions(run, split),
+        read_csv(run.file(evaluation_name(split, "predictions", ".csv")), run.config.data.label_names),
         run.evaluation(split, schemas.BaselineEvaluation, "baseline"),
         run.evaluation(split, schemas.RobustnessEvaluation, "robustness"),
     )
@@ -337,28 +305,8 @@ def _initialization(config: Config, metrics: schemas.TrainingMetrics) -> Iterato
         yield f"{adversarial.kind} training (size {adversarial.size:g}, weight {adversarial.weight:g}{unlabeled})"
     if config.training.teacher is not None:
         who = "an n-gram baseline" if config.training.teacher == "baseline" else "a first network of this config"
-        yield f"pseudo-labels of unlabeled texts by {who}"
+        yield f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {who}"
     if metrics.embeddings is not None:
         yield f"pre-trained vectors of {metrics.embeddings.found:,} of {metrics.embeddings.words:,} words"
     if metrics.language_model is not None:
         yield "embedding and first recurrent layer pre-trained as a language model"
-
-
-def read_predictions(run: Run, split: str) -> Predictions:
-    """Return the predictions that an evaluation wrote.
-
-    Raises:
-        RunError: if the file is missing or damaged.
-    """
-    name = evaluation_name(split, "predictions", ".csv")
-    labels = run.config.data.label_names
-    columns = ["probability"] if len(labels) == 2 else [f"probability of {label}" for label in labels]
-    rows = list(csv.DictReader(io.StringIO(run.read(name).decode(errors="replace"), newline="")))
-    try:
-        real, predicted = (np.array([labels.index(row[key]) for row in rows]) for key in ("label", "predicted"))
-        values = np.array([[float(row[column]) for column in columns] for row in rows])
-    except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{run.file(name)}: not the predictions of this run: {error}; run rnnsent eval again") from None
-    if len(labels) == 2:
-        values = np.hstack([1 - values, values])
-    return Predictions(real, predicted, values, tuple(row["line"] for row in rows) if "line" in rows[0] else None)

@@ -50,7 +50,7 @@ def signed(value: float) -> str:
 
 def bounds(estimate: Estimate) -> str:
     """Return the interval of a metric: "0.9287 … 0.9351"."""
-    return "undefined" if estimate.value is None else f"{decimal(estimate.low)} … {decimal(estimate.high)}"
+    return UNDEFINED if estimate.low is None else f"{decimal(estimate.low)} … {decimal(estimate.high)}"
 
 
 def percent_estimate(estimate: Estimate) -> str:
@@ -90,8 +90,8 @@ def integer(number: float) -> str:
 
 
 def _bracketed(value: str, estimate: Estimate, form: Callable[[float], str]) -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return UNDEFINED
+    if estimate.low is None or estimate.high is None:
+        return _minus(value) or UNDEFINED
     return _minus(f"{value} [{form(estimate.low)},{SPACE}{form(estimate.high)}]")
 
 

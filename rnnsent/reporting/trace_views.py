@@ -132,9 +132,8 @@ def _draw(figure: Figure, trace: Trace, palette: Palette) -> None:
         axes.axhline(0, color=palette.ink, linewidth=0.8)
         axes.set_ylabel(f"{METHODS[method].capitalize()}\n(logits)")
     positions = _named_positions(trace)
-    words = [printable(trace.words[position - 1].word) for position in positions]
-    short = [word if len(word) <= MAX_LABEL else f"{word[: MAX_LABEL - 1]}…" for word in words]
-    bars[-1].set_xticks(positions, short, rotation=90)
+    words = [_short(trace.words[position - 1].word) for position in positions]
+    bars[-1].set_xticks(positions, words, rotation=90)
 
 
 def _draw_probability(axes: Axes, trace: Trace, palette: Palette) -> None:
@@ -153,7 +152,11 @@ def _draw_probability(axes: Axes, trace: Trace, palette: Palette) -> None:
     axes.set_xlim(-0.7, number + 0.7)
     axes.set_ylim(-0.03, 1.03)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol="\u00a0%"))
-    axes.set_ylabel(textwrap.fill(f"Probability of {textwrap.shorten(printable(trace.label), 40)}", 24))
+    axes.set_ylabel(f"P({_short(trace.label)})")
+
+
+def _short(text: str) -> str:
+    return printable(text) if len(text) <= MAX_LABEL else f"{printable(text[: MAX_LABEL - 1])}…"
 
 
 def _named_positions(trace: Trace) -> list[int]:
