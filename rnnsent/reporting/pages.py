@@ -32,12 +32,12 @@ def render(template: str, **facts: object) -> str:
 
 def markdown(text: object) -> Markup:
     """Return a text as Markdown that shows it on one line, also in a table."""
-    return Markup(_MARKDOWN.sub(lambda sign: f"&#{ord(sign[0])};", " ".join(str(text).split())))
+    return Markup(_MARKDOWN.sub(lambda sign: f"&#{ord(sign[0])};", _one_line(text)))
 
 
 def code(text: object) -> Markup:
     """Return a text as a Markdown code span."""
-    line = " ".join(str(text).split())
+    line = _one_line(text)
     fence = "`" * (_longest_run(line) + 1)
     space = " " if line.startswith("`") or line.endswith("`") or not line else ""
     return Markup(f"{fence}{space}{line}{space}{fence}")
@@ -46,13 +46,17 @@ def code(text: object) -> Markup:
 def fenced(text: str, language: str) -> Markup:
     """Return a text as a Markdown code block."""
     fence = "`" * max(3, _longest_run(text) + 1)
-    return Markup(f"{fence}{language}\n{text}\n{fence}")
+    return Markup(f"{fence}{language}\n{printable(text, keep=chr(10))}\n{fence}")
 
 
 def yaml(value: str) -> Markup:
     """Return a text as a double-quoted scalar, the same in every version of YAML."""
     quoted = json.dumps(value, ensure_ascii=False)
     return Markup("".join(char if " " <= char <= "~" else f"\\U{ord(char):08x}" for char in quoted))
+
+
+def _one_line(text: object) -> str:
+    return printable(" ".join(str(text).split()))
 
 
 def _longest_run(text: str) -> int:
