@@ -40,6 +40,7 @@ check: install ## lint, formatting, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: install ## race against stock Keras on the real reviews; fails where rnnsent is not 6 times as fast
 	$(BIN)/python -m benchmarks race --peer keras --epochs 3 --require 6

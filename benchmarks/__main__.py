@@ -8,8 +8,8 @@ import click
 
 from rnnsent.cli.main import ErrorGroup, log_to_stderr
 from rnnsent.cli.options import DATA, PICTURE, RunPath, require_named, write_file
+from rnnsent.cli.terminal import say
 from rnnsent.errors import RnnsentError
-from rnnsent.messages import say
 
 CELLS = ("simple_rnn", "lstm", "gru")
 PEERS = ("keras", "torch", "torch-packed")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -192,7 +192,7 @@ class _Rnnsent(Observer):
             Batches.from_config(split, self._config, shuffle=shuffle)
             for split, shuffle in ((self._parts.train, True), (self._parts.validation, False))
         )
-        training = self._config.training.model_copy(update={"epochs": epochs})
+        training = replace(self._config.training, epochs=epochs)
         fit(self._model, train, validation, training, observers=[self])
 
     def predict(self) -> NDArray[Any]:

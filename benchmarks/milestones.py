@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -81,7 +82,8 @@ def of_run(run: RunDirectory) -> Course:
     seconds = tuple(before + elapsed for elapsed, _ in points)
     accuracies = tuple(accuracy for _, accuracy in points)
     reviews = int(recorded.get("validation_reviews") or 0)
-    drawn = load_config(str(run.file(runs.CONFIG))).data.model_dump_json(include=DRAWN_BY)
+    data = load_config(str(run.file(runs.CONFIG))).data
+    drawn = json.dumps([getattr(data, key) for key in sorted(DRAWN_BY)])
     return Course(run.path.resolve().name, seconds, accuracies, reviews, recorded["data"].get("sha256"), drawn)
 
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic_core import PydanticUndefined
+from pydantic import TypeAdapter
 
 from rnnsent.cli.main import cli
 from rnnsent.config import Config, Section
 from rnnsent.config.loader import json_schema, shipped_names
-from rnnsent.config.suggestions import section_of
+from rnnsent.config.section import section_of
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 80
@@ -34,7 +35,7 @@ def cli_page() -> str:
 def config_page() -> str:
     """Return docs/config.md."""
     parts = [
-        "# The config\n\nWritten by `make docs` from `rnnsent/config.py`; do not edit. `rnnsent config show FILE` "
+        "# The config\n\nWritten by `make docs` from `rnnsent/config/`; do not edit. `rnnsent config show FILE` "
         "prints a config with every default, `--set key=value` overrides any key.\n",
         f"Shipped: {', '.join(f'`{name}`' for name in shipped_names())}.\n",
     ]
@@ -77,28 +78,21 @@ def _context(names: tuple[str, ...], command: click.Command) -> click.Context:
 
 def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
     yield path, section
-    for name, field in section.model_fields.items():
-        inner = section_of(field.annotation)
+    for field in fields(section):
+        inner = section_of(field.type)
         if inner is not None:
-            many = "[]" if getattr(field.annotation, "__origin__", None) is list else ""
-            yield from _sections(f"{path}.{name}{many}".lstrip("."), inner)
+            many = "[]" if "tuple[" in str(field.type) else ""
+            yield from _sections(f"{path}.{field.name}{many}".lstrip("."), inner)
 
 
 def _section_page(path: str, section: type[Section]) -> str:
     title = f"`{path}`" if path else "Top level"
-    doc = (section.__doc__ or "").strip()
-    lines = [f"## {title}\n\n{doc}\n", "| key | type | default | meaning |", "|---|---|---|---|"]
-    properties = json_schema_of(section)
-    for name, field in section.model_fields.items():
-        description = (field.description or "").replace("|", "\\|")
-        lines.append(f"| `{name}` | {_type(properties[name])} | {_default(field)} | {description} |")
+    schema = TypeAdapter(section).json_schema()
+    lines = [f"## {title}\n\n{section.__doc__}\n", "| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, field in schema["properties"].items():
+        description = field.get("description", "").replace("\n", " ").replace("|", "\\|")
+        lines.append(f"| `{key}` | {_type(field)} | {_default(field)} | {description} |")
     return "\n".join(lines) + "\n"
-
-
-def json_schema_of(section: type[Section]) -> dict[str, Any]:
-    """Return the JSON Schema of each key of a section."""
-    properties: dict[str, Any] = section.model_json_schema()["properties"]
-    return properties
 
 
 def _type(schema: dict[str, Any]) -> str:
@@ -121,12 +115,10 @@ def _type(schema: dict[str, Any]) -> str:
     return f"{kind} {bounds}".strip()
 
 
-def _default(field: Any) -> str:
-    if field.default_factory is not None:
-        return "see there" if field.default_factory is not list else "`[]`"
-    if field.default is PydanticUndefined:
+def _default(schema: dict[str, Any]) -> str:
+    if "default" not in schema:
         return "required"
-    return f"`{json.dumps(field.default)}`"
+    return "see there" if "$ref" in schema else f"`{json.dumps(schema['default'])}`"
 
 
 def main() -> None:

@@ -1,17 +1,21 @@
-"""Training from Python, in one call: what people in notebooks use."""
+"""The Python façade: `rnnsent.train`, `rnnsent.load`, `rnnsent.evaluate`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
-from rnnsent.data.naming import data_settings
+from rnnsent.data.sources import data_settings
+from rnnsent.runs.directory import Run
+from rnnsent.runs.registry import open_run
+from rnnsent.runs.schemas import Evaluation
 from rnnsent.training import experiment
-from rnnsent.training.experiment import Trained
 
 
 def train(
@@ -21,8 +25,9 @@ def train(
     data: str | Path | None = None,
     run_dir: str | Path | None = None,
     force: bool = False,
-    tell: Callable[[str], None] = print,
-) -> Trained:
+    callbacks: Sequence[Any] = (),
+    verbose: bool = True,
+) -> Run:
     """Train what a config describes and return the finished run, as `rnnsent train` does.
 
     Args:
@@ -31,35 +36,53 @@ def train(
         data: a file or folder of texts, or "imdb" or "sample", as `--data` on the command line.
         run_dir: where the run goes; None chooses `runs/NAME-DATE-N`.
         force: replace the run in `run_dir`.
-        tell: told, in lines for people, what is used and how each epoch went; `lambda line: None` is silent.
+        callbacks: Keras callbacks; of an ensemble they follow each network.
+        verbose: show on stderr what is used and how each epoch went, unless the logger "rnnsent" has a handler.
 
     Returns:
-        The run, for `rnnsent.load`, and what its metrics.json says.
+        The run, for `rnnsent.load`; its `metrics` are those of validation.
 
     Raises:
         RnnsentError: whatever is wrong with config, data, device or disk.
 
     Example:
-        >>> trained = rnnsent.train("lstm", data="reviews.csv")
-        >>> rnnsent.load(trained.run).predict(["a fine film"])[0].label
+        >>> run = rnnsent.train("lstm", data="reviews.csv")
+        >>> rnnsent.load(run).predict(["a fine film"])[0].label
     """
-    from rnnsent.cli.progress import epoch_line
-    from rnnsent.training.observers import EpochFacts, Observer
-
+    name = "config" if isinstance(config, Config) else Path(config).stem
     if isinstance(config, Config):
         if settings or data is not None:
             raise TypeError("settings and data are for a config by name or path; a Config has its own")
-        found, name = config, "config"
     else:
-        pairs = [(f"settings {key}", f"{key}={json.dumps(value)}") for key, value in (settings or {}).items()]
-        if data is not None:
-            named = data_settings(str(data)).items()
-            pairs += [(f"data {data}", f"data.{key}={json.dumps(value)}") for key, value in named]
-        found, name = load_config(str(config), pairs, to_train=True), Path(config).stem
+        overrides = dict(settings or {}) | ({} if data is None else data_settings(str(data)))
+        config = load_config(str(config), overrides, to_train=True)
+    request = experiment.Request(name, callbacks=lambda _: callbacks)
+    with _logging_to_stderr(verbose):
+        return experiment.train(config, request, run_dir=None if run_dir is None else Path(run_dir), force=force)
 
-    class Told(Observer):
-        def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-            tell(epoch_line(facts, found.training.epochs, best))
 
-    where = Path(run_dir) if run_dir is not None else None
-    return experiment.train(found, name, run_dir=where, force=force, tell=tell, observers=[Told()])
+def evaluate(run: str | Path | Run, split: str = "test") -> Evaluation:
+    """Evaluate a finished run on its test or validation texts, as `rnnsent eval` does.
+
+    Raises:
+        RnnsentError: if the run is unfinished or was changed, or its data are not there.
+    """
+    from rnnsent.evaluation.evaluate import evaluate_run
+
+    return evaluate_run(run if isinstance(run, Run) else open_run(Path(run)), split)
+
+
+@contextmanager
+def _logging_to_stderr(verbose: bool) -> Iterator[None]:
+    logger = logging.getLogger("rnnsent")
+    if not verbose or logger.hasHandlers():
+        yield
+        return
+    handler, level = logging.StreamHandler(sys.stderr), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

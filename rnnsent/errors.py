@@ -21,6 +21,17 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def escaped(message: str) -> str:
+    """Return a message with its unprintable characters as Python escapes them: `\\x1b`, `\\u202e`."""
+    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in message)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return a text without characters, except those in `keep`, that control a terminal or turn the text direction."""
+    harmless = "\u00a0\u200c\u200d" + keep  # a space that does not break, joiners inside emoji and some scripts
+    return "".join(char if char.isprintable() or char in harmless else "\ufffd" for char in text)
+
+
 class RnnsentError(Exception):
     """Base of every error that is shown to the user as one message, without a traceback."""
 

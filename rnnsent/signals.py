@@ -127,7 +127,7 @@ def wants_out(interruption: BaseException) -> bool:
     return _AT_ONCE in vars(interruption)
 
 
-class HeldSignals:
+class DeferredSignals:
     """Holds Ctrl-C and SIGTERM back while its block runs; what was held takes effect at `deliver` or at the end.
 
     An exception raised by a signal handler inside TensorFlow's native code, while it calls back into Python, can take
@@ -144,7 +144,7 @@ class HeldSignals:
         self._twice = False
         self._handlers: dict[int, Any] = {}
 
-    def __enter__(self) -> HeldSignals:
+    def __enter__(self) -> DeferredSignals:
         self._install()
         return self
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rnnsent.errors import Interrupted
-from rnnsent.signals import HeldSignals, listening
+from rnnsent.signals import DeferredSignals, listening
 
 
 class Terminated(BaseException):
@@ -35,7 +35,7 @@ CASES = [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
 @pytest.mark.parametrize(("number", "raised"), CASES)
 def test_a_signal_waits_for_the_end_of_the_block(number: signal.Signals, raised: type[BaseException]) -> None:
     reached = []
-    with pytest.raises(raised), HeldSignals():
+    with pytest.raises(raised), DeferredSignals():
         signal.raise_signal(number)
         reached.append("end")
     assert reached == ["end"]
@@ -45,7 +45,7 @@ def test_a_signal_waits_for_the_end_of_the_block(number: signal.Signals, raised:
 
 @pytest.mark.parametrize(("number", "raised"), CASES)
 def test_a_signal_takes_effect_when_it_is_delivered(number: signal.Signals, raised: type[BaseException]) -> None:
-    with HeldSignals() as signals:
+    with DeferredSignals() as signals:
         signals.deliver()  # nothing came in
         signal.raise_signal(number)
         with pytest.raises(raised):
@@ -54,7 +54,7 @@ def test_a_signal_takes_effect_when_it_is_delivered(number: signal.Signals, rais
 
 @pytest.mark.parametrize(("number", "raised"), CASES)
 def test_a_second_signal_does_not_wait(number: signal.Signals, raised: type[BaseException]) -> None:
-    with HeldSignals():
+    with DeferredSignals():
         signal.raise_signal(number)
         with pytest.raises(raised):
             signal.raise_signal(number)
@@ -62,8 +62,8 @@ def test_a_second_signal_does_not_wait(number: signal.Signals, raised: type[Base
 
 def test_an_inner_block_hands_on_to_the_outer_one() -> None:
     reached = []
-    with pytest.raises(KeyboardInterrupt), HeldSignals() as outer:
-        with HeldSignals():
+    with pytest.raises(KeyboardInterrupt), DeferredSignals() as outer:
+        with DeferredSignals():
             signal.raise_signal(signal.SIGINT)
             reached.append("inner")
         reached.append("outer")
@@ -76,7 +76,7 @@ def test_a_signal_that_is_ignored_stays_ignored_and_the_next_is_held() -> None:
     reached = []
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with pytest.raises(Terminated), HeldSignals() as signals:
+        with pytest.raises(Terminated), DeferredSignals() as signals:
             signal.raise_signal(signal.SIGINT)
             signals.deliver()
             signal.raise_signal(signal.SIGTERM)
@@ -90,7 +90,7 @@ def test_a_signal_that_is_ignored_stays_ignored_and_the_next_is_held() -> None:
 def test_an_ignored_signal_is_not_announced_as_heard(caplog: pytest.LogCaptureFixture) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script's background jobs have it
     try:
-        with caplog.at_level(logging.WARNING), HeldSignals("soon"):
+        with caplog.at_level(logging.WARNING), DeferredSignals("soon"):
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -102,7 +102,7 @@ def test_other_threads_hold_nothing() -> None:
     seen: list[object] = []
 
     def work() -> None:
-        with HeldSignals():
+        with DeferredSignals():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)
@@ -112,7 +112,7 @@ def test_other_threads_hold_nothing() -> None:
 
 
 def test_a_held_signal_is_answered_at_once(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt), HeldSignals("soon") as signals:
+    with caplog.at_level(logging.WARNING), pytest.raises(KeyboardInterrupt), DeferredSignals("soon") as signals:
         signal.raise_signal(signal.SIGINT)
         assert [record.message for record in caplog.records] == ["soon"]
         signals.deliver()
@@ -180,7 +180,7 @@ def test_a_signal_that_python_drops_in_the_garbage_collector_comes_again(
 
 
 def test_a_second_signal_that_python_drops_comes_again(collected: Callable[[int], None]) -> None:
-    with pytest.raises(KeyboardInterrupt), listening(), HeldSignals():
+    with pytest.raises(KeyboardInterrupt), listening(), DeferredSignals():
         signal.raise_signal(signal.SIGINT)
         collected(signal.SIGINT)
         wait()
@@ -210,7 +210,7 @@ def test_listening_ends_with_its_block() -> None:
 def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored() -> None:
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with listening(), HeldSignals():
+        with listening(), DeferredSignals():
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
@@ -219,8 +219,8 @@ def test_a_signal_that_the_process_was_started_to_ignore_stays_ignored() -> None
 
 IN_NATIVE_CODE = """
 import hashlib, sys
-from rnnsent.signals import HeldSignals, listening
-with listening(), HeldSignals("heard"):
+from rnnsent.signals import DeferredSignals, listening
+with listening(), DeferredSignals("heard"):
     print("ready", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"word", b"salt", int(sys.argv[1]))
     print("back", flush=True)

@@ -16,8 +16,8 @@ from typing import Any
 import click
 
 from rnnsent import __version__
+from rnnsent.cli.terminal import say
 from rnnsent.errors import Interrupted, RnnsentError
-from rnnsent.messages import say
 from rnnsent.signals import listening
 
 COMMANDS = (

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rnnsent.cli.terminal import say
 from rnnsent.data.naming import data_settings
-from rnnsent.messages import escaped, printable, say
+from rnnsent.errors import escaped, printable
 
 if TYPE_CHECKING:
     from rnnsent.runs.directory import RunDirectory
@@ -96,19 +97,13 @@ def as_label_map(context: click.Context, option: click.Parameter, value: str | N
     """
     if value is None:
         return None
-    from pydantic import ValidationError
-
-    from rnnsent.config import DataConfig
+    from rnnsent.config.data import label_texts
     from rnnsent.config.yaml_reader import read_document
 
-    document = read_document(_as_yaml("label_map", value), "--label-map")
-    try:
-        found = DataConfig.model_validate({"label_map": document.values}).label_map
-    except ValidationError:
-        found = None
-    if not found:
+    labels: dict[str, str] = label_texts(read_document(_as_yaml("label_map", value), "--label-map").values)
+    if not labels or not all(isinstance(label, str) for label in labels.values()):
         raise click.UsageError(f"--label-map {value}: is no map; such as '1-4: negative, 7-10: positive'")
-    return found
+    return labels
 
 
 class RunPath(click.Path):
@@ -175,7 +170,7 @@ def be_quiet() -> None:
 
 def show(text: str) -> None:
     """Print a result for people; what is from a file, such as the name of a label, gives the terminal no orders."""
-    click.echo(printable(text, but="\n\t"))
+    click.echo(printable(text, keep="\n\t"))
 
 
 def tell_stale(run: RunDirectory) -> None:

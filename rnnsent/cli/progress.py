@@ -1,33 +1,20 @@
-"""What a person sees while it works: a bar on a terminal, plain lines elsewhere, all on stderr."""
+"""Progress bars on stderr, where that is a terminal."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.messages import escaped, say
-from rnnsent.training.observers import EpochFacts, Observer, StepFacts
+from rnnsent.errors import escaped
 
 if TYPE_CHECKING:
+    from rnnsent.config import Config
     from rnnsent.data.download import Progress
 
-
-@contextmanager
-def training_progress(epochs: int, *, quiet: bool = False) -> Iterator[Observer]:
-    """Yield an observer of training that shows how it goes."""
-    if quiet:
-        yield Observer()
-    elif sys.stderr.isatty():
-        bar = _Bar(epochs)
-        try:
-            yield bar
-        finally:
-            bar.close()
-    else:
-        yield _Lines(epochs)
+REFRESH_SECONDS = 0.1  # a terminal cannot show more, and drawing costs time
 
 
 @contextmanager
@@ -60,74 +47,61 @@ def reading_progress() -> Iterator[Progress | None]:
         bars.stop()
 
 
-def epoch_line(facts: EpochFacts, epochs: int, best: bool) -> str:
-    """Return one epoch in at most 80 columns."""
-    return (
-        f"epoch {facts.epoch:>{len(str(epochs))}}/{epochs} {facts.seconds:6.1f} s  "
-        f"loss {_six(facts.loss)} acc {facts.accuracy:.4f}  "
-        f"val_loss {_six(facts.val_loss)} val_acc {facts.val_accuracy:.4f}{' *' if best else ''}"
-    )
+def training_bar(config: Config) -> Sequence[Any]:
+    """Return the Keras callback that draws a bar for each epoch, if stderr is a terminal."""
+    if not sys.stderr.isatty():
+        return []
+    import keras
+
+    bar, epochs = _Bar(), config.training.epochs
+
+    class BarCallback(keras.callbacks.Callback):  # type: ignore[misc]
+        """Draws the bar while steps are trained."""
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            self.epoch = epoch + 1
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            bar.show(self.epoch, epochs, batch + 1, self.params["steps"], logs)
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            bar.close()
+
+        def on_train_end(self, logs: Any = None) -> None:
+            bar.close()
+
+    return [BarCallback()]
 
 
-def _six(loss: float) -> str:
-    """Write a loss in six characters."""
-    return f"{loss:.4f}" if loss < 9.99995 else f"{loss:#.5g}"
+class _Bar:
+    """A bar for the epoch in progress; it goes before whatever else is printed."""
 
-
-class _Lines(Observer):
-    """A line an epoch."""
-
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
-
-    def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-        """Print the epoch."""
-        say(epoch_line(facts, self._epochs, best))
-
-
-class _Bar(Observer):
-    """A bar for the epoch in progress, above it a line for each finished one."""
-
-    REFRESH_S = 0.1  # a terminal cannot show more, and drawing costs time
-
-    def __init__(self, epochs: int) -> None:
+    def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._epochs = epochs
-        self._console = Console(stderr=True, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=12), TextColumn("{task.fields[facts]}"))
-        self._progress = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
+        console = Console(stderr=True, highlight=False)
+        self._progress = Progress(*columns, console=console, transient=True, auto_refresh=False)
         self._task = self._progress.add_task("", facts="", total=1)
         self._drawn = 0.0
-        self._epoch_seconds: list[float] = []
 
-    def on_step(self, facts: StepFacts) -> None:
+    def show(self, epoch: int, epochs: int, step: int, steps: int, logs: dict[str, float]) -> None:
         """Redraw the bar now and then."""
         now = time.perf_counter()
-        if now - self._drawn < self.REFRESH_S and facts.step < facts.steps:
+        if now - self._drawn < REFRESH_SECONDS and step < steps:
             return
         self._drawn = now
         self._progress.start()
-        pace = facts.seconds / facts.step
-        left = pace * (facts.steps - facts.step) + pace * facts.steps * (self._epochs - facts.epoch)
-        text = (
-            f"loss {facts.loss:.3f} acc {facts.accuracy:.3f}  {facts.reviews / facts.seconds:,.0f} rev/s "
-            f"{facts.tokens / facts.seconds / 1000:,.0f}k tok/s  {_clock(left)} left"
+        seconds = max(logs["seconds"], 1e-9)
+        left = seconds / step * (steps - step + steps * (epochs - epoch))
+        facts = (
+            f"loss {logs['loss']:.3f} acc {logs['accuracy']:.3f}  {logs['texts'] / seconds:,.0f} texts/s "
+            f"{logs['tokens'] / seconds / 1000:,.0f}k tok/s  {_clock(left)} left"
         )
         self._progress.update(
-            self._task,
-            description=f"{facts.epoch}/{self._epochs}",
-            completed=facts.step,
-            total=facts.steps,
-            facts=text,
-            refresh=True,
+            self._task, description=f"{epoch}/{epochs}", completed=step, total=steps, facts=facts, refresh=True
         )
-
-    def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-        """Take the bar away, so that whatever else is said has a line of its own, and print the epoch."""
-        self._progress.stop()
-        self._console.print(epoch_line(facts, self._epochs, best), soft_wrap=True)
 
     def close(self) -> None:
         """Take the bar away."""

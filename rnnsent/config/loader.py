@@ -9,19 +9,23 @@ import difflib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
-from rnnsent.config import Config
+from rnnsent.config import Config, Section
+from rnnsent.config.data import label_texts
 from rnnsent.config.rules import conflicts
-from rnnsent.config.suggestions import choice_meant, nearest_key, nearest_value, section_of
+from rnnsent.config.section import section_of
+from rnnsent.config.suggestions import choice_meant, nearest_key, nearest_value
 from rnnsent.config.yaml_reader import Document, KeyPath, apply_override, dotted, dump, read_document
 from rnnsent.errors import ConfigError, Problem, count
 from rnnsent.files import plain_size, read_plain
-from rnnsent.runs.directory import CONFIG, MANIFEST, ORIGIN
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
 
 MAX_BYTES = 1 << 18  # a config is a page; ruamel would take half a minute for a MiB of comments
 
@@ -84,19 +88,7 @@ def load_config(name: str, overrides: Sequence[tuple[str, str]] = (), *, to_trai
     Raises:
         ConfigError: with every problem of the file and of the overrides.
     """
-    path = find_config(name)
-    try:
-        return parse_config(_read(path, name), name, overrides, to_train=to_train)
-    except ConfigError as error:
-        if overrides or not _is_of_a_run(path):
-            raise
-        rule = "is a file of a run: damaged or edited since; restore it from a copy"
-        raise ConfigError([*error.problems, Problem(name, "", rule)]) from None
-
-
-def _is_of_a_run(path: Path) -> bool:
-    """Return whether a training wrote this file."""
-    return path.name == CONFIG and any(path.with_name(name).is_file() for name in (ORIGIN, MANIFEST))
+    return parse_config(_read(find_config(name), name), name, overrides, to_train=to_train)
 
 
 def _read(path: Path, name: str) -> str:
@@ -125,25 +117,36 @@ def parse_config(text: str, name: str, overrides: Sequence[tuple[str, str]] = ()
 
 def dump_config(config: Config) -> str:
     """Return the config as YAML with every default written out; reading it again gives the same config."""
-    return dump(config.model_dump())
+    return dump(config.to_dict())
+
+
+@cache
+def _adapter() -> TypeAdapter[Config]:
+    from pydantic import TypeAdapter  # slow to import
+
+    return TypeAdapter(Config)
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a config, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "rnnsent config"} | {
-        key: value for key, value in Config.model_json_schema().items() if key != "title"
-    }
+    schema = _adapter().json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "rnnsent config"}
 
 
 def _validate(document: Document, to_train: bool) -> tuple[Config | None, list[Problem]]:
     """Validate; what is wrong in itself is taken out and the rest is still checked for conflicts."""
+    from pydantic import ValidationError
+
     problems = _misspelt_sections(document)
     values = document.values
+    data = values.get("data")
+    if isinstance(data, dict):
+        data |= {key: label_texts(data[key]) for key in ("labels", "label_map") if key in data}
     faulty: set[KeyPath] = set()
     config = None
     while config is None:
         try:
-            config = Config.model_validate(values)
+            config = _adapter().validate_json(json.dumps(values))
         except ValidationError as error:
             details = [detail for detail in _merge_unions(error.errors()) if _key_path(detail["loc"]) not in faulty]
             if not details:
@@ -165,7 +168,7 @@ def _validate(document: Document, to_train: bool) -> tuple[Config | None, list[P
 def _misspelt_sections(document: Document) -> list[Problem]:
     """Report sections that are all but the name of a known one, and call them that, so that they are checked too."""
     problems = []
-    names = {name for name, field in Config.model_fields.items() if section_of(field.annotation)}
+    names = {field.name for field in fields(Config) if section_of(field.type)}
     for key in [key for key in document.values if key not in names]:
         close = difflib.get_close_matches(key, names - set(document.values), n=1)
         if close and isinstance(document.values[key], dict):
@@ -179,8 +182,7 @@ def _merge_unions(details: list[ErrorDetails]) -> list[ErrorDetails]:
     merged: dict[KeyPath, ErrorDetails] = {}
     for detail in details:
         path = _key_path(detail["loc"])
-        shorter = next((known for known in merged if known == path[: len(known)]), None)
-        if shorter is None:
+        if not any(path[: len(known)] == known[: len(path)] for known in merged):
             merged[path] = detail
     return list(merged.values())
 
@@ -188,17 +190,13 @@ def _merge_unions(details: list[ErrorDetails]) -> list[ErrorDetails]:
 def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
     """Strip the names of union members, which pydantic mixes into the location, and of dictionary keys' marks."""
     known: list[str | int] = []
-    section: Any = Config
+    section: type[Section] | None = Config
     for part in loc:
-        known.append(part)
-        if isinstance(part, int):
-            continue
-        fields = getattr(section, "model_fields", {})
-        if part not in fields:
-            break
-        section = section_of(fields[part].annotation)
         if section is None:
             break
+        known.append(part)
+        if isinstance(part, str):
+            section = next((section_of(field.type) for field in fields(section) if field.name == part), None)
     return tuple(known)
 
 
@@ -220,7 +218,7 @@ def _mended(values: Any, path: KeyPath, meant: str | None, parent: str = "") -> 
 
 def _problem(document: Document, detail: ErrorDetails) -> Problem:
     path = _key_path(detail["loc"])
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] == "unexpected_keyword_argument":
         return Problem(document.place(path), dotted(path), "unknown key", hint=nearest_key(path))
     if detail["type"] == "missing":
         return Problem(document.place(path), dotted(path), "is missing and has no default")
@@ -260,9 +258,9 @@ def broken_rule(detail: ErrorDetails) -> str:
         "finite_number": "must be a finite number",
         "bool_type": "must be true or false",
         "string_type": "must be text",
-        "list_type": "must be a list",
+        "tuple_type": "must be a list",
         "dict_type": "must be a mapping",
-        "model_type": "must be a section with keys of its own",
+        "dataclass_type": "must be a section with keys of its own",
         "too_short": f"must have at least {count(context.get('min_length', 1), 'item')}",
         "too_long": f"must have at most {count(context.get('max_length', 1), 'item')}",
         "greater_than": f"must be greater than {context.get('gt')}",

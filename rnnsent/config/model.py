@@ -1,180 +1,160 @@
 """The `model` section: the network."""
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from rnnsent.config.section import (
-    LARGEST,
-    MOST_EPOCHS,
-    MOST_LAYERS,
-    MOST_PARTS,
-    MOST_SAMPLES,
-    MOST_TEXTS,
+    MAX_EPOCHS,
+    MAX_FACTOR,
+    MAX_LAYERS,
+    MAX_PARTS,
+    MAX_SAMPLES,
+    MAX_TEXTS,
     Activation,
     Fraction,
+    Limits,
     Section,
     Units,
 )
-from rnnsent.data.hashing import MOST_BUCKETS
 
 NgramWeight = Literal["naive_bayes", "regression"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class RecurrentConfig(Section):
     """One recurrent layer of the stack."""
 
-    cell: Literal["simple_rnn", "lstm", "gru"] = Field(description="Which recurrent cell.")
-    units: Units = Field(32, description="Width of the state. The notebook takes 32.")
-    bidirectional: bool = Field(False, description="Read in both directions and concatenate: twice the width.")
-    activation: Activation = Field("tanh", description="Of the candidate state. cuDNN needs tanh.")
-    dropout: Fraction = Field(
-        0.0,
-        description="Share of the layer's inputs dropped while training: the same ones at every word of a review "
-        "(spatial dropout).",
-    )
-    recurrent_dropout: Fraction = Field(
-        0.0, description="Share of the state dropped at each step while training. Rules out cuDNN."
-    )
-    return_sequences: bool | None = Field(
-        None, description="null: as the place in the stack and the pooling need it. To be set only at the stack's end."
-    )
-    reset_after: bool | None = Field(
-        None,
-        description="GRU only: reset gate after the product (true or null, as cuDNN does) or before it (false, as "
-        "first published).",
-    )
+    cell: Literal["simple_rnn", "lstm", "gru"]
+    """Which recurrent cell."""
+    units: Units = 32
+    """Width of the state. The notebook takes 32."""
+    bidirectional: bool = False
+    """Read in both directions and concatenate: twice the width."""
+    activation: Activation = "tanh"
+    """Of the candidate state. cuDNN needs tanh."""
+    dropout: Fraction = 0.0
+    """Share of the layer's inputs dropped while training: the same ones at every word of a review (spatial dropout)."""
+    recurrent_dropout: Fraction = 0.0
+    """Share of the state dropped at each step while training. Rules out cuDNN."""
+    return_sequences: bool | None = None
+    """null: as the place in the stack and the pooling need it. To be set only at the stack's end."""
+    reset_after: bool | None = None
+    """GRU only: reset gate after the product (true or null, as cuDNN does) or before it (false, as first published)."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class DenseConfig(Section):
     """One dense layer between the pooled states and the output."""
 
-    units: Units = Field(description="Width of the layer.")
-    activation: Activation = Field("relu", description="Its nonlinearity.")
-    dropout: Fraction = Field(0.0, description="Share of the layer's outputs dropped while training.")
+    units: Units
+    """Width of the layer."""
+    activation: Activation = "relu"
+    """Its nonlinearity."""
+    dropout: Fraction = 0.0
+    """Share of the layer's outputs dropped while training."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class NgramsConfig(Section):
     """What the n-grams that end at each word say of the label, beside its vector."""
 
-    weights: Annotated[list[NgramWeight], Field(min_length=1)] = Field(
-        default_factory=lambda: list[NgramWeight](["naive_bayes"]),
-        description="naive_bayes: log-count ratios. regression: what a logistic regression on these ratios makes of "
-        "each n-gram (needs scikit-learn). Both: two numbers an order.",
-    )
+    weights: Annotated[tuple[NgramWeight, ...], Limits(min_length=1)] = ("naive_bayes",)
+    """naive_bayes: log-count ratios. regression: what a logistic regression on these ratios makes of each n-gram (needs
+    scikit-learn). Both: two numbers an order."""
 
-    orders: Annotated[int, Field(ge=1, le=3)] = Field(3, description="1: of words; 2: and of bigrams; 3: and trigrams.")
-    folds: Annotated[int, Field(ge=2, le=MOST_PARTS)] = Field(
-        10,
-        description="The ratios of a training review are counted on the reviews of the other folds, which hold none of "
-        "its own group (its film).",
-    )
-    strength: Annotated[float, Field(gt=0.0, le=LARGEST)] = Field(
-        0.3, description="regression: the inverse of its regularization, scikit-learn's C."
-    )
-    least_reviews: Annotated[int, Field(ge=1)] = Field(
-        2, description="N-grams that stand in fewer reviews count as unseen. A run keeps a number for each other one."
-    )
+    orders: Annotated[int, Limits(ge=1, le=3)] = 3
+    """1: of words; 2: and of bigrams; 3: and trigrams."""
+    folds: Annotated[int, Limits(ge=2, le=MAX_PARTS)] = 10
+    """The ratios of a training review are counted on the reviews of the other folds, which hold none of its own group
+    (its film)."""
+    strength: Annotated[float, Limits(gt=0.0, le=MAX_FACTOR)] = 0.3
+    """regression: the inverse of its regularization, scikit-learn's C."""
+    least_reviews: Annotated[int, Limits(ge=1)] = 2
+    """N-grams that stand in fewer reviews count as unseen. A run keeps a number for each other one."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class HashedNgramsConfig(Section):
     """A vector for the n-grams that end at each word, beside the word's own. They are hashed to rows of one table."""
 
-    orders: Annotated[int, Field(ge=2, le=3)] = Field(2, description="2: of bigrams; 3: the sum of bigram and trigram.")
-    buckets: Annotated[int, Field(ge=2, le=MOST_BUCKETS)] = Field(
-        2**16, description="Rows of the table. N-grams that share one share a vector."
-    )
-    dim: Units = Field(8, description="Width of such a vector. The table is learned with the rest.")
+    orders: Annotated[int, Limits(ge=2, le=3)] = 2
+    """2: of bigrams; 3: the sum of bigram and trigram."""
+    buckets: Annotated[int, Limits(ge=2, le=2**20)] = 2**16
+    """Rows of the table. N-grams that share one share a vector."""
+    dim: Units = 8
+    """Width of such a vector. The table is learned with the rest."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Word2VecConfig(Section):
     """Skip-gram vectors from the training texts, and from those without a label; labels are not looked at."""
 
-    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = Field(5, description="Passes over the texts.")
-    window: Annotated[int, Field(ge=1, le=MOST_PARTS)] = Field(
-        8, description="Words to either side that a word is to foretell."
-    )
-    least_count: Annotated[int, Field(ge=1)] = Field(3, description="Rarer words get no vector of their own.")
+    epochs: Annotated[int, Limits(ge=1, le=MAX_EPOCHS)] = 5
+    """Passes over the texts."""
+    window: Annotated[int, Limits(ge=1, le=MAX_PARTS)] = 8
+    """Words to either side that a word is to foretell."""
+    least_count: Annotated[int, Limits(ge=1)] = 3
+    """Rarer words get no vector of their own."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class VectorsConfig(Section):
     """Word vectors as the initial rows of the embedding: from a file, or trained on the texts."""
 
-    path: str | None = Field(
-        None,
-        description="A text file of GloVe, word2vec or fastText, gzipped or not; relative to the current folder.",
-    )
-    word2vec: Word2VecConfig | None = Field(
-        None, description="Train them instead, with gensim, on one thread: minutes, once for the same texts."
-    )
-    trainable: bool = Field(
-        True, description="Whether training changes them. false: words say the same in every text, which overfits less."
-    )
+    path: str | None = None
+    """A text file of GloVe, word2vec or fastText, gzipped or not; relative to the current folder."""
+    word2vec: Word2VecConfig | None = None
+    """Train them instead, with gensim, on one thread: minutes, once for the same texts."""
+    trainable: bool = True
+    """Whether training changes them. false: words say the same in every text, which overfits less."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class LanguageModelConfig(Section):
     """A first training, in which embedding and first recurrent layer foretell words; labels are not looked at."""
 
-    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = Field(
-        3,
-        description="Passes over the training texts and those without a label. The state is kept in the cache: after "
-        "each, and as training.checkpoint_every says. The run's language_model.json has the loss of each, and the mean "
-        "and the largest norm of its gradients, before clipping.",
-    )
-    batch_size: Annotated[int, Field(ge=1, le=MOST_TEXTS)] = Field(64, description="Texts in a batch.")
-    learning_rate: Annotated[float, Field(gt=0.0)] = Field(
-        2e-3, description="Of Adam, at the beginning; it falls to a hundredth of it along a cosine."
-    )
-    samples: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] = Field(
-        512,
-        description="Words that each right one is told apart from, drawn anew for each batch, frequent ones oftener.",
-    )
+    epochs: Annotated[int, Limits(ge=1, le=MAX_EPOCHS)] = 3
+    """Passes over the training texts and those without a label. The state is kept in the cache: after each, and as
+    training.checkpoint_every says. The run's language_model.json has the loss of each, and the mean and the largest
+    norm of its gradients, before clipping."""
+    batch_size: Annotated[int, Limits(ge=1, le=MAX_TEXTS)] = 64
+    """Texts in a batch."""
+    learning_rate: Annotated[float, Limits(gt=0.0)] = 2e-3
+    """Of Adam, at the beginning; it falls to a hundredth of it along a cosine."""
+    samples: Annotated[int, Limits(ge=1, le=MAX_SAMPLES)] = 512
+    """Words that each right one is told apart from, drawn anew for each batch, frequent ones oftener."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig(Section):
     """Embedding, recurrent stack, pooling, dense layers, output."""
 
-    embedding_dim: Units = Field(32, description="Width of a word vector. The notebook takes 32.")
-    ngrams: NgramsConfig | None = Field(
-        None,
-        description="Weights of n-grams as further inputs at each word, and their sum beside the pooled states. null: "
-        "words alone.",
-    )
-    hashed_ngrams: HashedNgramsConfig | None = Field(
-        None, description="Learned vectors of bigrams and trigrams as further inputs at each word. null: words alone."
-    )
-    embedding_dropout: Fraction = Field(
-        0.0,
-        description="Share of the features of all word vectors of a review dropped while training (spatial dropout), "
-        "those of hashed_ngrams included; what ngrams put beside them stays. Without ngrams the dropout of the first "
-        "recurrent layer does the same, sooner.",
-    )
-    vectors: VectorsConfig | None = Field(
-        None, description="Word vectors to begin with, of width embedding_dim. null: random ones."
-    )
-    language_model: LanguageModelConfig | None = Field(
-        None,
-        description="Begin with an embedding and a first recurrent layer that were trained to foretell the next word, "
-        "and the one before where the layer is bidirectional: minutes to hours, once for the same texts. null: begin "
-        "with random ones.",
-    )
-    recurrent: Annotated[list[RecurrentConfig], Field(min_length=1, max_length=MOST_LAYERS)] = Field(
-        description="The stack, first layer first; cells can be mixed."
-    )
-    pooling: Literal["last", "mean", "max", "mean_max", "attention"] = Field(
-        "last",
-        description="How the states of a review become one vector. last is the notebook's; mean and max see every word "
-        "at the same distance; attention learns a weight for each.",
-    )
-    dropout: Fraction = Field(0.0, description="Share of the pooled vector dropped while training.")
-    dense: Annotated[list[DenseConfig], Field(max_length=MOST_LAYERS)] = Field(
-        default_factory=list, description="Dense layers before the output. None: []"
-    )
-    head: bool = Field(
-        True, description="The output layer. false: the model ends before it; it can be summarized but not trained."
-    )
+    embedding_dim: Units = 32
+    """Width of a word vector. The notebook takes 32."""
+    ngrams: NgramsConfig | None = None
+    """Weights of n-grams as further inputs at each word, and their sum beside the pooled states. null: words alone."""
+    hashed_ngrams: HashedNgramsConfig | None = None
+    """Learned vectors of bigrams and trigrams as further inputs at each word. null: words alone."""
+    embedding_dropout: Fraction = 0.0
+    """Share of the features of all word vectors of a review dropped while training (spatial dropout), those of
+    hashed_ngrams included; what ngrams put beside them stays. Without ngrams the dropout of the first recurrent layer
+    does the same, sooner."""
+    vectors: VectorsConfig | None = None
+    """Word vectors to begin with, of width embedding_dim. null: random ones."""
+    language_model: LanguageModelConfig | None = None
+    """Begin with an embedding and a first recurrent layer that were trained to foretell the next word, and the one
+    before where the layer is bidirectional: minutes to hours, once for the same texts. null: begin with random ones."""
+    recurrent: Annotated[tuple[RecurrentConfig, ...], Limits(min_length=1, max_length=MAX_LAYERS)]
+    """The stack, first layer first; cells can be mixed."""
+    pooling: Literal["last", "mean", "max", "mean_max", "attention"] = "last"
+    """How the states of a review become one vector. last is the notebook's; mean and max see every word at the same
+    distance; attention learns a weight for each."""
+    dropout: Fraction = 0.0
+    """Share of the pooled vector dropped while training."""
+    dense: Annotated[tuple[DenseConfig, ...], Limits(max_length=MAX_LAYERS)] = ()
+    """Dense layers before the output. None: []"""
+    head: bool = True
+    """The output layer. false: the model ends before it; it can be summarized but not trained."""
 
     @property
     def vector_width(self) -> int:

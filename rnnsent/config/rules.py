@@ -37,7 +37,7 @@ def _data_rules(config: Config) -> Iterator[Conflict]:
         yield from _texts_rules(data)
         return
     for key in _OF_TEXTS:
-        given, default = getattr(data, key), DataConfig.model_fields[key].default
+        given, default = getattr(data, key), getattr(DataConfig, key)
         if given != default:
             yield ("data", key), f"has no effect under source: {data.source}; leave it out", given
 
@@ -49,7 +49,7 @@ def _texts_rules(data: DataConfig) -> Iterator[Conflict]:
         yield ("data", "fallback"), "must be null under source: texts: nothing stands in for your texts", data.fallback
     if data.vocabulary == "imdb" and data.tokenizer != "imdb":
         yield ("data", "tokenizer"), "must be imdb under vocabulary: imdb", data.tokenizer
-    labels = data.labels or []
+    labels = data.labels or ()
     twice = next((name for name in labels if labels.count(name) > 1), None)
     if twice is not None:
         yield ("data", "labels"), "must name each label once", twice
@@ -80,7 +80,7 @@ def _schedule_rules(config: Config) -> Iterator[Conflict]:
         yield (*place, "warmup_steps"), "kind: plateau has no warm-up, set it to 0", schedule.warmup_steps
     unused = [] if plateau else ["factor", "patience"]
     for key in [*unused, *(["final_fraction"] if schedule.kind == "constant" else [])]:
-        given, default = getattr(schedule, key), ScheduleConfig.model_fields[key].default
+        given, default = getattr(schedule, key), getattr(ScheduleConfig, key)
         if given != default:
             yield (*place, key), f"has no effect under kind: {schedule.kind}; leave it out", given
 
@@ -136,7 +136,7 @@ def _vectors_rules(config: Config) -> Iterator[Conflict]:
 def _language_model_rules(config: Config) -> Iterator[Conflict]:
     if config.model.language_model is not None and config.data.padding == "notebook":
         rule = "must be null under padding: notebook, which reads padding as words"
-        yield ("model", "language_model"), rule, config.model.language_model.model_dump()
+        yield ("model", "language_model"), rule, config.model.language_model.to_dict()
 
 
 def _teacher_rules(config: Config) -> Iterator[Conflict]:

@@ -1,33 +1,89 @@
 """What all sections of the config have in common."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from typing import Annotated, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from rnnsent.errors import ConfigError, Problem
 
 # What a config of a stranger may ask for: each far more than anybody trains, none enough to take all of a machine.
-MOST_LENGTH = 2**17  # words of a text that are kept; the whole text is `maxlen: null`
-MOST_WORDS = 10_000_000
-MOST_UNITS = 2**14
-MOST_LAYERS = 64
-MOST_TEXTS = 2**20  # in a batch
-MOST_EPOCHS = 1_000_000
-MOST_STEPS = 10**9
-MOST_SAMPLES = 2**16  # words that a right one is told apart from
-MOST_PARTS = 1000  # folds, rounds, words to either side
-LARGEST = 1e6  # of a weight, a size or a decay
-HEAVIEST = 1e30  # of a label, in numbers of 32 bits
-SMALLEST = 1e-9  # of a share that a rate falls to
-
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+MAX_LENGTH = 2**17  # words of a text that are kept; the whole text is `maxlen: null`
+MAX_WORDS = 10_000_000
+MAX_UNITS = 2**14
+MAX_LAYERS = 64
+MAX_TEXTS = 2**20  # in a batch
+MAX_EPOCHS = 1_000_000
+MAX_STEPS = 10**9
+MAX_SAMPLES = 2**16  # of the sampled softmax
+MAX_PARTS = 1000  # folds, rounds, words to either side
+MAX_FACTOR = 1e6  # of a weight, a size or a decay
+MAX_CLASS_WEIGHT = 1e30  # in 32-bit numbers
+MIN_SHARE = 1e-9  # of the learning rate, at the end of a decay
 
 
-Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
+class Limits:
+    """Bounds of a value; pydantic, which is slow to import, reads them when a file is validated."""
+
+    __is_annotated_types_grouped_metadata__ = True  # the protocol of annotated_types.GroupedMetadata
+
+    def __init__(self, **limits: Any) -> None:
+        self._limits = limits
+
+    def __iter__(self) -> Iterator[Any]:
+        from pydantic import Field
+
+        return iter(Field(**self._limits).metadata)
+
+
+Fraction = Annotated[float, Limits(ge=0.0, lt=1.0)]
+Units = Annotated[int, Limits(ge=1, le=MAX_UNITS)]
 Activation = Literal["tanh", "sigmoid", "relu", "gelu", "elu", "selu", "silu", "softplus", "softsign", "linear"]
 
 
-class Section(BaseModel):
-    """Base of all sections: strict types, no unknown keys, no later change, no infinities."""
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Base of all sections. The docstring after each field is its description in the schema and in docs/config.md."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "strict": True, "extra": "forbid", "allow_inf_nan": False, "use_attribute_docstrings": True
+    }  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the section as JSON has it."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the section that `to_dict` gave; its values are not validated.
+
+        Raises:
+            ConfigError: if there is an unknown key or a required one is missing.
+        """
+        types = {field.name: field.type for field in fields(cls)}
+        try:
+            return cls(**{key: _typed(types[key], value) for key, value in values.items()})
+        except (AttributeError, KeyError, TypeError) as error:
+            rule = f"not a config of this version of rnnsent: {type(error).__name__}: {error}"
+            raise ConfigError([Problem(cls.__name__, "", rule)]) from None
+
+
+def section_of(annotation: Any) -> type[Section] | None:
+    """Return the section class inside an annotation such as `tuple[X, ...]` or `X | None`, if there is one."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return annotation
+    return next(filter(None, map(section_of, getattr(annotation, "__args__", ()))), None)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return dict(value) if isinstance(value, dict) else value
+
+
+def _typed(annotation: Any, value: Any) -> Any:
+    section = section_of(annotation)
+    if isinstance(value, list):
+        return tuple(section.from_dict(item) if section else item for item in value)
+    return section.from_dict(value) if section and value is not None else value

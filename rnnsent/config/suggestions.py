@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator
-from typing import Any, get_args
-
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_args
 
 from rnnsent.config import Config, Section
+from rnnsent.config.section import section_of
 from rnnsent.config.yaml_reader import KeyPath, dotted
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _OTHER_NAMES = {  # of keys, elsewhere and too unlike ours to be found by their letters
     "bs": "batch_size", "cells": "cell", "emb_dim": "embedding_dim", "embed_dim": "embedding_dim",
@@ -21,21 +24,10 @@ _OTHER_NAMES = {  # of keys, elsewhere and too unlike ours to be found by their 
 }  # fmt: skip
 
 
-def section_of(annotation: Any) -> type[Section] | None:
-    """Return the section class inside an annotation such as `list[X]` or `X | None`, if there is one."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = section_of(argument)
-        if found is not None:
-            return found
-    return None
-
-
 def nearest_key(path: KeyPath) -> str:
     """Return a hint at what was meant by an unknown key: one of its section, of one within that, or of any other."""
     section, name = section_at(path[:-1]), str(path[-1])
-    names = list(section.model_fields) if section else []
+    names = [field.name for field in fields(section)] if section else []
     name = _OTHER_NAMES.get(name.lower(), name)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
@@ -54,20 +46,20 @@ def nearest_key(path: KeyPath) -> str:
 
 
 def _all_keys(section: type[Section], prefix: str = "") -> Iterator[str]:
-    for name, field in section.model_fields.items():
-        inner = section_of(field.annotation)
-        yield f"{prefix}{name}"
+    for field in fields(section):
+        inner = section_of(field.type)
+        yield f"{prefix}{field.name}"
         if inner is not None:
-            index = "0." if "list[" in str(field.annotation) else ""
-            yield from _all_keys(inner, f"{prefix}{name}.{index}")
+            index = "0." if "tuple[" in str(field.type) else ""
+            yield from _all_keys(inner, f"{prefix}{field.name}.{index}")
 
 
 def nearest_value(path: KeyPath, detail: ErrorDetails, given: Any) -> str | None:
     """Return a hint at what was probably meant by text that is no valid value."""
-    if detail["type"] == "list_type":
+    if detail["type"] == "tuple_type":
         close = difflib.get_close_matches(str(given).lower(), _choices_at(path), n=1)
         return f"did you mean [{close[0]}]?" if close else "each item begins with a dash"
-    if detail["type"] == "model_type":
+    if detail["type"] == "dataclass_type":
         section = section_at(path)
         return f"for example {_example(section, given)}" if section else None
     if not isinstance(given, str):
@@ -97,22 +89,24 @@ def choice_meant(detail: ErrorDetails) -> str | None:
 
 def _example(section: type[Section], given: Any) -> str:
     """Return a section with the key that `given` may be the value of, else with its first one."""
+    from pydantic import TypeAdapter, ValidationError
+
+    names = [field.name for field in fields(section)]
     if isinstance(given, int | float | str) and not isinstance(given, bool):
-        for name in section.model_fields:
+        for name in names:
             try:
-                section.model_validate({name: given})
+                TypeAdapter(section).validate_json(json.dumps({name: given}))
             except ValidationError as error:
                 if any(detail["loc"][:1] == (name,) for detail in error.errors()):
                     continue
             return f"{{{name}: {given}}}"
-    return f"{{{next(iter(section.model_fields))}: …}}"
+    return f"{{{names[0]}: …}}"
 
 
 def _choices_at(path: KeyPath) -> list[str]:
     """Return the names that the items of a list may have, if only some are valid."""
     section = section_at(path[:-1])
-    field = section.model_fields.get(str(path[-1])) if section else None
-    waiting, found = [field.annotation if field else None], list[str]()
+    waiting, found = [_types(section).get(str(path[-1]))], list[str]()
     while waiting:
         arguments = get_args(waiting.pop())
         found += [each for each in arguments if isinstance(each, str)]
@@ -126,6 +120,9 @@ def section_at(path: KeyPath) -> type[Section] | None:
     for part in path:
         if section is None or isinstance(part, int):
             continue
-        known = section.model_fields.get(part)
-        section = section_of(known.annotation) if known else None
+        section = section_of(_types(section).get(part))
     return section
+
+
+def _types(section: type[Section] | None) -> dict[str, Any]:
+    return {field.name: field.type for field in fields(section)} if section else {}

@@ -102,7 +102,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         tokenize=TOKENIZERS[config.tokenizer],
         vocabulary=vocabulary,
         label_map=LabelMap(config.label_map) if config.label_map is not None else None,
-        labels=tuple(config.labels) if config.labels is not None else None,
+        labels=config.labels,
         test_share=config.test_split,
         validation_share=config.validation_split,
         seed=config.split_seed,
@@ -113,7 +113,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     described = source.describe()
     settings = (
         json.dumps(described)
-        + config.model_dump_json(include=set(_CACHED_BY))
+        + json.dumps([getattr(config, key) for key in _CACHED_BY])
         + (" unlabeled, by group" * how.unlabeled)
     )
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from rnnsent.errors import DeviceError, count
-from rnnsent.signals import HeldSignals
+from rnnsent.signals import DeferredSignals
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def start(asked: str = "auto") -> Device:
     if "keras" not in sys.modules and sys.stderr.isatty():
         logger.info("starting Keras, which takes some seconds …")
     # An exception that a signal raises inside the import is lost in there, or comes out as another.
-    with HeldSignals(), _caught_stderr():
+    with DeferredSignals(), _caught_stderr():
         import keras
 
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of what is not the user's doing

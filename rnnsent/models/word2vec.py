@@ -60,7 +60,7 @@ def train(
     for split in texts:
         digest.update(np.ascontiguousarray(split.flat()).tobytes())
         digest.update(np.ascontiguousarray(split.lengths).tobytes())
-    digest.update(f"{rows} {width} {seed} {config.model_dump_json()}".encode())
+    digest.update(f"{rows} {width} {seed} {config}".encode())
     trained = False
 
     def build() -> Arrays:

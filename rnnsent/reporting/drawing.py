@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rnnsent.errors import printable
 from rnnsent.evaluation.intervals import Estimate
-from rnnsent.messages import printable
 from rnnsent.reporting.svg import FONT, INK, RULE, SERIES, figure, inline, width
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from rnnsent.messages import printable
+from rnnsent.errors import printable
 
 # No script at all; an empty icon of its own keeps browsers from asking a server for one.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

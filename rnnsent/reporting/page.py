@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rnnsent.errors import printable
 from rnnsent.files import plain_size
-from rnnsent.messages import printable
 from rnnsent.reporting.blocks import Page
 from rnnsent.reporting.html import DEEPEST, document
 
@@ -104,7 +104,7 @@ def _harmless(value: Any) -> Any:
     """Return text without what steers a terminal or turns what follows around; Jinja escapes it afterwards."""
     if type(value) is not str:  # what is HTML already is of a type of its own
         return value
-    return printable(value, but="\n")
+    return printable(value, keep="\n")
 
 
 def is_report(path: Path) -> bool:

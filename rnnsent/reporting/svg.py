@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from rnnsent.messages import printable
+from rnnsent.errors import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from rnnsent.errors import count
+from rnnsent.errors import count, printable
 from rnnsent.inference.trace import INTEGRATED_GRADIENTS, Trace, TracedWord, percent
-from rnnsent.messages import printable
 from rnnsent.reporting.html import DEEPEST, document, shaded, shown
 from rnnsent.reporting.trace_terminal import TITLES
 

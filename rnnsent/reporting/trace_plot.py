@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnsent.errors import printable
 from rnnsent.inference.trace import Trace, percent
-from rnnsent.messages import printable
 from rnnsent.reporting.trace_terminal import TITLES
 
 if TYPE_CHECKING:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from rnnsent.errors import count
+from rnnsent.errors import count, printable
 from rnnsent.inference.trace import INTEGRATED_GRADIENTS, OCCLUSION, Trace, percent
-from rnnsent.messages import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

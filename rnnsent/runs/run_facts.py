@@ -1,28 +1,23 @@
-"""What metrics.json says of a run, in words: how far its training came, and what its texts are called."""
+"""What is said of a run in words: how far its training came, what its texts are called."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rnnsent.errors import count
+from rnnsent.runs.schemas import DataInfo, TrainingMetrics
 
 
-def stopped(recorded: Mapping[str, Any]) -> str | None:
-    """Return how far a training came that somebody stopped, of what metrics.json says; None where nobody did."""
-    if not recorded.get("interrupted"):
-        return None
-    whole = recorded.get("networks_asked_for")
-    networks = f", with {len(recorded['networks'])} of {whole} networks" if whole else ""
-    return f"training was stopped after {count(recorded['epochs'], 'epoch')}{networks}"
+def stopped(metrics: TrainingMetrics) -> str | None:
+    """Return how far a training came that was stopped; None if it was not."""
+    return f"training was stopped after {count(metrics.epochs, 'epoch')}" if metrics.interrupted else None
 
 
-def source_name(data: Mapping[str, Any]) -> str:
-    """Return what the reviews of a run are called, for people, of what metrics.json says about the data."""
-    return Path(data["file"]).name if data["source"] == "texts" and data.get("file") else str(data["source"])
+def source_name(data: DataInfo) -> str:
+    """Return what the texts of a run are called: the name of their file, or their source."""
+    return Path(data.file).name if data.source == "texts" and data.file else data.source
 
 
-def unit_of(data: Mapping[str, Any]) -> str:
-    """Return what one of the texts of a run is called, for people, of what metrics.json says about the data."""
-    return "text" if data.get("source") == "texts" and data.get("format") != "aclimdb" else "review"
+def unit_of(data: DataInfo) -> str:
+    """Return what one of the texts of a run is called."""
+    return "text" if data.source == "texts" and data.format != "aclimdb" else "review"

@@ -106,7 +106,8 @@ class TrainingMetrics:
         validation: {metric: estimate}, of probabilities that were calibrated on other texts than they are scored on.
         seconds, peak_memory_mb, parameters: what it cost.
         networks: of an ensemble, each of its networks.
-        networks_requested: of an ensemble, how many the config asks for.
+        embeddings, language_model: what the networks began with.
+        pseudo_labels: how many texts a teacher labeled.
     """
 
     data: DataInfo
@@ -120,10 +121,9 @@ class TrainingMetrics:
     peak_memory_mb: float
     parameters: int
     networks: list[NetworkInfo] | None = None
-    networks_requested: int | None = None
     embeddings: EmbeddingInfo | None = None
     language_model: PretrainInfo | None = None
-    teacher: dict[str, float] | None = None
+    pseudo_labels: int = 0
 
 
 @dataclass(frozen=True)
@@ -306,7 +306,7 @@ def parse(schema: type[Schema], values: bytes | str | Mapping[str, Any], where: 
     """
     from pydantic import ValidationError
 
-    adapter = _adapter(schema)
+    adapter = _adapter(schema)  # type: ignore[arg-type]
     try:
         record: Schema = (
             adapter.validate_json(values) if isinstance(values, bytes | str) else adapter.validate_python(values)

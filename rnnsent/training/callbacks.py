@@ -1,38 +1,47 @@
-"""What happens around the steps of a training: averaged weights, the record of its epochs, its state and signals."""
+"""Keras callbacks around the steps of a training: moving average, history, best weights, checkpoints.
+
+In the order in which `fit` lists them: EMACallback, Keras' own, HistoryCallback, BestWeightsCallback, those of the
+user, CheckpointCallback.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from rnnsent.config import TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.engine.gradients import forget_norms, is_sound, measured, norms_of
 from rnnsent.errors import TrainingError, count
-from rnnsent.models.builder import weights_of
-from rnnsent.runs.numerics import first_not_finite, shown_batch
-from rnnsent.signals import HeldSignals
-from rnnsent.training.checkpoint import COUNTERS, Checkpoint, Curve, Interval
-from rnnsent.training.keras_state import best_weights, capture, enter_epoch, synchronize
-from rnnsent.training.observers import EpochFacts, Observer, StepFacts
+from rnnsent.evaluation import plots
+from rnnsent.models.builder import set_weights, weights_of
+from rnnsent.runs.directory import CURVES, HISTORY, MODEL, WEIGHTS, Run, arrays_bytes
+from rnnsent.runs.schemas import Epoch, to_dict
+from rnnsent.signals import DeferredSignals
+from rnnsent.training.checkpoint import Checkpoint, CheckpointFolder, Interval, first_not_finite
+from rnnsent.training.keras_state import best_weights, capture, enter_epoch, metric_values, synchronize
 
 logger = logging.getLogger(__name__)
 
-# A norm that is a number is less than 2e19, as its square is one. Up to this rate no update from such a gradient
-# overflows, with a momentum of 0.9 either, and it need not be looked at every weight after every step.
+PLOT_OVERHEAD = 0.005  # share of the time that drawing the curves may take
+
+# A norm that is finite is less than 2e19, as its square is. Up to this rate no update from such a gradient overflows,
+# with a momentum of 0.9 either, and not every weight has to be looked at after every step.
 OVERFLOWING_RATE = 1e15
 
+COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")  # of Keras' callbacks
 
-class AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
-    """Puts the moving average into the model for validation and saving, and the trained weights back after.
+
+class EMACallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Puts the moving average into the model for validation and saving.
 
     Keras' own SwapEMAWeights swaps by adding and subtracting, which changes the last bits of the weights.
     """
@@ -43,14 +52,14 @@ class AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Put the average in."""
-        optimizer = measured(self.model.optimizer)
+        averages = measured(self.model.optimizer)._model_variables_moving_average
         weights = self.model.trainable_variables
         self._trained = [np.array(ops.convert_to_numpy(weight)) for weight in weights]
-        for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
+        for weight, average in zip(weights, averages, strict=True):
             # A copy: JAX gives the weights' memory away in each step, and the average must not go with it.
             weight.assign(np.array(ops.convert_to_numpy(average)))
 
-    def put_back(self) -> None:
+    def restore_trained(self) -> None:
         """Put the trained weights back."""
         if self._trained is not None:
             for weight, trained in zip(self.model.trainable_variables, self._trained, strict=True):
@@ -58,283 +67,353 @@ class AveragedWeights(keras.callbacks.Callback):  # type: ignore[misc]
             self._trained = None
 
 
-class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Measures epochs, remembers the best weights, tells the observers.
+class StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Base of callbacks that look at single steps: knows the epoch, and which steps a checkpoint covers.
 
     Args:
-        train: the batches of an epoch.
-        config: the `training` section.
-        observers: told of every step and epoch.
-        averaged: puts the trained weights back, where an average is validated.
-        started: `time.perf_counter()` when the experiment began.
-        begin: where training goes on from, if it was stopped before.
+        begin: where training is resumed.
     """
 
-    def __init__(
-        self,
-        train: Batches,
-        config: TrainingConfig,
-        observers: Sequence[Observer],
-        averaged: AveragedWeights | None,
-        started: float,
-        begin: Checkpoint | None = None,
-    ) -> None:
+    def __init__(self, begin: Checkpoint | None) -> None:
         super().__init__()
-        self._train, self._config, self._observers, self._averaged = train, config, observers, averaged
-        self._experiment_started, self._begin = started, begin
-        self.epoch = 0
-        self.history: list[EpochFacts] = []
-        self.curve = Curve(() if begin is None else begin.curve())
-        self._best: EpochFacts | None = None
-        self.best_weights: list[NDArray[Any]] = []
-        if begin is not None:
-            self.epoch = begin.epoch
-            self.history = [EpochFacts(**facts) for facts in begin.facts["history"]]
-            if begin.facts["best"] is not None:
-                self._best = self.history[begin.facts["best"] - 1]
-                self.best_weights = list(best_weights(begin).values())
+        self.begin, self.epoch = begin, 0 if begin is None else begin.epoch
 
-    @property
-    def best(self) -> EpochFacts:
-        """The best epoch so far, the earlier one where two are equal."""
-        if self._best is None:
-            raise TrainingError("not one epoch was trained")
-        return self._best
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note the epoch, from 0."""
+        self.epoch = epoch
 
-    def facts(self) -> dict[str, Any]:
-        """Return what a checkpoint has to remember of this."""
-        return {
-            "history": [facts.to_dict() for facts in self.history],
-            "best": None if self._best is None else self._best.epoch,
-            "learning_rate": self._config.learning_rate,
-            "seconds": self._trained_in,
-            "elapsed": time.perf_counter() - self._experiment_started,
-        }
+    def is_covered(self, step: int) -> bool:
+        """Return whether a step of this epoch, from 1, was trained before the checkpoint."""
+        return self.begin is not None and self.begin.covers(self.epoch, step)
+
+
+class FiniteCallback(StepCallback):
+    """Stops a training whose loss, gradient or weights are NaN or infinite, and says what to change.
+
+    Args:
+        train: the batches, to name the one that did it.
+        learning_rate: the highest of the training.
+        advice: what to change.
+        begin: see StepCallback.
+    """
+
+    def __init__(self, train: Batches, learning_rate: float, advice: str, begin: Checkpoint | None) -> None:
+        super().__init__(begin)
+        self._train, self._rate, self._advice = train, learning_rate, advice
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Forget the gradient norms of the epoch before."""
+        super().on_epoch_begin(epoch)
+        if not self.is_covered(1):
+            forget_norms(self.model.optimizer)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Look at loss and gradient; at the weights only where the rate is so high that a finite gradient breaks them.
+
+        The step's own loss, which was computed before it, may still be a number when its weights no longer are.
+        """
+        step = batch + 1
+        if self.is_covered(step):
+            return
+        self.require(math.isfinite(float(logs["loss"])), f"the loss became {float(logs['loss'])}", step)
+        synchronize(self.model)
+        norms = norms_of(self.model.optimizer)
+        self.require(is_sound(norms), f"the norm of the gradient became {norms.largest}", step)
+        if self._rate > OVERFLOWING_RATE:
+            self.require_arrays(weights_of(self.model), step)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Look at the validation loss, and say how many steps mixed precision skipped."""
+        loss = float(logs.get("val_loss", 0.0))
+        self.require(math.isfinite(loss), f"the validation loss became {loss}", len(self._train))
+        skipped = len(self._train) - norms_of(self.model.optimizer).steps
+        if skipped:
+            scale = float(ops.convert_to_numpy(self.model.optimizer.dynamic_scale))
+            logger.warning(
+                "epoch %d: the gradients of %s overflowed in float16 and were skipped; the loss scale is now %g",
+                epoch + 1, count(skipped, "step"), scale,
+            )  # fmt: skip
+
+    def require_arrays(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
+        """Refuse a state from which training could never continue: what an optimizer remembers can overflow alone."""
+        name = first_not_finite(arrays)
+        self.require(name is None, f"{(name or '').removeprefix('model/')} is no longer finite", step)
+
+    def require(self, condition: bool, what: str, step: int) -> None:
+        """Raise a TrainingError that names the step and its batch, unless `condition` holds."""
+        if condition:
+            return
+        index = self._train.order(self.epoch)[step - 1]
+        first = ", ".join(map(str, index[:5].tolist())) + (", …" if len(index) > 5 else "")
+        where = f"epoch {self.epoch + 1}, step {step} (a batch of {count(len(index), 'text')}: {first})"
+        raise TrainingError(f"{what} in {where}: {self._advice}")
+
+
+class HistoryCallback(StepCallback):
+    """Measures steps and epochs, completes their logs for the callbacks after it, writes history.csv and the curves.
+
+    The logs of a step get `texts`, `tokens` and `seconds` of the epoch so far; those of an epoch all columns of
+    history.csv. The curves are drawn after the first epoch, at the end, and in between as `PLOT_OVERHEAD` allows.
+
+    Args:
+        run: where to write; None: nowhere.
+        train: the batches of an epoch.
+        title: above the curves.
+        started: `time.perf_counter()` when the experiment began.
+        begin: see StepCallback.
+    """
+
+    def __init__(self, run: Run | None, train: Batches, title: str, started: float, begin: Checkpoint | None) -> None:
+        super().__init__(begin)
+        self._run, self.train, self._title, self.started = run, train, title, started
+        self.history: list[Epoch] = [] if begin is None else list(begin.history)
+        self.seconds = 0.0
+        self._interval, self._drawn = Interval(0.0, PLOT_OVERHEAD), 0
+        self._learning_rate = math.nan
+        self._interval.restart()
 
     @property
     def steps(self) -> int:
-        """How many batches the epoch has."""
-        return len(self._sizes)
-
-    def skips(self, step: int) -> bool:
-        """Return whether a step of this epoch, from 1, was trained before the stop."""
-        return self._begin is not None and self.epoch == self._begin.epoch and step <= self._begin.step
+        """How many batches an epoch has."""
+        return len(self.train)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note when it began."""
-        index = self._train.order(epoch)
-        self._sizes = np.cumsum([len(batch) for batch in index])
-        self._tokens = np.cumsum([int(self._train.split.lengths[batch].sum()) for batch in index])
-        self.epoch, self._trained_in = epoch, 0.0
-        if not self.skips(1):
-            forget_norms(self.model.optimizer)
-        self._started = time.perf_counter()
+        """Start the clock."""
+        super().on_epoch_begin(epoch)
+        index = self.train.order(epoch)
+        self._texts = np.cumsum([len(batch) for batch in index])
+        self._tokens = np.cumsum([int(self.train.split.lengths[batch].sum()) for batch in index])
+        self._began, self.seconds = time.perf_counter(), 0.0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Tell of a step."""
-        if self.skips(batch + 1):
-            assert self._begin is not None
-            self._trained_in = self._begin.facts["seconds"]
-            self._started = time.perf_counter() - self._trained_in
-            return
-        loss = float(logs["loss"])
-        self._require_finite(loss, "loss", batch + 1)
-        wrong = broken_by_step(self.model, self._config.learning_rate)
-        if wrong is not None:
-            self._fail(wrong, batch + 1)
-        self._trained_in = time.perf_counter() - self._started
-        facts = StepFacts(
-            self.epoch + 1,
-            batch + 1,
-            len(self._sizes),
-            int(self._sizes[batch]),
-            int(self._tokens[batch]),
-            self._trained_in,
-            loss,
-            float(logs["accuracy"]),
-        )
-        if facts.point is not None:
-            self.curve.append(facts.point)
-        for observer in self._observers:
-            observer.on_step(facts)
+        """Complete the logs of a step."""
+        if self.is_covered(batch + 1):
+            assert self.begin is not None
+            self._began = time.perf_counter() - self.begin.seconds
+        self.seconds = time.perf_counter() - self._began
+        logs |= {"texts": int(self._texts[batch]), "tokens": int(self._tokens[batch]), "seconds": self.seconds}
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Note the learning rate of the epoch."""
-        # At the end of the epoch a plateau may have lowered it already, for the next one.
+        """Note the learning rate: at the end of the epoch a plateau may have lowered it for the next one."""
         self._learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Tell of an epoch."""
-        self._require_finite(float(logs["val_loss"]), "validation loss", len(self._sizes))
+        """Complete the logs of the epoch, and write them."""
         norms = norms_of(self.model.optimizer)
-        self._tell_of_overflow(norms.steps)
-        facts = EpochFacts(
-            epoch=epoch + 1,
-            seconds=self._trained_in,
-            loss=float(logs["loss"]),
-            accuracy=float(logs["accuracy"]),
-            val_loss=float(logs["val_loss"]),
-            val_accuracy=float(logs["val_accuracy"]),
-            learning_rate=self._learning_rate,
-            tokens_per_second=int(self._tokens[-1]) / self._trained_in,
-            elapsed=time.perf_counter() - self._experiment_started,
-            gradient_norm=norms.mean,
-            largest_gradient_norm=norms.largest,
-        )
-        self.history.append(facts)
-        best = self._best is None or self._score(facts) > self._score(self._best)
-        if best:
-            self._best, self.best_weights = facts, self.model.get_weights()
-        for observer in self._observers:
-            observer.on_epoch(facts, best, self.model)
-        if self._averaged is not None:
-            self._averaged.put_back()
+        logs |= {
+            "seconds": self.seconds,
+            "learning_rate": self._learning_rate,
+            "tokens_per_second": int(self._tokens[-1]) / self.seconds,
+            "elapsed": time.perf_counter() - self.started,
+            "gradient_norm": norms.mean,
+            "largest_gradient_norm": norms.largest,
+        }
+        names = [name for name in Epoch.__dataclass_fields__ if name != "epoch"]
+        self.history.append(Epoch(epoch=epoch + 1, **{name: float(logs.get(name, math.nan)) for name in names}))
+        self.write()
 
-    def _tell_of_overflow(self, taken: int) -> None:
-        """Say how many steps were skipped, because their gradient was no longer a number in mixed precision."""
-        if taken < self.steps:
-            scale = float(ops.convert_to_numpy(self.model.optimizer.dynamic_scale))
-            logger.warning(
-                "epoch %d: the gradients of %d of %s overflowed in float16; these steps were skipped, and the loss is "
-                "now multiplied by %g",
-                self.epoch + 1,
-                self.steps - taken,
-                count(self.steps, "step"),
-                scale,
-            )
+    def write(self) -> None:
+        """Write history.csv, and the curves if it is time."""
+        if self._run is None:
+            return
+        with DeferredSignals():
+            rows = [",".join(Epoch.__dataclass_fields__), *map(_row, self.history)]
+            self._run.write(HISTORY, "\n".join(rows) + "\n")
+        if self._interval.is_due(1):
+            self.draw()
 
-    def require_numbers(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
-        """Refuse a state that is no longer numbers: training could never go on from it.
-
-        What an optimizer remembers may be infinite while all weights are numbers still; they would never change again.
-
-        Raises:
-            TrainingError: naming the first of them.
-        """
-        name = first_not_finite(arrays)
-        if name is not None:
-            self._fail(f"{name.removeprefix('model/')} is no longer finite", step or self.steps)
-
-    def _require_finite(self, loss: float, name: str, step: int) -> None:
-        if not math.isfinite(loss):
-            self._fail(f"the {name} became {loss}", step)
-
-    def _fail(self, what: str, step: int) -> NoReturn:
-        shown = shown_batch(self._train.order(self.epoch)[step - 1])
-        raise TrainingError(f"{what} in epoch {self.epoch + 1}, step {step} ({shown}): {enlarging(self._config)}")
-
-    def _score(self, facts: EpochFacts) -> float:
-        return facts.val_accuracy if self._config.monitor == "val_accuracy" else -facts.val_loss
+    def draw(self, best_epoch: int | None = None) -> None:
+        """Draw the curves, unless they show all epochs already; a plot that fails is a warning."""
+        if self._run is None or (self._drawn == len(self.history) and best_epoch is None):
+            return
+        started = time.perf_counter()
+        try:
+            with DeferredSignals():
+                self._run.write(CURVES, plots.curves(self.history, self._title, best_epoch))
+        except Exception as error:
+            logger.warning("%s: not drawn: %s", self._run.file(CURVES), error)
+        self._drawn = len(self.history)
+        self._interval.restart(time.perf_counter() - started)
 
 
-def enlarging(config: TrainingConfig) -> str:
-    """Return what to change where numbers have grown too large: all that this training multiplies them by."""
-    advice = f"lower training.learning_rate (now {config.learning_rate:g})"
-    if config.class_weights is not None:
-        advice += f" or training.class_weights (now {config.class_weights})"
-    if config.adversarial is not None:
-        advice += f" or training.adversarial.weight (now {config.adversarial.weight:g})"
-    return f"{advice}, or set training.clip_norm (now {config.clip_norm})"
-
-
-def broken_by_step(model: keras.Model, learning_rate: float) -> str | None:
-    """Return what is no longer a number after a step, its gradient or a weight that it left; None if all still are.
-
-    The step's own loss, which was computed before, may be one; that of the next step will not be.
+class BestWeightsCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the weights of the best epoch, the earlier one of two that are equal: weights.safetensors, model.keras.
 
     Args:
-        model: in training.
-        learning_rate: the highest of the training.
+        run: where to write.
+        plain: the same network in stock Keras, uncompiled and in float32; it becomes model.keras.
+        monitor: "val_accuracy" or "val_loss".
+        history: comes before this one, and knows where training is resumed.
     """
-    synchronize(model)
-    norms = norms_of(model.optimizer)
-    if not is_sound(norms):
-        return f"the norm of the gradient became {norms.largest}"
-    name = first_not_finite(weights_of(model)) if learning_rate > OVERFLOWING_RATE else None
-    return None if name is None else f"{name} is no longer finite"
+
+    def __init__(self, run: Run, plain: keras.Model, monitor: str, history: HistoryCallback) -> None:
+        super().__init__()
+        begin = history.begin
+        self._run, self.plain, self._monitor, self._history = run, plain, monitor, history
+        self.best_epoch = None if begin is None else begin.best_epoch
+        self.weights: list[NDArray[Any]] = []
+        if begin is not None and begin.best_epoch is not None:
+            weights = best_weights(begin)
+            self.weights = list(weights.values())
+            self._write(weights)
+
+    @property
+    def best(self) -> Epoch | None:
+        """The best epoch so far."""
+        return None if self.best_epoch is None else self._history.history[self.best_epoch - 1]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keep the weights that were just validated, if they are better."""
+        found = self._history.history[-1]
+        better = self.best is None or self._score(found) > self._score(self.best)
+        logger.info("%s", epoch_line(found, self.params["epochs"], better))
+        if better:
+            self.best_epoch, self.weights = found.epoch, self.model.get_weights()
+            self._write(weights_of(self.model))
+
+    def _score(self, epoch: Epoch) -> float:
+        return epoch.val_accuracy if self._monitor == "val_accuracy" else -epoch.val_loss
+
+    def _write(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        set_weights(self.plain, weights)
+        with DeferredSignals():
+            self._run.write(WEIGHTS, arrays_bytes(weights))
+            with self._run.writing(MODEL) as temporary:
+                self.plain.save(temporary)
 
 
-class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
-    """Hands the state of training to the observers, and lets Ctrl-C and SIGTERM take effect when a step is over.
+@dataclass(frozen=True, kw_only=True)
+class Tracked:
+    """The callbacks whose state a checkpoint holds.
 
-    Comes after all the others, whose counters it remembers.
+    Attributes:
+        folder: where checkpoints go.
+        history, finite: always there.
+        best: unless there is no validation.
+        ema: where a moving average is validated.
+        counting: EarlyStopping and ReduceLROnPlateau, by name.
+    """
+
+    folder: CheckpointFolder
+    history: HistoryCallback
+    finite: FiniteCallback
+    best: BestWeightsCallback | None = None
+    ema: EMACallback | None = None
+    counting: Mapping[str, keras.callbacks.Callback] = field(default_factory=dict)
+
+    def before(self) -> list[keras.callbacks.Callback]:
+        """Return the callbacks in the order in which they come before those of the user."""
+        first = [] if self.ema is None else [self.ema]
+        last = [] if self.best is None else [self.best]
+        return [*first, *self.counting.values(), self.finite, self.history, *last]
+
+    def counters(self) -> dict[str, dict[str, float]]:
+        """Return what Keras' callbacks remember of earlier epochs."""
+        found = {name: {key: getattr(each, key, None) for key in COUNTERS} for name, each in self.counting.items()}
+        return {
+            name: {key: value if isinstance(value, int) else float(value) for key, value in each.items()
+                   if value is not None}
+            for name, each in found.items()
+        }  # fmt: skip
+
+
+class CheckpointCallback(StepCallback):
+    """Writes checkpoints, and lets Ctrl-C and SIGTERM take effect when a step is complete. Comes last.
 
     Args:
-        recorder: knows where training is.
-        averaged: puts the trained weights back, where an average is validated.
-        counting: callbacks that remember earlier epochs, by name.
-        signals: held until a step is over.
-        observers: told of every state.
-        every: seconds or steps between two states within an epoch; None: only after epochs.
-        begin: where training goes on from, if it was stopped before.
+        tracked: the folder of the checkpoints, and the callbacks whose state they hold.
+        signals: held until a step is complete.
+        every: seconds (float) or steps (int) between two checkpoints within an epoch; None: only after epochs.
+        begin: see StepCallback.
     """
 
     def __init__(
         self,
-        recorder: Recorder,
-        averaged: AveragedWeights | None,
-        counting: Mapping[str, keras.callbacks.Callback],
-        signals: HeldSignals,
-        observers: Sequence[Observer],
+        tracked: Tracked,
+        signals: DeferredSignals,
         every: float | int | None,
         begin: Checkpoint | None,
     ) -> None:
-        super().__init__()
-        self._recorder, self._averaged, self._counting, self._signals = recorder, averaged, counting, signals
-        self._observers, self._interval, self._begin = observers, Interval(every), begin
+        super().__init__(begin)
+        self._tracked, self._signals, self._interval = tracked, signals, Interval(every)
         self._metrics: list[NDArray[Any]] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Let the other callbacks remember what they knew."""
-        for name, counters in {} if self._begin is None else self._begin.facts["callbacks"].items():
-            if name in self._counting:
-                vars(self._counting[name]).update(counters)
-        self._interval.put_off(0.0)
+        """Let Keras' callbacks remember what they had counted."""
+        for name, counters in {} if self.begin is None else self.begin.counters.items():
+            if name in self._tracked.counting:
+                vars(self._tracked.counting[name]).update(counters)
+        self._interval.restart()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Enter the epoch where training was stopped."""
-        if self._begin is not None and self._begin.step and epoch == self._begin.epoch:
-            enter_epoch(self.model, self._begin)
+        """Enter the epoch in which training was stopped."""
+        super().on_epoch_begin(epoch)
+        if self.begin is not None and self.is_covered(1):
+            enter_epoch(self.model, self.begin)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Keep the state, if it is time; then let signals take effect."""
+        """Write a checkpoint if it is time; then let signals take effect."""
         step = batch + 1
-        if not self._recorder.skips(step) and (self._signals.held or self._interval.is_over(step)):
-            self._keep(self._recorder.epoch, step)
+        if not self.is_covered(step) and (self._signals.held or self._interval.is_due(step)):
+            self._write(self.epoch, step)
         self._signals.deliver()
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Note what the metrics had summed up, before validation begins to use them."""
-        self._metrics = [np.array(ops.convert_to_numpy(each)) for each in self.model.metrics_variables]
+        self._metrics = metric_values(self.model)
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Let signals take effect; the state that is kept is the one before validation."""
+        """Let signals take effect; the checkpoint is of the moment before validation."""
         if self._signals.held:
-            if self._averaged is not None:
-                self._averaged.put_back()
-            self._keep(self._recorder.epoch, self._recorder.steps)
+            self._restore_trained()
+            self._write(self.epoch, self._tracked.history.steps)
         self._signals.deliver()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keep the state that the next epoch begins with."""
+        """Write the state that the next epoch begins with."""
+        self._restore_trained()
         self._metrics = []
-        self._keep(epoch + 1, 0)
+        self._write(epoch + 1, 0)
 
-    def _keep(self, epoch: int, step: int) -> None:
+    def _restore_trained(self) -> None:
+        if self._tracked.ema is not None:
+            self._tracked.ema.restore_trained()
+
+    def _write(self, epoch: int, step: int) -> None:
         started = time.perf_counter()
-        facts = self._recorder.facts() | {
-            "callbacks": {name: counters(callback) for name, callback in self._counting.items()}
-        }
-        arrays = capture(self.model, self._recorder.best_weights, self._metrics) | self._recorder.curve.arrays()
-        self._recorder.require_numbers(arrays, step)
-        for observer in self._observers:
-            observer.on_state(Checkpoint(epoch, step, facts, arrays))
-        self._interval.put_off(time.perf_counter() - started)
+        history, best = self._tracked.history, self._tracked.best
+        arrays = capture(self.model, () if best is None else best.weights, self._metrics)
+        self._tracked.finite.require_arrays(arrays, step or history.steps)
+        checkpoint = Checkpoint(
+            training=self._tracked.folder.training,
+            epoch=epoch,
+            step=step,
+            history=list(history.history),
+            best_epoch=None if best is None else best.best_epoch,
+            counters=self._tracked.counters(),
+            seconds=history.seconds,
+            elapsed=time.perf_counter() - history.started,
+            arrays=arrays,
+        )
+        with DeferredSignals():
+            self._tracked.folder.write(checkpoint)
+        self._interval.restart(time.perf_counter() - started)
 
 
-def counters(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Return what a callback remembers of earlier epochs: its numbers that change."""
-    found = {name: getattr(callback, name, None) for name in COUNTERS}
-    return {
-        name: value if isinstance(value, int) else float(value) for name, value in found.items() if value is not None
-    }
+def epoch_line(epoch: Epoch, epochs: int, best: bool) -> str:
+    """Return one epoch in at most 80 columns; a star marks the best one so far."""
+    return (
+        f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs} {epoch.seconds:6.1f} s  "
+        f"loss {_six(epoch.loss)} acc {epoch.accuracy:.4f}  "
+        f"val_loss {_six(epoch.val_loss)} val_acc {epoch.val_accuracy:.4f}{' *' if best else ''}"
+    )
+
+
+def _six(loss: float) -> str:
+    """Write a loss in six characters."""
+    return f"{loss:.4f}" if loss < 9.99995 else f"{loss:#.5g}"
+
+
+def _row(epoch: Epoch) -> str:
+    values = to_dict(epoch).values()
+    return ",".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values)

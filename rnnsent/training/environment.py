@@ -7,51 +7,31 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from rnnsent.engine.device import Device
+from rnnsent.runs.schemas import DeviceInfo, Environment
 
-PACKAGES = ("rnnsent", "keras", "tensorflow", "numpy")
-LIBRARIES = ("gensim", "scikit-learn")  # that weights come from where a config asks for it
-
-Surroundings = dict[str, Any]  # what `surroundings` returns
+PACKAGES = ("rnnsent", "keras", "tensorflow", "jax", "numpy", "gensim", "scikit-learn")
 
 
-def describe(device: Device, seed: int) -> dict[str, Any]:
+def describe(device: Device, seed: int) -> Environment:
     """Return versions, processor, threads, seed and the git commit of the code, for environment.json."""
-    return {
-        "python": platform.python_version(),
-        "packages": _versions((*PACKAGES, *LIBRARIES, device.backend)),
-        "platform": platform.platform(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "device": {"name": device.name, "because": device.because},
-        "backend": device.backend,
-        "threads": device.threads,
-        "seed": seed,
-        "git_commit": _git_commit(),
-        "command": sys.argv,
-    }
-
-
-def surroundings(device: Device, engine: str) -> Surroundings:
-    """Return what the bits of a training depend on besides its config and its texts, by name.
-
-    Args:
-        device: on which it runs.
-        engine: the path of its recurrent layer, see `engine.paths`.
-    """
-    machine = {"processor": processor(), "device": device.name, "backend": device.backend, "threads": device.threads}
-    return {
-        "python": platform.python_version(),
-        **_versions((*PACKAGES, *LIBRARIES, device.backend)),
-        **machine,
-        "engine": engine,
-    }
+    return Environment(
+        python=platform.python_version(),
+        packages=versions(),
+        platform=platform.platform(),
+        processor=processor(),
+        cores=os.cpu_count(),
+        device=DeviceInfo(device.name, device.because),
+        backend=device.backend,
+        threads=device.threads,
+        seed=seed,
+        git_commit=_git_commit(),
+        command=list(sys.argv),
+    )
 
 
 def peak_memory_mb() -> float:
@@ -69,10 +49,10 @@ def processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the versions of those that are installed: JAX does without TensorFlow, a source tree without itself."""
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that weights come from, of those that are installed."""
     found = {}
-    for name in packages:
+    for name in PACKAGES:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found

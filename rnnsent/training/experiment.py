@@ -1,326 +1,251 @@
-"""The story of one experiment: config → data → model → training → run directory."""
+"""The page: load → split → features → run → model → fit → finish."""
 
 from __future__ import annotations
 
+import io
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
+from rnnsent.data.dataset import Partition, partition
 from rnnsent.data.download import Progress
-from rnnsent.engine.device import Device, start
-from rnnsent.errors import ConfigError, DataError, DeviceError, Interrupted, RunError, count
+from rnnsent.data.sources import load_dataset
+from rnnsent.engine.device import start
+from rnnsent.errors import Interrupted, RunError
+from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.requirements import require_trainable
-from rnnsent.runs import artifacts as stored
-from rnnsent.runs import directory as runs
-from rnnsent.runs import registry as run_root
-from rnnsent.runs.directory import RunDirectory, json_text
-from rnnsent.runs.manifest import RESTORE
-from rnnsent.signals import HeldSignals
-from rnnsent.training import checkpoint as checkpoints
-from rnnsent.training import environment
-from rnnsent.training import features as preparation
-from rnnsent.training import fingerprint as origin
-from rnnsent.training.features import Prepared, prepare
-from rnnsent.training.finalize import completed
-from rnnsent.training.loggers.following import Trackers
-from rnnsent.training.resume import require_possible
-from rnnsent.training.trainer import Network, places
+from rnnsent.runs import directory, registry
+from rnnsent.runs.directory import Run
+from rnnsent.runs.schemas import CalibrationFile, DataInfo, Estimate, Fingerprint, Metrics, TrainingMetrics
+from rnnsent.signals import DeferredSignals
+from rnnsent.training import environment, resume
+from rnnsent.training.checkpoint import CheckpointFolder
+from rnnsent.training.features import Features, data_info, fit_features, log_data, resolve
+from rnnsent.training.pseudo_label import add_unlabeled, self_train
+from rnnsent.training.trainer import CallbackFactory, Session, TrainedNetwork, train_network
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[str], None]
-_NOT_BEGUN = (ConfigError, DataError, DeviceError, RunError)  # of a training that goes on: nothing has become of it
-Watching = Callable[[Network], list[Any]]  # who follows the training of a network
+STARTING = "stopping as soon as Keras has started; once more stops at once"
+FINISHING = "finishing the run, in seconds; once more leaves it unfinished"
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A finished training: where it is, and what metrics.json says."""
+class Request:
+    """What was asked for.
 
-    run: RunDirectory
-    metrics: dict[str, Any] = field(repr=False)
+    Attributes:
+        name: of the training; names the run where no folder is given, and stands above the curves.
+        callbacks: makes the Keras callbacks of the user for each network.
+        progress: follows a download or the reading of texts.
+    """
+
+    name: str
+    callbacks: CallbackFactory = lambda config: ()
+    progress: Progress | None = None
 
 
-def train(
-    config: Config,
-    name: str,
-    *,
-    run_dir: Path | None = None,
-    force: bool = False,
-    tell: Tell = lambda line: None,
-    observers: Sequence[Any] = (),
-    progress: Progress | None = None,
-) -> Trained:
-    """Train what `config` describes and leave a complete run directory.
-
-    A training that is stopped or killed can go on, see `resume`.
+def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
+    """Train what `config` describes and return the finished run.
 
     Args:
         config: the experiment.
-        name: names the run directory where `run_dir` does not.
-        run_dir: where the run goes; None chooses `runs/NAME-DATE-N`.
+        request: name, callbacks, progress.
+        run_dir: where the run goes; None: `runs/NAME-DATE-N`.
         force: replace the run in `run_dir`.
-        tell: told, in lines for people, what is being used and why.
-        observers: `training.Observer`s that follow along.
-        progress: follows a download.
 
     Raises:
         RnnsentError: whatever is wrong with config, data, device or disk.
-        Interrupted: after Ctrl-C; the state between two steps and the best epoch so far have been kept.
+        Interrupted: after Ctrl-C; `resume_training` continues, and the best epoch so far can be used.
     """
     require_trainable(config)
-    run = run_root.create_run(name, run_dir, force=force)
-    return _guarded(_Training(run, config, name, None, tell, observers, progress))
+    run = registry.create_run(request.name, run_dir, force=force)
+    with _guarded(run):
+        return _train(run, config, request)
 
 
-def resume(
-    path: Path,
-    overrides: Sequence[tuple[str, str]] = (),
-    *,
-    allow_changes: bool = False,
-    tell: Tell = lambda line: None,
-    observers: Callable[[Config], Sequence[Any]] = lambda config: (),
-    progress: Progress | None = None,
-) -> Trained:
-    """Let the training of a run go on where it was stopped or killed; it ends with the bits of one that never was.
-
-    Of a run that is finished nothing is trained, unless something was changed.
+def resume_training(path: Path, request: Request, epochs: int | None = None) -> Run:
+    """Continue the training of a run; it ends with the bits of one that was never stopped.
 
     Args:
         path: of the run.
-        overrides: of its config, as for `configfile.load_config`.
-        allow_changes: go on although config, data, versions or machine are not what they were.
-        tell: told, in lines for people, what is being used and why.
-        observers: given the config, `training.Observer`s that follow along.
-        progress: follows a download.
+        request: callbacks and progress.
+        epochs: train so many in all; None: as many as the config says.
 
     Raises:
-        RnnsentError: whatever is wrong with run, config, data, device or disk.
-        Interrupted: as `train`.
+        RnnsentError, Interrupted: as `train`.
     """
-    run = run_root.reopen_run(path)
-    try:
-        then = origin.read(run)
-        config = origin.config_of(run, overrides)
-        require_trainable(config)
-        if _nothing_to_do(run, config, then):
-            tell(f"{run} is finished: there is nothing to go on with; {_more(run, config, then)}")
-            return Trained(run, stored.load_metrics(run))
-        name = run.path.name if then is None else then["name"]
-        return _guarded(_Training(run, config, name, _Again(then, allow_changes), tell, observers(config), progress))
-    finally:
-        run.release()
+    run = registry.open_run(path)
+    run = replace(run, lock=directory.acquire(run.path))
+    with _guarded(run):
+        config = resume.resumed_config(run, epochs)
+        if run.finished and not run.metrics.interrupted and config == run.config:
+            logger.info("%s is finished; train more: --epochs N", run)
+            return run
+        return _train(run, config, request)
 
 
-def _nothing_to_do(run: RunDirectory, config: Config, then: origin.Origin | None) -> bool:
-    """Return whether a run came to its end, and nothing is asked of it that is new; it has to be whole then."""
-    if not run.finished or then is None or stored.load_metrics(run)["interrupted"]:
-        return False
-    run.verify()
-    return not origin.changes(then, {**then, "config": config.model_dump(mode="json")})
-
-
-def _more(run: RunDirectory, config: Config, then: origin.Origin | None) -> str:
-    """Return how a finished run can be trained on: more epochs alone do nothing where early stopping ended it."""
-    stopped = False
-    if then is not None and config.training.early_stopping is not None:
-        of_training = replace(run, training=then["training"])
-        states = (checkpoints.newest(each) for each in places(of_training, config))
-        stopped = any(state is not None and checkpoints.ended_early(state, config.training) for state in states)
-    more = "more: --epochs N --allow-changes"
-    return f"early stopping ended it; {more} --set training.early_stopping=null" if stopped else more
-
-
-@dataclass(frozen=True)
-class _Again:
-    """A training that goes on: what it came from, if that is known, and whether that may have changed."""
-
-    then: origin.Origin | None
-    allow_changes: bool
-
-
-@dataclass(frozen=True)
-class _Training:
-    """What a training was asked for."""
-
-    run: RunDirectory
-    config: Config
-    name: str
-    again: _Again | None
-    tell: Tell
-    observers: Sequence[Any]
-    progress: Progress | None
-
-
-def _guarded(training: _Training) -> Trained:
-    run, config = training.run, training.config
-    trackers = Trackers(run, config.training.trackers, training.tell)
-    try:
-        return _train_into(training, trackers)
-    except BaseException as error:
-        trackers.end("stopped" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed")
-        # A folder without a single step is of no use to anybody.
-        if training.again is None and not run.trained and not run.resumable:
-            with HeldSignals():  # half of a folder would be worse
-                run.discard()
-            if isinstance(error, KeyboardInterrupt | Interrupted):
-                training.tell(f"{run}: removed, as there is nothing of a network yet")
-        elif not run.finished and (training.again is None or not isinstance(error, _NOT_BEGUN)):
-            logger.warning("%s", run.unfinished())
-        raise
-    finally:
-        run.release()
-
-
-def _train_into(training: _Training, trackers: Trackers) -> Trained:
-    started = time.perf_counter()
-    name, tell = training.name, training.tell
-    reviews = prepare(training.config, tell, training.progress)
-    config = reviews.config
-    require_trainable(config)  # of which more is known now
-    # A signal inside the import of TensorFlow, or the building of a graph, could be lost or take the process down.
-    with HeldSignals("stopping as soon as Keras has started; once more stops at once"):
+def _train(run: Run, config: Config, request: Request) -> Run:
+    started, requested = time.perf_counter(), config.data.source
+    dataset = load_dataset(config.data, progress=request.progress)
+    config = resolve(config, dataset)
+    require_trainable(config)  # more of it is known now
+    split = partition(dataset, config.data)
+    log_data(dataset, split, config)
+    features = add_unlabeled(fit_features(dataset, split, config), dataset, config)
+    # Keras is imported from here on; a signal inside that import could be lost or take the process down.
+    with DeferredSignals(STARTING):
         device = start(config.training.device)
-        tell(f"device: {device}")
-    # Keras is imported from here on: after the data were parsed, so that their memory can be used again.
-    facts = environment.describe(device, config.training.seed)
-    run = _begin_run(training, reviews, device, facts)
-    tell(f"run: {run}")  # whoever stops what takes long should know which one to go on with
-    trackers.begin(config, reviews.facts, facts)
-    watching = _watching(training.observers, trackers, reviews)
-    begun_with: dict[str, Any] = {}  # vectors and language model, as the first network that needed them came by them
+        logger.info("device: %s", device)
+    info = environment.describe(device, config.training.seed)
+    found = resume.fingerprint(request.name, config, split, device, info)
+    run = _begin(run, config, features, found)
+    run.write_record(directory.ENVIRONMENT, info)
+    session = Session(features, device, request.callbacks, started)
     for number in range(1, config.training.teaching_networks + 1):
-        where = run.teacher(number)
-        reviews, facts = _taught_by_itself(where, config.members[0], reviews, device, tell, watching, started)
-        begun_with = facts | begun_with
-    if reviews.ratios is not None:
-        run.write(runs.NGRAMS, reviews.ratios.to_npz())
-    networks: list[Network] = []
-    for number, (where, member) in enumerate(zip(places(run, config), config.members, strict=True), start=1):
-        title = name if config.ensemble is None else f"{name}, network {number}"
-        if config.ensemble is not None:
-            tell(f"network {number} of {len(config.members)}")
-        network = Network(where, member, reviews, device, tell, title)
-        begun_with = network.facts | begun_with
-        started = min(started, network.started)
-        stopped = network.train(watching(network), started, alone=not networks)
-        if network.keeper.best_epoch is not None:
-            networks.append(network)
-        if stopped is not None:
-            if config.ensemble is not None:
-                stopped = _incomplete(run, number, len(config.members), len(networks), stopped)
-            break
-
-    # Whoever stopped it has sent one signal already: another one does not wait.
-    held = HeldSignals("the run is being completed, in seconds; once more leaves it unfinished")
-    with held if stopped is None else nullcontext():
-        early = stopped is not None
-        facts = completed(run, config, reviews, networks, begun_with, started, tell, trackers, interrupted=early)
-        run_root.mark_latest(run)
+        session = replace(session, features=self_train(run, config.members[0], session, number))
+    networks = _train_networks(run, config, session, found.name)
+    with DeferredSignals(FINISHING):
+        data = data_info(dataset, split, config, requested)
+        _finish(run, config, session, networks, data)
+        registry.mark_latest(run)
+    stopped = networks[-1].stopped
     if stopped is not None:
-        again = f"rnnsent train --resume {runs.to_resume(run.path)}"
-        raise Interrupted(f"{stopped}; go on: {again}", stopped.exit_code)
-    return Trained(run, facts)
+        raise Interrupted(f"{stopped}; continue: rnnsent train --resume {run.address}", stopped.exit_code)
+    return run
 
 
-def _require_as_many_epochs(run: RunDirectory, config: Config) -> None:
-    """Refuse to cut a training short that has come further already."""
-    trained = max(map(checkpoints.newest_epoch, places(run, config)))
-    asked = config.training.epochs
-    if asked < trained:
-        raise RunError(f"{run}: {count(trained, 'epoch')} are over, which is more than training.epochs: {asked}")
+def _begin(run: Run, config: Config, features: Features, found: Fingerprint) -> Run:
+    """Write what a run begins with; of one that is resumed, check that it is still the same."""
+    if run.file(directory.FINGERPRINT).is_file():
+        found = resume.require_same(run, found)
+        logger.info("%s: resumed", run)
+        run.reopen()
+    elif run.resumable:
+        raise RunError(f"{run.file(directory.FINGERPRINT)}: is missing; {directory.RESTORE}")
+    logger.info("run: %s", run)  # whoever stops what takes long should know which one to resume
+    run.write(directory.CONFIG, dump_config(config))
+    run.write_record(directory.SETTINGS, config)
+    run.write_record(directory.FINGERPRINT, found)
+    run.write(directory.VOCABULARY, features.split.vocabulary.to_json())
+    run.write(directory.SPLIT, _indices(features.split))
+    if features.ngram_weights is not None:
+        run.write(directory.NGRAM_WEIGHTS, directory.arrays_bytes(features.ngram_weights.to_arrays()))
+    return replace(run, training=found.training)
 
 
-def _begin_run(training: _Training, reviews: Prepared, device: Device, facts: dict[str, Any]) -> RunDirectory:
-    """Write what a run begins with, and return it; of one that goes on, check first that it is the same."""
-    run, config, again = training.run, reviews.config, training.again
-    identity = None
-    if again is not None and again.then is not None:
-        identity = again.then["training"]
-        facts["command"] = again.then["command"]  # it tells how the run came about, not what went on with it
-    now = origin.of_training(training.name, config, reviews, device, facts, identity)
-    if again is not None:
-        now = _gone_on(training, again, now, reviews, device)
-    run.write(runs.CONFIG, dump_config(config))
-    origin.write(run, now)
-    run.write(runs.VOCABULARY, reviews.parts.vocabulary.to_json())
-    run.write(runs.ENVIRONMENT, json_text(facts))
-    return replace(run, training=now["training"])
+def _indices(split: Partition) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **getattr(split, "indices", {}))
+    return buffer.getvalue()
 
 
-def _gone_on(
-    training: _Training, again: _Again, now: origin.Origin, reviews: Prepared, device: Device
-) -> origin.Origin:
-    """Let a run be trained on, if that can be; return what it comes from, with all that was changed meanwhile."""
-    run, then = training.run, again.then
-    if then is None and run.resumable:
-        lost = "is missing: nobody knows whether it would be the same training"
-        raise RunError(f"{run.file(runs.ORIGIN)}: {lost}. {RESTORE}")
-    changed: dict[str, str] = {}
-    if then is not None:
-        then = origin.with_words(run, then)
-        changed = origin.require_same(run, then, now, allowed=again.allow_changes)
-    _require_as_many_epochs(run, reviews.config)
-    if then is not None:
-        require_possible(replace(run, training=now["training"]), then, changed, reviews, device)
-        now = origin.with_changes(now, then, changed.values())
-    training.tell(f"{run}: training goes on" + (", with changes:" if changed else ""))
-    for line in changed.values():
-        training.tell(line)
-    if "data.validation" in changed and any(map(checkpoints.newest_epoch, places(run, reviews.config))):
-        training.tell("  the epochs before keep the figures of their own validation reviews, and are compared by those")
-    removed = run.begin_again(reviews.config.training.trackers)
-    if removed:
-        training.tell(
-            f"{', '.join(removed)}: removed, of the network as it was; rnnsent eval and report make them anew"
-        )
-    return now
+def _train_networks(run: Run, config: Config, session: Session, name: str) -> list[TrainedNetwork]:
+    """Train the networks of a run, one after the other; the last one may have been stopped.
+
+    Raises:
+        Interrupted: if there is nothing that could be used: of an ensemble, all networks are needed.
+    """
+    networks: list[TrainedNetwork] = []
+    for place, (folder, member) in enumerate(zip(resume.network_runs(run, config), config.members, strict=True), 1):
+        title = name if config.ensemble is None else f"{name}, network {place}"
+        if config.ensemble is not None:
+            logger.info("network %d of %d", place, len(config.members))
+        network = train_network(folder, member, session, title)
+        if network.stopped is not None and config.ensemble is not None:
+            raise Interrupted(
+                f"{network.stopped}, in network {place} of {len(config.members)}; continue: rnnsent train --resume "
+                f"{run.address}",
+                network.stopped.exit_code,
+            )
+        networks.append(network)
+    return networks
 
 
-def _incomplete(run: RunDirectory, number: int, asked: int, kept: int, stopped: Interrupted) -> Interrupted:
-    """Return the message for an ensemble that was stopped while network `number` was trained."""
-    mean = ": the mean of what was trained so far" if kept > 1 else ""
-    return Interrupted(
-        f"stopped in network {number} of {asked}; {run} is finished with {count(kept, 'network')}{mean}",
-        stopped.exit_code,
+def _finish(run: Run, config: Config, session: Session, networks: Sequence[TrainedNetwork], data: DataInfo) -> None:
+    """Calibrate, evaluate on validation, write metrics.json and the manifest."""
+    from rnnsent.models.summary import summarize_models
+
+    first, texts = networks[0], session.features.split.validation
+    predict = load_predictor(config, run.weights(), session.features.ngram_weights, device=session.device.name)
+    probabilities = predict(texts)
+    if config.training.calibrate:
+        fitted = calibration.fit(texts.labels, probabilities)
+        logger.info("calibration: %s", fitted)
+        run.write_record(directory.CALIBRATION, _calibration_file(fitted, texts.labels, probabilities))
+    summary = summarize_models([network.plain for network in networks])
+    run.write(directory.SUMMARY, summary.text)
+    run.write(directory.SUMMARY_JSON, summary.to_json())
+    ensemble = config.ensemble is not None
+    metrics = TrainingMetrics(
+        data=data,
+        engine={
+            f"network {number}, {layer}" if ensemble else layer: engine
+            for number, network in enumerate(networks, 1)
+            for layer, engine in network.engine.items()
+        },
+        epochs=sum(len(network.history) for network in networks),
+        best_epoch=None if ensemble else first.best.epoch,
+        interrupted=networks[-1].stopped is not None,
+        validation_texts=len(texts),
+        # Not calibrated: on the texts that temperature and threshold were fitted on they look better than they are.
+        validation=_metrics(texts.labels, probabilities),
+        seconds=round(time.perf_counter() - first.started, 3),
+        peak_memory_mb=round(environment.peak_memory_mb(), 1),
+        parameters=summary.parameters,
+        networks=[network.info() for network in networks] if ensemble else None,
+        embeddings=first.embeddings,
+        language_model=first.language_model,
+        pseudo_labels=session.features.pseudo_labels,
+    )
+    run.write_record(directory.METRICS, metrics)
+    if not metrics.interrupted:
+        for folder in run.path.rglob(directory.CHECKPOINTS):
+            CheckpointFolder(folder, run.training).keep_newest()
+    run.finish()
+
+
+def _metrics(labels: Any, probabilities: Any) -> Metrics:  # TODO: evaluation's own, when it is merged
+    from rnnsent.evaluation import metrics, multiclass
+
+    function = metrics.evaluate if probabilities.ndim == 1 else multiclass.evaluate
+    return {name: Estimate(**each) for name, each in function(labels, probabilities).to_dict().items()}
+
+
+def _calibration_file(fitted: calibration.Calibration, labels: Any, probabilities: Any) -> CalibrationFile:
+    before, after = (calibration.log_loss(labels, each) for each in (probabilities, fitted(probabilities)))
+    return CalibrationFile(
+        temperature=fitted.temperature,
+        threshold=fitted.threshold,
+        texts=fitted.reviews,
+        log_loss_before=before,
+        log_loss_after=after,
     )
 
 
-def _taught_by_itself(
-    run: RunDirectory,
-    config: Config,
-    reviews: Prepared,
-    device: Device,
-    tell: Tell,
-    watching: Watching,
-    started: float,
-) -> tuple[Prepared, dict[str, Any]]:
-    """Train a network that is kept in `run`; return the reviews with the texts it labeled, and what it began with.
-
-    Source: D. Yarowsky, "Unsupervised word sense disambiguation rivaling supervised methods", ACL 1995; soft labels.
-    """
-    tell(f"teacher: a network is trained on {len(reviews.train):,} texts")
-    network = Network(run, config, reviews, device, tell, "teacher")
-    started = min(started, network.started)
-    stopped = network.train(watching(network), started, alone=True)
-    if stopped is not None:
-        raise Interrupted("stopped while the teacher was trained", stopped.exit_code)
-    from rnnsent.models.builder import weights_of
-
-    assert reviews.parts.unlabeled is not None
-    teacher = load_predictor(config, weights_of(network.plain), reviews.ratios, device=device.name)
-    taught = preparation.taught(reviews, teacher(reviews.parts.unlabeled))
-    tell(f"teacher: {len(reviews.parts.unlabeled):,} texts without a label were labeled; training begins anew, on all")
-    return taught, network.facts
-
-
-def _watching(observers: Sequence[Any], trackers: Trackers, reviews: Prepared) -> Watching:
-    vocabulary = reviews.parts.vocabulary
-    return lambda network: [*observers, *trackers.follow(network.keeper.run, network.plain, vocabulary)]
+@contextmanager
+def _guarded(run: Run) -> Iterator[None]:
+    """Release the run in the end; after a failure remove one in which nothing was trained, or say what is left."""
+    new = not run.file(directory.FINGERPRINT).is_file()
+    try:
+        yield
+    except BaseException as error:
+        if new and not run.resumable:
+            with DeferredSignals():  # half of a folder would be worse
+                run.discard()
+            if isinstance(error, KeyboardInterrupt | Interrupted):
+                logger.info("%s: removed, nothing was trained yet", run)
+        elif not run.finished:
+            logger.warning("%s", run.status())
+        raise
+    finally:
+        run.release()

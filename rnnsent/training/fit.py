@@ -1,9 +1,9 @@
-"""Compile and fit: one model, its batches, the facts of each epoch."""
+"""Compile and fit: optimizer, schedule, loss, callbacks; the same for a network and for a language model."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,98 +19,98 @@ from rnnsent.engine.gradients import forgotten, summed_and_measured
 from rnnsent.engine.keras_data import keras_batches
 from rnnsent.engine.kernel import flushed_denormals
 from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
-from rnnsent.signals import HeldSignals
-from rnnsent.training.callbacks import AveragedWeights, Recorder, StateKeeper
-from rnnsent.training.checkpoint import Checkpoint, is_over
+from rnnsent.signals import DeferredSignals
+from rnnsent.training.callbacks import CheckpointCallback, Tracked
 from rnnsent.training.keras_state import restore
-from rnnsent.training.observers import EpochFacts, Observer
+
+STOPPING = "stopping when this step is complete; once more stops at once"
+OPTIMIZERS = {
+    "rmsprop": keras.optimizers.RMSprop,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "nadam": keras.optimizers.Nadam,
+    "adagrad": keras.optimizers.Adagrad,
+    "sgd": keras.optimizers.SGD,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingResult:
-    """All epochs that were run, and which was best by validation."""
+@dataclass(frozen=True)
+class FitData:
+    """What a model is fitted on.
 
-    history: tuple[EpochFacts, ...]
-    best: EpochFacts
-    weights: list[NDArray[Any]]  # of the best epoch, in the order of model.get_weights()
+    Attributes:
+        train, validation: batches; None: no validation.
+        class_weight: {label: its weight in the loss}; None: equal.
+    """
+
+    train: Batches
+    validation: Batches | None = None
+    class_weight: dict[int, float] | None = None
 
 
 def fit(
     model: keras.Model,
-    train: Batches,
-    validation: Batches,
+    data: FitData,
     config: TrainingConfig,
-    *,
-    label_names: Sequence[str] = ("negative", "positive"),
-    observers: Sequence[Observer] = (),
-    started: float | None = None,
-    begin: Checkpoint | None = None,
-) -> TrainingResult:
-    """Train `model` and return its history; the model ends with the weights of its best epoch.
+    tracked: Tracked,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> None:
+    """Train a compiled `model` to the end of its last epoch; it keeps the weights of the last step.
 
-    With `begin`, the state that an observer was handed in an earlier training of the same model on the same batches,
-    the weights, bit for bit, and the history are those of a training that was never stopped.
+    If `tracked` begins at a checkpoint, weights and history are, bit for bit, those of a training that was never
+    stopped.
 
     Args:
-        model: from `build_model`, with a head.
-        train, validation: batches of two different splits.
+        model: compiled, its optimizer built.
+        data: what it is fitted on.
         config: the `training` section.
-        label_names: what class weights refer to.
-        observers: told of every step and epoch.
-        started: `time.perf_counter()` when the experiment began; None: now.
-        begin: where to go on; None: at the beginning.
+        tracked: the callbacks whose state is in the checkpoints.
+        callbacks: of the user.
 
     Raises:
-        TrainingError: if the loss is no longer a number.
-        RunError: if `begin` is of another model, or after more steps than an epoch has.
-        ConfigError: if class weights name labels that do not exist.
-        KeyboardInterrupt, Interrupted: after Ctrl-C or SIGTERM, when the step in progress is over.
+        TrainingError: if loss, gradient or a weight is no longer finite.
+        RunError: if the checkpoint is of another network.
+        KeyboardInterrupt, Interrupted: after Ctrl-C or SIGTERM, when the step in progress is complete and checkpointed.
     """
-    averaged = AveragedWeights() if config.ema is not None else None
-    started = time.perf_counter() if started is None else started
+    begin, train = tracked.history.begin, data.train
     if begin is not None and begin.step > len(train):
-        there = f"which has {count(len(train), 'step')}"
-        raise RunError(f"the checkpoint is after {count(begin.step, 'step')} of epoch {begin.epoch + 1}, {there}")
-    recorder = Recorder(train, config, observers, averaged, started, begin)
-    counting = _callbacks(config)
-    with (
-        HeldSignals("stopping when this step is over; once more stops at once") as signals,
-        flushed_denormals(),
-        forgotten(),
-    ):
-        # With weights, where reviews without a label are not to count.
-        metrics = "weighted_metrics" if config.without_labels else "metrics"
-        model.compile(
-            optimizer=optimizer_of(config, len(train)),
-            loss="binary_crossentropy" if len(label_names) == 2 else "categorical_crossentropy",
-            **{metrics: [_accuracy(len(label_names))]},
-            jit_compile="auto",
-        )
-        model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice
+        raise RunError(f"the checkpoint is {begin.position}, and an epoch has {count(len(train), 'step')}")
+    with DeferredSignals(STOPPING) as signals, flushed_denormals(), forgotten():
         if begin is not None:
             restore(model, begin, train.batch(train.order(0)[0]))
-            if not _moves(config.schedule):  # the checkpoint has the rate of then, which may have been changed since
-                model.optimizer.learning_rate = config.learning_rate
-            elif config.schedule.kind == "plateau":  # as often lowered as it was then
-                changed = config.learning_rate / begin.facts["learning_rate"]
-                model.optimizer.learning_rate = float(model.optimizer.learning_rate) * changed
-            curve = begin.curve()
-            for observer in observers:
-                observer.on_past(recorder.history, curve)
-        keeper = StateKeeper(recorder, averaged, counting, signals, observers, config.checkpoint_interval, begin)
-        if begin is None or not is_over(begin, config):
-            model.fit(
-                keras_batches(train, lambda: recorder.epoch),
-                validation_data=keras_batches(validation),
-                epochs=config.epochs,
-                initial_epoch=recorder.epoch,
-                class_weight=class_weights(config, train.split.labels, label_names),
-                callbacks=[*([averaged] if averaged else []), *counting.values(), recorder, keeper],
-                verbose=0,
-                shuffle=False,  # the batches come in their own order
-            )
-    model.set_weights(recorder.best_weights)
-    return TrainingResult(tuple(recorder.history), recorder.best, recorder.best_weights)
+            if begin.is_last(config):
+                return
+        last = CheckpointCallback(tracked, signals, config.checkpoint_interval, begin)
+        model.fit(
+            keras_batches(train, lambda: tracked.history.epoch),
+            validation_data=None if data.validation is None else keras_batches(data.validation),
+            epochs=config.epochs,
+            initial_epoch=tracked.history.epoch,
+            class_weight=data.class_weight,
+            callbacks=[*tracked.before(), *callbacks, last],
+            verbose=0,
+            shuffle=False,  # the batches come in their own order
+        )
+
+
+def compile_model(model: keras.Model, config: TrainingConfig, labels: int, steps_per_epoch: int) -> None:
+    """Give a network its loss, its metric and its optimizer.
+
+    Args:
+        model: from `models.builder`, with a head.
+        config: the `training` section.
+        labels: how many.
+        steps_per_epoch: for schedules that span all epochs.
+    """
+    # Weighted, so that texts without a label do not count.
+    metrics = "weighted_metrics" if config.without_labels else "metrics"
+    model.compile(
+        optimizer=optimizer_for(config, steps_per_epoch),
+        loss="binary_crossentropy" if labels == 2 else "categorical_crossentropy",
+        **{metrics: [_accuracy(labels)]},
+        jit_compile="auto",
+    )
+    model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice
 
 
 def _accuracy(labels: int) -> Any:
@@ -163,7 +163,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ign
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, as Keras wants of every schedule."""
-        return {"peak": self.peak, "schedule": self.schedule.model_dump(), "steps": self.steps}
+        return {"peak": self.peak, "schedule": dataclasses.asdict(self.schedule), "steps": self.steps}
 
 
 def _moves(schedule: ScheduleConfig) -> bool:
@@ -171,7 +171,7 @@ def _moves(schedule: ScheduleConfig) -> bool:
     return schedule.kind != "constant" or schedule.warmup_steps > 0
 
 
-def optimizer_of(config: TrainingConfig, steps_per_epoch: int) -> Any:
+def optimizer_for(config: TrainingConfig, steps_per_epoch: int) -> Any:
     """Return the optimizer that `config` describes, with its schedule, clipping, average and scaling of the loss."""
     schedule = config.schedule
     rate: Any = config.learning_rate
@@ -184,22 +184,14 @@ def optimizer_of(config: TrainingConfig, steps_per_epoch: int) -> Any:
         arguments |= {"use_ema": True, "ema_momentum": config.ema}
     if config.optimizer == "sgd":
         arguments |= {"momentum": 0.9, "nesterov": True}
-    classes: dict[str, type] = {
-        "rmsprop": keras.optimizers.RMSprop,
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "nadam": keras.optimizers.Nadam,
-        "adagrad": keras.optimizers.Adagrad,
-        "sgd": keras.optimizers.SGD,
-    }
-    optimizer = summed_and_measured(classes[config.optimizer])(**arguments)
+    optimizer = summed_and_measured(OPTIMIZERS[config.optimizer])(**arguments)
     if config.precision == "mixed_float16":
         # Small gradients are 0 in float16. Keras does this by itself only where the whole model is of that precision.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
 
 
-def _callbacks(config: TrainingConfig) -> dict[str, keras.callbacks.Callback]:
+def counting_callbacks(config: TrainingConfig) -> dict[str, keras.callbacks.Callback]:
     """Return the callbacks that remember earlier epochs, by name."""
     mode = "max" if config.monitor == "val_accuracy" else "min"
     callbacks: dict[str, keras.callbacks.Callback] = {}

@@ -1,15 +1,20 @@
-"""A language model of the texts, with whose embedding and recurrent layer a network begins.
+"""A language model of the texts, whose embedding and first recurrent layer a network begins with.
+
+It is trained by the same `fit`, with the same checkpoints, as a network; no label is looked at. What was trained is kept
+in the cache, under a key made of texts, shape and versions, and so are its checkpoints on the way.
 
 Source: A. Dai and Q. Le, "Semi-supervised sequence learning", NeurIPS 2015; in both directions at once, as M. Peters et
-al., "Deep contextualized word representations", NAACL 2018. No label is looked at. What was trained is kept in the
-cache, and so is its state on the way there.
+al., "Deep contextualized word representations", NAACL 2018.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
@@ -18,164 +23,163 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config, LanguageModelConfig, ModelConfig, ScheduleConfig, TrainingConfig
 from rnnsent.data.batching import Batches
-from rnnsent.data.cache import Arrays, cache_root, cached_arrays
+from rnnsent.data.cache import cache_root, cached_arrays, stored_arrays
 from rnnsent.data.split import Split
-from rnnsent.engine.dispatch import NATIVE
-from rnnsent.errors import TrainingError
+from rnnsent.engine.device import Device
+from rnnsent.engine.dispatch import NATIVE, LayerPath
+from rnnsent.errors import Interrupted
 from rnnsent.models.builder import build_model, embedding_of, set_embedding, weights_of
-from rnnsent.runs.numerics import first_not_finite
-from rnnsent.training.environment import Surroundings
-from rnnsent.training.fit import optimizer_of
-from rnnsent.training.pretraining import Pretraining, Progress, known, made_elsewhere, packed, unpacked
-from rnnsent.training.sampled_softmax import Foretelling
+from rnnsent.runs.schemas import Epoch, PretrainInfo
+from rnnsent.training.callbacks import FiniteCallback, HistoryCallback, Tracked
+from rnnsent.training.checkpoint import CheckpointFolder
+from rnnsent.training.environment import versions
+from rnnsent.training.fit import FitData, fit, optimizer_for
+from rnnsent.training.sampled_softmax import SampledSoftmax
+
+logger = logging.getLogger(__name__)
 
 SEED = 0  # the same for all networks, whatever their seeds
+Arrays = dict[str, NDArray[np.float32]]
+Table = NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a network begins with.
+class Pretrained:
+    """Weights to begin with, float32, named as `models.builder.weights_of` names them in the network."""
 
-    Attributes:
-        weights: float32, of the embedding and the first recurrent layer, by the names that `models.weights_of` gives
-            them in the network; the kernel has a row for each number of a word vector.
-        loss: mean surprise in nats over the last epoch, among the words of the sample.
-        seconds: that training took.
-        cached: whether it was there already.
-        epochs: loss and norms of gradients of each, as far as they are known.
-        made_with: the surroundings that it was trained in, one after the other; None are unknown.
-        elsewhere: what was other in them than it is here, for people; empty if nothing was.
-    """
-
-    weights: dict[str, NDArray[np.float32]]
-    loss: float
-    seconds: float
-    cached: bool
-    epochs: tuple[dict[str, Any], ...] = ()
-    made_with: tuple[Surroundings | None, ...] = (None,)
-    elsewhere: str = ""
-
-    def facts(self) -> dict[str, Any]:
-        """Return what a run says of it: loss and norms of gradients in full, seconds to the thousandth."""
-        return {
-            "loss": round(self.loss, 6),
-            "seconds": round(self.seconds, 3),
-            "cached": self.cached,
-            # In one order, whether they come from a state that was kept or not.
-            "epochs": [dict(sorted(epoch.items())) for epoch in self.epochs],
-            "made_with": [maker and dict(sorted(maker.items())) for maker in self.made_with],
-        }
+    weights: Arrays
+    info: PretrainInfo
 
 
-def train(
-    texts: Sequence[Split],
-    config: Config,
-    rows: int,
-    table: NDArray[np.float32] | None,
-    path: str,
-    multiple: int = 1,
-    tell: Callable[[str], None] = lambda line: None,
-    here: Surroundings | None = None,
-) -> Trained:
-    """Train the embedding and the first recurrent layer of a network to foretell words.
+def pretrain(
+    texts: Sequence[Split], config: Config, rows: int, table: Table, path: LayerPath, device: Device
+) -> Pretrained:
+    """Train the embedding and the first recurrent layer of a network as a language model, or take them from the cache.
 
     Args:
-        texts: reviews, in the ids of one vocabulary.
+        texts: in the ids of one vocabulary.
         config: of the network, with `model.language_model`.
         rows: of the embedding.
         table: word vectors to begin with, (rows, width); None: random ones.
-        path: how the layer runs, see `engine.paths`.
-        multiple: see `Batches`.
-        tell: told after each epoch.
-        here: the surroundings, see `environment.surroundings`; None: unknown.
+        path: what runs the recurrent layer.
+        device: where.
 
     Raises:
-        TrainingError: if loss, gradient or a weight is no longer a number.
-        Interrupted, KeyboardInterrupt: after a signal; the state after the step in progress is in the cache.
+        TrainingError: if loss, gradient or a weight is no longer finite.
+        Interrupted: after a signal; the state after the step in progress is in the cache.
     """
+    batches = _batches(texts, config, device.multiple)
+    key = _key(batches, config, rows, table, path)
+    stored = stored_arrays(key)
+    if stored is None:
+        trunk, model = _model(config, rows, table, path)
+        arrays = cached_arrays(key, lambda: _train(trunk, model, config, batches, key))
+    else:
+        arrays = stored
+    weights = {name.replace("~", "/"): np.array(each) for name, each in arrays.items()}
+    loss, seconds = weights.pop("_facts").tolist()
+    where = "from the cache" if stored is not None else "trained"
+    logger.info("language model: %s, loss %.4f", where, loss)
+    return Pretrained(weights, PretrainInfo(loss=loss, seconds=seconds, cached=stored is not None))
+
+
+def _train(trunk: keras.Model, model: keras.Model, config: Config, batches: Batches, key: str) -> dict[str, Any]:
+    """Return what the cache keeps: the weights of `trunk`, by names without slashes, loss and seconds."""
     asked = config.model.language_model
     assert asked is not None
-    batches = _batches(texts, config, asked, multiple)
-    key = _key(batches, config, rows, table, path)
-    facts: dict[str, Any] = {}  # of the training, if there is one now
+    training = _settings(config, asked)
+    model.compile(optimizer=optimizer_for(training, len(batches)), loss=_identity, jit_compile="auto")
+    model.optimizer.build(model.trainable_variables)
+    folder = CheckpointFolder(cache_root() / f"{key}-checkpoints", key)
+    begin = folder.newest()
+    if begin is not None:
+        logger.info("language model: resumed %s", begin.position)
+    started = time.perf_counter() - (0.0 if begin is None else begin.elapsed)
+    history = HistoryCallback(None, batches, "", started, begin)
+    advice = f"lower model.language_model.learning_rate (now {asked.learning_rate:g})"
+    finite = FiniteCallback(batches, asked.learning_rate, advice, begin)
+    tracked = Tracked(folder=folder, history=history, finite=finite)
+    try:
+        fit(model, FitData(batches), training, tracked, [_Progress(history)])
+    except (KeyboardInterrupt, Interrupted) as error:
+        code = error.exit_code if isinstance(error, Interrupted) else 130
+        raise Interrupted("stopped in the language model; the same command continues it", code) from None
+    last: Epoch = history.history[-1]
+    folder.clear()
+    arrays: dict[str, Any] = {name.replace("/", "~"): each for name, each in weights_of(trunk).items()}
+    return {**arrays, "_facts": np.array([last.loss, last.elapsed])}
 
-    def build() -> Arrays:
-        trunk, training = _pretraining(config, asked, batches, rows, table, path, key, here, tell)
-        facts.update(training.run())
-        return packed(weights_of(trunk), facts["loss"], facts["seconds"])
 
-    found = cached_arrays(key, build, lambda: {name: facts[name] for name in ("epochs", "made_with")})
-    if (cache_root() / key).exists():
-        Progress(key).clear(asked.epochs)
-    weights, loss, seconds = unpacked(found)
-    wrong = first_not_finite(weights)
-    if wrong is not None:
-        raise TrainingError(f"{cache_root() / key}: {wrong} holds NaN or infinity: remove it, to train it anew")
-    making = facts or known(key)
-    makers = making["made_with"]
-    elsewhere = made_elsewhere(makers, here)
-    return Trained(weights, loss, seconds, not facts, tuple(making["epochs"]), tuple(makers), elsewhere)
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Logs the epochs."""
+
+    def __init__(self, history: HistoryCallback) -> None:
+        super().__init__()
+        self._history = history
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Log an epoch."""
+        last, epochs = self._history.history[-1], self.params["epochs"]
+        logger.info("language model: epoch %d/%d %.1f s  loss %.4f", last.epoch, epochs, last.seconds, last.loss)
 
 
-def _batches(texts: Sequence[Split], config: Config, asked: LanguageModelConfig, multiple: int) -> Batches:
+def _batches(texts: Sequence[Split], config: Config, multiple: int) -> Batches:
+    asked = config.model.language_model
+    assert asked is not None
     flat = np.concatenate([split.flat() for split in texts])
     offsets = np.concatenate([[0], np.cumsum(np.concatenate([split.lengths for split in texts]))])
     whole = Split.from_offsets(flat, offsets, np.zeros(len(offsets) - 1, np.int64))
-    side = "pre" if config.data.padding == "pre" else "post"
-    return Batches(whole, asked.batch_size, seed=SEED, side=side, multiple=multiple)  # type: ignore[arg-type]
+    return Batches(whole, asked.batch_size, seed=SEED, multiple=multiple)
 
 
-def _key(batches: Batches, config: Config, rows: int, table: NDArray[np.float32] | None, path: str) -> str:
+def _key(batches: Batches, config: Config, rows: int, table: Table, path: LayerPath) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(np.ascontiguousarray(batches.split.tokens).tobytes())
-    digest.update(np.ascontiguousarray(batches.split.lengths).tobytes())
-    digest.update(b"" if table is None else np.ascontiguousarray(table).tobytes())
-    digest.update(_trunk(config.model).model_dump_json().encode())
-    backend, precision = keras.backend.backend(), config.training.precision
-    digest.update(f"{rows} {batches.side} {batches.multiple} {path} {backend} {precision} {SEED}".encode())
-    return f"language-model-1-{digest.hexdigest()}"
+    for array in (batches.split.tokens, batches.split.lengths, np.empty(0) if table is None else table):
+        digest.update(np.ascontiguousarray(array).data)
+    digest.update(json.dumps(asdict(_trunk(config.model))).encode())
+    rest = (rows, batches.multiple, path.path, keras.backend.backend(), config.training.precision, versions())
+    digest.update(repr(rest).encode())
+    return f"language-model-2-{digest.hexdigest()}"
 
 
 def _trunk(model: ModelConfig) -> ModelConfig:
     """Return what a network and its language model have in common: the embedding and the first recurrent layer."""
-    first = model.recurrent[0].model_copy(update={"return_sequences": True, "dropout": 0.0})
+    first = replace(model.recurrent[0], return_sequences=True, dropout=0.0)
     return ModelConfig(
-        embedding_dim=model.embedding_dim, recurrent=[first], head=False, language_model=model.language_model
+        embedding_dim=model.embedding_dim, recurrent=(first,), head=False, language_model=model.language_model
     )
 
 
-def _pretraining(
-    config: Config,
-    asked: LanguageModelConfig,
-    batches: Batches,
-    rows: int,
-    table: NDArray[np.float32] | None,
-    path: str,
-    key: str,
-    here: Surroundings | None,
-    tell: Callable[[str], None],
-) -> tuple[keras.Model, Pretraining]:
-    """Return the layers that a network begins with, and the training of the language model that they are part of."""
+def _model(config: Config, rows: int, table: Table, path: LayerPath) -> tuple[keras.Model, keras.Model]:
+    """Return the layers that a network begins with, and the language model around them."""
+    asked = config.model.language_model
+    assert asked is not None
     trunk = build_model(
         _trunk(config.model),
         num_words=rows,
-        right_padded=config.data.padding == "post",
         precision=config.training.precision,
         seed=SEED,
-        native=[path == NATIVE],
+        native=[path.path == NATIVE],
     )
     if table is not None:
         set_embedding(trunk, table)
     directions = 2 if config.model.recurrent[0].bidirectional else 1
-    foretelling = Foretelling(embedding_of(trunk), directions, asked.samples, SEED)
+    loss = SampledSoftmax(embedding_of(trunk), directions, asked.samples, SEED)
     tokens, states = trunk.inputs[0], trunk.outputs[0]
-    model = keras.Model(tokens, foretelling([states, tokens]), name="language_model")
-    training = TrainingConfig(
+    return trunk, keras.Model(tokens, loss([states, tokens]), name="language_model")
+
+
+def _settings(config: Config, asked: LanguageModelConfig) -> TrainingConfig:
+    return TrainingConfig(
         epochs=asked.epochs,
         learning_rate=asked.learning_rate,
         schedule=ScheduleConfig(kind="cosine"),
         clip_norm=1.0,
         precision=config.training.precision,
+        checkpoint_every=config.training.checkpoint_every,
     )
-    optimizer, every = optimizer_of(training, len(batches)), config.training.checkpoint_interval
-    return trunk, Pretraining(model, optimizer, batches, asked, every, key, here, tell)
+
+
+def _identity(targets: Any, loss: Any) -> Any:
+    """Return what the model gives: it is the loss itself."""
+    return loss

@@ -1,213 +1,137 @@
-"""Whether a training can go on with what was changed: found out before a single file of its run is touched."""
+"""Whether a stopped training is still the same: the fingerprint of its data, versions and machine."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import zip_longest
+import dataclasses
+import datetime
+import hashlib
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from rnnsent.config import Config
+from rnnsent.config.loader import load_config
+from rnnsent.data.dataset import Partition
 from rnnsent.data.split import Split
-from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
 from rnnsent.engine.device import Device
+from rnnsent.engine.dispatch import choose
 from rnnsent.errors import RunError, count
-from rnnsent.models.network import require_shapes, weight_shapes
-from rnnsent.runs import directory as runs
-from rnnsent.runs import schemas as records
-from rnnsent.runs import sealed
-from rnnsent.runs.directory import RunDirectory
-from rnnsent.runs.manifest import RESTORE
-from rnnsent.signals import HeldSignals
-from rnnsent.training import checkpoint as checkpoints
-from rnnsent.training.checkpoint import Checkpoint
-from rnnsent.training.features import Prepared
-from rnnsent.training.fingerprint import Origin, digest_of
-from rnnsent.training.trainer import batches, in_training, places
+from rnnsent.files import sha256
+from rnnsent.runs.directory import CHECKPOINTS, CONFIG, FINGERPRINT, MEMBERS, Run
+from rnnsent.runs.schemas import Environment, Fingerprint
+from rnnsent.training.checkpoint import CheckpointFolder
 
-# What no array of a checkpoint depends on: it need not be compared with a network built for that.
-_OUTSIDE = ("config.training.epochs", "config.training.early_stopping", "config.training.calibrate", "data.")
-# What weights begin with, or are put in order by.
-_BEGINNING = re.compile(r"config\.model\.(vectors|language_model)\b|data\.vectors")
-# What acts on the steps of a training; how it is kept and told of does not.
-_OF_TRAINING = re.compile(r"config\.(model|ensemble|training)\b(?!\.(checkpoint_every|trackers|device|engine)\b)")
-_OF_MEMBER = re.compile(r"config\.ensemble\.(\d+)\b")
-_LABELS = re.compile(r"config\.data\.labels\b")
-_ADVICE = "  Undo the change, or train anew with another --run-dir; nothing of this run was touched"
+logger = logging.getLogger(__name__)
+
+_CHUNK = 1 << 20  # tokens that are hashed at a time
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One network of a run: where it is kept, its own config, and texts as many and as long as it is trained on."""
+def fingerprint(name: str, config: Config, split: Partition, device: Device, environment: Environment) -> Fingerprint:
+    """Return the fingerprint of a new training."""
+    splits = {"train": split.train, "validation": split.validation}
+    if split.unlabeled is not None:
+        splits["unlabeled"] = split.unlabeled
+    data = {part: digest(each) for part, each in splits.items()}
+    data["vocabulary"] = hashlib.sha256(split.vocabulary.to_json().encode()).hexdigest()
+    vectors = config.model.vectors
+    if vectors is not None and vectors.path is not None:
+        data["word vectors"] = sha256(Path(vectors.path))
+    engine = [", ".join(map(str, choose(member, device))) for member in config.members]
+    return Fingerprint(
+        training=uuid.uuid4().hex,
+        name=name,
+        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        data=data,
+        versions={"python": environment.python, **environment.packages},
+        machine={
+            "processor": environment.processor,
+            "device": device.name,
+            "backend": device.backend,
+            "threads": str(device.threads),
+            "engine": "; ".join(engine),
+        },
+    )
 
-    run: RunDirectory
-    config: Config
-    train: Split
+
+def digest(split: Split) -> str:
+    """Return the SHA-256 of the texts of a split in their order, as they are read, and of their labels."""
+    hashed = hashlib.sha256(f"{split.limit}".encode())
+    for array in (split.lengths, split.labels):
+        hashed.update(np.ascontiguousarray(array).data)
+    tokens, held = [], 0
+    for start, length in zip(split.starts.tolist(), split.lengths.tolist(), strict=True):
+        tokens.append(split.tokens[start : start + length])
+        held += length
+        if held >= _CHUNK:
+            hashed.update(np.concatenate(tokens).data)
+            tokens, held = [], 0
+    if tokens:
+        hashed.update(np.concatenate(tokens).data)
+    return hashed.hexdigest()
 
 
-def require_possible(
-    run: RunDirectory, then: Origin, changed: Collection[str], reviews: Prepared, device: Device
-) -> None:
-    """Refuse a training whose checkpoints are not of the networks that it would go on with.
+def require_same(run: Run, now: Fingerprint) -> Fingerprint:
+    """Return the fingerprint that a run began with, if the data are still the same.
 
-    Args:
-        run: with the identity of its training.
-        then: what that came from.
-        changed: the keys of what is no longer so, as `origin.changes` gives them.
-        reviews, device: what it would go on with.
+    Other versions or another machine are a warning: the weights may then differ in their last bits.
 
     Raises:
-        RnnsentError: naming what cannot be, and what would be right.
+        RunError: if the data are others.
     """
-    parts = list(_parts(run, reviews))
-    if any(checkpoints.names(part.run) for part in parts):
-        _require_same_meaning(run, then, changed, reviews)
-    _require_all_wanted(run, changed, parts)
-    _require_effect(run, changed, parts, len(parts) - len(reviews.config.members))
-    for part in parts:
-        steps = len(batches(part.train, part.config, device, shuffle=True))
-        there = checkpoints.steps(part.run)
-        # Training reads the checkpoint anyway: of one that merely goes on only what its names do not say is left to it.
-        if changed or run.finished or max(there, default=steps + 1) > steps:
-            begin = checkpoints.newest(part.run, quietly=True)
-            if begin is not None:
-                _require_within_epoch(part, begin, steps, changed)
-                _require_fitting(part, begin, changed, reviews, device)
+    then = run.read_record(FINGERPRINT, Fingerprint)
+    changed = [part for part in {**then.data, **now.data} if then.data.get(part) != now.data.get(part)]
+    if changed:
+        raise RunError(
+            f"{run}: cannot be resumed: its {' and '.join(changed)} data changed since it began; restore them, or "
+            "start a new run"
+        )
+    differences = [*_differences(then.versions, now.versions), *_differences(then.machine, now.machine)]
+    if differences:
+        logger.warning("%s: resumed with other versions or another machine, so bits may differ:", run)
+        for line in differences:
+            logger.warning("  %s", line)
+    return then
 
 
-def _parts(run: RunDirectory, reviews: Prepared) -> Iterator[_Part]:
-    """Yield the networks of a run in the order in which they are trained."""
-    config, train = reviews.config, reviews.train
-    for number in range(1, config.training.teaching_networks + 1):
-        yield _Part(run.teacher(number), config.members[0], train)
-        train = _beside(reviews.parts.train, reviews.parts.unlabeled)
-    for place, member in zip(places(run, config), config.members, strict=True):
-        yield _Part(place, member, train)
+def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    return [f"{name}: {then.get(name, 'none')} → {now.get(name, 'none')}" for name in names]
 
 
-def _beside(train: Split, texts: Split | None) -> Split:
-    """Return `train` with `texts` beside it as if they were labeled, for the number of their batches alone."""
-    assert texts is not None
-    starts, lengths = (np.concatenate([getattr(train, name), getattr(texts, name)]) for name in ("starts", "lengths"))
-    return replace(train, starts=starts, lengths=lengths, channels=None)
+def resumed_config(run: Run, epochs: int | None) -> Config:
+    """Return the config with which a run is resumed: its own, perhaps with more epochs.
 
-
-def _require_same_meaning(run: RunDirectory, then: Origin, changed: Collection[str], reviews: Prepared) -> None:
-    """Refuse what has the right shape, and stands for something else."""
-    data = then["config"].get("data")
-    was, now = data.get("labels") if isinstance(data, dict) else None, reviews.config.data.labels
-    if any(map(_LABELS.match, changed)) and isinstance(was, list) and now is not None:
-        labels = f"{', '.join(map(str, was))}, and these are others: {', '.join(now)}"
-        raise _refusal(run, f"the outputs of the network stand for the labels {labels}")
-    if "data.vocabulary" in changed:
-        other = _other_word(run, then, reviews.parts.vocabulary, same_ids="config.data.source" not in changed)
-        if other is not None:
-            raise _refusal(run.file(runs.VOCABULARY), f"the rows of the embedding stand for words; {other}")
-    if "config.training.monitor" in changed:
-        training = then["config"].get("training")
-        was = training.get("monitor") if isinstance(training, dict) else None
-        raise _refusal(run, f"the best epoch so far, early stopping and a plateau went by training.monitor: {was}")
-    begun = next(filter(_BEGINNING.match, changed), None)
-    if begun is not None:
-        raise _refusal(run, f"{begun} is what a network begins with, and there are weights that have begun")
-
-
-def _other_word(run: RunDirectory, then: Origin, now: Vocabulary, *, same_ids: bool) -> str | None:
-    """Return the first row of the embedding that stands for another word than it did, if one does.
-
-    Args:
-        run: whose vocabulary.json has the words of then.
-        then: what the training came from.
-        now: the words of now.
-        same_ids: whether ids are the same where a side knows no words for them.
+    Raises:
+        RunError: if config.yaml was edited, or fewer epochs are requested than were trained.
     """
-    path = run.file(runs.VOCABULARY)
-    was = Vocabulary.load(path)
-    if digest_of(was) != then["data"].get("vocabulary"):
-        raise RunError(f"{path}: is not what the training began with, and tells what its weights stand for. {RESTORE}")
-    if not (was.words and now.words) and same_ids:
-        return None
-    words = (each.words[: max(each.size - FIRST_WORD, 0)] for each in (was, now))
-    for row, (before, after) in enumerate(zip_longest(*words), start=FIRST_WORD):
-        if before != after:
-            shown = ("no word" if word is None else repr(word) for word in (before, after))
-            return "row {} stood for {}, and now for {}".format(row, *shown)
-    return None
+    config = run.config
+    edited = replace(load_config(str(run.file(CONFIG))), ensemble=config.ensemble)
+    if edited != config:
+        raise RunError(
+            f"{run.file(CONFIG)}: was edited, and the config of a run cannot change; start a new run with it: "
+            f"rnnsent train --config {run.address}/{CONFIG}"
+        )
+    if epochs is None:
+        return config
+    trained = max(checkpoint_epochs(run, config))
+    if epochs < trained:
+        raise RunError(f"--epochs {epochs}: {run} has trained {count(trained, 'epoch')} already; ask for more")
+    training = dataclasses.replace(config.training, epochs=epochs)
+    return replace(config, training=training)
 
 
-def _require_all_wanted(run: RunDirectory, changed: Collection[str], parts: Collection[_Part]) -> None:
-    """Refuse to leave networks in a run that no longer has them: their weights would answer with the others."""
-    if "networks" not in changed:
-        return
-    wanted = {part.run.path for part in parts}
-    for name in run.names():
-        path = run.file(name)
-        kept = path.name == runs.WEIGHTS or path.parent.name == runs.CHECKPOINTS
-        network = path.parent.parent if path.parent.name == runs.CHECKPOINTS else path.parent
-        if kept and network not in wanted and not name.startswith(runs.TEACHER):
-            raise _refusal(network, "holds a network that the config would no longer have")
+def network_runs(run: Run, config: Config) -> list[Run]:
+    """Return where the networks that predict are kept, in the order of `config.members`."""
+    if config.ensemble is None:
+        return [run]
+    return [run.part(MEMBERS, number) for number in range(1, len(config.members) + 1)]
 
 
-def _require_effect(run: RunDirectory, changed: Collection[str], parts: Sequence[_Part], teachers: int) -> None:
-    """Refuse a change that no step would be taken with: the run would say that its weights come from it.
-
-    Args:
-        run: that goes on.
-        changed: keys.
-        parts: the networks of the run, those that teach first.
-        teachers: how many of them teach.
-    """
-    asked = [key for key in changed if _OF_TRAINING.match(key) and not key.startswith(_OUTSIDE)]
-    if not asked:
-        return
-    over = [_is_over(part) for part in parts]
-    for key in asked:
-        own = _OF_MEMBER.match(key)
-        place = teachers + int(own[1]) if own is not None else None
-        if all(over) if place is None or place >= len(over) else over[place]:
-            raise _refusal(run, f"no epoch is left that {key} would have an effect on; --epochs N trains on")
-
-
-def _is_over(part: _Part) -> bool:
-    begin = checkpoints.newest(part.run, quietly=True)
-    return begin is not None and checkpoints.is_over(begin, part.config.training)
-
-
-def _require_within_epoch(part: _Part, begin: Checkpoint, steps: int, changed: Collection[str]) -> None:
-    """Refuse to go on after more steps than there are; after the last one an epoch has its validation before it."""
-    if begin.step > steps:
-        path, there = part.run.file(begin.name), f"epoch {begin.epoch + 1}, which has {count(steps, 'step')}"
-        if changed:
-            raise _refusal(path, f"is after {count(begin.step, 'step')} of {there} with what was changed")
-        raise RunError(f"{path}: damaged: it is after {count(begin.step, 'step')} of {there}. {RESTORE}")
-
-
-def _require_fitting(
-    part: _Part, begin: Checkpoint, changed: Collection[str], reviews: Prepared, device: Device
-) -> None:
-    """Compare the arrays of a checkpoint with the network that the config would build now, and with its optimizer."""
-    if part.config.model.language_model is not None:
-        sealed.read(part.run, runs.LANGUAGE_MODEL, records.Before)
-    with HeldSignals("stopping as soon as the network is built; once more stops at once"):
-        from rnnsent.training.fit import class_weights, optimizer_of
-        from rnnsent.training.keras_state import require_same_variables
-
-        training = part.config.training
-        class_weights(training, reviews.train.labels, reviews.parts.label_names)
-        try:
-            # Before memory is taken for what a config only claims.
-            require_shapes(weight_shapes(part.config, reviews.rows), begin.under("model"))
-            if not all(key.startswith(_OUTSIDE) for key in changed):
-                model, optimizer = in_training(part.config, reviews.rows, device), optimizer_of(training, 1)
-                optimizer.build(model.trainable_variables)
-                require_same_variables(model, optimizer, begin)
-        except RunError as error:
-            layers = [key for key in changed if "engine" in key or key == "machine.device"]
-            order = f" (layers run otherwise than then, and keep weights in another order: {', '.join(layers)})"
-            raise _refusal(part.run.file(begin.name), f"{error}{order if layers else ''}") from None
-
-
-def _refusal(where: object, what: str) -> RunError:
-    return RunError(f"{where}: {what}.\n{_ADVICE}")
+def checkpoint_epochs(run: Run, config: Config) -> list[int]:
+    """Return how many epochs each network has trained, going by its checkpoints."""
+    folders = [CheckpointFolder(each.file(CHECKPOINTS), each.training) for each in network_runs(run, config)]
+    return [folder.epoch for folder in folders]

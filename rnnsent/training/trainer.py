@@ -1,12 +1,12 @@
-"""One network of a run: built on its device, trained or trained on, kept."""
+"""One network of a run: built on its device, trained or resumed, kept."""
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rnnsent.config import Config, TrainingConfig
@@ -15,178 +15,149 @@ from rnnsent.data.split import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import NATIVE, LayerPath, choose, describe
 from rnnsent.errors import Interrupted, TrainingError, count
-from rnnsent.models import embeddings as vectors
-from rnnsent.models.embeddings import WordVectors
-from rnnsent.runs import directory as runs
-from rnnsent.runs import schemas as records
-from rnnsent.runs import sealed
-from rnnsent.runs.directory import RunDirectory
-from rnnsent.signals import HeldSignals, wants_out
-from rnnsent.training import checkpoint as checkpoints
-from rnnsent.training.environment import surroundings
-from rnnsent.training.features import Prepared
+from rnnsent.runs.directory import CHECKPOINTS, LANGUAGE_MODEL, SUMMARY, Run
+from rnnsent.runs.schemas import EmbeddingInfo, Epoch, LayerEngine, NetworkInfo, PretrainInfo
+from rnnsent.signals import DeferredSignals, wants_out
+from rnnsent.training.checkpoint import Checkpoint, CheckpointFolder
+from rnnsent.training.features import Features, InitialEmbedding, initial_embedding
 
 if TYPE_CHECKING:
     import keras
 
-    from rnnsent.training.pretrain import Trained
-    from rnnsent.training.run_writer import Keeper
+    from rnnsent.training.callbacks import HistoryCallback, Tracked
 
-Tell = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
-MOST_LEFT = 0.05  # of the weights that training began with, in their average when it ends
-ON = "to go on: --set training.early_stopping=null --allow-changes"
+BUILDING = "stopping as soon as the network is built; once more stops at once"
+MAX_INITIAL_SHARE = 0.05  # of the initial weights, in their moving average when training ends
+
+CallbackFactory = Callable[[Config], Sequence[Any]]  # Keras callbacks for the training of a network
 
 
-class Network:
-    """One network of a run: built, trained, kept.
+@dataclass(frozen=True)
+class Session:
+    """What the networks of one training share.
 
-    Args:
-        run: where it is kept.
-        config: of this network alone.
-        reviews: what it is trained on.
+    Attributes:
+        features: what they are trained on.
         device: where.
-        tell: told how its layers run.
-        title: above its curves.
+        callbacks: of the user, made for each network.
+        started: `time.perf_counter()` when the experiment began.
     """
 
-    def __init__(
-        self, run: RunDirectory, config: Config, reviews: Prepared, device: Device, tell: Tell, title: str
-    ) -> None:
-        self.config, self._reviews, self.device = config, reviews, device
-        pretrained = None if config.model.vectors is None else _vectors(config, reviews, tell)
-        with HeldSignals("stopping as soon as the network is built; once more stops at once"):
-            self.paths: tuple[LayerPath, ...] = choose(config, device)
-            tell(describe(self.paths))
-            self._batches = batches(reviews.train, config, device, shuffle=True)
-            _tell_if_slow(config.training, len(self._batches), tell)
-        self._begin = checkpoints.newest(run)
-        self.facts: dict[str, Any] = {}
-        foretold = self._language_model(run, pretrained, tell)
-        with HeldSignals("stopping as soon as the network is built; once more stops at once"):
-            from rnnsent.models.builder import begin_with, model_for, set_embedding, summary_text
-            from rnnsent.training.run_writer import Keeper
+    features: Features
+    device: Device
+    callbacks: CallbackFactory
+    started: float
 
-            self._model = in_training(config, reviews.rows, device)
-            if pretrained is not None:
-                set_embedding(self._model, pretrained.table)
-                self.facts["vectors"] = {"found": pretrained.found, "words": pretrained.words, **pretrained.facts}
-            if foretold is not None:
-                begin_with(self._model, foretold.weights)
-            self.plain = model_for(config, num_words=reviews.rows)
-            self.keeper: Keeper = Keeper(run, self.plain, title=title)
-            run.write(runs.SUMMARY, summary_text(self.plain))
-            self.started = time.perf_counter()  # as if all of it had been one process
-            if self._begin is not None:
-                self.started -= self._begin.facts["elapsed"]
-                self.keeper.go_on(self._begin)
-                tell(f"checkpoint: {self._begin.place}")
-                over = self._begin.epoch >= config.training.epochs
-                if not over and checkpoints.ended_early(self._begin, config.training):
-                    trained = count(self._begin.epoch, "epoch")
-                    advice = "" if run.teaches else f"; {ON}"  # of what is trained next, nobody knows yet
-                    tell(f"early stopping had ended the training after {trained}: not one more is trained{advice}")
 
-    def _language_model(self, run: RunDirectory, pretrained: WordVectors | None, tell: Tell) -> Trained | None:
-        """Return the embedding and the recurrent layer that the network begins with, if it does not go on."""
-        if self.config.model.language_model is None:
-            return None
-        if self._begin is not None:
-            self.facts["language_model"] = sealed.read(run, runs.LANGUAGE_MODEL, records.Before)
-            return None
-        from rnnsent.training import pretrain as language_model
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network after its training.
 
-        path = self.paths[0].path
-        found = language_model.train(
-            _texts(self._reviews),
-            self.config,
-            self._reviews.rows,
-            None if pretrained is None else pretrained.table,
-            path,
-            self.device.multiple,
-            tell,
-            surroundings(self.device, path),
+    Attributes:
+        run: its files.
+        plain: in stock Keras, with the weights of its best epoch.
+        history: its epochs.
+        best: the epoch that was kept.
+        engine: {layer: what ran it}.
+        started: `Session.started`, as if all of its training had been in this process.
+        embeddings, language_model: what it began with.
+        stopped: why training was stopped before its end.
+    """
+
+    run: Run
+    plain: keras.Model
+    history: list[Epoch]
+    best: Epoch
+    engine: dict[str, LayerEngine]
+    started: float
+    embeddings: EmbeddingInfo | None = None
+    language_model: PretrainInfo | None = None
+    stopped: Interrupted | None = None
+
+    def info(self) -> NetworkInfo:
+        """Return what metrics.json says of it."""
+        return NetworkInfo(
+            epochs=len(self.history),
+            best_epoch=self.best.epoch,
+            val_accuracy=self.best.val_accuracy,
+            val_loss=self.best.val_loss,
+            engine=self.engine,
         )
-        whence = "from the cache" if found.cached else "ready"
-        tell(f"language model: {whence}{found.elsewhere}, loss {found.loss:.4f}")
-        facts = found.facts()
-        sealed.write(run, runs.LANGUAGE_MODEL, facts)
-        self.facts["language_model"] = facts
-        return found
-
-    def course(self) -> dict[str, Any]:
-        """Return how it was trained, for metrics.json."""
-        return {
-            "epochs": len(self.keeper.history),
-            "best_epoch": self.keeper.best_epoch,
-            **self.keeper.best_facts,
-            "engine": {layer.layer: {"path": layer.path, "because": layer.because} for layer in self.paths},
-        }
-
-    def train(self, observers: Sequence[Any], started: float, *, alone: bool) -> Interrupted | None:
-        """Train it; return why it was stopped early, if it was.
-
-        Args:
-            observers: follow along.
-            started: when the experiment began.
-            alone: whether nothing is there that was trained before.
-
-        Raises:
-            Interrupted: if it was stopped before there was anything to keep.
-            TrainingError: if it cannot go on; names the last state from which it could.
-        """
-        from rnnsent.training.fit import fit
-
-        reviews, config = self._reviews, self.config
-        try:
-            fit(
-                self._model,
-                self._batches,
-                batches(reviews.validation, config, self.device, shuffle=False),
-                config.training,
-                label_names=reviews.parts.label_names,
-                observers=[self.keeper, *observers],
-                started=started,
-                begin=self._begin,
-            )
-        except (KeyboardInterrupt, Interrupted) as interruption:
-            if wants_out(interruption):
-                raise
-            self.keeper.draw()
-            return self.keeper.close_early(interruption, alone=alone)
-        except TrainingError as error:
-            self.keeper.draw()
-            raise TrainingError(f"{error}.\n  {self.keeper.last_state()}") from None
-        self.keeper.draw()
-        return None
 
 
-def _tell_if_slow(training: TrainingConfig, steps: int, tell: Tell) -> None:
-    """Say so where training is over before the rate has risen, or the average of weights has left the first ones."""
-    warmup = training.schedule.warmup_steps
-    if warmup > steps * training.epochs:
-        never = (
-            f"the learning rate rises over {count(warmup, 'step')}, and all there are is {steps * training.epochs:,}"
-        )
-        tell(f"training.schedule.warmup_steps: {never}: it never comes to {training.learning_rate:g}")
-    if training.ema is not None:
-        all_steps = steps * training.epochs
-        left = training.ema**all_steps
-        if left > MOST_LEFT:
-            enough = math.floor(100 * MOST_LEFT ** (1 / all_steps)) / 100
-            rule = f"lower it to {enough:g}, or set it to null" if enough else "set it to null"
-            after = f"after all {count(all_steps, 'step')} the average will hold {left:.0%} of the first weights"
-            tell(f"training.ema: {after}; {rule}")
+def train_network(run: Run, config: Config, session: Session, title: str) -> TrainedNetwork:
+    """Build a network, train it from its newest checkpoint on, and keep its best epoch in `run`.
+
+    Args:
+        run: of this network.
+        config: of this network alone.
+        session: what it shares with the others.
+        title: above its curves.
+
+    Raises:
+        Interrupted: if it was stopped before the first epoch was complete.
+        TrainingError: if it cannot continue; names the last checkpoint.
+    """
+    from rnnsent.training.callbacks import HistoryCallback
+    from rnnsent.training.fit import FitData, class_weights, compile_model, fit
+
+    features, training = session.features, config.training
+    paths = choose(config, session.device)
+    logger.info("%s", describe(paths))
+    train = batches(features.train, config, session.device, shuffle=True)
+    validation = batches(features.validation, config, session.device, shuffle=False)
+    warn_if_slow(training, len(train))
+    folder = CheckpointFolder(run.file(CHECKPOINTS), run.training)
+    begin = folder.newest()
+    embedding = initial_embedding(config, features) if begin is None else InitialEmbedding()
+    language_model, weights = _pretrained(run, config, session, embedding, paths[0], begin)
+    with DeferredSignals(BUILDING):
+        from rnnsent.models.builder import begin_with, model_for, set_embedding, summary_text
+
+        model = model_in_training(config, features.rows, session.device)
+        if embedding.table is not None:
+            set_embedding(model, embedding.table)
+        if weights is not None:
+            begin_with(model, weights)
+        labels = features.split.label_names
+        compile_model(model, training, len(labels), len(train))
+        plain = model_for(config, num_words=features.rows)
+        run.write(SUMMARY, summary_text(plain))
+    started = session.started if begin is None else time.perf_counter() - begin.elapsed
+    history = HistoryCallback(run, train, title, started, begin)
+    tracked = _tracked(run, plain, training, history)
+    _log_begin(begin, training)
+    data = FitData(train, validation, class_weights(training, train.split.labels, labels))
+    stopped = None
+    try:
+        fit(model, data, training, tracked, session.callbacks(config))
+    except (KeyboardInterrupt, Interrupted) as interruption:
+        if wants_out(interruption):
+            raise
+        stopped = _stopped(run, tracked, interruption)
+    except TrainingError as error:
+        there = folder.names()
+        last = f"the last checkpoint is {folder.path / there[-1]}" if there else "there is no checkpoint"
+        raise TrainingError(f"{error}.\n  {last[0].upper()}{last[1:]}") from None
+    finally:
+        tracked.history.draw(tracked.best.best_epoch if tracked.best else None)
+    assert tracked.best is not None and tracked.best.best is not None
+    engine = {each.layer: LayerEngine(each.path, each.because) for each in paths}
+    return TrainedNetwork(
+        run, plain, tracked.history.history, tracked.best.best, engine, started, embedding.info, language_model, stopped
+    )
 
 
-def places(run: RunDirectory, config: Config) -> list[RunDirectory]:
-    """Return where in a run the networks that answer are kept, in the order of `config.members`."""
-    if config.ensemble is None:
-        return [run]
-    return [run.member(number) for number in range(1, len(config.members) + 1)]
+def batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
+    """Return the batches of a network: shuffled to train on, or in order to validate on."""
+    if not config.channels:  # though other networks of the ensemble may read them
+        split = replace(split, channels=None)
+    return Batches.from_config(split, config, shuffle=shuffle, multiple=device.multiple)
 
 
-def in_training(config: Config, rows: int, device: Device) -> keras.Model:
+def model_in_training(config: Config, rows: int, device: Device) -> keras.Model:
     """Build the network of `config`, with `rows` words, as it is trained on `device`."""
     from rnnsent.models.builder import model_for
 
@@ -201,31 +172,80 @@ def in_training(config: Config, rows: int, device: Device) -> keras.Model:
     )
 
 
-def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
-    """Return the word vectors that a network begins with."""
-    asked, width, seed = config.model.vectors, config.model.embedding_dim, config.training.seed
-    assert asked is not None
-    if asked.path is not None:
-        found = vectors.load(Path(asked.path), reviews.parts.vocabulary, reviews.rows, width, seed)
-        tell(f"vectors: {found.found:,} of {found.words:,} words are in {asked.path}")
-        return found
-    assert asked.word2vec is not None
-    parts = reviews.parts
-    # The same for all networks, whatever their seeds.
-    found = vectors.trained(_texts(reviews), parts.vocabulary, reviews.rows, width, asked.word2vec, 0, tell)
-    whence = "of the cache" if found.facts["cached"] else f"trained in {found.facts['seconds']:.0f} s"
-    tell(f"vectors: {found.found:,} of {found.words:,} words have one, {whence}")
-    return found
+def _pretrained(
+    run: Run, config: Config, session: Session, embedding: InitialEmbedding, path: LayerPath, begin: Checkpoint | None
+) -> tuple[PretrainInfo | None, dict[str, Any] | None]:
+    """Return what is known of the language model that a network begins with, and its weights unless it is resumed."""
+    if config.model.language_model is None:
+        return None, None
+    if begin is not None:
+        return run.read_record(LANGUAGE_MODEL, PretrainInfo), None
+    from rnnsent.training.pretrain import pretrain
+
+    features = session.features
+    found = pretrain(features.all_texts, config, features.rows, embedding.table, path, session.device)
+    run.write_record(LANGUAGE_MODEL, found.info)
+    return found.info, found.weights
 
 
-def _texts(reviews: Prepared) -> list[Split]:
-    """Return what may be learned from without labels."""
-    parts = reviews.parts
-    return [parts.train, *([parts.unlabeled] if parts.unlabeled is not None else [])]
+def _tracked(run: Run, plain: keras.Model, training: TrainingConfig, history: HistoryCallback) -> Tracked:
+    from rnnsent.training.callbacks import BestWeightsCallback, EMACallback, FiniteCallback, Tracked
+    from rnnsent.training.fit import counting_callbacks
+
+    return Tracked(
+        folder=CheckpointFolder(run.file(CHECKPOINTS), run.training),
+        history=history,
+        finite=FiniteCallback(history.train, training.learning_rate, _advice(training), history.begin),
+        best=BestWeightsCallback(run, plain, training.monitor, history),
+        ema=None if training.ema is None else EMACallback(),
+        counting=counting_callbacks(training),
+    )
 
 
-def batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
-    """Return the batches of a network: shuffled to train on, or in order to validate on."""
-    if not config.channels:  # though other networks of the ensemble may read them
-        split = replace(split, channels=None)
-    return Batches.from_config(split, config, shuffle=shuffle, multiple=device.multiple)
+def _advice(training: TrainingConfig) -> str:
+    """Return what to change where numbers have grown too large: all that this training multiplies them by."""
+    advice = f"lower training.learning_rate (now {training.learning_rate:g})"
+    if training.class_weights is not None:
+        advice += f" or training.class_weights (now {training.class_weights})"
+    if training.adversarial is not None:
+        advice += f" or training.adversarial.weight (now {training.adversarial.weight:g})"
+    return f"{advice}, or set training.clip_norm (now {training.clip_norm})"
+
+
+def _log_begin(begin: Checkpoint | None, training: TrainingConfig) -> None:
+    if begin is None:
+        return
+    logger.info("checkpoint: %s", begin.position)
+    if begin.epoch < training.epochs and begin.stopped_early(training):
+        logger.info("early stopping ended the training after %s: no epoch is added", count(begin.epoch, "epoch"))
+
+
+def _stopped(run: Run, tracked: Tracked, interruption: BaseException) -> Interrupted:
+    """Return the message for a network whose training was stopped.
+
+    Raises:
+        Interrupted: at once, if no epoch is complete.
+    """
+    code = interruption.exit_code if isinstance(interruption, Interrupted) else 130
+    position = tracked.folder.position
+    if tracked.best is None or tracked.best.best is None:
+        raise Interrupted(f"stopped {position}", code)
+    return Interrupted(f"stopped {position}; {run} holds the best epoch, {tracked.best.best_epoch}", code)
+
+
+def warn_if_slow(training: TrainingConfig, steps_per_epoch: int) -> None:
+    """Log where training ends before the rate has risen, or before the moving average has left the initial weights."""
+    steps, warmup = steps_per_epoch * training.epochs, training.schedule.warmup_steps
+    if warmup > steps:
+        logger.warning(
+            "training.schedule.warmup_steps: the learning rate rises over %s and training ends after %s",
+            count(warmup, "step"), f"{steps:,}",
+        )  # fmt: skip
+    left = 0.0 if training.ema is None else training.ema**steps
+    if left > MAX_INITIAL_SHARE:
+        lower = math.floor(100 * MAX_INITIAL_SHARE ** (1 / steps)) / 100
+        advice = f"lower it to {lower:g}, or set it to null" if lower else "set it to null"
+        logger.warning(
+            "training.ema: after all %s the average holds %.0f%% of the initial weights; %s",
+            count(steps, "step"), 100 * left, advice,
+        )  # fmt: skip

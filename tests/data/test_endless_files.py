@@ -106,7 +106,7 @@ def test_no_history_is_no_epoch_but_one_that_is_gone_may_have_been_some() -> Non
 
 
 def test_a_history_has_no_more_epochs_than_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnsent.config.section.MOST_EPOCHS", 2)
+    monkeypatch.setattr("rnnsent.config.section.MAX_EPOCHS", 2)
     run = RunDirectory(Path())
     row = "{},0.5,0.5,0.5,0.5\n"
     head = "epoch,loss,accuracy,val_loss,val_accuracy\n"

@@ -119,9 +119,9 @@ def curve(engine: str, text: str, steps: int = 50) -> list[float]:
     for review, label in zip(reviews, labels, strict=True):
         review[rng.integers(len(review))] = 1 + label
     split = Split.from_sequences(reviews, labels)
-    config = Config.model_validate(
+    config = Config.from_dict(
         {
-            "model": model_config(text).model_dump(),
+            "model": model_config(text).to_dict(),
             "training": {"epochs": 1, "batch_size": 8, "learning_rate": 2e-3, "clip_norm": 1.0, "ema": 0.9},
         }
     )

@@ -183,7 +183,7 @@ def _origin(path: Path) -> object:
     then = origin.read(run)
     assert then is not None
     config = origin.config_of(run, [])
-    now = {**ORIGIN, "config": config.model_dump(mode="json")}
+    now = {**ORIGIN, "config": config.to_dict()}
     gone_on = origin.with_changes(now, then, origin.require_same(run, then, now, allowed=True).values())
     origin.write(run, gone_on)
     return gone_on
@@ -227,7 +227,7 @@ def _vectors(path: Path) -> object:
 
 
 ORIGIN = {
-    "name": "gru", "training": "ab12", "command": ["rnnsent", "train"], "config": OF_A_RUN.model_dump(mode="json"),
+    "name": "gru", "training": "ab12", "command": ["rnnsent", "train"], "config": OF_A_RUN.to_dict(),
     "data": {"train": "00ff", "validation": "ff00"}, "versions": {"python": "3.11.7", "code": None},
     "machine": {"processor": "x", "device": "cpu", "backend": "tensorflow", "threads": 2, "engine": {"1": "0:gru"}},
     "changes": ["config.training.epochs: 1 → 2"],

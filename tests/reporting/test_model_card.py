@@ -216,9 +216,7 @@ def test_a_name_stays_text_to_every_reader(facts: RunFacts, name: str) -> None:
 
 def test_html_in_names_is_shown_and_not_run(facts: RunFacts) -> None:
     evil = "<script>alert(1)</script>"
-    config = facts.config.model_copy(
-        update={"data": facts.config.data.model_copy(update={"labels": [evil, "<img src=x>"]})}
-    )
+    config = replace(facts.config, data=replace(facts.config.data, labels=(evil, "<img src=x>")))
     said = json.dumps(facts.metrics).replace('"negative"', f'"{evil}"').replace('"positive"', '"<img src=x>"')
     hostile = replace(facts, name=evil, config=config, metrics=json.loads(said))
     card = model_card.render(with_data(hostile, "texts", file=evil))

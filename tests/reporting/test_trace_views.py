@@ -13,8 +13,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from rnnsent.errors import printable
 from rnnsent.inference.trace import Trace, trace
-from rnnsent.messages import printable
 from rnnsent.reporting.trace_page import render
 from rnnsent.reporting.trace_plot import draw
 from rnnsent.reporting.trace_terminal import show

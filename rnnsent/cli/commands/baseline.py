@@ -18,8 +18,8 @@ from rnnsent.cli.options import (
     text_settings,
     texts_options,
 )
+from rnnsent.cli.terminal import say
 from rnnsent.data.naming import data_settings
-from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.evaluate import JudgedBaseline

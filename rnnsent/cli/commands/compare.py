@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli.options import RunPath, json_option, moved_option, opened_all, show, split_option
+from rnnsent.cli.terminal import say
 from rnnsent.data.naming import data_settings
-from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.compare import Compared, Contender

@@ -48,7 +48,7 @@ def show(
     from rnnsent.config.loader import dump_config, load_config
 
     config = load_config(name, overrides(settings, data, epochs, seed))
-    click.echo(json_line(config.model_dump(mode="json")) + "\n" if as_json else dump_config(config), nl=False)
+    click.echo(json_line(config.to_dict()) + "\n" if as_json else dump_config(config), nl=False)
 
 
 @command.command()

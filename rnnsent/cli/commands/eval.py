@@ -23,8 +23,8 @@ from rnnsent.cli.options import (
     split_option,
     tell_stale,
 )
+from rnnsent.cli.terminal import say
 from rnnsent.data.naming import data_settings
-from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.error_analysis import Mistake

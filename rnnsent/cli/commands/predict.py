@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.cli.options import RunPath, backend_option, column_number, delimiter_of, require_run, show
-from rnnsent.messages import say
+from rnnsent.cli.terminal import say
 
 if TYPE_CHECKING:
     from rnnsent.inference.classifier import Answer, Classifier

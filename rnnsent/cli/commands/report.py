@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.cli.options import PAGE, RunPath, moved_option, split_option, write_file
+from rnnsent.cli.terminal import say
 from rnnsent.data.naming import data_settings
-from rnnsent.messages import say
 
 if TYPE_CHECKING:
     from rnnsent.reporting.facts import Facts

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnsent.errors import RunError
 from rnnsent.runs.directory import TRACKERS, RunDirectory, json_text
-from rnnsent.signals import HeldSignals
+from rnnsent.signals import DeferredSignals
 from rnnsent.training.loggers.tracker import Beginning, Ending, Network, Status, Tracker, without_passwords
 from rnnsent.training.observers import EpochFacts, Observer, StepFacts, StepLoss
 
@@ -62,7 +62,7 @@ class Trackers:
         self._ids = self._kept() if self._names else {}
         for name in self._names:
             self._facts[name] = {"where": None, "failed": None}
-            with HeldSignals(f"stopping as soon as {name} has started; once more stops at once"):
+            with DeferredSignals(f"stopping as soon as {name} has started; once more stops at once"):
                 where = self.asked(name, partial(self._begun, name, replace(beginning, id=self._ids.get(name))))
                 self._keep(name)
             if where is not None:
@@ -107,7 +107,7 @@ class Trackers:
 
     def end(self, status: Status, metrics: Mapping[str, Any] | None = None) -> None:
         """Let all end; a second call does nothing."""
-        with HeldSignals():
+        with DeferredSignals():
             for name, tracker in list(self._working.items()):
                 self.asked(name, partial(tracker.end, Ending(status, metrics)))
             self._working.clear()
