@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rnnsent.evaluation.intervals import proportion
 from rnnsent.evaluation.measures import calibration_bins
 from rnnsent.inference.calibration import coverage as calibrated_coverage
-from rnnsent.training.observers import EpochFacts
+from rnnsent.runs.schemas import Epoch as EpochFacts
 
 Floats = NDArray[np.floating[Any]]
 

@@ -18,7 +18,6 @@ from rnnsent.data.vocabulary import PAD
 from rnnsent.engine.device import leave_cores_to_kernel
 from rnnsent.errors import ConfigError, Problem
 from rnnsent.models.network import CHANNEL_SUM_SCALE, EMBEDDINGS, output_of, require_shapes, weight_shapes
-from rnnsent.runs.archives import MAX_BYTES
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
@@ -99,10 +98,6 @@ def model_for(
     Raises:
         ConfigError: if its weights would be more than a run can hold.
     """
-    size = 4 * sum(map(math.prod, weight_shapes(config, num_words).values()))
-    if size > MAX_BYTES:
-        rule = f"is a network of {size:,} bytes, and a run holds at most {MAX_BYTES:,}"
-        raise ConfigError([Problem("", "model", rule)])
     return build_model(
         config.model,
         num_words=num_words,

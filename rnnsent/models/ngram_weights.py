@@ -6,10 +6,8 @@ section 2.3.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,6 @@ from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError
 from rnnsent.models.ngrams import Keys, Ngrams, common_keys, ending_keys, ngram_sets, places
 from rnnsent.models.requirements import missing
-from rnnsent.runs import archives
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.float64]
@@ -86,35 +83,19 @@ class NgramRatios:
                 columns = slice((order - 1) * width, order * width)
                 channels[at, columns] = _looked_up(ending_keys(part, order), known, ratios, self.unseen[order - 1])
 
-    def to_npz(self) -> bytes:
-        """Return all arrays as the bytes of an .npz file, without pickles."""
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays by name, for a file."""
         arrays: dict[str, NDArray[Any]] = {"unseen": self.unseen}
         for order, (keys, ratios) in enumerate(zip(self.keys, self.ratios, strict=True), start=1):
             arrays |= {f"keys_{order}": keys, f"ratios_{order}": ratios}
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        return buffer.getvalue()
+        return arrays
 
     @classmethod
-    def from_npz(cls, source: Path | bytes) -> NgramRatios:
-        """Read what `to_npz` wrote, in a file or not.
-
-        Raises:
-            ValueError, KeyError: if it is something else.
-            OSError: if the file cannot be read.
-        """
-        arrays = archives.read(source if isinstance(source, Path) else io.BytesIO(source))
-        unseen = arrays["unseen"]
-        if unseen.ndim != 2 or unseen.dtype.kind != "f":
-            raise ValueError("unseen is not a number for each order and side")
-        orders = range(1, len(unseen) + 1)
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> NgramRatios:
+        """Return what `to_arrays` was given."""
+        orders = range(1, len(arrays["unseen"]) + 1)
         keys, ratios = (tuple(arrays[f"{name}_{order}"] for order in orders) for name in ("keys", "ratios"))
-        for known, numbers in zip(keys, ratios, strict=True):
-            if known.shape != numbers.shape[:1] or numbers.shape[1:] != unseen.shape[1:]:
-                raise ValueError("keys and ratios do not fit each other")
-            if known.dtype.kind != "i" or numbers.dtype.kind != "f" or np.any(known[1:] <= known[:-1]):
-                raise ValueError("keys are not ascending whole numbers, or ratios are not numbers")
-        return cls(keys, ratios, unseen)
+        return cls(keys, ratios, arrays["unseen"])
 
 
 def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> tuple[NgramRatios, Split]:

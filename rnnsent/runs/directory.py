@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 CONFIG = "config.yaml"  # for people
 SETTINGS = "config.json"  # the same, for programs
 SUMMARY = "summary.txt"
+SUMMARY_JSON = "summary.json"
 VOCABULARY = "vocabulary.json"
 SPLIT = "split.npz"
 MODEL = "model.keras"
@@ -169,7 +170,7 @@ class Run:
         Raises:
             RunError: if a file is missing or damaged.
         """
-        found = {}
+        found: dict[str, NDArray[np.float32]] = {}
         for network in self.networks:
             prefix = "" if network is self else f"{network.path.relative_to(self.path).as_posix()}/"
             found |= {f"{prefix}{name}": array for name, array in read_arrays(network.file(WEIGHTS)).items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rnnsent.errors import RunError
 from rnnsent.files import disk_errors
-from rnnsent.runs.directory import CONFIG, LOCK, MANIFEST, SEEDS, SETTINGS, Run, acquire, is_locked
+from rnnsent.runs.directory import LOCK, MANIFEST, SEEDS, SETTINGS, Run, acquire, is_locked
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def mark_latest(run: Run) -> None:
 
 
 def _latest() -> Path:
-    target = os.readlink(LATEST) if LATEST.is_symlink() else LATEST.read_text(encoding="utf-8").strip()
+    target = str(LATEST.readlink()) if LATEST.is_symlink() else LATEST.read_text(encoding="utf-8").strip()
     return Path(os.path.normpath(LATEST.parent / target))
 
 

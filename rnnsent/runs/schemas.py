@@ -306,7 +306,7 @@ def parse(schema: type[Schema], values: bytes | str | Mapping[str, Any], where: 
     """
     from pydantic import ValidationError
 
-    adapter = _adapter(schema)
+    adapter = _adapter(schema)  # type: ignore[arg-type]
     try:
         record: Schema = (
             adapter.validate_json(values) if isinstance(values, bytes | str) else adapter.validate_python(values)

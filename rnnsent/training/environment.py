@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
 from rnnsent.engine.device import Device
 from rnnsent.runs.schemas import DeviceInfo, Environment
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +20,12 @@ from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset
 from rnnsent.engine.device import start
 from rnnsent.errors import Interrupted, RunError
-from rnnsent.evaluation.evaluate import evaluate_predictions
 from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.requirements import require_trainable
 from rnnsent.runs import directory, registry
 from rnnsent.runs.directory import Run
-from rnnsent.runs.schemas import CalibrationFile, DataInfo, Fingerprint, TrainingMetrics
+from rnnsent.runs.schemas import CalibrationFile, DataInfo, Estimate, Fingerprint, Metrics, TrainingMetrics
 from rnnsent.signals import DeferredSignals
 from rnnsent.training import environment, resume
 from rnnsent.training.checkpoint import CheckpointFolder
@@ -145,7 +145,7 @@ def _begin(run: Run, config: Config, features: Features, found: Fingerprint) -> 
 
 def _indices(split: Partition) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **split.indices)
+    np.savez_compressed(buffer, **getattr(split, "indices", {}))
     return buffer.getvalue()
 
 
@@ -173,7 +173,7 @@ def _train_networks(run: Run, config: Config, session: Session, name: str) -> li
 
 def _finish(run: Run, config: Config, session: Session, networks: Sequence[TrainedNetwork], data: DataInfo) -> None:
     """Calibrate, evaluate on validation, write metrics.json and the manifest."""
-    from rnnsent.models.summary import combined_summary
+    from rnnsent.models.summary import summarize_models
 
     first, texts = networks[0], session.features.split.validation
     predict = load_predictor(config, run.weights(), session.features.ngram_weights, device=session.device.name)
@@ -182,8 +182,9 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         fitted = calibration.fit(texts.labels, probabilities)
         logger.info("calibration: %s", fitted)
         run.write_record(directory.CALIBRATION, _calibration_file(fitted, texts.labels, probabilities))
-    summary = combined_summary([network.plain for network in networks])
+    summary = summarize_models([network.plain for network in networks])
     run.write(directory.SUMMARY, summary.text)
+    run.write(directory.SUMMARY_JSON, summary.to_json())
     ensemble = config.ensemble is not None
     metrics = TrainingMetrics(
         data=data,
@@ -197,7 +198,7 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         interrupted=networks[-1].stopped is not None,
         validation_texts=len(texts),
         # Not calibrated: on the texts that temperature and threshold were fitted on they look better than they are.
-        validation=evaluate_predictions(texts.labels, probabilities).metrics,
+        validation=_metrics(texts.labels, probabilities),
         seconds=round(time.perf_counter() - first.started, 3),
         peak_memory_mb=round(environment.peak_memory_mb(), 1),
         parameters=summary.parameters,
@@ -213,7 +214,14 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
     run.finish()
 
 
-def _calibration_file(fitted: calibration.Calibration, labels: np.ndarray, probabilities: np.ndarray) -> CalibrationFile:
+def _metrics(labels: Any, probabilities: Any) -> Metrics:  # TODO: evaluation's own, when it is merged
+    from rnnsent.evaluation import metrics, multiclass
+
+    function = metrics.evaluate if probabilities.ndim == 1 else multiclass.evaluate
+    return {name: Estimate(**each) for name, each in function(labels, probabilities).to_dict().items()}
+
+
+def _calibration_file(fitted: calibration.Calibration, labels: Any, probabilities: Any) -> CalibrationFile:
     before, after = (calibration.log_loss(labels, each) for each in (probabilities, fitted(probabilities)))
     return CalibrationFile(
         temperature=fitted.temperature,

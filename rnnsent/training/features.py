@@ -80,7 +80,7 @@ class Features:
             lengths=np.concatenate([labeled.lengths, texts.lengths]),
             labels=np.concatenate([labeled.labels, texts.labels]),
             targets=np.concatenate([targets, probabilities]),
-            groups=np.concatenate([labeled.groups, texts.groups]) if grouped else None,  # type: ignore[list-item]
+            groups=np.concatenate([labeled.groups, texts.groups]) if grouped else None,
         )
         known = int(np.isfinite(probabilities).all(axis=1).sum())
         return replace(self, train=joined, pseudo_labels=known)
@@ -90,7 +90,7 @@ def resolve(config: Config, dataset: Dataset) -> Config:
     """Return the config with what was really used: the fallback, columns and labels that were found, absolute paths."""
     changes: dict[str, Any] = {}
     if dataset.source == "texts":
-        changes = {"labels": list(dataset.label_names)}
+        changes = {"labels": tuple(dataset.label_names)}
         for key in ("text_column", "label_column", "split_column", "group_column"):
             changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
     if dataset.source != config.data.source:

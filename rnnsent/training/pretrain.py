@@ -146,7 +146,7 @@ def _trunk(model: ModelConfig) -> ModelConfig:
     """Return what a network and its language model have in common: the embedding and the first recurrent layer."""
     first = replace(model.recurrent[0], return_sequences=True, dropout=0.0)
     return ModelConfig(
-        embedding_dim=model.embedding_dim, recurrent=[first], head=False, language_model=model.language_model
+        embedding_dim=model.embedding_dim, recurrent=(first,), head=False, language_model=model.language_model
     )
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.cli.options import config_options, json_option, opened, overrides, run_argument
-
-if TYPE_CHECKING:
-    from rnnsent.models.summary import Summary
+from rnnsent.cli.options import config_options, json_option, opened, overrides, run_argument, show
 
 
 @click.command(name="summary")
 @run_argument
-@click.option("--config", "name", metavar="NAME", help="Of the model of a config instead: a YAML file or shipped name.")
+@click.option("--config", "name", metavar="NAME", help="Summarize a config instead: a YAML file or a shipped one.")
 @config_options
 @json_option
 def command(
@@ -27,7 +23,7 @@ def command(
     seed: int | None,
     as_json: bool,
 ) -> None:
-    """Print the layers, shapes and parameters of RUN, of a config, or of the latest run.
+    """Show the layers, shapes and parameters of RUN, of a config, or of the latest run.
 
     With --json {"layers", "parameters"}; of an ensemble {"networks",
     "parameters"}, with the former for each network.
@@ -36,31 +32,32 @@ def command(
     if name is not None:
         if run is not None:
             raise click.UsageError("give a RUN or --config, not both")
-        from rnnsent.config.loader import load_config
-        from rnnsent.models.summary import summarize
-
-        _show(summarize(load_config(name, changes)), as_json)
-        return
-    if changes:
-        raise click.UsageError("a run is as it is: --set and its short forms need --config")
-    from rnnsent.models.summary import summarize_run
-
-    found = opened(run)
-    if as_json:
-        _show(summarize_run(found), as_json)
-        return
-    from rnnsent.errors import printable
-    from rnnsent.runs import artifacts as stored
-    from rnnsent.runs import directory as runs
-
-    found.verify()
-    click.echo(printable(stored.read_text(found.file(runs.SUMMARY), stored.MAX_SUMMARY), keep="\n"), nl=False)
-
-
-def _show(summary: Summary, as_json: bool) -> None:
-    import json
-
-    if as_json:
-        click.echo(json.dumps(summary.to_dict()))
+        text, as_values = _of_config(name, changes)
     else:
-        click.echo(summary.text, nl=False)
+        if changes:
+            raise click.UsageError("--set only works with --config: the settings of a finished run cannot change")
+        from rnnsent.runs.directory import SUMMARY, SUMMARY_JSON
+
+        found = opened(run)
+        found.verify(SUMMARY, SUMMARY_JSON)
+        text, as_values = found.read(SUMMARY).decode(), found.read(SUMMARY_JSON).decode()
+    show((as_values if as_json else text).rstrip("\n"))
+
+
+def _of_config(name: str, changes: list[tuple[str, str]]) -> tuple[str, str]:
+    from rnnsent.config.loader import load_config
+    from rnnsent.data.sources import load_dataset
+    from rnnsent.data.statistics import embedding_rows
+    from rnnsent.engine.device import start
+    from rnnsent.models.summary import summarize
+    from rnnsent.training.features import resolve
+
+    config = load_config(name, changes)
+    rows = config.data.num_words
+    if rows is None or config.data.source == "texts":  # only these decide the size of the embedding, or of the output
+        dataset = load_dataset(config.data)
+        config = resolve(config, dataset)
+        rows = embedding_rows(dataset, config.data.num_words)
+    start("cpu")
+    summary = summarize(config, rows)
+    return summary.text, summary.to_json()
