@@ -19,7 +19,6 @@ from rnnsent.data import folders
 from rnnsent.errors import ConfigError, DataError, RunError
 from rnnsent.files import read_plain
 from rnnsent.json_files import read_json
-from rnnsent.reporting.page import is_report
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
@@ -164,19 +163,10 @@ def test_every_reader_of_a_run_looks_at_what_a_file_is(kind: str) -> None:
     put(run.file("ngrams.npz"), kind)
     with pytest.raises(RunError, match=rf"ngrams\.npz: cannot be read: .*{reason(kind)}"):
         stored.load_ratios(run)
-    assert not is_report(put(run.file("report.html"), kind))
     with pytest.raises((OSError, ValueError), match=reason(kind)):
         read_json(put(Path("a.json"), kind))
     with pytest.raises(DataError, match=r"1\.txt: (cannot be read: it is no file|has more than)"):
         folders.read_text(put(Path("1.txt"), kind), None)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_report_does_not_wait_for_a_pipe(finished_run: Path, kind: str) -> None:
-    shutil.copytree(finished_run, "run")
-    put(Path("run/report.html"), kind)
-    result = rnnsent("report", "run")
-    assert result.exit_code == 1 and "run/report.html: is there and is not a report of rnnsent" in result.stderr
 
 
 @pytest.mark.parametrize(

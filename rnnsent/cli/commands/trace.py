@@ -57,19 +57,19 @@ def command(
     if as_json:
         click.echo(json_line(traced.to_dict()))
     else:
-        from rnnsent.reporting.trace_terminal import show, terminal
+        from rnnsent.reporting.trace_views import show, terminal
 
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not an error
         show(traced, terminal())
     if page is not None:
-        from rnnsent.reporting.trace_page import render
+        from rnnsent.reporting import trace_views
 
-        write_file(page, render(traced), PAGE)
+        write_file(page, trace_views.page(traced), PAGE)
     if picture is not None:
-        from rnnsent.reporting.trace_plot import draw
+        from rnnsent.reporting import trace_views
 
-        write_file(picture, draw(traced), PICTURE)
+        write_file(picture, trace_views.png(traced), PICTURE)
 
 
 def _checked(text: str | None) -> str:
