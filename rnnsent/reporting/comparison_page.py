@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnsent.evaluation.compare import Compared
+from rnnsent.evaluation.compare import RunComparison
 from rnnsent.evaluation.significance import Comparison, SliceDifference
 from rnnsent.reporting import charts
 from rnnsent.reporting.charts import Chart
@@ -87,7 +87,7 @@ class ComparisonPage:
         return [(facts, each) for facts, comparison in self.pairs for each in comparison.slices if each.significant]
 
 
-def comparison_page(runs: Sequence[EvaluatedRun], compared: Compared) -> str:
+def comparison_page(runs: Sequence[EvaluatedRun], compared: RunComparison) -> str:
     """Return the page of several runs as HTML.
 
     Args:
@@ -109,7 +109,7 @@ def comparison_page(runs: Sequence[EvaluatedRun], compared: Compared) -> str:
     return render("comparison.html.j2", page=page)
 
 
-def _flips(comparison: Comparison, compared: Compared, first: str, other: str) -> list[FlippedText]:
+def _flips(comparison: Comparison, compared: RunComparison, first: str, other: str) -> list[FlippedText]:
     flips = []
     for flip in comparison.flips[:MAX_FLIPS]:
         words = compared.texts.get(flip.index, "")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
-from rnnsent.data.split import Split
-from rnnsent.data.vocabulary import START, UNKNOWN, Vocabulary
+from rnnsent.data.vocabulary import START, UNKNOWN
 from rnnsent.errors import count
-from rnnsent.evaluation.evaluate import whole_reviews
-from rnnsent.evaluation.run_data import own_reviews
+from rnnsent.evaluation.run_data import RunData, Source, load_run_data
 from rnnsent.inference import classifier
 from rnnsent.inference.classifier import Classifier, Encoded
 from rnnsent.inference.trace import Trace, trace
@@ -55,20 +53,18 @@ class Examples:
     unavailable: str = ""
 
 
-def read_examples(facts: EvaluatedRun, data: Mapping[str, str | None] | None) -> Examples:
+def read_examples(facts: EvaluatedRun, source: Source | None) -> Examples:
     """Return the most confident errors of a run, and for some labels a correct prediction of median confidence.
 
     Args:
         facts: of the run.
-        data: `source` and `path` of the texts, if they are no longer where the config says.
+        source: where its texts are, if they are no longer where the config says.
 
     Raises:
         RunError: if the run has no words.
         DataError: if its texts are not available any more.
     """
-    model = classifier.load(facts.run)
-    dataset = own_reviews(facts.run, data)
-    texts = _Texts(whole_reviews(facts.run, dataset, facts.split), dataset.vocabulary, model)
+    texts = _Texts(load_run_data(facts.run, source), facts.split, classifier.load(facts.run))
     errors = [
         _example(facts, texts, index, "Error", f"error-{number}" if number <= CHARTED else "")
         for number, index in enumerate(_errors(facts, texts), start=1)
@@ -81,21 +77,19 @@ def read_examples(facts: EvaluatedRun, data: Mapping[str, str | None] | None) ->
 
 
 class _Texts:
-    """The texts of a split as the network reads them, with their words.
+    """The texts of a split as a model reads them, with their words."""
 
-    Args:
-        whole: not truncated.
-        vocabulary: of the data, which has words that the network does not know.
-        model: that reads them.
-    """
-
-    def __init__(self, whole: Split, vocabulary: Vocabulary, model: Classifier) -> None:
-        data = model.config.data
-        self._whole, self._vocabulary, self.model = whole, vocabulary, model
-        self._cut = whole.cut(data.num_words, data.maxlen, data.truncating)
-        self._from_end = data.truncating == "pre"
+    def __init__(self, data: RunData, split: str, model: Classifier) -> None:
+        self._data, self._split, self.model = data, split, model
+        self._whole, self._cut = data.texts(split), data.cut(split)
+        self._from_end = data.config.truncating == "pre"
         self.short = (self._cut.lengths > 1) & (self._cut.lengths <= MAX_WORDS + 1)
         self.lengths = self._cut.lengths
+
+    def place(self, index: int) -> str:
+        """Return where a text is in its file, such as " (reviews.csv, line 7)"; empty if unknown."""
+        place = self._data.place(self._split, index)
+        return f" ({place})" if place else ""
 
     def __getitem__(self, index: int) -> Encoded:
         ids, whole = self._cut.sequence(index), self._whole.sequence(index)
@@ -103,7 +97,7 @@ class _Texts:
         words = np.flatnonzero(same != START)
         return Encoded(
             ids,
-            tuple(self._vocabulary.word(int(same[place])) for place in words),
+            tuple(self._data.dataset.vocabulary.word(int(same[place])) for place in words),
             tuple((ids[words] != UNKNOWN).tolist()),
             truncated=int((whole != START).sum()) - len(words),
         )
@@ -135,11 +129,9 @@ def _typical(facts: EvaluatedRun, texts: _Texts) -> Iterator[tuple[str, int]]:
 
 def _example(facts: EvaluatedRun, texts: _Texts, index: int, kind: str, chart: str) -> Example:
     found = trace(texts.model, texts[index])
-    lines = facts.predictions.lines
-    line = f", line {lines[index]} of {facts.file_name}" if lines and lines[index] else ""
     label = facts.label_names[facts.predictions.labels[index]]
     return Example(
-        f"{kind}. Text {index}{line}: {label}, predicted {found.label} with {probability(found.probability)}",
+        f"{kind}. Text {index}{texts.place(index)}: {label}, predicted {found.label} with {probability(found.probability)}",
         _description(found),
         shaded_words(found),
         probability_chart(found, chart) if chart else Markup(),

@@ -13,11 +13,14 @@ import numpy as np
 
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
-from rnnsent.errors import RunError, count
-from rnnsent.evaluation.predictions import Predictions, read_csv
+from rnnsent.errors import count
+from rnnsent.evaluation.evaluate import evaluation_of
+from rnnsent.evaluation.intervals import small_sample_warning
+from rnnsent.evaluation.predictions import Predictions
+from rnnsent.evaluation.run_data import Source
 from rnnsent.reporting.number_format import size
 from rnnsent.runs import directory, schemas
-from rnnsent.runs.directory import Run, evaluation_name
+from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 
 FILES = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
@@ -36,7 +39,6 @@ POOLINGS = {
     "mean_max": "mean and max pooling",
     "attention": "attention pooling",
 }
-MIN_TEXTS = 30  # with fewer the intervals are untested
 
 
 @dataclass(frozen=True)
@@ -243,8 +245,8 @@ class EvaluatedRun(RunFacts):
             warnings.append(f"T{self.stopped[1:]}.")
         if self.split == "validation":
             warnings.append("Epoch and settings were chosen on the validation texts: figures on them are optimistic.")
-        if self.evaluation.texts < MIN_TEXTS:
-            warnings.append(f"Only {count(self.evaluation.texts, 'text')}: intervals may be too narrow.")
+        if small := small_sample_warning(self.evaluation.texts):
+            warnings.append(f"{small[0].upper()}{small[1:]}.")
         return warnings
 
     def command(self, name: str) -> str:
@@ -252,23 +254,26 @@ class EvaluatedRun(RunFacts):
         return f"rnnsent {name} {self.run.address}{f' --split {self.split}' if self.split != 'test' else ''}"
 
 
-def gather(run: Run, split: str, name: str) -> EvaluatedRun:
+def gather(run: Run, split: str, name: str, source: Source | None = None) -> EvaluatedRun:
     """Return what reports say of a run; it is evaluated on the split if it was not yet.
+
+    Args:
+        run: a finished one.
+        split: "test" or "validation".
+        name: what it is called on the page.
+        source: where its texts are, if they are no longer where the config says.
 
     Raises:
         RunError: if it is unfinished or one of its files was changed.
         DataError: if it must be evaluated, and its texts are not available any more.
     """
-    run.verify()
-    evaluation = run.evaluation(split, schemas.Evaluation)
-    if evaluation is None:
-        raise RunError(f"{run}: not evaluated on the {split} texts; run: rnnsent eval {run.address} --split {split}")
+    evaluation, predictions = evaluation_of(run, split, source)
     return EvaluatedRun(
         run,
         name,
         split,
         evaluation,
-        read_csv(run.file(evaluation_name(split, "predictions", ".csv")), run.config.data.label_names),
+        predictions,
         run.evaluation(split, schemas.BaselineEvaluation, "baseline"),
         run.evaluation(split, schemas.RobustnessEvaluation, "robustness"),
     )
