@@ -1,7 +1,7 @@
 """The metrics of a classifier of two labels or more, each with its 95 % interval, in plain NumPy.
 
-`METRICS` lists them: to add one, write a function of a `Sample` and enter it there. Evaluations, comparisons, JSON files
-and reports then have it.
+`METRICS` lists them: to add one, write a function of a `Sample` and enter it there. Evaluations, comparisons, JSON
+files and reports then have it.
 
 Of two labels, precision, recall, F1 and both areas are those of label 1. Of more they are macro averages: of each label
 against all others, every label counting the same, labels for which one is undefined left out. A metric whose
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,13 +133,19 @@ def _mcc(sample: Sample) -> float:
     return float((total * np.trace(confusion) - (real * predicted).sum()) / np.sqrt(spread))
 
 
+def confidence_bins(confidence: NDArray[np.floating[Any]]) -> Ints:
+    """Return the bin of each confidence, (texts,), of `BINS` bins of equal width, each open on the left."""
+    bins: Ints = np.searchsorted(np.linspace(0, 1, BINS + 1), confidence, "left") - 1
+    return bins
+
+
 def _calibration_error(sample: Sample) -> float:
     """Expected calibration error: the mean gap of confidence and accuracy over equal-width bins of the confidence.
 
     Source: C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On calibration of modern neural networks", ICML 2017.
     """
     predictions, weights = sample.predictions, sample.weights.own
-    bins = np.searchsorted(np.linspace(0, 1, BINS + 1), predictions.confidence, "left") - 1
+    bins = confidence_bins(predictions.confidence)
     gaps = np.bincount(bins, weights=weights * (predictions.confidence - predictions.right))
     return float(np.abs(gaps).sum() / weights.sum())
 

@@ -129,9 +129,9 @@ def _typical(facts: EvaluatedRun, texts: _Texts) -> Iterator[tuple[str, int]]:
 
 def _example(facts: EvaluatedRun, texts: _Texts, index: int, kind: str, chart: str) -> Example:
     found = trace(texts.model, texts[index])
-    label = facts.label_names[facts.predictions.labels[index]]
+    label, likely = facts.label_names[facts.predictions.labels[index]], probability(found.probability)
     return Example(
-        f"{kind}. Text {index}{texts.place(index)}: {label}, predicted {found.label} with {probability(found.probability)}",
+        f"{kind}. Text {index}{texts.place(index)}: {label}, predicted {found.label} with {likely}",
         _description(found),
         shaded_words(found),
         probability_chart(found, chart) if chart else Markup(),
