@@ -21,6 +21,7 @@ from rnnsent.evaluation.run_data import Source
 from rnnsent.reporting.number_format import size
 from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run
+from rnnsent.runs.run_facts import stopped
 from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 
 FILES = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
@@ -169,9 +170,7 @@ class RunFacts:
     @property
     def stopped(self) -> str:
         """How far a training that was stopped early came; empty if it was not."""
-        if not self.metrics.interrupted:
-            return ""
-        return f"training was stopped after {count(self.metrics.epochs, 'epoch')}"
+        return stopped(self.metrics) or ""
 
     @property
     def train_command(self) -> str:
