@@ -1,90 +1,102 @@
-"""What a skeptic would use instead of a network: logistic regression on n-grams weighted by naive Bayes.
+"""The linear baseline: logistic regression on n-grams weighted by naive Bayes.
 
-Source: S. Wang and C. Manning, ACL 2012, with a logistic regression in the place of their SVM. It reads whole reviews
-with all their words: neither `num_words` nor `maxlen` holds it back.
+Source: S. Wang and C. Manning, ACL 2012, with a logistic regression instead of their SVM. It reads texts with all their
+words, whatever `num_words` and `maxlen` say.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.data.dataset import Split
+from rnnsent.evaluation.metrics import score
+from rnnsent.evaluation.predictions import Predictions
+from rnnsent.evaluation.run_data import RunData
 from rnnsent.inference.predictor import most_probable
 from rnnsent.models.ngram_weights import log_count_ratios, logistic_regression, require_scikit_learn, sides
 from rnnsent.models.ngrams import Ngrams
+from rnnsent.runs.schemas import BaselineEvaluation
 
-STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # of the regularization, as scikit-learn's C; validation chooses
+logger = logging.getLogger(__name__)
+
+STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # scikit-learn's C; chosen by validation
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted one.
+    """A fitted baseline.
 
     Attributes:
-        strength: the C that validation chose.
-        columns: how many n-grams it weighs.
-        seconds: that fitting took, with all strengths.
-        labels: how many labels it tells apart.
+        strength: the chosen C.
+        ngrams: that it weighs.
+        models: a logistic regression and its n-gram weights; of more than two labels one for each.
     """
 
     strength: float
-    columns: int
-    seconds: float
-    labels: int
-    _ngrams: Ngrams
-    _ratios: list[NDArray[np.float32]]
-    _models: list[Any]
+    ngrams: Ngrams
+    models: list[tuple[Any, NDArray[np.float32]]] = field(repr=False)
 
-    def probabilities(self, split: Split) -> NDArray[np.float64]:
-        """Return the probability of label 1 for each review, (reviews,); of three labels or more that of each."""
-        return _probabilities(self._models, self._ratios, self._ngrams.matrix(split))
+    def probabilities(self, texts: Split) -> NDArray[np.float64]:
+        """Return the probability of label 1, (texts,); of more than two labels that of each, (texts, labels)."""
+        return _probabilities(self.models, self.ngrams.matrix(texts))
 
 
-def fit(train: Split, validation: Split, labels: int = 2, tell: Callable[[str], None] = lambda line: None) -> Baseline:
+def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
     """Fit the baseline on `train`, and choose the strength of its regularization on `validation`.
 
     Args:
-        train, validation: reviews as they were loaded, uncut.
+        train, validation: texts before truncation.
         labels: how many there are.
-        tell: told of each strength that is tried.
 
     Raises:
         RnnsentError: if scikit-learn is not installed.
     """
     require_scikit_learn()
-    started = time.perf_counter()
     ngrams = Ngrams(train)
     matrix, held_out = ngrams.matrix(train), ngrams.matrix(validation)
-    told_apart = sides(labels)
-    ratios = [log_count_ratios(matrix, train.labels == label) for label in told_apart]
-    weighted = [matrix.multiply(ratio).tocsr() for ratio in ratios]
-    best: tuple[float, float, list[Any]] | None = None
+    targets = [train.labels == label for label in sides(labels)]
+    weights = [log_count_ratios(matrix, target) for target in targets]
+    weighted = [matrix.multiply(weight).tocsr() for weight in weights]
+    fitted: list[tuple[float, Baseline]] = []
     for strength in STRENGTHS:
-        models = [
-            logistic_regression(strength).fit(each, train.labels == label)
-            for each, label in zip(weighted, told_apart, strict=True)
-        ]
-        accuracy = float((most_probable(_probabilities(models, ratios, held_out)) == validation.labels).mean())
-        tell(f"C {strength:g}: validation accuracy {accuracy:.2%}")
-        if best is None or accuracy > best[0]:
-            best = accuracy, strength, models
-    assert best is not None
-    return Baseline(best[1], ngrams.size, time.perf_counter() - started, labels, ngrams, ratios, best[2])
+        regressions = [logistic_regression(strength).fit(*pair) for pair in zip(weighted, targets, strict=True)]
+        models = list(zip(regressions, weights, strict=True))
+        accuracy = float((most_probable(_probabilities(models, held_out)) == validation.labels).mean())
+        logger.info("baseline: C %g, validation accuracy %.2f%%", strength, 100 * accuracy)
+        fitted.append((accuracy, Baseline(strength, ngrams, models)))
+    return max(fitted, key=lambda pair: pair[0])[1]
 
 
-def _probabilities(models: list[Any], ratios: list[NDArray[np.float32]], matrix: Any) -> NDArray[np.float64]:
-    columns = [
-        model.predict_proba(matrix.multiply(ratio).tocsr())[:, 1] for model, ratio in zip(models, ratios, strict=True)
-    ]
-    if len(columns) == 1:
-        found: NDArray[np.float64] = columns[0]
-        return found
-    stacked = np.stack(columns, axis=1)
-    whole: NDArray[np.float64] = stacked / stacked.sum(axis=1, keepdims=True)
-    return whole
+def _probabilities(models: list[tuple[Any, NDArray[np.float32]]], matrix: Any) -> NDArray[np.float64]:
+    columns = [model.predict_proba(matrix.multiply(weights).tocsr())[:, 1] for model, weights in models]
+    stacked: NDArray[np.float64] = np.stack(columns, axis=1)
+    return stacked[:, 0] if len(columns) == 1 else stacked / stacked.sum(axis=1, keepdims=True)
+
+
+def evaluate_baseline(data: RunData, split: str) -> BaselineEvaluation:
+    """Fit the baseline on the training texts of a run and evaluate it on one of its splits.
+
+    Args:
+        data: of a run, or of a config alone.
+        split: "test" or "validation".
+
+    Raises:
+        DataError: if the split is empty.
+        RnnsentError: if scikit-learn is not installed.
+    """
+    texts, started = data.texts(split), time.perf_counter()
+    baseline = fit(data.texts("train"), data.texts("validation"), len(data.dataset.label_names))
+    seconds = time.perf_counter() - started
+    return BaselineEvaluation(
+        **vars(data.origin(split)),
+        seconds=round(seconds, 3),
+        metrics=score(Predictions.of(texts.labels, baseline.probabilities(texts))).metrics,
+        strength=baseline.strength,
+        ngrams=baseline.ngrams.size,
+    )

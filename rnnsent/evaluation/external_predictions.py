@@ -1,55 +1,55 @@
-"""Predictions that any program made, read from a table: the real label of each row, and probabilities or an answer."""
+"""Predictions of any program, read from a table: the real label of each row, and probabilities or a predicted label."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnnsent.data.labels import LabelMap, cell_label, ordered
-from rnnsent.data.readers import BytesRead, Row, Table
-from rnnsent.data.tables import open_table
+from rnnsent.data.columns import TAKEN
+from rnnsent.data.labels import LabelMap, cell_label, cell_text, ordered
+from rnnsent.data.readers import Table
+from rnnsent.data.tables import choose_columns, open_table
 from rnnsent.errors import DataError, count
-from rnnsent.evaluation.prediction_tables import are_answers, real_label, require_fixed, unfolded
-from rnnsent.inference.batch import PROBABILITY_OF as OF
+from rnnsent.evaluation.predictions import Predictions
+from rnnsent.inference.answers import ABSTENTION, DOUBTS, EACH, LABEL, OF, PROBABILITY, ROW
 
 LABELS = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
-# Not "confidence", "score" or "prediction": these are as often the probability of the answer, or the answer itself.
+# Not "confidence" or "score": these are as often the probability of the predicted label.
 PROBABILITIES = ("probability", "prob", "p", "y_score", "y_prob")
-# What else stands before a label in the name of the column of its probability; "": nothing.
-BEFORE = ("probability_", "proba_", "prob_", "p_", "")
+PREFIXES = ("probability_", "proba_", "prob_", "p_", "")  # before a label: the column of its probability
 PREDICTED = ("predicted", "prediction", "predictions", "pred", "y_pred", "predicted_label", "answer")
-OF_LABELS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy", "mcc")  # metrics that need no probabilities
 SUM_TOLERANCE = 1e-3
 
-_Row = tuple[int, str, list[float]]  # line, label, probabilities
+Row = tuple[int, str, list[Any]]  # line, real label, other cells
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """What a table says.
+class ExternalPredictions:
+    """The contents of a table of predictions.
 
     Attributes:
-        labels: int64 (rows,), the real ones.
-        probabilities: float64 (rows,), of label 1; of three labels or more (rows, labels). 1 for the predicted label
-            and 0 for the others where labels alone are known.
+        predictions: with probabilities of 0 and 1 if only predicted labels are known.
         label_names: what label 0, 1, … is called.
-        numbers: int64 (rows,), the line of each row in its file, from 1; of Parquet its row.
-        unit: "line" or "row".
-        hard: whether predicted labels alone are known: then `OF_LABELS` mean something, and no other metric.
+        lines: of each row in its file, from 1; of Parquet its row.
+        labels_only: whether only predicted labels are known.
+        file, unit: the name of the file, and "line" or "row".
     """
 
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
+    predictions: Predictions
     label_names: tuple[str, ...]
-    numbers: NDArray[np.int64]
+    lines: list[int]
+    labels_only: bool
+    file: str
     unit: str
-    hard: bool = False
+
+    def place(self, index: int) -> str:
+        """Return where a row is, such as "answers.csv, line 7"."""
+        return f"{self.file}, {self.unit} {self.lines[index]}"
 
 
 def read_predictions(
@@ -60,218 +60,253 @@ def read_predictions(
     predicted_column: str | None = None,
     positive: str | None = None,
     label_map: Mapping[str, str] | None = None,
-) -> Predictions:
+) -> ExternalPredictions:
     """Read a CSV, TSV, JSON Lines or Parquet table.
 
     Args:
-        path: the table; a run's own predictions-test.csv is one, and what `predict` wrote with a column of real labels.
-        label_column: of the real label; None looks for `LABELS`, but in answers of `predict`, where it must be named.
-        probability_column: of the probability of `positive`; None looks for columns called "probability of" each
-            label, then for `PROBABILITIES`, then for columns called after the labels, with `BEFORE` or without.
-        predicted_column: of the predicted label, of which then nothing else is read; None looks for `PREDICTED` where
-            there are no probabilities.
-        positive: which of two labels is label 1, and so the one that a single column of probabilities is of. None: the
-            one that the column is called after, or that of the last of two; else the last label, numbers by size, then
-            by alphabet.
-        label_map: what each real label becomes, see `LabelMap`; rows whose label it does not name are left out.
+        path: the table, also one that `eval` or `predict` wrote.
+        label_column: of the real label. [default: one of LABELS; what `predict` wrote needs a name]
+        probability_column: of the probability of `positive`. [default: "probability of LABEL" for each label, one of
+            PROBABILITIES, or the labels themselves, with one of PREFIXES or without]
+        predicted_column: of the predicted label, if there are no probabilities. [default: one of PREDICTED]
+        positive: which of two labels is label 1, the one of a single column of probabilities. [default: the one that
+            the column is named after, or the last: numbers by size, then by alphabet]
+        label_map: what the real labels become, see `LabelMap`; rows of others are left out.
 
     Raises:
         DataError: naming file, line, and what would be right.
     """
-    table = unfolded(open_table(path))
-    named = real_label(table, label_column) if are_answers(table.columns) else label_column
-    label = _column(table, named, LABELS, "the real label", "--label-column")
-    if label_map is not None:
-        settings = {field.name: getattr(table, field.name) for field in fields(Table)}
-        table = _Relabeled(**settings, inner=table, label=label, label_map=LabelMap(label_map))
+    reader = _Reader(open_table(path), None if label_map is None else LabelMap(label_map))
+    reader.label = reader.real_label(label_column)
     if predicted_column is not None:
         if probability_column is not None:
-            raise DataError(f"{table.path}: either predicted labels or probabilities are judged, not both columns")
-        predicted = _column(table, predicted_column, (), "the predicted label")
-        return _of_labels(table, label, predicted, positive, asked=True)
-    require_fixed(table, label, probability_column)
-    columns = _of_each_label(table, label) if probability_column is None else {}
+            raise DataError(f"{path}: --predicted-column and --probability-column exclude each other")
+        return _from_labels(reader, reader.find(predicted_column, (), ""), positive, requested=True)
+    reader.require_fixed_label(probability_column)
+    columns = _label_columns(reader) if probability_column is None else {}
     if len(columns) > 1:
-        return _of_each(table, label, columns, positive)
-    answered = next((name for name in table.columns if name.lower() in PREDICTED and name != label), None)
-    if answered is not None and probability_column is None and not columns and not _probability(table):
-        return _of_labels(table, label, answered, positive, asked=False)
+        return _from_columns(reader, columns, positive)
+    predicted = reader.known(name for name in PREDICTED if name != reader.label)
+    if predicted and probability_column is None and not columns and not reader.known(PROBABILITIES):
+        return _from_labels(reader, predicted, positive, requested=False)
     known = [name.lower() for name in columns] or PROBABILITIES
-    why = "--probability-column; of predicted labels without one: --predicted-column"
-    column = _column(table, probability_column, known, "the probability", why)
-    said = column[len(OF) :] if column.lower().startswith(OF) else columns.get(column)
-    return _of_one(table, label, column, said, positive)
+    options = "--probability-column, or --predicted-column of labels"
+    column = reader.find(probability_column, known, f"the probability ({options})")
+    of = column[len(OF) :] if column.lower().startswith(OF) else columns.get(column)
+    return _from_column(reader, column, of, positive)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Relabeled(Table):
-    """A table in which labels have other names; rows whose label has none are not there.
+class _Reader:
+    """A table with real labels; the object `probabilities` in JSON Lines is read as columns `probability of LABEL`."""
 
-    Attributes:
-        inner: as it is in the file.
-        label: the column of the labels.
-        label_map: what they become.
-    """
+    def __init__(self, table: Table, label_map: LabelMap | None) -> None:
+        self.table, self.path, self.label_map = table, table.path, label_map
+        self.label = ""
+        nested = EACH in table.columns and table.format == "jsonl"
+        first: Any = next((cell for _, (cell,) in table.rows([EACH]) if isinstance(cell, dict)), {}) if nested else {}
+        self.nested = [f"{OF}{name}" for name in first if f"{OF}{name}" not in table.columns]
+        self.columns = (*table.columns, *self.nested)
 
-    inner: Table
-    label: str
-    label_map: LabelMap
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield line, real label and cells of each row whose label the map does not leave out."""
+        empty = True
+        for line, (label, *cells) in self.table.rows(
+            [self.label, *(EACH if column in self.nested else column for column in columns)]
+        ):
+            name = cell_label(label)
+            if name is None:
+                raise DataError(f"{self.path}:{line}: has no label")
+            mapped = name if self.label_map is None else self.label_map(name)
+            if mapped is not None:
+                empty = False
+                yield line, mapped, [self._cell(*pair) for pair in zip(columns, cells, strict=True)]
+        if empty:
+            raise DataError(f"{self.path}: holds no rows")
 
-    def rows(
-        self, wanted: Sequence[str | int], *, strict: bool = True, progress: BytesRead | None = None
-    ) -> Iterator[Row]:
-        """Yield the cells; see `Table`."""
-        at = list(wanted).index(self.label)
-        for line, cells in self.inner.rows(wanted, strict=strict, progress=progress):
-            name = cell_label(cells[at])
-            other = None if name is None else self.label_map(name)
-            if name is None or other is not None:
-                yield line, (*cells[:at], other, *cells[at + 1 :])
+    def _cell(self, column: str, cell: Any) -> Any:
+        if column not in self.nested:
+            return cell
+        return cell.get(column[len(OF) :]) if isinstance(cell, dict) else None
+
+    def probabilities(self, columns: Sequence[str]) -> Iterator[tuple[int, str, list[float]]]:
+        """Yield the same with numbers from 0 to 1."""
+        for line, name, cells in self.rows(columns):
+            values = []
+            for column, cell in zip(columns, cells, strict=True):
+                try:
+                    value = float(cell)
+                except (TypeError, ValueError):
+                    value = float("nan")
+                if not 0 <= value <= 1:
+                    raise DataError(f"{self.path}:{line}: {column} must be a number from 0 to 1, not {cell!r}")
+                values.append(value)
+            yield line, name, values
+
+    def known(self, names: Any) -> str | None:
+        """Return the first column that has one of these names, in any case."""
+        by_name = {column.lower(): column for column in self.columns}
+        return next((by_name[name] for name in names if name in by_name), None)
+
+    def find(self, requested: str | None, names: Sequence[str], what: str) -> str:
+        """Return the requested column, or else one that has one of the known names."""
+        listed = ", ".join(self.columns) or "no names"
+        if requested is None:
+            column = self.known(names)
+            if column is None:
+                raise DataError(f"{self.path}: no column for {what}: {', '.join(names[:4])}, …; it has: {listed}")
+            return column
+        if requested not in self.columns:
+            close = difflib.get_close_matches(requested, self.columns, n=1)
+            hint = f"did you mean {close[0]}? It has" if close else "it has"
+            raise DataError(f"{self.path}: no column is called {requested}; {hint}: {listed}")
+        return requested
+
+    @property
+    def _from_predict(self) -> bool:
+        """Whether `rnnsent predict` wrote the table, of which some columns may have been removed."""
+        each = EACH in self.columns or any(name.startswith(OF) for name in self.columns)
+        return {LABEL, PROBABILITY} <= set(self.columns) and (
+            DOUBTS[0] in self.columns or (ROW in self.columns and each)
+        )
+
+    def real_label(self, requested: str | None) -> str:
+        """Return the column of the real label; in a table of `predict` `label` is the predicted one."""
+        if not self._from_predict:
+            return self.find(requested, LABELS, "the real label (--label-column)")
+        if requested == LABEL and f"{TAKEN}{LABEL}" in self.columns:
+            return f"{TAKEN}{LABEL}"
+        if requested is not None and requested != LABEL:
+            return self.find(requested, (), "")
+        own = {ROW, LABEL, PROBABILITY, EACH, ABSTENTION, *DOUBTS}
+        kept = [name for name in self.columns if name not in own and not name.startswith(OF)]
+        hint = f"of {', '.join(kept)}" if kept else "which predict --keep NAME adds"
+        raise DataError(
+            f"{self.path}: predictions of rnnsent predict, in which {LABEL} is the predicted label; name the column of "
+            f"the real one with --label-column, {hint}"
+        )
+
+    def require_fixed_label(self, requested: str | None) -> None:
+        """Require that the column `probability` is not that of the predicted label, as `predict` writes it."""
+        named = next((name for name in self.columns if name.startswith(OF)), None)
+        certain = self._from_predict
+        if certain:
+            wrong = requested == PROBABILITY or (requested is None and named is None)
+        else:  # maybe with some columns removed
+            names = {name.lower() for name in self.columns}
+            wrong = requested is None and {LABEL, PROBABILITY} <= names and self.label.lower() != LABEL
+        if not wrong:
+            return
+        hint = f"use --probability-column '{named}'" if named else f"use --predicted-column {LABEL}"
+        other = "" if certain else f", or --probability-column {PROBABILITY} if it is of the same label in every row"
+        raise DataError(f"{self.path}: {PROBABILITY} is that of the predicted label; {hint}{other}")
+
+    def result(
+        self, names: tuple[str, ...], rows: Sequence[tuple[int, str, list[float]]], *, labels_only: bool = False
+    ) -> ExternalPredictions:
+        """Return the contents of rows whose probabilities are of each of `names`, or of the last of two alone."""
+        numbers = {name: number for number, name in enumerate(names)}
+        values = np.array([row[2] for row in rows], np.float64)
+        predictions = Predictions.of([numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1])
+        unit = "row" if self.table.format == "parquet" else "line"
+        return ExternalPredictions(predictions, names, [row[0] for row in rows], labels_only, self.path.name, unit)
 
 
-def _probability(table: Table) -> bool:
-    """Return whether a column is called as one of probabilities."""
-    return any(name.lower() in PROBABILITIES for name in table.columns)
-
-
-def _of_each_label(table: Table, label: str) -> dict[str, str]:
-    """Return the columns that are called after labels, each with its label."""
-    named = {column: column[len(OF) :] for column in table.columns if column.lower().startswith(OF)}
-    if named or _probability(table) or table.stdin is not None:  # which cannot be read twice
+def _label_columns(reader: _Reader) -> dict[str, str]:
+    """Return the columns of probabilities that are named after labels, each with its label."""
+    named = {column: column[len(OF) :] for column in reader.columns if column.lower().startswith(OF)}
+    if named or reader.known(PROBABILITIES) or reader.table.stdin is not None:  # which cannot be read twice
         return named
-    seen = {name for name in (cell_label(cell) for _, (cell,) in table.rows([label])) if name is not None}
-    for before in BEFORE:
-        found = {
-            column: column[len(before) :]
-            for column in table.columns
-            if column != label and column.lower().startswith(before) and (before or column in seen)
+    labels = {name for _, name, _ in reader.rows([])}
+    for prefix in PREFIXES:
+        columns = {
+            column: column[len(prefix) :]
+            for column in reader.columns
+            if column != reader.label and column.lower().startswith(prefix) and (prefix or column in labels)
         }
-        if len(found) > 1 and seen <= set(found.values()):
-            return found
-        one = {column: name for column, name in found.items() if name in seen}
-        if len(one) == 1 and len(seen) == 2:
+        if len(columns) > 1 and labels <= set(columns.values()):
+            return columns
+        one = {column: name for column, name in columns.items() if name in labels}
+        if len(one) == 1 and len(labels) == 2:
             return one
     return {}
 
 
-def _of_one(table: Table, label: str, column: str, said: str | None, positive: str | None) -> Predictions:
-    """Read the probability of one of two labels, `said` where the column is called after it."""
-    rows = list(_rows(table, label, [column]))
+def _from_column(reader: _Reader, column: str, of: str | None, positive: str | None) -> ExternalPredictions:
+    """Read the probability of one of two labels: `of`, if the column is named after it."""
+    rows = list(reader.probabilities([column]))
     names = ordered({name for _, name, _ in rows})
-    said = column if said is None and column in names else said
-    if said is not None and positive not in (None, said):
-        raise DataError(f"{table.path}: column '{column}' is of {said}, so the positive label cannot be {positive}")
+    of = column if of is None and column in names else of
+    if of is not None and positive not in (None, of):
+        raise DataError(f"{reader.path}: column '{column}' is of {of}, so the positive label cannot be {positive}")
     if len(names) != 2:
         raise DataError(
-            f"{table.path}: column '{label}' holds {count(len(names), 'label')} ({', '.join(names[:5])}); with one "
-            f"column of probabilities there must be two. Of several labels each needs a column '{OF}LABEL'"
+            f"{reader.path}: column '{reader.label}' holds {count(len(names), 'label')} ({', '.join(names[:5])}); with "
+            f"one column of probabilities there must be two. Of more labels each needs a column '{OF}LABEL'"
         )
-    last = positive or said or names[-1]
-    if last not in names:
-        raise DataError(f"{table.path}: no row is labeled {last}; labels: {', '.join(names)}")
-    return _predictions(table, (*(name for name in names if name != last), last), rows)
+    return reader.result(_with_last(reader, names, positive or of), rows)
 
 
-def _of_labels(table: Table, label: str, column: str, positive: str | None, *, asked: bool) -> Predictions:
-    """Read predicted labels; where the column was not `asked` for, they must be such as rows are labeled with."""
-    found: list[tuple[int, str, str]] = []
-    for line, (name, said) in table.rows([label, column]):
-        real, predicted = cell_label(name), cell_label(said)
-        if real is None or predicted is None:
-            raise DataError(f"{table.path}:{line}: has no {'label' if real is None else column}")
-        found.append((line, real, predicted))
-    real_ones = {real for _, real, _ in found}
-    strange = next(((line, said) for line, _, said in found if said not in real_ones), None)
-    if strange is not None and not asked:
+def _from_labels(reader: _Reader, column: str, positive: str | None, *, requested: bool) -> ExternalPredictions:
+    """Read predicted labels; unless the column was `requested`, they must be among the real ones."""
+    rows = []
+    for line, name, (cell,) in reader.rows([column]):
+        predicted = cell_label(cell)
+        if predicted is None:
+            raise DataError(f"{reader.path}:{line}: has no {column}")
+        rows.append((line, name, predicted))
+    real = {name for _, name, _ in rows}
+    unknown = next(((line, predicted) for line, _, predicted in rows if predicted not in real), None)
+    if unknown is not None and not requested:
         raise DataError(
-            f"{table.path}:{strange[0]}: no column for the probability, and {column} says {strange[1]}, which no "
-            f"row is labeled; --probability-column {column} if these are probabilities, --predicted-column if labels"
+            f"{reader.path}:{unknown[0]}: no column for the probability, and {column} says {unknown[1]}, which is no "
+            f"real label; use --probability-column {column} for probabilities, --predicted-column for labels"
         )
-    names = ordered(real_ones | {said for _, _, said in found})
+    names = ordered(real | {predicted for _, _, predicted in rows})
     if len(names) < 2:
-        raise DataError(f"{table.path}: holds {count(len(names), 'label')}; two or more are needed to judge answers")
-    if positive is not None and (len(names) > 2 or positive not in names):
-        raise DataError(f"{table.path}: the positive label is one of two; labels: {', '.join(names)}")
-    if positive is not None:
-        names = (*(name for name in names if name != positive), positive)
-    rows = [(line, real, [float(name == said) for name in names]) for line, real, said in found]
-    return _predictions(table, names, rows, hard=True)
+        raise DataError(f"{reader.path}: holds {count(len(names), 'label')}; two or more are needed")
+    if positive is not None and len(names) > 2:
+        raise DataError(f"{reader.path}: the positive label is one of two; labels: {', '.join(names)}")
+    names = _with_last(reader, names, positive)
+    one_hot = [(line, name, [float(each == predicted) for each in names]) for line, name, predicted in rows]
+    return reader.result(names, one_hot, labels_only=True)
 
 
-def _of_each(table: Table, label: str, columns: Mapping[str, str], positive: str | None) -> Predictions:
-    """Read the probabilities of two labels or more, each in a column that is called after it."""
+def _from_columns(reader: _Reader, columns: Mapping[str, str], positive: str | None) -> ExternalPredictions:
+    """Read the probabilities of two labels or more, each in a column that is named after it."""
     names = tuple(columns.values())
     if len(set(names)) < len(names):
-        raise DataError(f"{table.path}: two columns are of one label: {', '.join(columns)}")
+        raise DataError(f"{reader.path}: two columns are of one label: {', '.join(columns)}")
     if positive is not None and len(names) > 2:
-        raise DataError(f"{table.path}: a positive label is one of two; here are columns of {len(names)} labels")
-    if positive is not None and positive not in names:
-        raise DataError(f"{table.path}: no column is called '{OF}{positive}'; labels: {', '.join(names)}")
+        raise DataError(f"{reader.path}: a positive label is one of two; here are columns of {len(names)} labels")
     rows = []
-    for line, name, found in _rows(table, label, list(columns)):
+    for line, name, values in reader.probabilities(list(columns)):
         if name not in names:
             raise DataError(
-                f"{table.path}:{line}: labeled {name}, but no column is called '{OF}{name}'; where {name} stands for "
+                f"{reader.path}:{line}: labeled {name}, but no column is called '{OF}{name}'; if {name} stands for "
                 f"one of {', '.join(names)}: --label-map '{name}: …'"
             )
-        if abs(sum(found) - 1) > SUM_TOLERANCE:
-            raise DataError(f"{table.path}:{line}: the probabilities add up to {sum(found):.4f}, not to 1")
-        rows.append((line, name, found))
-    if positive is not None and positive != names[-1]:
-        return _predictions(table, names[::-1], [(line, name, found[::-1]) for line, name, found in rows])
-    return _predictions(table, names, rows)
+        if abs(sum(values) - 1) > SUM_TOLERANCE:
+            raise DataError(f"{reader.path}:{line}: the probabilities add up to {sum(values):.4f}, not to 1")
+        rows.append((line, name, values))
+    if _with_last(reader, names, positive) != names:
+        return reader.result(names[::-1], [(line, name, values[::-1]) for line, name, values in rows])
+    return reader.result(names, rows)
 
 
-def _predictions(table: Table, names: tuple[str, ...], rows: Sequence[_Row], *, hard: bool = False) -> Predictions:
-    """Return what rows say, whose probabilities are of each of `names`, or of the last of two alone."""
-    place = {name: number for number, name in enumerate(names)}
-    values = np.array([found for _, _, found in rows], np.float64)
-    return Predictions(
-        np.array([place[name] for _, name, _ in rows], np.int64),
-        values if len(names) > 2 else values[:, -1],
-        names,
-        np.array([line for line, _, _ in rows], np.int64),
-        "row" if table.format == "parquet" else "line",
-        hard,
-    )
+def _with_last(reader: _Reader, names: tuple[str, ...], last: str | None) -> tuple[str, ...]:
+    """Return the names with one of them at the end."""
+    if last is None:
+        return names
+    if last not in names:
+        raise DataError(f"{reader.path}: no row or column is labeled {last}; labels: {', '.join(names)}")
+    return (*(name for name in names if name != last), last)
 
 
-def _rows(table: Table, label: str, columns: Sequence[str]) -> Iterator[_Row]:
-    """Yield the line of each row, its label, and its probabilities as numbers."""
-    empty = True
-    for line, (name, *cells) in table.rows([label, *columns]):
-        empty = False
-        found = cell_label(name)
-        if found is None:
-            raise DataError(f"{table.path}:{line}: has no label")
-        where = f"{table.path}:{line}"
-        yield line, found, [_number(cell, where, column) for cell, column in zip(cells, columns, strict=True)]
-    if empty:
-        raise DataError(f"{table.path}: holds no rows")
-
-
-def _number(cell: Any, where: str, column: str) -> float:
+def read_texts(path: Path) -> list[str] | None:
+    """Return the texts of a table of predictions; None if no column is called as one of texts."""
+    table = open_table(path)
     try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        value = float("nan")
-    if not 0 <= value <= 1:
-        raise DataError(f"{where}: {column} must be a number from 0 to 1, not {cell!r}")
-    return value
-
-
-def _column(table: Table, asked: str | None, known: Sequence[str], what: str, option: str = "") -> str:
-    names = {column.lower(): column for column in table.columns}
-    if asked is not None:
-        if asked in table.columns:
-            return asked
-        close = difflib.get_close_matches(asked, table.columns, n=1)
-        hint = f"did you mean {close[0]}? It has" if close else "it has"
-        raise DataError(f"{table.path}: no column is called {asked}; {hint}: {', '.join(table.columns)}")
-    found = next((names[name] for name in known if name in names), None)
-    if found is None:
-        raise DataError(
-            f"{table.path}: no column for {what}: none is called {', '.join(known[:4])}, …; it has: "
-            f"{', '.join(table.columns) or 'no names'}; which one it is says {option}"
-        )
-    return found
+        column = choose_columns(table, labeled=False).text
+    except DataError:
+        return None
+    return [cell_text(cell) or "" for _, (cell,) in table.rows([column])]

@@ -1,295 +1,254 @@
-"""Metrics of a binary classifier, each with a 95 % interval, in plain NumPy; `multiclass` has those of several labels.
+"""The metrics of a classifier of two labels or more, each with its 95 % interval, in plain NumPy.
 
-Class 1 is predicted where the probability is *above* the threshold, as in `keras.metrics.binary_accuracy`: a
-probability equal to the threshold is class 0.
+`METRICS` lists them: to add one, write a function of a `Sample` and enter it there. Evaluations, comparisons, JSON
+files and reports then have it.
 
-A metric whose definition divides by zero is undefined and is None, in Python as in JSON: precision without any
-predicted positive, recall without any real one, F1 without either, ROC AUC and balanced accuracy with one class only,
-PR AUC without a positive, Matthews' coefficient where a class is never there or never predicted.
+Of two labels, precision, recall, F1 and both areas are those of label 1. Of more they are macro averages: of each label
+against all others, every label counting the same, labels for which one is undefined left out. A metric whose
+definition divides by zero is NaN here and None in an `Estimate`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from rnnsent.evaluation.intervals import Estimate, percentiles, prior_reviews, proportion
-from rnnsent.evaluation.measures import area_under, average_precision, calibration_error, correlation
+from rnnsent.evaluation.intervals import percentiles, prior_texts, proportion
+from rnnsent.evaluation.predictions import Costs, Floats, Ints, Predictions, Ranking
+from rnnsent.runs.schemas import Estimate, LabelMetrics, Metrics
 
-CLIP = 1e-7  # Keras' epsilon: one confident mistake costs at most 16.1 nats
+BINS = 15  # of the calibration error
 
-Floats = NDArray[np.floating[Any]]
+Counts = NDArray[np.int64]  # a confusion matrix
+
+NO_TEXTS: Ints = np.empty(0, np.int64)
 
 
-NAMES = (
-    "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss",
-    "balanced_accuracy", "mcc", "pr_auc", "brier", "ece",
-)  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each text counts, with its own label, and some texts also with another one.
+
+    Attributes:
+        own: (n,).
+        texts, labels, others: (places,), which texts count with which other label as well, and how much.
+    """
+
+    own: Floats
+    texts: Ints = field(default_factory=lambda: NO_TEXTS)
+    labels: Ints = field(default_factory=lambda: NO_TEXTS)
+    others: Floats = field(default_factory=lambda: np.empty(0))
+
+    @classmethod
+    def drawn(cls, own: Floats, predictions: Predictions, rng: np.random.Generator) -> Weights:
+        """Return weights of one sample of the Bayesian bootstrap, see `intervals.prior_texts`."""
+        texts, others = prior_texts(len(own), rng)
+        labels = (predictions.labels[texts] + rng.integers(1, predictions.size, len(texts))) % predictions.size
+        return cls(own, texts, labels, others)
+
+
+class Sample:
+    """Predictions and the weights of their texts: what metrics are functions of."""
+
+    def __init__(self, predictions: Predictions, weights: Weights | None = None) -> None:
+        self.predictions = predictions
+        self.weights = Weights(np.ones(len(predictions))) if weights is None else weights
+
+    @cached_property
+    def confusion(self) -> Floats:
+        """The confusion matrix, (labels, labels): rows are the real labels, columns the predicted ones."""
+        predictions, weights, size = self.predictions, self.weights, self.predictions.size
+        matrix = np.bincount(predictions.cells, weights=weights.own, minlength=size * size)
+        np.add.at(matrix, weights.labels * size + predictions.predicted[weights.texts], weights.others)
+        return np.asarray(matrix, np.float64).reshape(size, size)
+
+    @cached_property
+    def by_label(self) -> Floats:
+        """Precision, recall and F1 of each label, (3, labels)."""
+        hits, real, predicted = np.diag(self.confusion), self.confusion.sum(axis=1), self.confusion.sum(axis=0)
+        counts, totals = np.stack([hits, hits, 2 * hits]), np.stack([predicted, real, predicted + real])
+        shares: Floats = np.divide(counts, totals, where=totals > 0, out=np.full_like(counts, np.nan))
+        return shares
+
+    @cached_property
+    def areas(self) -> tuple[float, float]:
+        """The areas under the ROC and the precision-recall curves."""
+        pairs = [_areas(*self._ranked(ranking)) for ranking in self.predictions.rankings]
+        roc, precision = np.array(pairs).T
+        return _defined_mean(roc), _defined_mean(precision)
+
+    def _ranked(self, ranking: Ranking) -> tuple[Floats, Floats]:
+        """Return the weights that a label and all others have up to each probability of it, ascending."""
+        weights = self.weights
+        total = weights.own[ranking.order]
+        positive = total * ranking.members
+        places, changed = ranking.places[weights.texts], weights.labels == ranking.label
+        np.add.at(total, places, weights.others)
+        np.add.at(positive, places[changed], weights.others[changed])
+        positives, negatives = np.cumsum(positive), np.cumsum(total - positive)
+        return (positives, negatives) if ranking.ends is None else (positives[ranking.ends], negatives[ranking.ends])
+
+    def headline(self, values: Floats) -> float:
+        """Return the value of label 1 of two, or the macro average of more."""
+        return float(values[1]) if len(values) == 2 else _defined_mean(values)
+
+    def mean(self, costs: Costs) -> float:
+        """Return the weighted mean of what texts cost with the labels that they count with."""
+        weights = self.weights
+        extra = (weights.others * costs.each[weights.texts, weights.labels]).sum()
+        return float(((weights.own * costs.own).sum() + extra) / (weights.own.sum() + weights.others.sum()))
+
+
+def _areas(positives: Floats, negatives: Floats) -> tuple[float, float]:
+    """Return ROC AUC and average precision of cumulative weights by ascending probability; NaN if undefined."""
+    below, errors_below = (np.concatenate([[0.0], each[:-1]]) for each in (positives, negatives))
+    positive, total, pairs = positives - below, positives[-1], positives[-1] * negatives[-1]
+    # Pairs in order count two, ties one: whole numbers stay whole, and the area exact. Not a dot product: BLAS would
+    # wake its threads for each of a thousand short vectors, twenty times slower than the sum itself.
+    area = float((positive * (errors_below + negatives)).sum() / (2 * pairs)) if pairs else np.nan
+    hits, errors = total - below, negatives[-1] - errors_below
+    return area, float((positive * hits / (hits + errors)).sum() / total) if total else np.nan
+
+
+def _defined_mean(values: Floats) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else np.nan
+
+
+def _accuracy(sample: Sample) -> float:
+    return float(np.trace(sample.confusion) / sample.confusion.sum())
+
+
+def _mcc(sample: Sample) -> float:
+    """Matthews' correlation coefficient; of several labels by J. Gorodkin, 2004."""
+    confusion = sample.confusion
+    total, real, predicted = confusion.sum(), confusion.sum(axis=1), confusion.sum(axis=0)
+    spread = (total**2 - (real**2).sum()) * (total**2 - (predicted**2).sum())
+    if spread <= 0:
+        return np.nan
+    return float((total * np.trace(confusion) - (real * predicted).sum()) / np.sqrt(spread))
+
+
+def confidence_bins(confidence: NDArray[np.floating[Any]]) -> Ints:
+    """Return the bin of each confidence, (texts,), of `BINS` bins of equal width, each open on the left."""
+    bins: Ints = np.searchsorted(np.linspace(0, 1, BINS + 1), confidence, "left") - 1
+    return bins
+
+
+def _calibration_error(sample: Sample) -> float:
+    """Expected calibration error: the mean gap of confidence and accuracy over equal-width bins of the confidence.
+
+    Source: C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On calibration of modern neural networks", ICML 2017.
+    """
+    predictions, weights = sample.predictions, sample.weights.own
+    bins = confidence_bins(predictions.confidence)
+    gaps = np.bincount(bins, weights=weights * (predictions.confidence - predictions.right))
+    return float(np.abs(gaps).sum() / weights.sum())
 
 
 @dataclass(frozen=True)
-class LabelMetrics:
-    """How good a classifier was on the reviews of one label, and on those that it gave this label.
+class Metric:
+    """An entry of `METRICS`.
 
     Attributes:
-        reviews: of this label.
-        precision, recall: with Wilson's intervals.
-        f1: with a bootstrapped one.
+        function: of a sample; NaN where the metric is undefined.
+        labels_only: whether predicted labels without probabilities are enough.
+        proportion: of a confusion matrix, (successes, total), for Wilson's interval; None: the metric is no proportion,
+            and its interval is one of the bootstrap.
+        interval: whether it has an interval at all.
     """
 
-    reviews: int
-    precision: Estimate
-    recall: Estimate
-    f1: Estimate
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return reviews, precision, recall and f1 for JSON."""
-        return {"reviews": self.reviews} | {
-            name: getattr(self, name).to_dict() for name in ("precision", "recall", "f1")
-        }
+    function: Callable[[Sample], float]
+    labels_only: bool = False
+    proportion: Callable[[Counts], tuple[int, int] | None] = lambda confusion: None
+    interval: bool = True
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """How good a classifier was on `n` reviews.
-
-    Attributes:
-        n: reviews.
-        threshold: of two labels, label 1 is predicted above it; of more, what the most probable one exceeds at least.
-        accuracy: share of reviews whose label is the predicted one.
-        precision, recall, f1: of label 1; of three labels or more their mean over the labels.
-        roc_auc: the chance that a review of a label outranks one of another (Hanley and McNeil 1982).
-        log_loss: mean of -ln(probability of the real label), in nats.
-        balanced_accuracy: mean recall of the labels.
-        mcc: correlation of real and predicted labels, -1 … 1 (Matthews 1975; of several labels Gorodkin 2004).
-        pr_auc: average precision: the mean of the precision over the positives, ranked by probability.
-        brier: mean squared distance of probability and truth, 0 … 1; of three labels or more summed over them, 0 … 2.
-        ece: expected calibration error: see `measures.calibration_bins` and `calibration_error`.
-        confusion: a row for each real label and a column for each predicted one; of two: [[tn, fp], [fn, tp]].
-        by_label: of every label.
-    """
-
-    n: int
-    threshold: float
-    accuracy: Estimate
-    precision: Estimate
-    recall: Estimate
-    f1: Estimate
-    roc_auc: Estimate
-    log_loss: Estimate
-    balanced_accuracy: Estimate
-    mcc: Estimate
-    pr_auc: Estimate
-    brier: Estimate
-    ece: Estimate
-    confusion: list[list[int]]
-    by_label: tuple[LabelMetrics, ...]
-
-    def to_dict(self) -> dict[str, dict[str, float | None]]:
-        """Return {metric: {"value", "low", "high"}}, safe for JSON; confusion and labels stand apart."""
-        return {name: getattr(self, name).to_dict() for name in NAMES}
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """The reviews counted by class and probability: all that a metric needs, and quick to draw again."""
-
-    counts: Floats  # (2, groups), a column for each distinct probability, ascending; whole numbers
-    losses: Floats  # (2, groups), what a review of this class and probability adds to the log loss
-    squares: Floats  # (2, groups), the same for Brier's score
-    confidence: Floats  # (groups,), the probability of the predicted label
-    first_predicted: int  # the first group above the threshold
-
-
-def evaluate(
-    labels: ArrayLike, probabilities: ArrayLike, *, threshold: float = 0.5, seed: int = 0, resamples: int = 1000
-) -> Evaluation:
-    """Measure the predictions of a binary classifier.
-
-    Intervals are Wilson's score interval for the proportions (accuracy, precision, recall), that of
-    `measures.calibration_error` for ece, and for all others percentiles of a Bayesian bootstrap over reviews, see
-    `intervals.prior_reviews`. They depend on `seed` and on the set of reviews, not on the order of the reviews.
-
-    Args:
-        labels: (n,), 0 or 1.
-        probabilities: (n,), of class 1, in [0, 1].
-        threshold: Class 1 is predicted above it.
-        seed: Of the bootstrap.
-        resamples: Samples of it; with 0 the bootstrapped metrics have no interval.
-
-    Raises:
-        ValueError: If the arrays are empty or do not fit each other, or a value is out of its range.
-    """
-    table = _tabulate(labels, probabilities, threshold)
-    (tn, fp), (fn, tp) = confusion = _whole(_confusion(table, table.counts))
-    n = tn + fp + fn + tp
-    measured = dict(zip(_MEASURES, _bootstrap(table, list(_MEASURES.values()), seed, resamples), strict=True))
-    f1_of_0 = measured.pop("f1 of 0")
-    return Evaluation(
-        n=n,
-        threshold=float(threshold),
-        accuracy=proportion(tn + tp, n),
-        precision=proportion(tp, tp + fp),
-        recall=proportion(tp, tp + fn),
-        confusion=confusion,
-        by_label=(
-            LabelMetrics(tn + fp, proportion(tn, tn + fn), proportion(tn, tn + fp), f1_of_0),
-            LabelMetrics(fn + tp, proportion(tp, tp + fp), proportion(tp, tp + fn), measured["f1"]),
-        ),
-        ece=_calibration_error(table),
-        **measured,
-    )
-
-
-def confusion_matrix(labels: ArrayLike, probabilities: ArrayLike, threshold: float = 0.5) -> list[list[int]]:
-    """Return [[tn, fp], [fn, tp]]; arguments and errors as in `evaluate`."""
-    table = _tabulate(labels, probabilities, threshold)
-    return _whole(_confusion(table, table.counts))
-
-
-def roc_auc(labels: ArrayLike, probabilities: ArrayLike) -> float | None:
-    """Return the chance that a positive review outranks a negative one, a tie counting one half; None for one class.
-
-    This is the area under the ROC curve (Hanley & McNeil 1982). Arguments and errors as in `evaluate`.
-    """
-    table = _tabulate(labels, probabilities)
-    return _defined(_roc_auc(table, table.counts))
-
-
-def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
-    """Return the mean of -ln(probability of the real class), probabilities clipped to [1e-7, 1 - 1e-7], in nats.
-
-    Arguments and errors as in `evaluate`.
-    """
-    table = _tabulate(labels, probabilities)
-    return _log_loss(table, table.counts)
-
-
-def _tabulate(labels: ArrayLike, probabilities: ArrayLike, threshold: float = 0.5) -> _Table:
-    classes, scores = _checked(labels, probabilities)
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold must lie in [0, 1], not {threshold}")
-    distinct, group = np.unique(scores, return_inverse=True)
-    cells = np.bincount(classes * len(distinct) + group, minlength=2 * len(distinct))
-    clipped = np.clip(distinct.astype(np.float64), CLIP, 1 - CLIP)
-    # Compared in the dtype of the probabilities, as Keras does it: in float32, 0.3 is not above 0.3.
-    cut = int(np.count_nonzero(distinct <= threshold))
-    wide = distinct.astype(np.float64)
-    return _Table(
-        # Floats, because they get multiplied by floats in every resample; whole numbers up to 2**53 stay exact.
-        counts=cells.reshape(2, -1).astype(np.float64),
-        losses=-np.log(np.stack([1 - clipped, clipped])),
-        squares=np.stack([wide**2, (1 - wide) ** 2]),
-        confidence=np.where(np.arange(len(distinct)) >= cut, wide, 1 - wide),
-        first_predicted=cut,
-    )
-
-
-def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
-    classes, scores = np.asarray(labels), np.asarray(probabilities)
-    if classes.ndim != 1 or classes.shape != scores.shape:
-        raise ValueError(f"labels and probabilities must be (n,) both, not {classes.shape} and {scores.shape}")
-    if not len(classes):
-        raise ValueError("there is nothing to evaluate: no labels")
-    if not np.isin(classes, (0, 1)).all():
-        row = int(np.argmin(np.isin(classes, (0, 1))))
-        raise ValueError(f"labels must be 0 or 1; row {row} is {classes[row]}")
-    if not np.issubdtype(scores.dtype, np.floating):
-        scores = scores.astype(np.float64)
-    valid = (scores >= 0) & (scores <= 1)
-    if not valid.all():
-        row = int(np.argmin(valid))
-        raise ValueError(f"probabilities must lie in [0, 1]; row {row} is {scores[row]}")
-    return classes.astype(np.int64), scores
-
-
-def _confusion(table: _Table, counts: Floats) -> list[list[float]]:
-    cut = table.first_predicted
-    return [[float(row[:cut].sum()), float(row[cut:].sum())] for row in counts]
-
-
-def _whole(confusion: Sequence[Sequence[float]]) -> list[list[int]]:
-    return [[int(count) for count in row] for row in confusion]
-
-
-def _calibration_error(table: _Table) -> Estimate:
-    counts = table.counts.astype(np.int64)
-    predicted = np.arange(counts.shape[1]) >= table.first_predicted
-    return calibration_error(table.confidence, np.where(predicted, counts[1], counts[0]), counts.sum(axis=0))
-
-
-def _f1(table: _Table, counts: Floats) -> float:
-    (_, fp), (fn, tp) = _confusion(table, counts)
-    return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else np.nan
-
-
-def _f1_of_0(table: _Table, counts: Floats) -> float:
-    (tn, fp), (fn, _) = _confusion(table, counts)
-    return 2 * tn / (2 * tn + fp + fn) if tn + fp + fn else np.nan
-
-
-def _balanced_accuracy(table: _Table, counts: Floats) -> float:
-    (tn, fp), (fn, tp) = _confusion(table, counts)
-    return (tn / (tn + fp) + tp / (fn + tp)) / 2 if tn + fp and fn + tp else np.nan
-
-
-def _mcc(table: _Table, counts: Floats) -> float:
-    return correlation(np.array(_confusion(table, counts)))
-
-
-def _pr_auc(table: _Table, counts: Floats) -> float:
-    return average_precision(counts)
-
-
-def _brier(table: _Table, counts: Floats) -> float:
-    return float((counts * table.squares).sum() / counts.sum())
-
-
-def _roc_auc(table: _Table, counts: Floats) -> float:
-    return area_under(counts)
-
-
-def _log_loss(table: _Table, counts: Floats) -> float:
-    return float((counts * table.losses).sum() / counts.sum())
-
-
-_MEASURES: dict[str, Callable[[_Table, Floats], float]] = {
-    "f1": _f1,
-    "f1 of 0": _f1_of_0,
-    "roc_auc": _roc_auc,
-    "log_loss": _log_loss,
-    "balanced_accuracy": _balanced_accuracy,
-    "mcc": _mcc,
-    "pr_auc": _pr_auc,
-    "brier": _brier,
+METRICS = {
+    "accuracy": Metric(_accuracy, True, lambda counts: (int(np.trace(counts)), int(counts.sum()))),
+    "precision": Metric(lambda sample: sample.headline(sample.by_label[0]), True, lambda counts: _of_1(counts, 0)),
+    "recall": Metric(lambda sample: sample.headline(sample.by_label[1]), True, lambda counts: _of_1(counts, 1)),
+    "f1": Metric(lambda sample: sample.headline(sample.by_label[2]), True),
+    "roc_auc": Metric(lambda sample: sample.areas[0]),
+    "log_loss": Metric(lambda sample: sample.mean(sample.predictions.losses)),
+    "balanced_accuracy": Metric(lambda sample: _defined_mean(sample.by_label[1]), True),
+    "mcc": Metric(_mcc, True),
+    "pr_auc": Metric(lambda sample: sample.areas[1]),
+    "brier": Metric(lambda sample: sample.mean(sample.predictions.squares)),
+    "ece": Metric(_calibration_error, interval=False),
 }
 
 
-def _bootstrap(
-    table: _Table, measures: Sequence[Callable[[_Table, Floats], float]], seed: int, resamples: int
-) -> list[Estimate]:
-    """Estimate every measure from the same samples of the bootstrap."""
+def _of_1(counts: Counts, axis: int) -> tuple[int, int] | None:
+    """Return how many texts of, or predicted as, label 1 are right, and how many there are; None for more labels."""
+    return (int(counts[1, 1]), int(counts.sum(axis=axis)[1])) if len(counts) == 2 else None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """All that is computed from predictions alone.
+
+    Attributes:
+        metrics: {metric: estimate}.
+        confusion: a row for each real label, a column for each predicted one.
+        labels: of each label.
+    """
+
+    metrics: Metrics
+    confusion: list[list[int]]
+    labels: list[LabelMetrics]
+
+
+def score(predictions: Predictions, *, labels_only: bool = False, seed: int = 0, resamples: int = 1000) -> Scores:
+    """Measure predictions.
+
+    Intervals are Wilson's for proportions, and percentiles of a Bayesian bootstrap over texts for all else, see
+    `intervals.prior_texts`. They depend on `seed` and on the set of texts, not on their order.
+
+    Args:
+        predictions: of texts whose labels are known.
+        labels_only: whether the probabilities only say which label was predicted.
+        seed, resamples: of the bootstrap; without resamples its metrics have no interval.
+    """
+    order = np.lexsort((predictions.labels, *predictions.probabilities.T))
+    ordered = Predictions(predictions.labels[order], predictions.probabilities[order])
+    listed = {name: metric for name, metric in METRICS.items() if metric.labels_only or not labels_only}
+    drawn = {name: np.empty(resamples) for name in listed}
+    f1 = np.empty((resamples, predictions.size))
+    for number, sample in enumerate(_bootstrap(ordered, seed, resamples)):
+        f1[number] = sample.by_label[2]
+        for name, metric in listed.items():
+            if metric.interval:
+                drawn[name][number] = metric.function(sample)
+    whole = Sample(ordered)
+    confusion = whole.confusion.astype(np.int64)
+    return Scores(
+        {name: _estimate(metric, whole, confusion, drawn[name]) for name, metric in listed.items()},
+        confusion.tolist(),
+        [
+            LabelMetrics(
+                texts=int(confusion[label].sum()),
+                precision=proportion(int(confusion[label, label]), int(confusion[:, label].sum())),
+                recall=proportion(int(confusion[label, label]), int(confusion[label].sum())),
+                f1=percentiles(float(whole.by_label[2, label]), f1[:, label]),
+            )
+            for label in range(predictions.size)
+        ],
+    )
+
+
+def _estimate(metric: Metric, whole: Sample, confusion: Counts, drawn: Floats) -> Estimate:
+    counts = metric.proportion(confusion)
+    if counts is not None:
+        return proportion(*counts)
+    return percentiles(metric.function(whole), drawn if metric.interval else drawn[:0])
+
+
+def _bootstrap(predictions: Predictions, seed: int, resamples: int) -> Iterator[Sample]:
     rng = np.random.default_rng(seed)
-    # In the order of the table, so that the order of the reviews cannot matter.
-    flat = table.counts.ravel()
-    cells = np.flatnonzero(flat)
-    held, up_to = flat[cells], np.cumsum(flat[cells])
-    n, groups = int(up_to[-1]), table.counts.shape[1]
-    samples = np.empty((resamples, len(measures)))
-    weights = np.zeros(len(flat))
-    for sample in samples:
-        weights[:] = 0.0
-        weights[cells] = rng.standard_gamma(held)  # the sum of as many weights of single reviews
-        reviews, others = prior_reviews(n, rng)
-        same = cells[np.searchsorted(up_to, reviews, "right")]
-        np.add.at(weights, (same + groups) % (2 * groups), others)  # the same probability, the other label
-        sample[:] = [measure(table, weights.reshape(2, -1)) for measure in measures]
-    return [percentiles(measure(table, table.counts), samples[:, k]) for k, measure in enumerate(measures)]
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else value
+    for _ in range(resamples):
+        yield Sample(predictions, Weights.drawn(rng.standard_exponential(len(predictions)), predictions, rng))

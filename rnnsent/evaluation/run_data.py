@@ -1,73 +1,168 @@
-"""The reviews that a finished run is judged on: those that it held back, and no others."""
+"""The texts of a finished run, in the very splits that it was trained with."""
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import io
+import logging
 import shlex
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from rnnsent.config import Config, DataConfig
-from rnnsent.config.loader import load_config
-from rnnsent.data.dataset import Dataset
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnsent.config import DataConfig
+from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.sources import load_dataset
-from rnnsent.errors import DataError
-from rnnsent.runs import artifacts as stored
-from rnnsent.runs import directory as runs
-from rnnsent.runs.directory import RunDirectory
+from rnnsent.errors import DataError, count
+from rnnsent.runs.directory import SPLIT, Run
 from rnnsent.runs.run_facts import stopped
+from rnnsent.runs.schemas import Origin
+
+logger = logging.getLogger(__name__)
+
+Source = Mapping[str, str | None]  # `source` and `path` of a data set
 
 
-def own_reviews(
-    run: RunDirectory, data: Mapping[str, str | None] | None, tell: Callable[[str], None]
-) -> tuple[Config, dict[str, Any], Dataset]:
-    """Return config, metrics and reviews of a finished run.
+@dataclass(frozen=True)
+class RunData:
+    """The data set of a run, or of a config alone.
 
-    Args:
-        run: a finished one.
-        data: `source` and `path` of the reviews, where they are no longer where the run's config says.
-        tell: told if the run was stopped early.
-
-    Raises:
-        RunError: if it is unfinished or was changed.
-        DataError: if its reviews cannot be had any more, or these are others.
+    Attributes:
+        name: of the run or of the data set.
+        run_sha256: of the run; empty without one.
+        config: how texts are read.
+        dataset: as loaded.
+        indices: rows of each split.
     """
-    run.verify()
-    config = load_config(str(run.file(runs.CONFIG)))
-    recorded = stored.load_metrics(run, config)
-    if why := stopped(recorded):
-        tell(f"{run}: {why}")
-    # No fallback: a run is judged on the reviews that it was trained for, or not at all.
-    asked = DataConfig.from_dict(config.data.to_dict() | {"fallback": None} | dict(data or {}))
-    try:
-        dataset = load_dataset(asked)
-    except DataError as error:
-        if error.fact is None:
-            raise
-        raise DataError(
-            f"{error.fact}\n  These are not the reviews that {run} was trained on and held its others back from"
-            f"{_on_others(run, asked.path)}"
-        ) from None
-    _require_same_data(run, recorded, dataset)
-    return config, recorded, dataset
 
+    name: str
+    run_sha256: str
+    config: DataConfig
+    dataset: Dataset
+    indices: Mapping[str, NDArray[np.int64]]
 
-def _require_same_data(run: RunDirectory, recorded: dict[str, Any], dataset: Dataset) -> None:
-    trained, found = recorded.get("data", {}).get("sha256"), dataset.provenance["sha256"]
-    if trained != found:
-        where = dataset.provenance.get("file", dataset.source)
-        raise DataError(
-            f"{where}: these are not the reviews that {run} was trained on and held its others back from (SHA-256 "
-            f"{str(found)[:12]}…, not {str(trained)[:12]}…); name those with --data PATH"
-            f"{_on_others(run, str(where)) if dataset.source == 'texts' else ''}"
+    def texts(self, split: str) -> Split:
+        """Return the texts of a split before truncation.
+
+        Raises:
+            DataError: if there are none.
+        """
+        rows = self.indices.get(split, np.empty(0, np.int64))
+        if not len(rows):
+            raise DataError(f"{self.name}: there is no {split} split: data.{split}_split is 0")
+        return self.dataset.rows.take(rows)
+
+    def cut(self, split: str) -> Split:
+        """Return the texts of a split as the network reads them."""
+        return self.texts(split).cut(self.config.num_words, self.config.maxlen, self.config.truncating)
+
+    def stars(self, split: str) -> NDArray[np.int64] | None:
+        """Return the stars of the texts of a split, if they are known."""
+        return None if self.dataset.stars is None else self.dataset.stars[self.indices[split]]
+
+    def lines(self, split: str) -> list[int] | None:
+        """Return where the texts of a split are in their files, if that is known: lines or rows from 1."""
+        return None if self.dataset.lines is None else self.dataset.lines[self.indices[split]].tolist()
+
+    def place(self, split: str, index: int) -> str:
+        """Return where one text of a split is, such as "reviews.csv, line 7"; empty if unknown."""
+        line = 0 if self.dataset.lines is None else int(self.dataset.lines[self.indices[split][index]])
+        if not line:
+            return ""
+        file = self.config.test_path if split == "test" else None
+        unit = "row" if self.dataset.provenance.get("format") == "parquet" else "line"
+        return f"{Path(str(file or self.dataset.provenance['file'])).name}, {unit} {line}"
+
+    def words(self, split: str, index: int) -> str:
+        """Return the words of one text of a split that the network reads."""
+        return self.dataset.vocabulary.decode(self.cut(split).sequence(index))
+
+    def origin(self, split: str) -> Origin:
+        """Return what an evaluation of this split notes about its origin."""
+        texts = self.texts(split)
+        digest = hashlib.sha256(str(self.dataset.provenance.get("sha256")).encode())
+        for part in (self.indices[split], texts.labels):
+            digest.update(np.ascontiguousarray(part, "<i8").data)
+        return Origin(
+            run=self.run_sha256,
+            data=digest.hexdigest(),
+            date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            command=["rnnsent", *sys.argv[1:]],
+            split=split,
+            texts=len(texts),
         )
 
 
-def _on_others(run: RunDirectory, path: str | None) -> str:
-    """Return how a run is judged on texts that are not its own, such as those at `path`."""
+def load_run_data(run: Run, source: Source | None = None) -> RunData:
+    """Load the data set of a finished run, never a fallback.
+
+    Args:
+        run: a finished one.
+        source: where the texts are, if they are no longer where the config says.
+
+    Raises:
+        RunError: if the run is unfinished or was changed.
+        DataError: if its texts are not available any more, or others are in their place.
+    """
+    run.verify()
+    if why := stopped(run.metrics):
+        logger.info("%s: %s", run, why)
+    config = replace(run.config.data, **{"fallback": None, **(source or {})})  # type: ignore[arg-type]
+    try:
+        dataset = load_dataset(config)
+    except DataError as error:
+        if error.fact is None:
+            raise
+        raise DataError(f"{error.fact}\n  {_others(run, config.path)}") from None
+    trained, loaded = run.metrics.data.sha256, dataset.provenance["sha256"]
+    if trained != loaded:
+        path = str(dataset.provenance.get("file", dataset.source))
+        hashes = f"SHA-256 {str(loaded)[:12]}…, not {str(trained)[:12]}…"
+        raise DataError(f"{path}: {_others(run, path if dataset.source == 'texts' else None)} ({hashes})")
+    with np.load(io.BytesIO(run.read(SPLIT))) as arrays:
+        indices = dict(arrays)
+    return RunData(str(run), run.sha256, run.config.data, dataset, indices)
+
+
+def load_config_data(config: DataConfig) -> RunData:
+    """Load the data set of a config without a run, never a fallback.
+
+    Raises:
+        DataError: if its texts are not available.
+    """
+    dataset = load_dataset(replace(config, fallback=None))
+    name = str(dataset.provenance.get("file", dataset.source))
+    return RunData(name, "", config, dataset, dataset.split_indices(config.validation_split))
+
+
+def log_warnings(data: RunData, split: str) -> None:
+    """Log which rows are not evaluated, and which are but have no words."""
+    dropped = (data.dataset.provenance.get("dropped") or {}).get("without a text", 0)
+    if dropped:
+        logger.info("data: %s without a text left out, in all splits", count(dropped, "row"))
+    blank = int((data.texts(split).lengths <= 1).sum())  # the start token alone
+    if blank:
+        logger.info("%s without words: evaluated as an empty text", count(blank, "text"))
+
+
+def _others(run: Run, path: str | None) -> str:
+    """Say that texts are not those of the run, and how others are evaluated."""
     file = shlex.quote(path) if path is not None and Path(path).is_file() else "FILE"
     return (
-        f".\n  To judge it on other texts, whose labels are in a column LABEL:\n"
+        f"not the texts that {run} was trained on and held its others back from; name those with --data PATH.\n"
+        "  To evaluate it on other texts, with their labels in a column LABEL:\n"
         f"    rnnsent predict {run.address} --input {file} --keep LABEL --output answers.csv\n"
         "    rnnsent eval --predictions answers.csv --label-column LABEL"
     )
+
+
+def count_training_texts(data: RunData, texts: Sequence[str]) -> int:
+    """Return how many texts are among those that a run was trained or validated on."""
+    rows, vocabulary = data.dataset.rows, data.dataset.vocabulary
+    known = {rows.sequence(row).tobytes() for split in ("train", "validation") for row in data.indices[split].tolist()}
+    return sum(np.asarray(vocabulary.encode(text), np.int32).tobytes() in known for text in texts)

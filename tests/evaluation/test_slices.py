@@ -1,4 +1,4 @@
-"""Parts of reviews: they are what their names say, and together all reviews."""
+"""Slices are what their names say, and those of a group are all texts together."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from rnnsent.config.loader import parse_config
 from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary
-from rnnsent.evaluation.slices import accuracies, slices_for, slices_of
+from rnnsent.evaluation.slices import accuracies, slices_of
 
 WORDS = ("the", "film", "not", "didn't", "good", "bad", "don't", "rare", "rarer")
 VOCABULARY = Vocabulary(WORDS, None, "unknown", "a test", "unicode")
 
 
-def reviews(*texts: str) -> Split:
+def split_of(*texts: str) -> Split:
     sequences = [VOCABULARY.encode(text) for text in texts]
     return Split.from_sequences(sequences, [0] * len(texts))
 
 
 def parts(split: Split, config: DataConfig, ratings: list[int] | None = None) -> dict[str, dict[str, list[int]]]:
     found: dict[str, dict[str, list[int]]] = {}
-    for each in slices_of(split, VOCABULARY, config, None if ratings is None else np.array(ratings)):
+    for each in slices_of(split, VOCABULARY, [config], None if ratings is None else np.array(ratings)):
         found.setdefault(each.group, {})[each.name] = np.flatnonzero(each.members).tolist()
     return found
 
 
-def test_parts_are_what_their_names_say() -> None:
-    split = reviews("good", "bad film", "the film didn't the the", "the not film bad", "the the the the", "don't")
+def test_slices_are_what_their_names_say() -> None:
+    split = split_of("good", "bad film", "the film didn't the the", "the not film bad", "the the the the", "don't")
     found = parts(split, DataConfig(maxlen=5, num_words=None), [10, 1, 0, 1, 7, 10])
     assert found["negation"]["no negation"] == [0, 1, 4]
     assert [0, 1, 4] not in list(found["negation"].values())[1:]
@@ -42,46 +42,46 @@ def test_parts_are_what_their_names_say() -> None:
     assert found["length"]["1 words"] == [0, 5]
 
 
-def test_parts_for_several_networks_do_not_depend_on_their_order() -> None:
-    split = reviews("good rare rarer", "bad film zyx zyx", "the film didn't the the", "rarer the not", "the the the")
+def test_slices_do_not_depend_on_the_order_of_configs() -> None:
+    split = split_of("good rare rarer", "bad film zyx zyx", "the film didn't the the", "rarer the not", "the the the")
     wide, narrow, same = (DataConfig(maxlen=n, num_words=w) for n, w in ((None, None), (4, 7), (4, 7)))
-    found = [slices_for(split, VOCABULARY, configs) for configs in ([wide, narrow], [narrow, wide])]
+    found = [slices_of(split, VOCABULARY, configs) for configs in ([wide, narrow], [narrow, wide])]
     told = [[(each.group, each.name, each.members.tolist()) for each in order] for order in found]
     assert told[0] == told[1]
     groups = list(dict.fromkeys(group for group, _, _ in told[0]))
     assert groups == ["length", "unknown words (of 7)", "unknown words (of all)", "truncation (at 4)", "negation"]
-    alike = slices_for(split, VOCABULARY, [narrow, same])
-    alone = slices_of(split, VOCABULARY, narrow)
+    alike = slices_of(split, VOCABULARY, [narrow, same])
+    alone = slices_of(split, VOCABULARY, [narrow])
     assert [(each.group, each.name) for each in alike] == [(each.group, each.name) for each in alone]
 
 
-def test_parts_that_differ_by_little_keep_names_of_their_own() -> None:
+def test_slices_that_differ_by_little_have_different_names() -> None:
     known, unknown = FIRST_WORD, UNKNOWN
     # 0, 1, 2 and 4 unknown words of 10,000: shares that are all "0.0 %" with one digit.
     sequences = [[START, *[unknown] * n, *[known] * (10_000 - n)] for n in (0, 1, 2, 4) for _ in range(2)]
     split = Split.from_sequences(sequences, [0] * len(sequences))
     configs = [DataConfig(maxlen=None), DataConfig(maxlen=500)]
-    for found in (slices_of(split, VOCABULARY, configs[0]), slices_for(split, VOCABULARY, configs)):
+    for found in (slices_of(split, VOCABULARY, configs[:1]), slices_of(split, VOCABULARY, configs)):
         named = {each.name: np.flatnonzero(each.members).tolist() for each in found if each.group == "unknown words"}
         assert named == {"0.00 %": [0, 1], "0.01 %": [2, 3], "0.02 %": [4, 5], "0.04 %": [6, 7]}
 
 
-def test_unknown_words_are_those_that_the_network_has_no_vector_for() -> None:
-    split = reviews("good good good good", "good rare rare good", "zyx rarer qq good", "the the the zyx")
+def test_unknown_words_are_those_without_a_vector() -> None:
+    split = split_of("good good good good", "good rare rare good", "zyx rarer qq good", "the the the zyx")
     limit = FIRST_WORD + WORDS.index("rare")
     found = parts(split, DataConfig(num_words=limit))["unknown words"]
     assert list(found) == ["0.0 %", "25.0 %", "50.0 %", "75.0 %"]
     assert list(found.values()) == [[0], [3], [1], [2]]
 
 
-def test_every_division_holds_every_review_once() -> None:
+def test_every_group_holds_every_text_once() -> None:
     rng = np.random.default_rng(0)
     sequences = [
         [START, *rng.choice([UNKNOWN, *range(FIRST_WORD, FIRST_WORD + len(WORDS))], rng.integers(0, 40))]
         for _ in range(200)
     ]
     split = Split.from_sequences(sequences, [0] * 200)
-    found = slices_of(split, VOCABULARY, DataConfig(maxlen=20), rng.integers(0, 11, 200))
+    found = slices_of(split, VOCABULARY, [DataConfig(maxlen=20)], rng.integers(0, 11, 200))
     groups = {each.group for each in found}
     assert groups == {"length", "unknown words", "truncation", "negation", "stars"}
     for group in groups:
@@ -94,16 +94,16 @@ def test_every_division_holds_every_review_once() -> None:
         assert (words.min(), words.max()) == (low, high)
 
 
-def test_a_division_with_one_part_says_nothing_and_is_left_out() -> None:
-    split = reviews("good film", "bad film")
+def test_groups_of_one_slice_are_left_out() -> None:
+    split = split_of("good film", "bad film")
     assert parts(split, DataConfig(maxlen=None)) == {}
 
 
-def test_the_parts_add_up_to_the_whole() -> None:
-    split = reviews(*(["good"] * 30 + ["bad film"] * 30))
+def test_accuracies_add_up() -> None:
+    split = split_of(*(["good"] * 30 + ["bad film"] * 30))
     right = np.random.default_rng(1).random(60) < 0.7
-    found = accuracies(slices_of(split, VOCABULARY, DataConfig()), right)
-    assert sum(each.reviews * (each.accuracy.value or 0) for each in found) == pytest.approx(right.sum())
+    found = accuracies(slices_of(split, VOCABULARY, [DataConfig()]), right)
+    assert sum(each.texts * (each.accuracy.value or 0) for each in found) == pytest.approx(right.sum())
     assert {each.group for each in found} == {"length"}
 
 

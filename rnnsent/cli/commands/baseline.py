@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnsent.cli.metric_tables import metric_table
 from rnnsent.cli.options import (
     json_option,
     opened,
     overrides,
     run_argument,
     set_option,
+    show,
     split_option,
-    tell_stale,
     text_settings,
     texts_options,
 )
-from rnnsent.cli.terminal import say
 from rnnsent.data.sources import data_settings
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.evaluate import JudgedBaseline
+    from rnnsent.runs.schemas import BaselineEvaluation, Metrics
 
 
 @click.command(name="baseline")
 @run_argument
 @split_option
-@click.option("--data", metavar="SOURCE", help="Where the run's reviews are now; with --config, which reviews.")
-@click.option("--config", "name", metavar="NAME", help="Of the reviews of a config instead, without a run.")
+@click.option("--data", metavar="SOURCE", help="Where the texts of RUN are now; with --config, the texts to use.")
+@click.option("--config", "name", metavar="NAME", help="Use the texts of a config, without a run.")
 @set_option
 @texts_options
 @json_option
@@ -42,56 +44,45 @@ def command(
     as_json: bool,
     **texts: Any,
 ) -> None:
-    """Judge what a skeptic would use instead of RUN: n-grams, no network.
+    """Evaluate an n-gram logistic regression on the texts of RUN.
 
-    Logistic regression on 1-, 2- and 3-grams weighted by naive Bayes, fitted
-    on the very reviews that the run was trained on. Its accuracy is written
-    into the run, and `rnnsent eval` shows it from then on. Needs
-    scikit-learn: pip install 'rnnsent[baseline]'.
+    It weighs 1-, 2- and 3-grams by naive Bayes and is fitted on the training
+    texts of RUN. The result is written to RUN/evaluations, and `rnnsent eval`
+    and `rnnsent report` show it. Needs scikit-learn:
+    pip install 'rnnsent[baseline]'.
 
     `--config lstm --data reviews.csv` needs no run.
     """
-    import json
-
     from rnnsent.config.loader import load_config
-    from rnnsent.evaluation import evaluate as judgment
+    from rnnsent.evaluation.baseline import evaluate_baseline
+    from rnnsent.evaluation.run_data import load_config_data, load_run_data
+    from rnnsent.runs.schemas import Evaluation
 
-    how = text_settings(texts)
+    text_options = text_settings(texts)
     if name is not None:
         if run is not None:
-            raise click.UsageError("give a RUN or --config, not both")
-        judged = judgment.judge_baseline_of(load_config(name, [*overrides(settings, data), *how]), split, tell=say)
-    else:
-        if settings or how:
-            option = "--set" if settings else how[0][0].partition(" ")[0]
-            raise click.UsageError(f"a run is as it is: {option} needs --config")
-        moved = None if data is None else data_settings(data)
-        if data is not None and run is None:
-            say(f"the latest run, with --data {data} as its own reviews; without any run: --config NAME --data {data}")
-        found = opened(run)
-        judged = judgment.judge_baseline(found, split, data=moved, tell=say)
-        tell_stale(found)
+            raise click.UsageError("--config needs no RUN; name one of them")
+        loaded = load_config_data(load_config(name, [*overrides(settings, data), *text_options]).data)
+        record = evaluate_baseline(loaded, split)
+        _show(record, None, loaded.name, {}, as_json)
+        return
+    if settings or text_options:
+        option = "--set" if settings else text_options[0][0].partition(" ")[0]
+        raise click.UsageError(f"{option} needs --config: the settings of a finished run cannot change")
+    finished = opened(run)
+    record = evaluate_baseline(load_run_data(finished, None if data is None else data_settings(data)), split)
+    evaluation = finished.evaluation(split, Evaluation)
+    _show(record, str(finished), str(finished), {} if evaluation is None else evaluation.metrics, as_json)
+    if evaluation is None and not as_json:
+        click.echo(f"  evaluate the network, too: rnnsent eval {finished.address} --split {split}")
+    finished.write_evaluation("baseline", record)
+
+
+def _show(record: BaselineEvaluation, run: str | None, name: str, network: Metrics, as_json: bool) -> None:
+    """Print the baseline, beside the metrics of the network if it was evaluated."""
     if as_json:
-        facts = {"run": judged.name if name is None else None, "split": split, "n": judged.n}
-        click.echo(json.dumps({**facts, "metrics": judged.metrics}))
-    else:
-        click.echo(report(judged))
-        if name is None and judged.network is None:
-            click.echo(f"  the network was not judged on it yet: rnnsent eval {judged.name} --split {split}")
-    if judged.unsaved is not None:
-        raise judged.unsaved
-
-
-def report(judged: JudgedBaseline) -> str:
-    """Return baseline and network side by side, in at most 80 columns."""
-    lines = [f"{judged.name}: {judged.split}, {judged.n:,} reviews", ""]
-    lines.append(f"  {'':<17} {'n-grams':>8}   95 % interval" + ("" if judged.network is None else "         network"))
-    for name, estimate in judged.metrics.items():
-        if estimate["value"] is None:
-            lines.append(f"  {name:<17} {'-':>8}   not defined for these predictions")
-            continue
-        network = (judged.network or {}).get(name, {}).get("value")
-        shown = "" if network is None else f"      {network:8.4f}"
-        lines.append(f"  {name:<17} {estimate['value']:8.4f}   {estimate['low']:.4f} … {estimate['high']:.4f}{shown}")
-    lines += ["", f"  {judged.columns:,} n-grams, C {judged.strength:g}, {judged.seconds:.1f} s"]
-    return "\n".join(lines)
+        values = asdict(record)
+        click.echo(json.dumps({"run": run, "split": record.split, "n": record.texts, "metrics": values["metrics"]}))
+        return
+    lines = [f"{name}: {record.split}, {record.texts:,} texts", "", *metric_table(record.metrics, network, "network")]
+    show("\n".join([*lines, "", f"  {record.ngrams:,} n-grams, C {record.strength:g}, {record.seconds:.1f} s"]))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rnnsent.cli.metric_tables import (
+    confusion_table,
+    coverage_table,
+    label_table,
+    metric_table,
+    paragraph,
+    slice_table,
+    text_lines,
+)
 from rnnsent.cli.options import (
     as_label_map,
     backend_option,
@@ -21,22 +30,18 @@ from rnnsent.cli.options import (
     run_argument,
     show,
     split_option,
-    tell_stale,
 )
 from rnnsent.cli.terminal import say
 from rnnsent.data.sources import data_settings
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.coverage import Coverage
-    from rnnsent.evaluation.error_analysis import Mistake
-    from rnnsent.evaluation.evaluate import Judged
-    from rnnsent.evaluation.metrics import LabelMetrics
-    from rnnsent.evaluation.slices import SliceAccuracy
-    from rnnsent.runs.directory import RunDirectory
+    from rnnsent.evaluation.error_analysis import PredictionError
+    from rnnsent.evaluation.evaluate import Options, Result
+    from rnnsent.runs.directory import Run
+    from rnnsent.runs.schemas import BaselineEvaluation
 
-WIDTH = 80
-HARD = (
-    "Of predicted labels alone: ROC AUC, PR AUC, log loss, Brier score, calibration, coverage and the surest mistakes "
+LABELS_ONLY = (
+    "From predicted labels alone: ROC AUC, PR AUC, log loss, Brier score, calibration, coverage and error analysis "
     "need probabilities (--probability-column)."
 )
 
@@ -47,27 +52,27 @@ HARD = (
 @moved_option
 @backend_option
 @device_option
-@click.option("--baseline", is_flag=True, help="Judge n-grams beside it, as rnnsent baseline does, if not done yet.")
+@click.option("--baseline", is_flag=True, help="Evaluate the n-gram baseline, too, unless that was done.")
 @click.option(
-    "--worst", type=click.IntRange(0), default=3, show_default=True, help="How many of the surest mistakes to show."
+    "--worst", type=click.IntRange(0), default=3, show_default=True, help="Number of most confident errors to show."
 )
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Judge what any program predicted, instead of a run: a table of labels and probabilities or answers.",
+    help="Evaluate a table of labels and predictions of any program.",
 )
-@click.option("--label-column", metavar="NAME", help="--predictions: of the real label; else label, target, ….")
-@click.option("--probability-column", metavar="NAME", help="--predictions: else probability, ….")
-@click.option("--predicted-column", metavar="NAME", help="--predictions: of the predicted label, without probability.")
-@click.option("--positive", metavar="LABEL", help="--predictions: which label the probability is of; else the last.")
+@click.option("--label-column", metavar="NAME", help="--predictions: real label. [default: label, target, …]")
+@click.option("--probability-column", metavar="NAME", help="--predictions: probability. [default: probability, …]")
+@click.option("--predicted-column", metavar="NAME", help="--predictions: predicted label, without probabilities.")
+@click.option("--positive", metavar="LABEL", help="--predictions: label of the probability. [default: the last]")
 @click.option(
     "--label-map",
     metavar="MAP",
     callback=as_label_map,
-    help="--predictions: such as '1-2: negative, 4-5: positive'.",
+    help="--predictions: rename labels, as '1-2: negative, 4-5: positive'.",
 )
-@click.option("--quiet", is_flag=True, help="Only the judgment and warnings.")
+@click.option("--quiet", is_flag=True, help="Show only results and warnings.")
 @json_option
 def command(
     run: Path | None,
@@ -80,254 +85,165 @@ def command(
     predictions: Path | None,
     quiet: bool,
     as_json: bool,
-    label_map: dict[str, str] | None,
-    **columns: str | None,
+    **table: Any,
 ) -> None:
-    """Judge a finished RUN; without RUN, the latest one.
+    """Evaluate a finished RUN. [default: the latest run]
 
-    Every figure has a 95 % interval. The result is written into the run.
-    Choose models by validation, and look at test once. Of a folder of
-    rnnsent train --seeds each run is judged, and their mean and spread shown.
+    Every metric but the calibration error has a 95 % interval. The result is
+    written to RUN/evaluations. Select models on validation; evaluate on test
+    once. For a folder of rnnsent train --seeds, evaluate each run and show
+    the mean and the standard deviation.
 
-    `--predictions FILE` judges a CSV, TSV, JSON Lines or Parquet table of
-    real labels and probabilities in the same way. Of three labels or more
-    each has a column called `probability of LABEL`, or as the label. Of
-    predicted labels alone it shows what follows from them.
+    `--predictions FILE` evaluates a CSV, TSV, JSON Lines or Parquet table of
+    real labels and probabilities instead. With more than two labels, each
+    needs a column `probability of LABEL`, or one named as the label. With
+    RUN, it also counts the texts in the table that RUN was trained on.
     """
-    import json
-
+    from rnnsent.evaluation.evaluate import Options
     from rnnsent.runs.registry import runs_of
 
-    if predictions is not None:
-        if run is not None or data is not None or baseline:
-            raise click.UsageError("--predictions judges a table by itself: no RUN, --data or --baseline beside it")
-        _judge_table(predictions, columns, label_map, worst, as_json)
-        return
-    options = columns | {"label_map": label_map}
-    given = next((name for name, value in options.items() if value is not None), None)
-    if given is not None:
-        raise click.UsageError(f"--{given.replace('_', '-')} is for --predictions")
     if quiet:
         be_quiet()
-    moved = None if data is None else data_settings(data)
-    asked = _Asked(split, moved, backend, device, baseline, worst, quiet)
+    source = None if data is None else data_settings(data)
+    if predictions is not None:
+        if baseline:
+            raise click.UsageError("--baseline needs the texts of a run; it cannot be combined with --predictions")
+        _evaluate_table(predictions, table, worst, as_json)
+        if run is not None:
+            _warn_of_training_texts(predictions, opened(run), source)
+        return
+    given = next((name for name, value in table.items() if value is not None), None)
+    if given is not None:
+        raise click.UsageError(f"--{given.replace('_', '-')} needs --predictions")
+    options = Options(source, backend, device)
     several = [] if run is None else runs_of(run)
     if several and several != [run]:
-        _judge_seeds([opened(each) for each in several], asked, as_json)
+        _evaluate_seeds([opened(path) for path in several], split, options, baseline, as_json)
         return
-    found = opened(run, quiet=quiet)
-    judged = _judged(found, asked)
+    evaluated = _evaluate(opened(run, quiet=quiet), split, options, baseline)
     if as_json:
-        click.echo(json.dumps(_values(judged, asked)))
+        click.echo(json.dumps(evaluated.values(worst)))
     else:
-        show(report(judged, worst))
-    if judged.unsaved is not None:
-        raise judged.unsaved
-    if not quiet:
-        tell_stale(found)
+        show("\n".join(evaluated.lines(worst)))
+    evaluated.result.write()
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """How runs are to be judged: the options of the command; `moved` is where their reviews are now."""
+class _Evaluated:
+    """The evaluation of a run and of its baseline, if there is one."""
 
-    split: str
-    moved: dict[str, str | None] | None
-    backend: str
-    device: str
-    baseline: bool
-    worst: int
-    quiet: bool
+    result: Result
+    baseline: BaselineEvaluation | None
 
+    def values(self, worst: int) -> dict[str, Any]:
+        """Return all that `lines` shows for JSON."""
+        record = asdict(self.result.record)
+        return {
+            "run": str(self.result.run),
+            "split": record["split"],
+            "n": record["texts"],
+            **{key: record[key] for key in ("metrics", "labels", "confusion", "slices", "coverage", "seconds")},
+            "errors": [asdict(error) for error in self.result.errors[:worst]],
+            "baseline": None if self.baseline is None else asdict(self.baseline)["metrics"],
+        }
 
-def _judged(run: RunDirectory, asked: _Asked) -> Judged:
-    from rnnsent.evaluation import evaluate as judgment
+    def lines(self, worst: int) -> list[str]:
+        """Return the evaluation as tables, and the most confident errors."""
+        from rnnsent.runs.run_facts import source_name
 
-    tell = (lambda line: None) if asked.quiet else say
-    split, moved = asked.split, asked.moved
-    judged = judgment.judge(run, split, data=moved, backend=asked.backend, device=asked.device, tell=tell)
-    if asked.baseline and judged.baseline is None and judged.unsaved is None:
-        linear = judgment.judge_baseline(run, split, data=moved, tell=tell)
-        judged = replace(judged, baseline=linear.metrics, unsaved=linear.unsaved)
-    return judged
-
-
-def _values(judged: Judged, asked: _Asked) -> dict[str, Any]:
-    """Return the judgment as plain values for JSON."""
-    facts = {"run": str(judged.run), "split": judged.split, "n": judged.n, "metrics": judged.metrics}
-    beside = {"baseline": judged.baseline} if asked.baseline else {}
-    parts = {"slices": [each.to_dict() for each in judged.slices]}
-    surest = judged.mistakes[: asked.worst]
-    told = as_values(judged.label_names, judged.by_label, judged.confusion, judged.coverage, surest)
-    return facts | told | parts | beside
+        run, record = self.result.run, self.result.record
+        baseline = {} if self.baseline is None else self.baseline.metrics
+        lines = [f"{run}: {record.split}, {record.texts:,} texts of {source_name(run.metrics.data)}", ""]
+        lines += metric_table(record.metrics, baseline, "baseline") + _warning(record.texts)
+        lines += label_table(record.labels) + confusion_table(list(record.labels), record.confusion)
+        lines += slice_table(record.slices) + coverage_table(record.coverage) + _error_lines(self.result.errors[:worst])
+        return [*lines, "", f"  {record.seconds:.1f} s, {record.texts / max(record.seconds, 1e-9):,.0f} texts/s"]
 
 
-def _judge_seeds(runs: Sequence[RunDirectory], asked: _Asked, as_json: bool) -> None:
-    """Judge the runs of a training with several seeds, and show their mean and spread."""
-    import json
+def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> _Evaluated:
+    from rnnsent.evaluation.baseline import evaluate_baseline
+    from rnnsent.evaluation.evaluate import evaluate
+    from rnnsent.evaluation.run_data import load_run_data
+    from rnnsent.runs.schemas import BaselineEvaluation
 
-    from rnnsent.training.seeds import SeedRun, spreads, table
+    result = evaluate(run, split, options)
+    linear = run.evaluation(split, BaselineEvaluation, "baseline")
+    if baseline and linear is None:
+        linear = evaluate_baseline(load_run_data(run, options.source), split)
+        run.write_evaluation("baseline", linear)
+    return _Evaluated(result, linear)
 
-    judged = []
+
+def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline: bool, as_json: bool) -> None:
+    """Evaluate the runs of a training with several seeds, and show their mean and standard deviation."""
+    from rnnsent.training import seeds
+
     for run in runs:
-        if not asked.quiet:
-            say(f"run: {run}")
-        judged.append(_judged(run, asked))
-    measured = [(int(each.run.path.name.partition("-")[2]), str(each.run), each.metrics) for each in judged]
-    found = [SeedRun(seed, run, metrics, metrics) for seed, run, metrics in measured]
+        say(f"run: {run}")
+        _evaluate(run, split, options, baseline).result.write()
     if as_json:
-        values = {"runs": [_values(each, asked) for each in judged], asked.split: spreads(found, asked.split)}
+        click.echo(json.dumps(seeds.to_values(runs, [split])))
+    else:
+        show("\n".join([*seeds.table(runs, split), *(f"  {run.path.name}: {run}" for run in runs)]))
+
+
+def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bool) -> None:
+    from rnnsent.evaluation.coverage import coverage
+    from rnnsent.evaluation.error_analysis import most_confident_errors
+    from rnnsent.evaluation.external_predictions import read_predictions
+    from rnnsent.evaluation.metrics import score
+
+    table = read_predictions(path, **options)
+    names, predictions, labels_only = table.label_names, table.predictions, table.labels_only
+    scores = score(predictions, labels_only=labels_only)
+    labels = dict(zip(names, scores.labels, strict=True))
+    rows = [] if labels_only else coverage(predictions.right, predictions.confidence)
+    errors = [] if labels_only else most_confident_errors(predictions, names, table.place)[:worst]
+    if as_json:
+        values = {
+            "predictions": str(path),
+            "n": len(predictions),
+            "metrics": {name: asdict(each) for name, each in scores.metrics.items()},
+            "labels": {name: asdict(each) for name, each in labels.items()},
+            "confusion": scores.confusion,
+            "coverage": [asdict(row) for row in rows],
+            "errors": [asdict(error) for error in errors],
+        }
         click.echo(json.dumps(values))
-    else:
-        show("\n".join([*table(found, asked.split), *(f"  seed {each.seed}: {each.run}" for each in found)]))
-    unsaved = next((each.unsaved for each in judged if each.unsaved is not None), None)
-    if unsaved is not None:
-        raise unsaved
-
-
-def _judge_table(
-    path: Path, columns: Mapping[str, str | None], label_map: Mapping[str, str] | None, worst: int, as_json: bool
-) -> None:
-    import json
-
-    from rnnsent.evaluation import coverage as covered_
-    from rnnsent.evaluation import evaluate as judgment
-    from rnnsent.evaluation import external_predictions as foreign
-    from rnnsent.evaluation.error_analysis import Places, answers, mistakes_among
-
-    found = foreign.read_predictions(path, **columns, label_map=label_map)
-    names, labels, probabilities = found.label_names, found.labels, found.probabilities
-    evaluation = judgment.evaluate(labels, probabilities)
-    measured = evaluation.to_dict()
-    coverage: Sequence[Coverage] = ()
-    surest: Sequence[Mistake] = ()
-    if found.hard:  # all answers are as sure
-        measured = {name: measured[name] for name in foreign.OF_LABELS}
-    else:
-        predicted, sure = answers(probabilities)
-        coverage = covered_.coverage(predicted == labels, sure)
-        places = Places(path.name, found.unit, found.numbers.tolist())
-        surest = mistakes_among(labels, probabilities, names, places)[:worst]
-    if as_json:
-        told = as_values(names, evaluation.by_label, evaluation.confusion, coverage, surest)
-        facts = {"predictions": str(path), "n": evaluation.n, "metrics": measured}
-        click.echo(json.dumps(facts | told | {"slices": []}))  # parts are made of texts, and here there are none
         return
-    of = "precision and recall are those" if found.hard else "the probability is that"
-    lines = [f"{path}: {evaluation.n:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else ""), ""]
-    lines += [*figures(measured, {}), *doubtful(evaluation.confusion, "row")]
-    lines += [*by_label(names, evaluation.by_label, "row"), *confusion(names, evaluation.confusion)]
-    if found.hard:
-        lines += ["", *textwrap.wrap(HARD, 78, initial_indent="  ", subsequent_indent="  ")]
-    lines += covered(coverage, "row") if coverage else []
-    lines += mistakes(surest, "row") if surest else []
+    of = "precision and recall are those" if labels_only else "the probability is that"
+    title = f"{path}: {len(predictions):,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else "")
+    lines = [title, "", *metric_table(scores.metrics, {}), *_warning(len(predictions))]
+    lines += label_table(labels) + confusion_table(names, scores.confusion)
+    lines += paragraph(LABELS_ONLY) if labels_only else coverage_table(rows) + _error_lines(errors)
     show("\n".join(lines))
 
 
-def as_values(
-    names: Sequence[str],
-    labels: Sequence[LabelMetrics],
-    counts: Sequence[Sequence[int]],
-    coverage: Sequence[Coverage],
-    worst: Sequence[Mistake],
-) -> dict[str, Any]:
-    """Return what stands beside the metrics, for JSON; rows and columns of the confusion are in the order of labels."""
-    return {
-        "labels": {name: each.to_dict() for name, each in zip(names, labels, strict=True)},
-        "confusion": [list(row) for row in counts],
-        "coverage": [each.to_dict() for each in coverage],
-        "mistakes": [each.to_dict() for each in worst],
-    }
+def _warn_of_training_texts(path: Path, run: Run, source: dict[str, str | None] | None) -> None:
+    """Say how many of the texts in a table a run was trained on."""
+    from rnnsent.evaluation.external_predictions import read_texts
+    from rnnsent.evaluation.run_data import count_training_texts, load_run_data
+
+    texts = read_texts(path)
+    if texts is None:
+        say(f"{path}: has no column of texts (predict --keep), so it is unknown if {run} was trained on them")
+        return
+    known = count_training_texts(load_run_data(run, source), texts)
+    prefix = "WARNING: " if known else ""
+    say(f"{prefix}{run} was trained on {known:,} of the {len(texts):,} texts in {path}")
 
 
-def report(judged: Judged, worst: int = 3) -> str:
-    """Return the judgment as tables of at most 80 columns, and the surest mistakes."""
-    names, unit = judged.label_names, judged.unit
-    lines = [f"{judged.run}: {judged.split}, {judged.n:,} {unit}s of {judged.source}", ""]
-    lines += figures(judged.metrics, judged.baseline or {})
-    lines += doubtful(judged.confusion, unit)
-    lines += [*by_label(names, judged.by_label, unit), *confusion(names, judged.confusion), *parts(judged.slices, unit)]
-    lines += covered(judged.coverage, unit)
-    if judged.mistakes and worst:
-        lines += mistakes(judged.mistakes[:worst], unit)
-    rate = judged.n / max(judged.seconds, 1e-9)
-    return "\n".join([*lines, "", f"  {judged.seconds:.1f} s, {rate:,.0f} {unit}s/s"])
+def _warning(texts: int) -> list[str]:
+    from rnnsent.evaluation.intervals import small_sample_warning
+
+    warning = small_sample_warning(texts)
+    return [] if warning is None else paragraph(warning)
 
 
-def figures(metrics: Mapping[str, Any], beside: Mapping[str, Any]) -> list[str]:
-    """Return a line for each metric, those of the n-grams `beside` it where there are any."""
-    lines = [f"  {'':<17} {'value':>8}   95 % interval" + ("        n-grams" if beside else "")]
-    for name, estimate in metrics.items():
-        if estimate["value"] is None:
-            lines.append(f"  {name:<17} {'-':>8}   not defined for these predictions")
-            continue
-        other = beside.get(name, {}).get("value")
-        shown = "" if other is None else f"      {other:8.4f}"
-        lines.append(f"  {name:<17} {estimate['value']:8.4f}   {estimate['low']:.4f} … {estimate['high']:.4f}{shown}")
-    return lines
-
-
-def doubtful(counts: Sequence[Sequence[int]], unit: str) -> list[str]:
-    """Return a line that says where intervals are not what they seem; none where they are."""
-    from rnnsent.evaluation.intervals import doubts
-
-    why = doubts(sum(map(sum, counts)), unit)
-    return [] if why is None else ["", *textwrap.wrap(why, 78, initial_indent="  ", subsequent_indent="  ")]
-
-
-def by_label(names: Sequence[str], labels: Sequence[LabelMetrics], unit: str) -> list[str]:
-    """Return two lines for each label: the values, and below them their 95 % intervals."""
-    width = max(17, *(len(name) for name in names))
-    lines = ["", f"  {'':<{width}} {f'{unit}s':>8} {'precision':>15} {'recall':>15} {'f1':>15}"]
-    for name, each in zip(names, labels, strict=True):
-        found = (each.precision, each.recall, each.f1)
-        values = ("-" if one.value is None else f"{one.value:.4f}" for one in found)
-        lines.append(f"  {name:<{width}} {each.reviews:>8,}" + "".join(f" {cell:>15}" for cell in values))
-        spans = ("" if one.low is None else f"{one.low:.3f} … {one.high:.3f}" for one in found)
-        lines.append((" " * (width + 11) + "".join(f" {span:>15}" for span in spans)).rstrip())
-    return lines
-
-
-def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
-    """Return a line for each real label with how often each was predicted."""
-    width = max(len(name) for name in names)
-    lines = ["", f"  {'':<{width}}  " + "  ".join(f"predicted {name}" for name in names)]
-    for name, row in zip(names, counts, strict=True):
-        cells = (f"{count:>{len(f'predicted {column}')},}" for column, count in zip(names, row, strict=True))
-        lines.append(f"  {name:<{width}}  " + "  ".join(cells))
-    return lines
-
-
-def parts(slices: Sequence[SliceAccuracy], unit: str) -> list[str]:
-    """Return a line for each part of the reviews, under how they were divided."""
-    lines: list[str] = []
-    group = ""
-    for each in slices:
-        if each.group != group:
-            group = each.group
-            lines += ["", f"  {'by ' + group:<28} {f'{unit}s':>8} {'accuracy':>9}   95 % interval"]
-        found = each.accuracy
-        lines.append(f"    {each.name:<26} {each.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
-    return lines
-
-
-def covered(rows: Sequence[Coverage], unit: str) -> list[str]:
-    """Return a line for each share of the reviews, the surest answers first to be given."""
-    lines = ["", f"  {'by coverage':<28} {f'{unit}s':>8} {'accuracy':>9}   95 % interval"]
-    for row in rows:
-        found = row.accuracy
-        name = f"{row.share:.0%}, probability {row.least:.3f}"
-        lines.append(f"    {name:<26} {row.reviews:>8,} {found.value:9.4f}   {found.low:.4f} … {found.high:.4f}")
-    return lines
-
-
-def mistakes(worst: Sequence[Mistake], unit: str) -> list[str]:
-    """Return the surest mistakes, each with the end of its words, where reviewers sum up."""
-    lines = ["", "  the surest mistakes"]
-    for each in worst:
-        where = f" ({each.place})" if each.place else ""
-        told = f"{unit} {each.review}{where}: {each.label}, predicted {each.predicted} at {each.probability:.4f}"
-        lines += textwrap.wrap(told, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
-        end = each.text if len(each.text) <= 3 * WIDTH else f"… {each.text[-3 * WIDTH :].partition(' ')[2]}"
-        lines += textwrap.wrap(end, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+def _error_lines(errors: Sequence[PredictionError]) -> list[str]:
+    lines = ["", "  most confident errors"] if errors else []
+    for error in errors:
+        place = f" ({error.place})" if error.place else ""
+        prediction = f"{error.label}, predicted {error.predicted} at {error.probability:.4f}"
+        lines += text_lines(f"text {error.index}{place}: {prediction}", error.text)
     return lines

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,14 +16,14 @@ from rnnsent.cli.options import (
     moved_option,
     opened,
     run_argument,
+    show,
     split_option,
-    tell_stale,
 )
 from rnnsent.cli.terminal import say
 from rnnsent.data.sources import data_settings
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.robustness import Row
+    from rnnsent.runs.schemas import RobustnessEvaluation
 
 
 @click.command(name="robustness")
@@ -32,57 +34,45 @@ if TYPE_CHECKING:
 @device_option
 @json_option
 def command(run: Path | None, split: str, data: str | None, backend: str, device: str, as_json: bool) -> None:
-    """Show what RUN loses on texts that are not as in training.
+    """Evaluate RUN on texts unlike those that it was trained on.
 
-    Its reviews by length and with typing errors put in; and, of a run that
-    tells negative from positive, sentences with negations and contrasts, and
-    texts that are not about films, which rnnsent brings along. Points are
-    those of accuracy beside all reviews. The result is written into the run.
+    Show the accuracy on its texts by length and with typos. For the labels
+    negative and positive, also on a challenge set of negations, contrasts,
+    and reviews of other things than films. The result is written to
+    RUN/evaluations.
     """
-    import json
-
     from rnnsent.config import LABELS
-    from rnnsent.evaluation import evaluate as judgment
     from rnnsent.evaluation import robustness
-    from rnnsent.evaluation.run_data import own_reviews
+    from rnnsent.evaluation.run_data import load_run_data
     from rnnsent.inference import classifier
 
-    found = opened(run)
-    moved = None if data is None else data_settings(data)
-    config, _, dataset = own_reviews(found, moved, say)
-    reviews = judgment.whole_reviews(str(found), dataset, config, split)
-    network = classifier.load(found, backend=backend, device=device)
-    say(f"backend: {network.predictor}")
-    rows = robustness.measure(network, reviews)
-    if not any(row.group == robustness.WRITTEN for row in rows):
-        names = " and ".join(LABELS)
-        say(f"negations, contrasts, other domains: left out, they are for the labels {names}")
-
-    def add(recorded: dict[str, Any]) -> None:
-        before = recorded.get("robustness") or {}
-        recorded["robustness"] = before | {split: [row.to_dict() for row in rows]}
-
-    unsaved = judgment.store(found, config, add, tell=say)
+    finished = opened(run)
+    loaded = load_run_data(finished, None if data is None else data_settings(data))
+    model = classifier.load(finished, backend=backend, device=device)
+    say(f"backend: {model.predictor}")
+    record = robustness.evaluate_robustness(loaded, split, model)
+    if not any(row.group == robustness.CHALLENGES for row in record.rows):
+        say(f"challenge set: left out, it has the labels {' and '.join(LABELS)}")
     if as_json:
-        click.echo(json.dumps({"run": str(found), "split": split, "rows": [row.to_dict() for row in rows]}))
+        values = {"run": str(finished), "split": split, "n": record.texts, "rows": asdict(record)["rows"]}
+        click.echo(json.dumps(values))
     else:
-        click.echo(report(f"{found}: {split}", rows))
-    tell_stale(found)
-    if unsaved is not None:
-        raise unsaved
+        show(report(f"{finished}: {split}", record))
+    finished.write_evaluation("robustness", record)
 
 
-def report(title: str, rows: list[Row]) -> str:
-    """Return the rows as a table of at most 80 columns; the difference is from the first, in points."""
+def report(title: str, record: RobustnessEvaluation) -> str:
+    """Return the accuracies as a table of at most 80 columns; points are differences from all texts."""
     lines = [title, "", f"  {'':<30} {'texts':>7} {'accuracy':>9}   95 % interval  {'points':>6}"]
-    group = rows[0].group
-    for row in rows:
+    whole = record.rows[0]
+    group = whole.group
+    for row in record.rows:
         if row.group != group:
             group = row.group
             lines += ["", f"  {group}"]
-        points = "" if row is rows[0] else f"{100 * (row.accuracy - rows[0].accuracy):+7.2f}"
-        name = row.name if row is rows[0] else f"  {row.name}"
-        lines.append(
-            f"  {name:<30} {row.texts:>7,} {row.accuracy:9.2%}   {row.low:.3f} … {row.high:.3f} {points}".rstrip()
-        )
+        accuracy = row.accuracy
+        points = "" if row is whole else f"{100 * ((accuracy.value or 0) - (whole.accuracy.value or 0)):+7.2f}"
+        name = row.name if row is whole else f"  {row.name}"
+        ends = f"{accuracy.low:.3f} … {accuracy.high:.3f}"
+        lines.append(f"  {name:<30} {row.texts:>7,} {accuracy.value:9.2%}   {ends} {points}".rstrip())
     return "\n".join(lines)

@@ -55,17 +55,17 @@ def command(
     if as_json:
         click.echo(json_line(trace.to_dict()))
     else:
-        from rnnsent.reporting.trace_terminal import show, terminal
+        from rnnsent.reporting.trace_views import show, terminal
 
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not an error
         show(trace, terminal())
     if page is not None:
-        from rnnsent.reporting.trace_page import render
+        from rnnsent.reporting.trace_views import render
 
         write_file(page, render(trace), PAGE)
     if picture is not None:
-        from rnnsent.reporting.trace_plot import draw
+        from rnnsent.reporting.trace_views import draw
 
         write_file(picture, draw(trace), PICTURE)
 
