@@ -90,7 +90,9 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
         DataError: if its texts are not available any more.
     """
     data = load_run_data(run, options.source)
-    predictor = load_run_predictor(run, backend=options.backend, device=options.device)
+    # Temperature and threshold were fitted on the validation texts, and are not scored on them.
+    calibrated = split != "validation"
+    predictor = load_run_predictor(run, backend=options.backend, device=options.device, calibrated=calibrated)
     logger.info("backend: %s", predictor)
     log_warnings(data, split)
     return _evaluate(data, split, predictor)

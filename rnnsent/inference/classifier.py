@@ -196,12 +196,4 @@ def load(run: str | Path | Run, *, backend: str = "auto", device: str = "auto") 
     vocabulary = Vocabulary.load(directory.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{directory}: was trained without imdb_word_index.json, so it cannot read texts")
-    predictor = load_predictor(
-        directory.config,
-        directory.weights(),
-        load_ngram_weights(directory),
-        backend=backend,
-        device=device,
-        calibration=load_calibration(directory),
-    )
-    return Classifier(vocabulary, predictor)
+    return Classifier(vocabulary, load_run_predictor(directory, backend=backend, device=device))

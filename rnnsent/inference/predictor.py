@@ -136,6 +136,26 @@ def load_calibration(run: Run) -> Calibration:
     return Calibration.from_dict(json.loads(run.read(CALIBRATION)), str(run.file(CALIBRATION)))
 
 
+def load_run_predictor(
+    run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True
+) -> Predictor:
+    """Return the predictor of a run whose files were verified.
+
+    Args:
+        run: a finished one.
+        backend, device: as for `load_predictor`.
+        calibrated: whether probabilities go through the calibration of the run.
+    """
+    return load_predictor(
+        run.config,
+        run.weights(),
+        load_ngram_weights(run),
+        backend=backend,
+        device=device,
+        calibration=load_calibration(run) if calibrated else NONE,
+    )
+
+
 def load_predictor(
     config: Config,
     weights: Weights,

@@ -20,12 +20,14 @@ from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset
 from rnnsent.engine.device import start
 from rnnsent.errors import Interrupted, RunError
+from rnnsent.evaluation.metrics import score
+from rnnsent.evaluation.predictions import Predictions
 from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.requirements import require_trainable
 from rnnsent.runs import directory, registry
 from rnnsent.runs.directory import Run
-from rnnsent.runs.schemas import CalibrationFile, DataInfo, Estimate, Fingerprint, Metrics, TrainingMetrics
+from rnnsent.runs.schemas import CalibrationFile, DataInfo, Fingerprint, TrainingMetrics
 from rnnsent.signals import DeferredSignals
 from rnnsent.training import environment, resume
 from rnnsent.training.checkpoint import CheckpointFolder
@@ -198,7 +200,7 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         interrupted=networks[-1].stopped is not None,
         validation_texts=len(texts),
         # Not calibrated: on the texts that temperature and threshold were fitted on they look better than they are.
-        validation=_metrics(texts.labels, probabilities),
+        validation=score(Predictions.of(texts.labels, probabilities)).metrics,
         seconds=round(time.perf_counter() - first.started, 3),
         peak_memory_mb=round(environment.peak_memory_mb(), 1),
         parameters=summary.parameters,
@@ -212,13 +214,6 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         for folder in run.path.rglob(directory.CHECKPOINTS):
             CheckpointFolder(folder, run.training).keep_newest()
     run.finish()
-
-
-def _metrics(labels: Any, probabilities: Any) -> Metrics:  # TODO: evaluation's own, when it is merged
-    from rnnsent.evaluation import metrics, multiclass
-
-    function = metrics.evaluate if probabilities.ndim == 1 else multiclass.evaluate
-    return {name: Estimate(**each) for name, each in function(labels, probabilities).to_dict().items()}
 
 
 def _calibration_file(fitted: calibration.Calibration, labels: Any, probabilities: Any) -> CalibrationFile:

@@ -61,13 +61,13 @@ def command(
             sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not an error
         show(trace, terminal())
     if page is not None:
-        from rnnsent.reporting.trace_views import render
+        from rnnsent.reporting import trace_views
 
-        write_file(page, render(trace), PAGE)
+        write_file(page, trace_views.page(trace), PAGE)
     if picture is not None:
-        from rnnsent.reporting.trace_views import draw
+        from rnnsent.reporting import trace_views
 
-        write_file(picture, draw(trace), PICTURE)
+        write_file(picture, trace_views.png(trace), PICTURE)
 
 
 def _read(source: str) -> bytes:
