@@ -13,7 +13,6 @@ from pydantic import Field
 from rnnsent.config.data import LABELS, DataConfig
 from rnnsent.config.model import (
     DenseConfig,
-    HashedNgramsConfig,
     LanguageModelConfig,
     ModelConfig,
     NgramsConfig,
@@ -31,7 +30,6 @@ __all__ = [
     "DataConfig",
     "DenseConfig",
     "EarlyStoppingConfig",
-    "HashedNgramsConfig",
     "LanguageModelConfig",
     "MemberConfig",
     "ModelConfig",

@@ -55,10 +55,10 @@ class DataConfig(Section):
     truncating: Literal["pre", "post"] = Field(
         "pre", description="Which end of a longer review is cut. pre keeps the end, where reviewers sum up."
     )
-    padding: Literal["post", "pre", "notebook"] = Field(
+    padding: Literal["post", "notebook"] = Field(
         "post",
-        description="post, pre: pad after or before the words, only up to the longest review of a batch, and mask the "
-        "padding; post is what cuDNN takes. notebook: pad before, always to maxlen, and no mask.",
+        description="post: pad after the words, only up to the longest review of a batch, and mask the padding. "
+        "notebook: pad before, always to maxlen, and no mask.",
     )
     validation_split: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.2,

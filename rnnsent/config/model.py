@@ -18,7 +18,6 @@ from rnnsent.config.section import (
     Section,
     Units,
 )
-from rnnsent.data.hashing import MOST_BUCKETS
 
 NgramWeight = Literal["naive_bayes", "regression"]
 
@@ -79,16 +78,6 @@ class NgramsConfig(Section):
     )
 
 
-class HashedNgramsConfig(Section):
-    """A vector for the n-grams that end at each word, beside the word's own. They are hashed to rows of one table."""
-
-    orders: Annotated[int, Field(ge=2, le=3)] = Field(2, description="2: of bigrams; 3: the sum of bigram and trigram.")
-    buckets: Annotated[int, Field(ge=2, le=MOST_BUCKETS)] = Field(
-        2**16, description="Rows of the table. N-grams that share one share a vector."
-    )
-    dim: Units = Field(8, description="Width of such a vector. The table is learned with the rest.")
-
-
 class Word2VecConfig(Section):
     """Skip-gram vectors from the training texts, and from those without a label; labels are not looked at."""
 
@@ -142,14 +131,11 @@ class ModelConfig(Section):
         description="Weights of n-grams as further inputs at each word, and their sum beside the pooled states. null: "
         "words alone.",
     )
-    hashed_ngrams: HashedNgramsConfig | None = Field(
-        None, description="Learned vectors of bigrams and trigrams as further inputs at each word. null: words alone."
-    )
     embedding_dropout: Fraction = Field(
         0.0,
-        description="Share of the features of all word vectors of a review dropped while training (spatial dropout), "
-        "those of hashed_ngrams included; what ngrams put beside them stays. Without ngrams the dropout of the first "
-        "recurrent layer does the same, sooner.",
+        description="Share of the features of all word vectors of a review dropped while training (spatial dropout); "
+        "what ngrams put beside them stays. Without ngrams the dropout of the first recurrent layer does the same, "
+        "sooner.",
     )
     vectors: VectorsConfig | None = Field(
         None, description="Word vectors to begin with, of width embedding_dim. null: random ones."
@@ -175,11 +161,6 @@ class ModelConfig(Section):
     head: bool = Field(
         True, description="The output layer. false: the model ends before it; it can be summarized but not trained."
     )
-
-    @property
-    def vector_width(self) -> int:
-        """Width of all learned vectors at a word together."""
-        return self.embedding_dim + (self.hashed_ngrams.dim if self.hashed_ngrams else 0)
 
     @property
     def layer_names(self) -> list[str]:
