@@ -20,7 +20,7 @@ PLACES = {
     *(f"builtins.{name}" for name in BUILTINS),
 }  # fmt: skip
 KERAS = {"load_model", "load_weights"}
-OWN = {"rnnsent.runs.artifacts.load_weights", "stored.load_weights"}
+OWN = {"rnnsent.runs.artifacts.load_weights", "artifacts.load_weights"}
 OF_PICKLE = {"data/npz.py": {"pickle.Unpickler", "pickle.UnpicklingError"}}
 READERS = {"numpy.load", "numpy.lib.format.read_array", "numpy.lib.npyio.load"}  # each says that it takes no pickle
 

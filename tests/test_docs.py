@@ -38,17 +38,6 @@ def test_the_results_are_what_was_measured() -> None:
     assert {path.stem for path in results.MEASURED.iterdir()} <= set(results.SECTIONS)
 
 
-def test_readme_names_every_package_and_folder_of_the_tree() -> None:
-    tree = README[README.index("## The tree") :]
-    modules = {path.name for path in (REPOSITORY / "rnnsent").iterdir() if path.suffix == ".py"} - {
-        "__init__.py",
-        "__main__.py",
-    }
-    folders = {f"{path.name}/" for path in (REPOSITORY / "rnnsent").iterdir() if path.is_dir()} - {"__pycache__/"}
-    missing = [name for name in sorted(modules | folders) if name not in tree]
-    assert not missing
-
-
 def test_readme_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert targets

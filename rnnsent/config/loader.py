@@ -39,7 +39,7 @@ _STAND_INS: dict[str, Any] = {
 
 def shipped_configs() -> Path:
     """Return the folder of the configs that come with rnnsent: in the package, or in the source tree."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 

@@ -80,7 +80,7 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 
 def _git_commit() -> str | None:
     """Return the commit of the source tree that is running, if it is one."""
-    source = Path(__file__).parent
+    source = Path(__file__).parent.parent
     if not (source.parent / ".git").exists():
         return None
     found = subprocess.run(["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)

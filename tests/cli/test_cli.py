@@ -32,7 +32,7 @@ COMMANDS = [
     "config check",
     "config show",
 ]
-COMMANDS += ["config schema", "config list", "bench", "bench race", "bench growth", "bench breakdown", "bench scale"]
+COMMANDS += ["config schema", "config list"]
 HEAVY = ("tensorflow", "keras", "pydantic", "matplotlib", "numpy")
 
 

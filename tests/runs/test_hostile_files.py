@@ -99,7 +99,7 @@ def test_what_runs_what_it_reads_is_found_under_any_name(source: str) -> None:
     [
         ("data/npz.py", "import pickle; pickle.loads(x)", ["pickle.loads"]),
         ("data/npz.py", "import pickle\nclass U(pickle.Unpickler): ...", []),
-        ("a.py", "from rnnsent import stored; stored.load_weights(run)", []),
+        ("a.py", "from rnnsent.runs import artifacts; artifacts.load_weights(run)", []),
         ("a.py", "import re; re.compile(x); model.compile(); archive.extractfile(x); json.load(x)", []),
         ("a.py", "import numpy as np; np.load(x, allow_pickle=False)", []),
         ("a.py", "from importlib import import_module; import_module(f'rnnsent.cli.commands.{name}')", []),

@@ -48,7 +48,9 @@ def test_the_commit_is_that_of_the_source_tree(tmp_path: Path, monkeypatch: pyte
     else:
         assert found is None
     # Installed into a folder that belongs to nobody's repository.
-    monkeypatch.setattr(environment, "__file__", str(tmp_path / "site-packages" / "rnnsent" / "environment.py"))
+    monkeypatch.setattr(
+        environment, "__file__", str(tmp_path / "site-packages" / "rnnsent" / "training" / "environment.py")
+    )
     assert environment.describe(DEVICE, 0)["git_commit"] is None
 
 
