@@ -14,11 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 
 def count(number: int, noun: str) -> str:
     """Return "1 epoch" or "2 epochs"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def installed(module: str) -> bool:
+    """Return whether an optional package can be imported."""
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None  # a folder may happen to be called so, as `wandb` leaves one
 
 
 class RnnsentError(Exception):

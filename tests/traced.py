@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.inference.calibration import NONE, Calibration
-from rnnsent.models.network import Network, weight_shapes
+from rnnsent.models.network import Network
+from rnnsent.models.weights import weight_shapes
 
 Ids = NDArray[np.int32]
 PLAIN = parse_config("model: {recurrent: [{cell: gru}]}\n", "test")

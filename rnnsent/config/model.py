@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rnnsent.config.cells import CELLS, Cell, CellName
 from rnnsent.config.section import (
     LARGEST,
     MOST_EPOCHS,
@@ -25,7 +26,7 @@ NgramWeight = Literal["naive_bayes", "regression"]
 class RecurrentConfig(Section):
     """One recurrent layer of the stack."""
 
-    cell: Literal["simple_rnn", "lstm", "gru"] = Field(description="Which recurrent cell.")
+    cell: CellName = Field(description="Which recurrent cell.")
     units: Units = Field(32, description="Width of the state. The notebook takes 32.")
     bidirectional: bool = Field(False, description="Read in both directions and concatenate: twice the width.")
     activation: Activation = Field("tanh", description="Of the candidate state. cuDNN needs tanh.")
@@ -45,6 +46,12 @@ class RecurrentConfig(Section):
         description="GRU only: reset gate after the product (true or null, as cuDNN does) or before it (false, as "
         "first published).",
     )
+
+    @property
+    def kind(self) -> Cell:
+        """The entry of its cell in `CELLS`."""
+        cell = CELLS[self.cell]
+        return cell.reset_before or cell if self.reset_after is False else cell
 
 
 class DenseConfig(Section):

@@ -66,8 +66,8 @@ def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> t
 
 def _no_cudnn(config: Config, layer: RecurrentConfig, device: Device) -> str:
     """Return what keeps the layer from cuDNN, empty if nothing does."""
-    if layer.cell == "simple_rnn":
-        return "cuDNN has no SimpleRNN"
+    if not layer.kind.cudnn and layer.reset_after is not False:
+        return f"cuDNN has no {layer.kind.title}"
     if device.backend == "jax":  # Keras' own rules there: keras/src/backend/jax/rnn.py
         if layer.cell == "gru":
             return "Keras reaches cuDNN's GRU from TensorFlow only"
@@ -84,6 +84,8 @@ def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
         return f"it is reached from TensorFlow, not from {device.backend}"
     if not kernel.available():
         return "it was not built; see docs/architecture.md"
+    if layer.kind.native is None and layer.reset_after is not False:
+        return f"it has no {layer.kind.title}"
     if config.training.precision != "float32":
         return f"precision: {config.training.precision}"
     return _unusual(layer)

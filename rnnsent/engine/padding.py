@@ -95,7 +95,7 @@ def _padding_pass(weights: Weights, steps: int, keep: bool) -> Pass:
     vectors = np.repeat(weights.embedding[None, PAD : PAD + 1], steps, axis=1)
     inputs = Inputs(vectors, np.array([steps], np.int32))
     weights = replace(weights, embedding=None)
-    return Pass(weights, inputs, keep=keep, sequence=True, carries=weights.cell == "lstm", threads=1)
+    return Pass(weights, inputs, keep=keep, sequence=True, carries=weights.cell.states == 2, threads=1)
 
 
 AnyPass = Pass | LeftPaddedPass

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from rnnsent.data.split import Split
 from rnnsent.inference.predictor import most_probable
-from rnnsent.models.ngram_weights import log_count_ratios, logistic_regression, require_scikit_learn, sides
-from rnnsent.models.ngrams import Ngrams
+from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn, sides
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # of the regularization, as scikit-learn's C; validation chooses
 

@@ -170,9 +170,10 @@ def _gradient(
     from rnnsent.engine.device import start
 
     backend = start().backend
-    from rnnsent.models.builder import model_for, set_weights
+    from rnnsent.models.builder import build_model
+    from rnnsent.models.weights import set_weights
 
-    model = model_for(config, num_words=entries)
+    model = build_model(config, entries)
     set_weights(model, {**weights, TABLE: np.zeros((entries, weights[TABLE].shape[1]), np.float32)})
     # Before sigmoid or softmax: their float32 outputs have no slope left where the network is sure.
     model.get_layer("output").activation = lambda logits: (logits - calibration.shift) / calibration.temperature

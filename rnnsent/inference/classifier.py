@@ -18,8 +18,8 @@ from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
 from rnnsent.errors import RunError
 from rnnsent.inference.calibration import NONE, Calibration
 from rnnsent.inference.predictor import Floats, Predictor, by_label, load_predictor, most_probable
-from rnnsent.models.network import EMBEDDINGS, Weights
-from rnnsent.models.ngram_weights import NgramRatios
+from rnnsent.models.ngram_weights import NgramWeights
+from rnnsent.models.weights import EMBEDDINGS, Weights
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import RunDirectory
@@ -91,7 +91,7 @@ class Classifier:
         config: Config,
         vocabulary: Vocabulary,
         weights: Weights,
-        ratios: NgramRatios | None = None,
+        ratios: NgramWeights | None = None,
         *,
         backend: str = "auto",
         device: str = "auto",

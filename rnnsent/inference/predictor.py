@@ -20,8 +20,9 @@ from rnnsent.engine import kernel
 from rnnsent.engine.dispatch import NATIVE, choose, describe
 from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
-from rnnsent.models.network import Network, Weights, runs_on_kernel
-from rnnsent.models.ngram_weights import NgramRatios
+from rnnsent.models.network import Network, runs_on_kernel
+from rnnsent.models.ngram_weights import NgramWeights
+from rnnsent.models.weights import Weights
 from rnnsent.runs.directory import MEMBERS
 
 Floats = NDArray[np.float32]
@@ -53,7 +54,7 @@ class Predictor:
     because: str
     config: Config
     compute: Callable[[Batches], Floats]
-    ratios: NgramRatios | None = None
+    ratios: NgramWeights | None = None
     calibration: Calibration = NONE
     multiple: int = 1
 
@@ -99,7 +100,7 @@ def _most_tokens(config: Config) -> int:
 
 def _width(layer: RecurrentConfig) -> int:
     """Return how many numbers a layer computes for a word."""
-    return kernel.GATES[layer.cell] * layer.units * (2 if layer.bidirectional else 1)
+    return layer.kind.gates * layer.units * (2 if layer.bidirectional else 1)
 
 
 def _require_memory(batches: Batches, config: Config) -> None:
@@ -130,7 +131,7 @@ def most_probable(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]
 def load_predictor(
     config: Config,
     weights: Weights,
-    ratios: NgramRatios | None = None,
+    ratios: NgramWeights | None = None,
     *,
     backend: str = "auto",
     device: str = "auto",
@@ -156,7 +157,7 @@ def load_predictor(
     return replace(make(config, weights, ratios, backend, device), calibration=calibration)
 
 
-def _one(config: Config, weights: Weights, ratios: NgramRatios | None, backend: str, device: str) -> Predictor:
+def _one(config: Config, weights: Weights, ratios: NgramWeights | None, backend: str, device: str) -> Predictor:
     if config.channels and (ratios is None or ratios.unseen.size != config.channels):
         held = "no numbers" if ratios is None else f"{ratios.unseen.size} numbers"
         raise RunError(f"the n-grams have {held} a word, the config needs {config.channels}")
@@ -184,7 +185,7 @@ def member_weights(weights: Weights, number: int) -> dict[str, Floats]:
     return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
 
 
-def _ensemble(config: Config, weights: Weights, ratios: NgramRatios | None, backend: str, device: str) -> Predictor:
+def _ensemble(config: Config, weights: Weights, ratios: NgramWeights | None, backend: str, device: str) -> Predictor:
     members = [
         load_predictor(member, member_weights(weights, number), ratios, backend=backend, device=device)
         for number, member in enumerate(config.members, start=1)
@@ -192,7 +193,7 @@ def _ensemble(config: Config, weights: Weights, ratios: NgramRatios | None, back
     return averaged(config, members, ratios)
 
 
-def averaged(config: Config, members: Sequence[Predictor], ratios: NgramRatios | None) -> Predictor:
+def averaged(config: Config, members: Sequence[Predictor], ratios: NgramWeights | None) -> Predictor:
     """Return what gives the mean of the probabilities that the networks of an ensemble give."""
 
     def compute(batches: Batches) -> Floats:

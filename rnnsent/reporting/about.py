@@ -10,7 +10,7 @@ from rnnsent.errors import count
 from rnnsent.evaluation.intervals import doubts
 from rnnsent.reporting.blocks import Block, Code, Folded, Paragraph, Table
 from rnnsent.reporting.facts import Facts
-from rnnsent.reporting.model_card import CELLS, POOLINGS, beside_labels
+from rnnsent.reporting.model_card import POOLINGS, beside_labels
 from rnnsent.reporting.wording import size, whole
 from rnnsent.runs import directory as runs
 from rnnsent.runs.run_facts import source_name, stopped
@@ -95,14 +95,14 @@ def network(facts: Facts) -> str:
     """Return the network in a line."""
     config = facts.config
     if config.ensemble is not None:
-        cells = dict.fromkeys(CELLS[layer.cell] for member in config.members for layer in member.model.recurrent)
+        cells = dict.fromkeys(layer.kind.title for member in config.members for layer in member.model.recurrent)
         return f"the mean of {len(config.members)} networks ({', '.join(cells)})"
     model = config.model
     ways = [f"embedding of width {model.embedding_dim}"]
     if model.ngrams is not None:
         ways[0] += f" and weights of n-grams up to {count(model.ngrams.orders, 'word')}"
     for layer in model.recurrent:
-        ways.append(f"{'bidirectional ' if layer.bidirectional else ''}{CELLS[layer.cell]} of {layer.units} units")
+        ways.append(f"{'bidirectional ' if layer.bidirectional else ''}{layer.kind.title} of {layer.units} units")
     ways.append(POOLINGS[model.pooling])
     ways += [f"dense layer of {dense.units} units" for dense in model.dense]
     return " → ".join([*ways, "sigmoid" if len(facts.label_names) == 2 else "softmax"])

@@ -16,7 +16,7 @@ from rnnsent.config.loader import load_config
 from rnnsent.errors import RunError
 from rnnsent.evaluation.compare import read_predictions
 from rnnsent.inference.calibration import Calibration
-from rnnsent.models.network import weight_shapes
+from rnnsent.models.weights import weight_shapes
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import RunDirectory

@@ -45,7 +45,6 @@ TITLES = {
     "ece": "expected calibration error",
 }
 WRITTEN = "written for it"  # the group of robustness.Row
-CELLS = {"simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 POOLINGS = {
     "last": "the last state",
     "mean": "the mean of the states",
@@ -191,7 +190,7 @@ def _layers(config: Config) -> Iterator[str]:
     if model.ngrams is not None:
         yield f"weights of n-grams up to {model.ngrams.orders} words ({', '.join(model.ngrams.weights)})"
     for layer in model.recurrent:
-        yield f"{CELLS[layer.cell]} of {layer.units} units{' in both directions' if layer.bidirectional else ''}"
+        yield f"{layer.kind.title} of {layer.units} units{' in both directions' if layer.bidirectional else ''}"
     yield POOLINGS[model.pooling]
     for dense in model.dense:
         yield f"dense layer of {dense.units} units, {dense.activation}"

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rnnsent.errors import RunError
 from rnnsent.files import read_plain
 from rnnsent.runs import archives
@@ -30,7 +32,7 @@ from rnnsent.runs.numerics import first_not_finite
 if TYPE_CHECKING:
     from rnnsent.config import Config
     from rnnsent.inference.calibration import Calibration
-    from rnnsent.models.ngram_weights import NgramRatios
+    from rnnsent.models.ngram_weights import NgramWeights
     from rnnsent.runs.schemas import Epoch, Record
 
 MAX_TEXT = 256 << 20  # bytes of a text; the predictions for a million reviews are a quarter of it
@@ -64,6 +66,13 @@ def read_weights(run: RunDirectory, names: Iterable[str]) -> dict[str, Any]:
     return weights
 
 
+def npz(arrays: Mapping[str, Any]) -> bytes:
+    """Return arrays as the bytes of an .npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 def read_arrays(path: Path) -> dict[str, Any]:
     """Return the arrays of an .npz by name.
 
@@ -85,18 +94,18 @@ def require_finite(path: Path, arrays: Mapping[str, Any]) -> None:
         raise RunError(f"{path}: damaged: {name} holds a number that is NaN or infinite")
 
 
-def load_ratios(run: RunDirectory) -> NgramRatios | None:
+def load_ratios(run: RunDirectory) -> NgramWeights | None:
     """Return the ratios of ngrams.npz; None where the run has none.
 
     Raises:
         RunError: if the file is not what was written.
     """
-    from rnnsent.models.ngram_weights import NgramRatios
+    from rnnsent.models.ngram_weights import NgramWeights
 
     if not run.has(NGRAMS):
         return None
     with _array_errors(run.file(NGRAMS)):
-        return NgramRatios.from_npz(run.file(NGRAMS))
+        return NgramWeights.from_arrays(archives.read(run.file(NGRAMS)))
 
 
 def load_calibration(run: RunDirectory) -> Calibration:

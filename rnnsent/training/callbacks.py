@@ -17,7 +17,7 @@ from rnnsent.config import TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.engine.gradients import forget_norms, is_sound, measured, norms_of
 from rnnsent.errors import TrainingError, count
-from rnnsent.models.builder import weights_of
+from rnnsent.models.weights import weights_of
 from rnnsent.runs.numerics import first_not_finite, shown_batch
 from rnnsent.signals import HeldSignals
 from rnnsent.training.checkpoint import COUNTERS, Checkpoint, Curve, Interval

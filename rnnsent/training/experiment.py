@@ -16,7 +16,6 @@ from rnnsent.data.download import Progress
 from rnnsent.engine.device import Device, start
 from rnnsent.errors import ConfigError, DataError, DeviceError, Interrupted, RunError, count
 from rnnsent.inference.predictor import load_predictor
-from rnnsent.models.requirements import require_trainable
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
 from rnnsent.runs import registry as run_root
@@ -30,6 +29,7 @@ from rnnsent.training import fingerprint as origin
 from rnnsent.training.features import Prepared, prepare
 from rnnsent.training.finalize import completed
 from rnnsent.training.loggers.following import Trackers
+from rnnsent.training.requirements import require_trainable
 from rnnsent.training.resume import require_possible
 from rnnsent.training.trainer import Network, places
 
@@ -201,7 +201,7 @@ def _train_into(training: _Training, trackers: Trackers) -> Trained:
         reviews, facts = _taught_by_itself(where, config.members[0], reviews, device, tell, watching, started)
         begun_with = facts | begun_with
     if reviews.ratios is not None:
-        run.write(runs.NGRAMS, reviews.ratios.to_npz())
+        run.write(runs.NGRAMS, stored.npz(reviews.ratios.to_arrays()))
     networks: list[Network] = []
     for number, (where, member) in enumerate(zip(places(run, config), config.members, strict=True), start=1):
         title = name if config.ensemble is None else f"{name}, network {number}"
@@ -312,7 +312,7 @@ def _taught_by_itself(
     stopped = network.train(watching(network), started, alone=True)
     if stopped is not None:
         raise Interrupted("stopped while the teacher was trained", stopped.exit_code)
-    from rnnsent.models.builder import weights_of
+    from rnnsent.models.weights import weights_of
 
     assert reviews.parts.unlabeled is not None
     teacher = load_predictor(config, weights_of(network.plain), reviews.ratios, device=device.name)

@@ -20,7 +20,7 @@ from rnnsent.errors import DataError, count
 from rnnsent.evaluation import baseline
 from rnnsent.inference.calibration import FEW
 from rnnsent.inference.predictor import by_label
-from rnnsent.models.ngram_weights import NgramRatios, out_of_fold
+from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
 
 Tell = Callable[[str], None]
 
@@ -45,7 +45,7 @@ class Prepared:
     train: Split
     validation: Split
     rows: int
-    ratios: NgramRatios | None
+    ratios: NgramWeights | None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -209,7 +209,7 @@ def _labeled(texts: Split, found: NDArray[np.float32]) -> Split:
     return replace(texts, labels=found.argmax(axis=1), targets=found)
 
 
-def _joined(train: Split, texts: Split, ratios: NgramRatios | None, labels: int) -> Split:
+def _joined(train: Split, texts: Split, ratios: NgramWeights | None, labels: int) -> Split:
     """Return reviews and other texts as one split; both are views into the same tokens, and so are their channels."""
     assert texts.targets is not None
     if ratios is not None and train.channels is not None:

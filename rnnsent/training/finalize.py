@@ -10,6 +10,7 @@ from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
 from rnnsent.evaluation import evaluate as judgment
 from rnnsent.inference.predictor import load_predictor
+from rnnsent.models.summary import summarize
 from rnnsent.reporting import model_card
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
@@ -40,7 +41,7 @@ def completed(
     `begun_with` is what networks began with, vectors and a language model, for metrics.json.
     """
     asked = len(config.members)
-    config, parameters = _as_trained(run, config, networks)
+    config, parameters = _as_trained(run, config, reviews.rows, networks)
     weights = stored.read_weights(run, run.trained)
     predictor = load_predictor(config, weights, reviews.ratios, device=networks[0].device.name)
     validation = reviews.parts.validation
@@ -74,14 +75,12 @@ def completed(
     return facts
 
 
-def _as_trained(run: RunDirectory, config: Config, networks: Sequence[Network]) -> tuple[Config, int]:
+def _as_trained(run: RunDirectory, config: Config, rows: int, networks: Sequence[Network]) -> tuple[Config, int]:
     """Write config and summary as they are of what was trained; return the config, and how many parameters it has."""
-    from rnnsent.models.summary import of_models
-
     if config.ensemble is not None and len(networks) < len(config.members):
         config = config.model_copy(update={"ensemble": config.ensemble[: len(networks)]})
         run.write(runs.CONFIG, dump_config(config))
-    summary = of_models([network.plain for network in networks])
+    summary = summarize(config, rows)
     if config.ensemble is not None:
         run.write(runs.SUMMARY, summary.text)
     return config, summary.parameters

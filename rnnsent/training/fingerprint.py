@@ -20,11 +20,11 @@ from rnnsent.engine.dispatch import choose
 from rnnsent.errors import RunError
 from rnnsent.evaluation.comparison import differing
 from rnnsent.files import sha256
-from rnnsent.models import requirements
 from rnnsent.runs import directory as runs
 from rnnsent.runs import schemas as records
 from rnnsent.runs import sealed
 from rnnsent.runs.directory import RunDirectory
+from rnnsent.training import requirements
 from rnnsent.training.environment import LIBRARIES
 from rnnsent.training.features import Prepared
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from rnnsent.data.batching import Batch
 from rnnsent.errors import RunError, count
-from rnnsent.models.builder import weights_of
-from rnnsent.models.network import require_shapes
+from rnnsent.models.weights import require_shapes, weights_of
 from rnnsent.training.checkpoint import Checkpoint
 
 Arrays = dict[str, NDArray[Any]]

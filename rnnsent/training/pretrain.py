@@ -22,7 +22,8 @@ from rnnsent.data.cache import Arrays, cache_root, cached_arrays
 from rnnsent.data.split import Split
 from rnnsent.engine.dispatch import NATIVE
 from rnnsent.errors import TrainingError
-from rnnsent.models.builder import build_model, embedding_of, set_embedding, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import embedding_of, weights_of
 from rnnsent.runs.numerics import first_not_finite
 from rnnsent.training.environment import Surroundings
 from rnnsent.training.fit import optimizer_of
@@ -155,15 +156,11 @@ def _pretraining(
     tell: Callable[[str], None],
 ) -> tuple[keras.Model, Pretraining]:
     """Return the layers that a network begins with, and the training of the language model that they are part of."""
-    trunk = build_model(
-        _trunk(config.model),
-        num_words=rows,
-        precision=config.training.precision,
-        seed=SEED,
-        native=[path == NATIVE],
-    )
+    plain = config.training.model_copy(update={"adversarial": None})
+    trunk_config = config.model_copy(update={"model": _trunk(config.model), "training": plain})
+    trunk = build_model(trunk_config, rows, native=[path == NATIVE], seed=SEED, training=True)
     if table is not None:
-        set_embedding(trunk, table)
+        embedding_of(trunk).assign(table)
     directions = 2 if config.model.recurrent[0].bidirectional else 1
     foretelling = Foretelling(embedding_of(trunk), directions, asked.samples, SEED)
     tokens, states = trunk.inputs[0], trunk.outputs[0]

@@ -14,7 +14,7 @@ from rnnsent.data.split import Split
 from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
 from rnnsent.engine.device import Device
 from rnnsent.errors import RunError, count
-from rnnsent.models.network import require_shapes, weight_shapes
+from rnnsent.models.weights import require_shapes, weight_shapes
 from rnnsent.runs import directory as runs
 from rnnsent.runs import schemas as records
 from rnnsent.runs import sealed

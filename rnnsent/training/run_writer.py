@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Mapping
 
@@ -11,7 +10,8 @@ import numpy as np
 
 from rnnsent.errors import Interrupted
 from rnnsent.evaluation import plots
-from rnnsent.models.builder import set_weights, weights_of
+from rnnsent.models.weights import set_weights, weights_of
+from rnnsent.runs import artifacts
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.signals import HeldSignals
@@ -119,15 +119,9 @@ class Keeper(Observer):
 
     def _write_best(self, weights: Mapping[str, np.ndarray]) -> None:
         set_weights(self.best_model, weights)
-        self.run.write(runs.WEIGHTS, _npz(weights))
+        self.run.write(runs.WEIGHTS, artifacts.npz(weights))
         with self.run.writing(runs.MODEL) as temporary:
             self.best_model.save(temporary)
-
-
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 def _row(facts: EpochFacts) -> str:

@@ -17,6 +17,7 @@ from rnnsent.engine.dispatch import NATIVE, LayerPath, choose, describe
 from rnnsent.errors import Interrupted, TrainingError, count
 from rnnsent.models import embeddings as vectors
 from rnnsent.models.embeddings import WordVectors
+from rnnsent.models.summary import summarize
 from rnnsent.runs import directory as runs
 from rnnsent.runs import schemas as records
 from rnnsent.runs import sealed
@@ -64,18 +65,19 @@ class Network:
         self.facts: dict[str, Any] = {}
         foretold = self._language_model(run, pretrained, tell)
         with HeldSignals("stopping as soon as the network is built; once more stops at once"):
-            from rnnsent.models.builder import begin_with, model_for, set_embedding, summary_text
+            from rnnsent.models.builder import build_model
+            from rnnsent.models.weights import begin_with, embedding_of
             from rnnsent.training.run_writer import Keeper
 
             self._model = in_training(config, reviews.rows, device)
             if pretrained is not None:
-                set_embedding(self._model, pretrained.table)
+                embedding_of(self._model).assign(pretrained.table)
                 self.facts["vectors"] = {"found": pretrained.found, "words": pretrained.words, **pretrained.facts}
             if foretold is not None:
                 begin_with(self._model, foretold.weights)
-            self.plain = model_for(config, num_words=reviews.rows)
+            self.plain = build_model(config, reviews.rows)
             self.keeper: Keeper = Keeper(run, self.plain, title=title)
-            run.write(runs.SUMMARY, summary_text(self.plain))
+            run.write(runs.SUMMARY, summarize(config, reviews.rows).text)
             self.started = time.perf_counter()  # as if all of it had been one process
             if self._begin is not None:
                 self.started -= self._begin.facts["elapsed"]
@@ -188,17 +190,10 @@ def places(run: RunDirectory, config: Config) -> list[RunDirectory]:
 
 def in_training(config: Config, rows: int, device: Device) -> keras.Model:
     """Build the network of `config`, with `rows` words, as it is trained on `device`."""
-    from rnnsent.models.builder import model_for
+    from rnnsent.models.builder import build_model
 
-    training = config.training
-    return model_for(
-        config,
-        num_words=rows,
-        precision=training.precision,
-        seed=training.seed,
-        native=[layer.path == NATIVE for layer in choose(config, device)],
-        adversarial=training.adversarial,
-    )
+    native = [layer.path == NATIVE for layer in choose(config, device)]
+    return build_model(config, rows, native=native, seed=config.training.seed, training=True)
 
 
 def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
@@ -212,7 +207,7 @@ def _vectors(config: Config, reviews: Prepared, tell: Tell) -> WordVectors:
     assert asked.word2vec is not None
     parts = reviews.parts
     # The same for all networks, whatever their seeds.
-    found = vectors.trained(_texts(reviews), parts.vocabulary, reviews.rows, width, asked.word2vec, 0, tell)
+    found = vectors.train(_texts(reviews), parts.vocabulary, (reviews.rows, width), asked.word2vec, 0)
     whence = "of the cache" if found.facts["cached"] else f"trained in {found.facts['seconds']:.0f} s"
     tell(f"vectors: {found.found:,} of {found.words:,} words have one, {whence}")
     return found

@@ -19,8 +19,9 @@ from rnnsent.config.loader import load_config
 from rnnsent.data.split import Split
 from rnnsent.errors import RunError
 from rnnsent.inference.predictor import load_predictor
-from rnnsent.models.builder import model_for, weights_of
-from rnnsent.models.ngram_weights import NgramRatios, out_of_fold
+from rnnsent.models.builder import build_model
+from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
+from rnnsent.models.weights import weights_of
 from rnnsent.runs.artifacts import load_ratios
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
@@ -261,7 +262,7 @@ def test_all_backends_give_the_same_answers(pooling: str, labels: int) -> None:
     Path("c.yaml").write_text(CONFIG)
     config = load_config("c.yaml", [("test", setting) for setting in given_settings])
     ratios, _ = out_of_fold(labeled(60, 0, labels), labels, config.model.ngrams or NgramsConfig(), 0)
-    weights = weights_of(model_for(config, num_words=60, seed=1))
+    weights = weights_of(build_model(config, 60, seed=1))
     reviews = labeled(30, 2, labels)
     native, numpy, keras = (
         load_predictor(config, weights, ratios, backend=backend)(reviews) for backend in ("native", "numpy", "keras")
@@ -295,8 +296,8 @@ def _plain_keras_loads(path: str) -> None:
 
 def test_damaged_ratios_are_refused() -> None:
     ratios, _ = out_of_fold(labeled(30, 0), 2, NgramsConfig(folds=2), 0)
-    again = NgramRatios.from_npz(ratios.to_npz())
-    for one, two in zip((*ratios.keys, *ratios.ratios), (*again.keys, *again.ratios), strict=True):
+    again = NgramWeights.from_arrays(ratios.to_arrays())
+    for one, two in zip((*ratios.keys, *ratios.weights), (*again.keys, *again.weights), strict=True):
         np.testing.assert_array_equal(one, two)
     Path("run").mkdir()
     Path("run/ngrams.npz").write_bytes(b"PK" + bytes(50))

@@ -128,7 +128,6 @@ def test_a_card_that_was_edited_outlives_more_training(run: Path) -> None:
     assert trained.exit_code == 0, trained.stderr
     assert "model_card.md: was edited, and stays" in trained.stderr
     assert "predictions-test.csv: removed" in trained.stderr
-    assert "model_card.md was edited since" in rnnsent("verify", "run", "--backend", "numpy").stdout
     judged = rnnsent("eval", "run")
     assert judged.exit_code == 0 and "model_card.md: was edited, and stays" in judged.stderr
     assert "Maintained by Ada." in card.read_text()
@@ -142,7 +141,6 @@ def test_a_card_that_was_completed_by_hand_stays_so(run: Path) -> None:
         assert found.exit_code == 0, found.stderr
         assert ("model_card.md: was edited, and stays" in found.stderr) == (arguments[0] in ("eval", "robustness"))
     assert "Maintained by Ada." in card.read_text()
-    assert "model_card.md was edited since" in rnnsent("verify", "run", "--backend", "numpy").stdout
     card.unlink()
     assert rnnsent("eval", "run").exit_code == 0
     assert "Ada" not in card.read_text() and "| test | value" in card.read_text()

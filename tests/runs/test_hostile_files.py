@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import re
 import resource
-import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -25,7 +23,6 @@ from rnnsent.data.tables import open_table
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RunError
 from rnnsent.models import embeddings as vectors
-from rnnsent.runs import directory as runs
 from rnnsent.runs.artifacts import load_ratios, weight_files
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
@@ -313,7 +310,7 @@ def test_members_of_an_ensemble_have_numbers() -> None:
         {"unseen": np.zeros(1, np.float32)},
         {"keys_1": np.array([2, 1, 0])},
         {"keys_1": np.zeros(3)},
-        {"ratios_1": np.ones((2, 1), np.float32)},
+        {"weights_1": np.ones((2, 1), np.float32)},
         {"unseen": np.zeros((2, 1), np.float32)},
     ],
 )

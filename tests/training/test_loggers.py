@@ -20,12 +20,12 @@ import pytest
 
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
-from rnnsent.errors import ConfigError, Interrupted
-from rnnsent.models import requirements
+from rnnsent.errors import ConfigError, Interrupted, installed
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
+from rnnsent.training import requirements
 from rnnsent.training.experiment import Trained, resume, train
 from rnnsent.training.loggers.tracker import Beginning, Ending, flattened
 from rnnsent.training.loggers.wandb import WeightsAndBiases
@@ -521,9 +521,7 @@ def test_nobody_is_asked_to_log_in(monkeypatch: pytest.MonkeyPatch, warned: Call
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_missing_library_is_said_before_anything_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "rnnsent.models.requirements.find_spec", lambda module: None if module == name else find_spec(module)
-    )
+    monkeypatch.setattr("rnnsent.errors.find_spec", lambda module: None if module == name else find_spec(module))
     with pytest.raises(ConfigError, match=rf"training.trackers: needs {name}: pip install 'rnnsent\[{name}\]'"):
         train(config(name), "x", run_dir=Path("run"))
     assert not Path("run").exists()
@@ -533,14 +531,12 @@ def test_a_folder_of_that_name_is_not_the_library(monkeypatch: pytest.MonkeyPatc
     Path("tracked_by_nobody").mkdir()
     monkeypatch.syspath_prepend(str(Path.cwd()))
     assert find_spec("tracked_by_nobody") is not None
-    assert requirements.missing("tracked_by_nobody") and not requirements.missing("json")
+    assert not installed("tracked_by_nobody") and installed("json")
 
 
 def test_mlflow_needs_a_database_only_for_its_own_store(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = "sqlalchemy"
-    monkeypatch.setattr(
-        "rnnsent.models.requirements.find_spec", lambda name: None if name == hidden else find_spec(name)
-    )
+    monkeypatch.setattr("rnnsent.errors.find_spec", lambda name: None if name == hidden else find_spec(name))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     requirements.require_trainable(config("mlflow"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI")

@@ -29,7 +29,8 @@ from rnnsent.data.dataset import Partition, partition
 from rnnsent.engine.device import start
 from rnnsent.engine.dispatch import NATIVE, choose
 from rnnsent.errors import RunError, TrainingError
-from rnnsent.models.builder import model_for
+from rnnsent.inference.predictor import load_predictor
+from rnnsent.models.builder import build_model
 from rnnsent.runs import directory as runs
 from rnnsent.runs import schemas as records
 from rnnsent.runs import sealed
@@ -85,14 +86,7 @@ def train(
 ) -> tuple[keras.Model, TrainingResult]:
     keras.utils.set_random_seed(1234)  # another process: whatever it drew before
     native = [layer.path == NATIVE for layer in choose(chosen, start("cpu"))]
-    model = model_for(
-        chosen,
-        num_words=60,
-        precision=chosen.training.precision,
-        seed=chosen.training.seed,
-        native=native,
-        adversarial=chosen.training.adversarial,
-    )
+    model = build_model(chosen, 60, native=native, seed=chosen.training.seed, training=True)
     shuffled = Batches.from_config(parts.train, chosen, shuffle=True)
     validation = Batches.from_config(parts.validation, chosen, shuffle=False)
     return model, fit(model, shuffled, validation, chosen.training, observers=[disk], begin=begin)
@@ -345,7 +339,7 @@ def test_a_signal_while_a_stopped_run_is_completed_does_not_wait(
     """The second one: the first was that which stopped it."""
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
-    on_epoch, load_predictor = Keeper.on_epoch, finalize.load_predictor
+    on_epoch = Keeper.on_epoch
 
     def stopping(self: Keeper, *given: Any) -> None:
         on_epoch(self, *given)
@@ -357,7 +351,7 @@ def test_a_signal_while_a_stopped_run_is_completed_does_not_wait(
 
     with monkeypatch.context() as signalled:
         signalled.setattr(Keeper, "on_epoch", stopping)
-        signalled.setattr(finalize, "load_predictor", once_more)
+        signalled.setattr("rnnsent.training.finalize.load_predictor", once_more)
         found = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "2")
     assert found.exit_code == 130 and "Go on: rnnsent train --resume run" in found.stderr
     assert not Path("run/manifest.json").exists()
@@ -542,7 +536,7 @@ def test_weights_that_are_no_longer_numbers_are_never_kept(parts: Partition, tmp
 
     disk = Poison(RunDirectory(tmp_path))
     chosen = config()
-    model = model_for(chosen, num_words=60, seed=0)
+    model = build_model(chosen, 60, seed=0)
     shuffled, rest = (Batches.from_config(split, chosen, shuffle=True) for split in (parts.train, parts.validation))
     with pytest.raises(TrainingError, match=r"embeddings is no longer finite in epoch 1, step 3 \(a batch of 40 "):
         fit(model, shuffled, rest, chosen.training, observers=[disk])

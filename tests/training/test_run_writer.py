@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from rnnsent import files
-from rnnsent.config import ModelConfig
+from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.errors import Interrupted
 from rnnsent.evaluation import plots
-from rnnsent.models.builder import build_model, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import weights_of
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import create_run
@@ -32,8 +33,8 @@ from rnnsent.training.run_writer import Keeper
 STATE = f"{runs.CHECKPOINTS}/epoch-0002.npz"
 
 
-def network() -> ModelConfig:
-    return parse_config("model: {embedding_dim: 3, recurrent: [{cell: simple_rnn, units: 2}]}", "test").model
+def network() -> Config:
+    return parse_config("model: {embedding_dim: 3, recurrent: [{cell: simple_rnn, units: 2}]}", "test")
 
 
 def facts(epoch: int, val_accuracy: float = 0.5) -> EpochFacts:
@@ -43,7 +44,7 @@ def facts(epoch: int, val_accuracy: float = 0.5) -> EpochFacts:
 @pytest.fixture
 def model() -> keras.Model:
     """A network in training, without the training."""
-    model = build_model(network(), num_words=10, seed=0)
+    model = build_model(network(), 10, seed=0)
     model.compile(optimizer=keras.optimizers.Adam(), loss="binary_crossentropy")
     model.optimizer.build(model.trainable_variables)
     return model
@@ -51,7 +52,7 @@ def model() -> keras.Model:
 
 @pytest.fixture
 def keeper(tmp_path: Path) -> Keeper:
-    return Keeper(create_run("x", tmp_path / "run"), build_model(network(), num_words=10), title="test")
+    return Keeper(create_run("x", tmp_path / "run"), build_model(network(), 10), title="test")
 
 
 def change(model: keras.Model, value: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rnnsent.cli.options import config_options, json_option, opened, overrides, 
 
 if TYPE_CHECKING:
     from rnnsent.models.summary import Summary
+    from rnnsent.runs.directory import RunDirectory
 
 
 @click.command(name="summary")
@@ -36,25 +38,49 @@ def command(
     if name is not None:
         if run is not None:
             raise click.UsageError("give a RUN or --config, not both")
-        from rnnsent.config.loader import load_config
-        from rnnsent.models.summary import summarize
-
-        _show(summarize(load_config(name, changes)), as_json)
+        _show(_of_config(name, changes), as_json)
         return
     if changes:
         raise click.UsageError("a run is as it is: --set and its short forms need --config")
-    from rnnsent.models.summary import summarize_run
-
-    found = opened(run)
+    finished = opened(run)
+    finished.verify()
     if as_json:
-        _show(summarize_run(found), as_json)
+        _show(_of_run(finished), as_json)
         return
     from rnnsent.messages import printable
-    from rnnsent.runs import artifacts as stored
+    from rnnsent.runs import artifacts
     from rnnsent.runs import directory as runs
 
-    found.verify()
-    click.echo(printable(stored.read_text(found.file(runs.SUMMARY), stored.MAX_SUMMARY), but="\n"), nl=False)
+    click.echo(printable(artifacts.read_text(finished.file(runs.SUMMARY), artifacts.MAX_SUMMARY), but="\n"), nl=False)
+
+
+def _of_config(name: str, changes: Sequence[tuple[str, str]]) -> Summary:
+    """Summarize a config; its data are only loaded if they decide the size of the embedding or the output."""
+    from rnnsent.config.loader import load_config
+    from rnnsent.models.summary import summarize
+
+    config = load_config(name, changes)
+    rows = config.data.num_words
+    if rows is None or config.data.source == "texts":
+        from rnnsent.data.sources import load_dataset
+        from rnnsent.data.statistics import embedding_rows
+        from rnnsent.training.features import resolve
+
+        dataset = load_dataset(config.data)
+        config, rows = resolve(config, dataset), embedding_rows(dataset, config.data.num_words)
+    return summarize(config, rows)
+
+
+def _of_run(run: RunDirectory) -> Summary:
+    from rnnsent.config.loader import load_config
+    from rnnsent.models.summary import summarize
+    from rnnsent.models.weights import EMBEDDINGS
+    from rnnsent.runs import artifacts
+    from rnnsent.runs import directory as runs
+
+    weights = artifacts.load_weights(run)
+    rows = next(len(array) for name, array in weights.items() if name.endswith(EMBEDDINGS))
+    return summarize(load_config(str(run.file(runs.CONFIG))), rows)
 
 
 def _show(summary: Summary, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rnnsent.config.loader import dump_config
 from rnnsent.data.vocabulary import FIRST_WORD
 from rnnsent.files import write_atomic
-from rnnsent.models.network import EMBEDDINGS
+from rnnsent.models.weights import EMBEDDINGS
 from rnnsent.runs import directory as runs
 from rnnsent.training.loggers.tracker import Beginning, Ending, Network, Tracker
 from rnnsent.training.observers import EpochFacts, Observer, StepFacts, StepLoss
@@ -111,7 +111,7 @@ class _Network(Observer):
         from google.protobuf import text_format
         from tensorboard.plugins import projector
 
-        from rnnsent.models.builder import weights_of
+        from rnnsent.models.weights import weights_of
 
         table = weights_of(self._network.plain)[EMBEDDINGS][FIRST_WORD:]
         words = self._network.vocabulary.words[: min(len(table), MOST_WORDS)]  # the most frequent ones come first
