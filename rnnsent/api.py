@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,11 +50,9 @@ def train(
             raise TypeError("settings and data are for a config by name or path; a Config has its own")
         found, name = config, "config"
     else:
-        pairs = [(f"settings {key}", f"{key}={json.dumps(value)}") for key, value in (settings or {}).items()]
-        if data is not None:
-            named = data_settings(str(data)).items()
-            pairs += [(f"data {data}", f"data.{key}={json.dumps(value)}") for key, value in named]
-        found, name = load_config(str(config), pairs, to_train=True), Path(config).stem
+        named = {} if data is None else data_settings(str(data))
+        overrides = dict(settings or {}) | {f"data.{key}": value for key, value in named.items()}
+        found, name = load_config(str(config), overrides, to_train=True), Path(config).stem
 
     class Told(Observer):
         def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:

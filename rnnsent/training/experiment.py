@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from rnnsent.config import Config
-from rnnsent.config.loader import dump_config
+from rnnsent.config.loader import NO_OVERRIDES, dump_config
 from rnnsent.data.download import Progress
 from rnnsent.engine.device import Device, start
 from rnnsent.errors import ConfigError, DataError, DeviceError, Interrupted, RunError, count
@@ -82,7 +82,7 @@ def train(
 
 def resume(
     path: Path,
-    overrides: Sequence[tuple[str, str]] = (),
+    overrides: Mapping[str, object] = NO_OVERRIDES,
     *,
     allow_changes: bool = False,
     tell: Tell = lambda line: None,
@@ -95,7 +95,7 @@ def resume(
 
     Args:
         path: of the run.
-        overrides: of its config, as for `configfile.load_config`.
+        overrides: of its config, as for `load_config`.
         allow_changes: go on although config, data, versions or machine are not what they were.
         tell: told, in lines for people, what is being used and why.
         observers: given the config, `training.Observer`s that follow along.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnnsent.config import Config
-from rnnsent.config.loader import dump_config, load_config, parse_config
+from rnnsent.config.loader import load_config, override_config
 from rnnsent.data.split import Split
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine.device import Device
@@ -153,7 +153,7 @@ def with_changes(now: Origin, then: Origin, lines: Iterable[str]) -> Origin:
     return {**now, "changes": every} if every else now
 
 
-def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config:
+def config_of(run: RunDirectory, overrides: Mapping[str, object]) -> Config:
     """Return the config with which a run goes on: its own, with what was changed in its config.yaml, and `overrides`.
 
     Raises:
@@ -172,8 +172,8 @@ def config_of(run: RunDirectory, overrides: Sequence[tuple[str, str]]) -> Config
         and config.to_dict()["ensemble"] == whole[: len(config.ensemble)]
     ):
         # A training that was stopped wrote of which networks the run consists; the others are still to come.
-        config = parse_config(dump_config(config), str(path), [("origin", f"ensemble={json.dumps(whole)}")])
-    return parse_config(dump_config(config), str(path), overrides, to_train=True)
+        config = override_config(config, {"ensemble": whole}, str(path))
+    return override_config(config, overrides, str(path), to_train=True)
 
 
 def changes(then: Origin, now: Origin) -> dict[str, tuple[Any, Any]]:

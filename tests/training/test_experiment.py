@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config, parse_config
 from rnnsent.data import imdb
@@ -40,7 +41,7 @@ from tests.conftest import TINY_CONFIG, write_imdb
 
 def config(*settings: str) -> Config:
     text = TINY_CONFIG.replace("CELL", "simple_rnn")
-    return parse_config(text, "tiny", [("--set", setting) for setting in settings])
+    return parse_config(text, "tiny", overrides(settings))
 
 
 @pytest.fixture
@@ -256,7 +257,7 @@ def test_weights_that_are_no_plain_arrays(run: RunDirectory, damage: Any) -> Non
 
 def test_a_summary_counts_the_words_where_the_config_does_not(data: None, tiny_config: Path) -> None:
     # 49 words and the 4 special ids make 53 rows of 8.
-    summary = summarize(load_config(str(tiny_config), [("--set", "data.num_words=null")]))
+    summary = summarize(load_config(str(tiny_config), {"data.num_words": None}))
     assert "424" in summary.text and "(None, None, 8)" in summary.text
     assert summary.networks[0][0] == {
         "name": "embedding",

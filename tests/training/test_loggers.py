@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.errors import ConfigError, Interrupted
@@ -43,7 +44,7 @@ ALL = ("tensorboard", "mlflow", "wandb")
 
 def config(*trackers: str, epochs: int = 2, text: str = SAMPLE_CONFIG) -> Config:
     settings = [f"training.trackers={json.dumps(trackers)}", f"training.epochs={epochs}"]
-    return parse_config(text, "c", [("--set", setting) for setting in settings])
+    return parse_config(text, "c", overrides(settings))
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +377,7 @@ def test_a_killed_training_goes_on_in_the_runs_of_its_trackers(killed: RunDirect
     assert not [line for line in told if "not there any more" in line]
     trained.run.verify()
     # More epochs, which is another config: MLflow would not let a parameter be written twice.
-    more = resume(Path("went-on"), [("--epochs", "training.epochs=4")], allow_changes=True)
+    more = resume(Path("went-on"), {"training.epochs": 4}, allow_changes=True)
     assert more.metrics["trackers"]["mlflow"]["failed"] is None and steps(before["mlflow"], "loss") == [1, 2, 3, 4]
     assert client().get_run(before["mlflow"]).data.tags["changed.training.epochs"] == "4"
 
@@ -394,7 +395,7 @@ def test_a_run_that_its_tracker_has_lost_is_begun_anew_and_that_is_said(killed: 
         client().delete_run(before)
         Path("lost/trackers.json").write_text(json.dumps({"mlflow": before}))
     told: list[str] = []
-    trained = resume(Path("lost"), [("--track", "training.trackers=[mlflow]")], tell=told.append)
+    trained = resume(Path("lost"), {"training.trackers": ["mlflow"]}, tell=told.append)
     assert f"mlflow: its run {before} is not there any more; a new one is begun" in told
     new = kept(trained.run)["mlflow"]
     assert new != before and steps(new, "loss") == [1, 2, 3]
@@ -407,7 +408,7 @@ def test_ids_that_are_none_are_named_and_training_goes_on(
 ) -> None:
     shutil.copytree(killed.path, "odd")
     Path("odd/trackers.json").write_text(content)
-    trained = resume(Path("odd"), [("--track", "training.trackers=[wandb]")])
+    trained = resume(Path("odd"), {"training.trackers": ["wandb"]})
     (warning,) = warned()
     assert "trackers.json" in warning and "new run" in warning
     assert trained.metrics["trackers"]["wandb"]["failed"] is None
@@ -558,7 +559,7 @@ def test_mlflow_needs_a_database_only_for_its_own_store(monkeypatch: pytest.Monk
 )
 def test_a_config_names_trackers_that_there_are_once_each(given: str, rule: str) -> None:
     with pytest.raises(ConfigError, match=rule):
-        parse_config(SAMPLE_CONFIG, "c", [("--set", f"training.trackers={given}")])
+        parse_config(SAMPLE_CONFIG, "c", overrides([f"training.trackers={given}"]))
 
 
 def test_track_overrides_the_config() -> None:

@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 
 from rnnsent import load
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
@@ -55,7 +56,7 @@ class AfterTwoSteps(Watch):
 
 
 def train(data: Path, *changes: str, watch: Watch | None = None) -> tuple[Watch, TrainingResult]:
-    config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", [("--set", change) for change in changes])
+    config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", overrides(changes))
     parts = partition(imdb.load(str(data)), config.data)
     watch = watch or Watch()
     watch.model = model_for(config, num_words=60, precision=config.training.precision, seed=0)
@@ -68,7 +69,7 @@ def train(data: Path, *changes: str, watch: Watch | None = None) -> tuple[Watch,
 def test_the_norm_is_that_of_all_gradients_before_they_are_clipped(tiny_imdb: Path, clip_norm: str) -> None:
     one = ("training.epochs=1", "training.batch_size=1000", f"training.clip_norm={clip_norm}", "training.optimizer=sgd")
     _, result = train(tiny_imdb, *one)
-    config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", [])
+    config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny")
     model = model_for(config, num_words=60, seed=0)
     inputs, targets = Batches.from_config(
         partition(imdb.load(str(tiny_imdb)), config.data).train, config, shuffle=False
@@ -100,7 +101,7 @@ def test_steps_that_overflow_are_skipped_and_training_goes_on(
         watch, result = train(tiny_imdb, "training.precision=mixed_float16", "training.learning_rate=1e-3", heavy)
     first, *later = watch.weights
     untrained = model_for(
-        parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", []), num_words=60, precision="mixed_float16", seed=0
+        parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny"), num_words=60, precision="mixed_float16", seed=0
     ).get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(first, untrained, strict=True))
     assert not np.array_equal(later[-1][0], first[0])

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
@@ -77,7 +78,7 @@ def parts(tiny_imdb: Path) -> Partition:
 
 
 def config(*changes: str, cell: str = "gru") -> Config:
-    changed = [("--set", change) for change in (*EVERY_STEP, *changes)]
+    changed = overrides((*EVERY_STEP, *changes))
     return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", changed)
 
 

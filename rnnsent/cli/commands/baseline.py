@@ -60,11 +60,11 @@ def command(
     if name is not None:
         if run is not None:
             raise click.UsageError("give a RUN or --config, not both")
-        judged = judgment.judge_baseline_of(load_config(name, [*overrides(settings, data), *how]), split, tell=say)
+        judged = judgment.judge_baseline_of(load_config(name, overrides(settings, data) | how), split, tell=say)
     else:
         if settings or how:
-            option = "--set" if settings else how[0][0].partition(" ")[0]
-            raise click.UsageError(f"a run is as it is: {option} needs --config")
+            option = "--set" if settings else next(iter(how)).replace("data.", "--").replace("_", "-")
+            raise click.UsageError(f"{option} only works with --config: the settings of a finished run cannot change")
         moved = None if data is None else data_settings(data)
         if data is not None and run is None:
             say(f"the latest run, with --data {data} as its own reviews; without any run: --config NAME --data {data}")

@@ -105,9 +105,9 @@ def command(
         raise click.UsageError("--force replaces the run in --run-dir; without --run-dir every run is a new one")
     if quiet:
         be_quiet()
-    given = [*overrides(settings, data, epochs, seed, device, no_fallback), *text_settings(texts)]
+    given = overrides(settings, data, epochs, seed, device, no_fallback) | text_settings(texts)
     if trackers:
-        given.append((" ".join(f"--track {each}" for each in trackers), f"training.trackers={json.dumps(trackers)}"))
+        given["training.trackers"] = trackers
     tell = (lambda line: None) if quiet else say
     if judge and seeds is None:
         raise click.UsageError("--eval is for --seeds; a run is judged by rnnsent eval")
