@@ -108,7 +108,7 @@ def _model(cell: str, setting: Setting, *, masked: bool) -> Any:
     layers = [{"cell": cell, "units": setting.units}] * setting.layers
     config = ModelConfig.from_dict({"recurrent": layers})
     native = [masked] * setting.layers
-    model = build_model(config, num_words=WORDS, masked=masked, right_padded=masked, seed=0, native=native)
+    model = build_model(config, num_words=WORDS, masked=masked, seed=0, native=native)
     model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["accuracy"])
     return model
 

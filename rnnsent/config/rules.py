@@ -86,8 +86,6 @@ def _engine_rules(config: Config) -> Iterator[Violation]:
         return
     if config.training.precision != "float32":
         yield ("training", "precision"), "must be float32 under engine: native", config.training.precision
-    if config.data.padding == "pre":
-        yield ("data", "padding"), "must be post or notebook under engine: native; post reads the same words", "pre"
     for index, layer in enumerate(config.model.recurrent):
         for key, valid in (("activation", "tanh"), ("recurrent_dropout", 0.0), ("reset_after", None)):
             given = getattr(layer, key)

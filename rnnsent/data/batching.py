@@ -64,7 +64,7 @@ class Batches:
             training.batch_size,
             seed=training.seed if shuffle else None,
             bucketing=training.bucketing and not notebook,
-            side="post" if data.padding == "post" else "pre",
+            side="pre" if notebook else "post",
             fixed_length=data.maxlen if notebook else None,
             multiple=multiple,
             batch_tokens=training.batch_tokens,

@@ -73,8 +73,6 @@ def _no_cudnn(config: Config, layer: RecurrentConfig, device: Device) -> str:
             return "Keras reaches cuDNN's GRU from TensorFlow only"
         if config.data.padding != "notebook":
             return "Keras on JAX leaves cuDNN out where padding is masked"
-    if config.data.padding == "pre":
-        return "padding: pre, and cuDNN masks right-padded reviews only"
     return _unusual(layer)
 
 
@@ -88,8 +86,6 @@ def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
         return "it was not built; see docs/architecture.md"
     if config.training.precision != "float32":
         return f"precision: {config.training.precision}"
-    if config.data.padding == "pre":
-        return "padding: pre; post reads the same words"
     return _unusual(layer)
 
 

@@ -14,8 +14,7 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from rnnsent.engine.kernel import Gradients, Weights
-from rnnsent.engine.left_padding import LeftPaddedPass
-from rnnsent.engine.padding import AnyPass, run_pass
+from rnnsent.engine.padding import AnyPass, LeftPaddedPass, run_pass
 
 CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
 

@@ -113,7 +113,7 @@ def integrated_gradients(
     """
     if config.ensemble is not None:
         raise DataError("integrated gradients are not there for ensembles; occlusion is")
-    if config.channels or config.model.hashed_ngrams is not None:
+    if config.channels:
         raise DataError("integrated gradients are not there for networks that read n-grams; occlusion is")
     table = weights[TABLE]
     target = table[ids].astype(np.float64)

@@ -76,8 +76,6 @@ class Predictor:
             split = self.ratios.onto(split)
         batches = self._batches(split)
         _require_memory(batches, self.config)
-        if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
-            batches = replace(batches, side="post")  # masked: on which side the padding is changes nothing
         probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
         return self.calibration(probabilities)
 
@@ -93,7 +91,7 @@ class Predictor:
 def _most_tokens(config: Config) -> int:
     """Return for how many words at a time there is memory, by the widest layer of all networks."""
     widths = [
-        max(member.model.vector_width + member.channels, *(_width(layer) for layer in member.model.recurrent))
+        max(member.model.embedding_dim + member.channels, *(_width(layer) for layer in member.model.recurrent))
         for member in config.members
     ]
     return MOST_BYTES // (4 * max(widths))

@@ -13,7 +13,6 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from rnnsent.config import AdversarialConfig, Config, ModelConfig, RecurrentConfig
-from rnnsent.data.hashing import hashed_ngrams
 from rnnsent.data.vocabulary import PAD
 from rnnsent.engine.device import leave_cores_to_kernel
 from rnnsent.errors import ConfigError, Problem
@@ -30,7 +29,6 @@ def build_model(
     *,
     num_words: int,
     masked: bool = True,
-    right_padded: bool = True,
     precision: str = "float32",
     seed: int | None = None,
     native: Sequence[bool] = (),
@@ -49,7 +47,6 @@ def build_model(
         config: the `model` section.
         num_words: rows of the embedding table.
         masked: whether id 0 is padding, to be passed over.
-        right_padded: whether padding comes after the words; cuDNN can only take that.
         precision: Keras dtype policy of all layers but the output.
         seed: makes the initial weights and the dropout a function of this number.
         native: for each recurrent layer, whether the native kernel runs it; none by default. Weights and their names
@@ -69,13 +66,12 @@ def build_model(
     trunk[0].trainable = config.vectors is None or config.vectors.trainable
     for index, (name, layer) in enumerate(zip(config.layer_names, config.recurrent, strict=True)):
         sequences = config.returns_sequence(index)
-        trunk.append(_recurrent(layer, name, sequences, precision, cudnn=right_padded or not masked))
+        trunk.append(_recurrent(layer, name, sequences, precision))
     apart = adversarial is not None or _apart(config)
     if any(native):
         from rnnsent.engine.native_layer import accelerated  # needs TensorFlow
 
-        beside = config.vector_width - config.embedding_dim + channels
-        trunk = accelerated(trunk[0], trunk[1:], native, beside, apart=apart)
+        trunk = accelerated(trunk[0], trunk[1:], native, channels, apart=apart)
     if apart or channels or config.pooling in ("max", "mean_max", "attention"):
         return _functional(trunk, config, masked, precision, labels, channels, adversarial)
     if config.pooling == "mean":
@@ -107,7 +103,6 @@ def model_for(
         config.model,
         num_words=num_words,
         masked=config.data.padding != "notebook",
-        right_padded=config.data.padding == "post",
         precision=precision,
         seed=seed,
         native=native,
@@ -141,7 +136,7 @@ def _tokens() -> Any:
     return keras.Input((None,), dtype="int32", name="tokens")
 
 
-def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: str, cudnn: bool) -> Any:
+def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: str) -> Any:
     arguments: dict[str, Any] = {
         "units": config.units,
         "activation": config.activation,
@@ -153,8 +148,6 @@ def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: s
     }
     if config.cell == "gru":
         arguments["reset_after"] = config.reset_after is not False
-    if config.cell != "simple_rnn" and not cudnn:
-        arguments["use_cudnn"] = False
     layer = CELLS[config.cell](**arguments)
     return layers.Bidirectional(layer, name=name) if config.bidirectional else layer
 
@@ -196,17 +189,12 @@ def _functional(
 
 def _apart(config: ModelConfig) -> bool:
     """Return whether something happens to the word vectors before they are read, so that no layer can look them up."""
-    return bool(config.embedding_dropout) or config.hashed_ngrams is not None
+    return bool(config.embedding_dropout)
 
 
 def _vectors(embedding: Any, tokens: Any, config: ModelConfig, precision: str) -> Any:
-    """Return the learned vectors at each word: its own, and those of the n-grams that end there."""
+    """Return the vector of each word."""
     vectors = embedding(tokens)
-    if hashed := config.hashed_ngrams:
-        table = layers.Embedding(hashed.buckets, hashed.dim, dtype=precision, name="hashed_ngrams")
-        orders = range(2, hashed.orders + 1)
-        found = [table(hashed_ngrams(tokens, order, hashed.buckets, ops)) for order in orders]
-        vectors = ops.concatenate([vectors, sum(found[1:], found[0])], axis=-1)
     if config.embedding_dropout:
         vectors = layers.SpatialDropout1D(config.embedding_dropout, dtype=precision, name="embedding_dropout")(vectors)
     return vectors

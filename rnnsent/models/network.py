@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import Config, RecurrentConfig
-from rnnsent.data.hashing import hashed_ngrams
 from rnnsent.data.split import Ids
 from rnnsent.data.vocabulary import PAD
 from rnnsent.engine import kernel
@@ -29,7 +28,6 @@ CHANNEL_SUM_SCALE = 10.0  # the sum of a review's ratios by this is of the size 
 
 
 EMBEDDINGS = "embedding/embeddings"
-HASHED = "hashed_ngrams/embeddings"
 
 
 def output_of(labels: int) -> tuple[int, str]:
@@ -95,25 +93,13 @@ class Network:
     def _states(self, ids: Ids, channels: Floats | None) -> Floats:
         """Return what the recurrent stack puts out: (batch, time, features), or (batch, features), the last state."""
         states: Any = ids
-        if channels is not None or self._model.hashed_ngrams is not None:
-            states = self._vectors(ids, channels)
+        if channels is not None:
+            states = np.concatenate([reference.embedding(ids, self._weights[EMBEDDINGS]), channels], axis=-1)
         for index, layer in enumerate(self._model.recurrent):
             run = self._on_kernel if self._native[index] else self._on_numpy
             states = run(index, layer, states, ids)
         found: Floats = states
         return found
-
-    def _vectors(self, ids: Ids, channels: Floats | None) -> Floats:
-        """Return all that stands at each word, (batch, time, features)."""
-        parts = [reference.embedding(ids, self._weights[EMBEDDINGS])]
-        if hashed := self._model.hashed_ngrams:
-            table = self._weights[HASHED]
-            orders = range(2, hashed.orders + 1)
-            found = [reference.embedding(hashed_ngrams(ids, order, hashed.buckets, np), table) for order in orders]
-            parts.append(sum(found[1:], found[0]))
-        if channels is not None:
-            parts.append(channels)
-        return np.concatenate(parts, axis=-1)
 
     def _on_kernel(self, index: int, layer: RecurrentConfig, values: Floats | Ids, ids: Ids) -> Floats:
         sequence = self._model.returns_sequence(index)
@@ -188,9 +174,7 @@ def weight_shapes(config: Config, num_words: int) -> dict[str, Shape]:
     model, labels = config.model, len(config.data.label_names)
     features = model.embedding_dim
     shapes: dict[str, Shape] = {EMBEDDINGS: (num_words, features)}
-    if model.hashed_ngrams is not None:
-        shapes[HASHED] = (model.hashed_ngrams.buckets, model.hashed_ngrams.dim)
-    features = model.vector_width + config.channels
+    features += config.channels
     for name, layer in zip(model.layer_names, model.recurrent, strict=True):
         width = kernel.GATES[layer.cell] * layer.units
         biases = (2, width) if layer.cell == "gru" and layer.reset_after is not False else (width,)

@@ -99,8 +99,6 @@ def network(facts: Facts) -> str:
         return f"the mean of {len(config.members)} networks ({', '.join(cells)})"
     model = config.model
     ways = [f"embedding of width {model.embedding_dim}"]
-    if model.hashed_ngrams is not None:
-        ways[0] += f" and hashed n-grams up to {model.hashed_ngrams.orders} words"
     if model.ngrams is not None:
         ways[0] += f" and weights of n-grams up to {count(model.ngrams.orders, 'word')}"
     for layer in model.recurrent:

@@ -188,8 +188,6 @@ def _network(facts: RunFacts) -> Iterator[str]:
 def _layers(config: Config) -> Iterator[str]:
     model = config.model
     yield f"word vectors of width {model.embedding_dim}"
-    if model.hashed_ngrams is not None:
-        yield f"learned vectors of n-grams up to {model.hashed_ngrams.orders} words, of width {model.hashed_ngrams.dim}"
     if model.ngrams is not None:
         yield f"weights of n-grams up to {model.ngrams.orders} words ({', '.join(model.ngrams.weights)})"
     for layer in model.recurrent:
@@ -313,7 +311,7 @@ def _weaknesses(facts: RunFacts) -> Iterator[str]:
     for row in hard.values():
         accuracy = row | {"value": row["accuracy"]}
         yield f"- On texts written to be hard: {_part({'group': '', 'name': row['name']}, accuracy, row['texts'])}."
-    if hard and (facts.config.channels or facts.config.model.hashed_ngrams is not None):
+    if hard and facts.config.channels:
         yield "- It reads n-grams besides words in order, and such networks are weaker on negations."
     if not measured:
         yield f"- Negations, typing errors, other domains: not measured; {_command(facts, 'robustness')}."

@@ -36,7 +36,6 @@ WEIGHTS = "weights.npz"
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
-PROBES = "probes.json"
 CALIBRATION = "calibration.json"
 NGRAMS = "ngrams.npz"
 ENVIRONMENT = "environment.json"
@@ -57,11 +56,11 @@ MAX_HISTORY = 128 << 20  # bytes of a history.csv: a million epochs, which is th
 SEEDS = "seeds.json"  # in a folder that holds a run for each seed: what they are of
 
 OWN_NAMES = {
-    CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, PROBES, CALIBRATION, NGRAMS,
+    CONFIG, SUMMARY, VOCABULARY, MODEL, WEIGHTS, CHECKPOINTS, HISTORY, METRICS, CALIBRATION, NGRAMS,
     ENVIRONMENT, ORIGIN, LANGUAGE_MODEL, MEMBERS, TEACHER, "plots", LOGS, TRACKERS, MODEL_CARD, REPORT, MANIFEST,
 }  # fmt: skip
 
-AT_THE_END = {METRICS, PROBES, CALIBRATION, MODEL_CARD, REPORT}  # written when training is over, or later
+AT_THE_END = {METRICS, CALIBRATION, MODEL_CARD, REPORT}  # written when training is over, or later
 
 
 def json_text(values: dict[str, Any]) -> str:

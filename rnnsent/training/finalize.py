@@ -1,4 +1,4 @@
-"""What is known when training is over: calibration, metrics, model card, probes; then the manifest."""
+"""What is known when training is over: calibration, metrics, model card; then the manifest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
 from rnnsent.evaluation import evaluate as judgment
-from rnnsent.inference import verify as probes
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.reporting import model_card
 from rnnsent.runs import artifacts as stored
@@ -68,7 +67,6 @@ def completed(
         tell(model_card.stays(run))
     else:
         run.write(runs.MODEL_CARD, model_card.of_run(run, config, facts))
-    run.write(runs.PROBES, json_text(probes.written(config, reviews.parts.vocabulary, weights, reviews.ratios)))
     if not interrupted:
         taught = range(1, config.training.teaching_networks + 1)
         for each in [*(network.keeper.run for network in networks), *map(run.teacher, taught)]:

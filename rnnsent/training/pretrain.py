@@ -96,7 +96,7 @@ def train(
     """
     asked = config.model.language_model
     assert asked is not None
-    batches = _batches(texts, config, asked, multiple)
+    batches = _batches(texts, asked, multiple)
     key = _key(batches, config, rows, table, path)
     facts: dict[str, Any] = {}  # of the training, if there is one now
 
@@ -118,12 +118,11 @@ def train(
     return Trained(weights, loss, seconds, not facts, tuple(making["epochs"]), tuple(makers), elsewhere)
 
 
-def _batches(texts: Sequence[Split], config: Config, asked: LanguageModelConfig, multiple: int) -> Batches:
+def _batches(texts: Sequence[Split], asked: LanguageModelConfig, multiple: int) -> Batches:
     flat = np.concatenate([split.flat() for split in texts])
     offsets = np.concatenate([[0], np.cumsum(np.concatenate([split.lengths for split in texts]))])
     whole = Split.from_offsets(flat, offsets, np.zeros(len(offsets) - 1, np.int64))
-    side = "pre" if config.data.padding == "pre" else "post"
-    return Batches(whole, asked.batch_size, seed=SEED, side=side, multiple=multiple)  # type: ignore[arg-type]
+    return Batches(whole, asked.batch_size, seed=SEED, multiple=multiple)
 
 
 def _key(batches: Batches, config: Config, rows: int, table: NDArray[np.float32] | None, path: str) -> str:
@@ -160,7 +159,6 @@ def _pretraining(
     trunk = build_model(
         _trunk(config.model),
         num_words=rows,
-        right_padded=config.data.padding == "post",
         precision=config.training.precision,
         seed=SEED,
         native=[path == NATIVE],

@@ -334,11 +334,11 @@ def test_a_backend_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_all_that_keeps_a_config_from_being_trained() -> None:
     Path("bad.yaml").write_text(
-        "data:\n  padding: pre\nmodel:\n  head: false\n  recurrent:\n    - {cell: lstm, activation: relu}\n"
+        "data:\n  encoding: cp1252\nmodel:\n  head: false\n  recurrent:\n    - {cell: lstm, activation: relu}\n"
         "training:\n  engine: native\n  precision: mixed_float16\n  class_weights: {pos: 1.0, neg: 2.0}\n"
     )
     lines = refused("train", "--config", "bad.yaml").removeprefix("Error: ").splitlines()
-    keys = ["data.padding", "model.head", "model.recurrent.0.activation", "training.precision"]
+    keys = ["data.encoding", "model.head", "model.recurrent.0.activation", "training.precision"]
     assert [line.split(": ")[1] for line in lines] == [*keys, "training.class_weights"]
     assert [line.split(": ")[0] for line in lines] == [f"bad.yaml:{line}" for line in (2, 4, 6, 9, 10)]
     assert len(refused("config", "check", "bad.yaml").splitlines()) == 4  # without a head it can be summarized

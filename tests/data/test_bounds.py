@@ -37,7 +37,6 @@ NETWORK = "model: {recurrent: [{cell: gru}]}\n"
         ("model.recurrent", "[" + "{cell: gru}," * 65 + "]", "must have at most 64 items"),
         ("model.dense", "[" + "{units: 1}," * 65 + "]", "must have at most 64 items"),
         ("model.dense", "[{units: 1000000}]", "must be at most 16384"),
-        ("model.hashed_ngrams", "{dim: 1000000}", "must be at most 16384"),
         ("model.language_model", "{batch_size: 10000000}", "must be at most 1048576"),
         ("model.language_model", "{samples: 10000000}", "must be at most 65536"),
         ("model.vectors", "{word2vec: {window: 1000000000000}}", "must be at most 1000"),

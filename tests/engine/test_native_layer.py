@@ -78,7 +78,7 @@ def test_outputs_and_gradients_are_those_of_stock_keras(name: str, masked: bool)
 
 @pytest.mark.parametrize("name", ["simple_rnn", "lstm", "gru", "bidirectional lstm", "mixed stack", "mean"])
 def test_left_padding_that_is_read_as_words(name: str) -> None:
-    native, stock = pair(STACKS[name], masked=False, right_padded=False)
+    native, stock = pair(STACKS[name], masked=False)
     ids = np.stack([np.roll(row, len(row) - length) for row, length in zip(tokens(), LENGTHS, strict=True)])
     ids[1] = 0  # nothing but padding
     np.testing.assert_allclose(native.predict(ids, verbose=0), stock.predict(ids, verbose=0), rtol=0, atol=1e-6)
@@ -87,20 +87,13 @@ def test_left_padding_that_is_read_as_words(name: str) -> None:
         np.testing.assert_allclose(value, expected[key], rtol=0, atol=1e-5 * max(1.0, np.abs(expected[key]).max()))
 
 
-@pytest.mark.parametrize("name", ["simple_rnn", "lstm", "gru", "bidirectional lstm", "mixed stack"])
-def test_padding_between_words_and_rows_of_padding_alone(name: str) -> None:
-    native, stock = pair(STACKS[name])
-    ids = tokens()
-    ids[0, [0, 3]] = 0  # before and between words
-    ids[3, 1:3] = 0
-    ids[1] = 0  # nothing but padding
-    found, expected = native.predict(ids, verbose=0), stock.predict(ids, verbose=0)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
-    both = gradients(native, ids), gradients(stock, ids)
-    for key, value in both[0].items():
-        np.testing.assert_allclose(value, both[1][key], rtol=0, atol=1e-5 * max(1.0, np.abs(both[1][key]).max()))
-    without = native.predict(np.delete(ids, 1, axis=0), verbose=0)
-    np.testing.assert_array_equal(np.delete(found, 1, axis=0), without)  # the others' answers stay the same bits
+@pytest.mark.parametrize(
+    ("row", "message"), [([1, 0, 2], "the mask has a word after padding"), ([0, 0, 0], "lengths must lie within")]
+)
+def test_rows_that_are_not_right_padded_are_refused(row: list[int], message: str) -> None:
+    native, _ = pair(STACKS["lstm"])
+    with pytest.raises(ValueError, match=message):
+        native(np.array([row], np.int32))
 
 
 @pytest.mark.parametrize("native", [[True, False], [False, True]])

@@ -26,9 +26,7 @@ from rnnsent.errors import count
 from rnnsent.evaluation.compare import read_predictions as own_predictions
 from rnnsent.evaluation.external_predictions import read_predictions
 from rnnsent.inference.calibration import NONE, Calibration
-from rnnsent.inference.verify import verify, written
 from rnnsent.models import embeddings as vectors
-from rnnsent.models.network import weight_shapes
 from rnnsent.reporting import about, model_card
 from rnnsent.reporting import report as single
 from rnnsent.reporting.facts import Facts
@@ -111,15 +109,6 @@ def _parquet(path: Path) -> object:
     return list(table.rows(table.columns, strict=False))
 
 
-def _probes(path: Path) -> object:
-    run = RunDirectory(path.parent)
-    run.file("config.yaml").write_text(PROBED_CONFIG)
-    run.file("vocabulary.json").write_text(PROBED_VOCABULARY.to_json())
-    run.file("weights.npz").write_bytes(seeds.npz(PROBED_WEIGHTS))
-    run.finish()
-    return verify(run, ("numpy",))
-
-
 def _plan(path: Path) -> object:
     begin(path.parent, Plan(("--config", "gru"), (0, 1), False, {"training": {"epochs": 2}, "data": 1}), force=False)
     return Plan.read(path.parent)
@@ -144,10 +133,6 @@ def _calibration(path: Path) -> object:
     return Calibration.from_dict(RunDirectory(path.parent).read_json(path.name), str(path))
 
 
-PROBED_CONFIG = "data: {source: sample, num_words: 7}\nmodel: {embedding_dim: 2, recurrent: [{cell: gru, units: 2}]}\n"
-PROBED_VOCABULARY = Vocabulary(("film", "good", "bad"), 7)
-_SHAPES = weight_shapes(parse_config(PROBED_CONFIG, "config.yaml"), 7)
-PROBED_WEIGHTS = {name: np.full(shape, 0.1, np.float32) for name, shape in _SHAPES.items()}
 OF_A_RUN = parse_config(
     "data: {source: sample}\nmodel: {recurrent: [{cell: gru}]}\nensemble: [{}, {}]\n", "config.yaml"
 )
@@ -232,7 +217,6 @@ ORIGIN = {
     "machine": {"processor": "x", "device": "cpu", "backend": "tensorflow", "threads": 2, "engine": {"1": "0:gru"}},
     "changes": ["config.training.epochs: 1 → 2"],
 }  # fmt: skip
-PROBES = written(parse_config(PROBED_CONFIG, "config.yaml"), PROBED_VOCABULARY, PROBED_WEIGHTS)
 
 READERS = {
     "config": Reader("config.yaml", [*seeds.CONFIGS, _yaml(seeds.CONFIG)], _trees(seeds.CONFIG, _yaml), _config),
@@ -296,7 +280,6 @@ READERS = {
         _trees(seeds.PREDICTIONS, seeds.rows),
         _predictions,
     ),
-    "probes": Reader("probes.json", [seeds.as_json(PROBES)], _trees(PROBES), _probes),
     "seeds": Reader("seeds.json", [seeds.as_json(seeds.PLAN)], _trees(seeds.PLAN), _plan),
     "vectors": Reader("v.txt", seeds.VECTORS, seeds.forged_vectors, _vectors),
 }

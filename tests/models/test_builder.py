@@ -92,17 +92,6 @@ def test_every_network_agrees_with_the_reference_and_heeds_its_mask(
         np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "mean_max", "attention"])
-@pytest.mark.parametrize("layer", ["cell: simple_rnn", "cell: lstm", "cell: gru", "cell: gru, bidirectional: true"])
-def test_padding_before_the_words_changes_nothing(layer: str, pooling: str) -> None:
-    config = model_config(f"recurrent: [{{{layer}, units: 5}}], pooling: {pooling}")
-    after, before = (build_model(config, num_words=20, right_padded=right, seed=1) for right in (True, False))
-    ids = tokens()
-    shifted = np.stack([np.roll(row, 9 - np.count_nonzero(row)) for row in np.pad(ids, ((0, 0), (0, 2)))])
-    expected, found = (keras.ops.convert_to_numpy(model(rows)) for model, rows in ((after, ids), (before, shifted)))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-
-
 def test_a_mixed_stack_agrees_with_the_reference() -> None:
     layers = "{cell: lstm, units: 4}, {cell: gru, units: 3, reset_after: false}, {cell: simple_rnn, units: 5}"
     config = model_config(f"recurrent: [{layers}], dense: [{{units: 7, activation: tanh}}]")
@@ -120,7 +109,7 @@ def test_a_mixed_stack_agrees_with_the_reference() -> None:
 
 def test_without_a_mask_padding_is_a_word() -> None:
     config = model_config("recurrent: [{cell: gru, units: 5}]")
-    model = build_model(config, num_words=20, masked=False, right_padded=False, seed=1)
+    model = build_model(config, num_words=20, masked=False, seed=1)
     ids = tokens(padding="pre")
     states = reference.embedding(ids, model.get_layer("embedding").get_weights()[0])
     weights = reference.RecurrentWeights(*model.get_layer("gru").get_weights())

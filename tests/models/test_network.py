@@ -97,18 +97,6 @@ def test_company_and_padding_change_nothing(pooling: str, native: bool) -> None:
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("native", NATIVE)
-def test_padding_between_words_is_passed_over_and_no_words_leave_the_first_state(native: bool) -> None:
-    layer = "{cell: lstm, units: 5, bidirectional: true}"
-    chosen = config(f"recurrent: [{layer}, {{cell: gru, units: 4}}]")
-    model = model_for(chosen, num_words=WORDS, seed=2)
-    network = Network(chosen, weights_of(model), native=native)
-    ids = np.array([[3, 0, 5, 0, 7], [0, 0, 0, 0, 0], [3, 5, 7, 0, 0]], np.int32)
-    found = network.probabilities(ids)
-    np.testing.assert_allclose(found, model.predict(ids, verbose=0)[:, 0], rtol=0, atol=1e-6)
-    np.testing.assert_allclose(found[0], found[2], rtol=0, atol=1e-6)
-
-
 @pytest.mark.parametrize(
     "model",
     [

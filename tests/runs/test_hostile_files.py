@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import re
 import resource
-import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -24,9 +22,7 @@ from rnnsent.data.npz import flatten, read_arrays
 from rnnsent.data.tables import open_table
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RunError
-from rnnsent.inference.verify import verify
 from rnnsent.models import embeddings as vectors
-from rnnsent.runs import directory as runs
 from rnnsent.runs.artifacts import load_ratios, weight_files
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
@@ -100,12 +96,6 @@ def test_what_runs_what_it_reads_is_found_under_any_name(source: str) -> None:
     [
         ("data/npz.py", "import pickle; pickle.loads(x)", ["pickle.loads"]),
         ("data/npz.py", "import pickle\nclass U(pickle.Unpickler): ...", []),
-        (
-            "models/keras_archive.py",
-            "import keras; keras.models.load_model(x)",
-            ["keras.models.load_model without safe_mode"],
-        ),
-        ("models/keras_archive.py", "import keras; keras.models.load_model(x, safe_mode=True)", []),
         ("a.py", "from rnnsent.runs import artifacts; artifacts.load_weights(run)", []),
         ("a.py", "import re; re.compile(x); model.compile(); archive.extractfile(x); json.load(x)", []),
         ("a.py", "import numpy as np; np.load(x, allow_pickle=False)", []),
@@ -338,18 +328,3 @@ def test_messages_give_the_terminal_no_orders() -> None:
         result = rnnsent(*arguments)
         assert result.exit_code == 1 and "x1b" in result.stderr
         assert not {"\x1b", "\x07", "\u202e"} & set(result.stderr)
-
-
-def test_probes_of_a_stranger_are_looked_at_first(finished_run: Path) -> None:
-    shutil.copytree(finished_run, "run")
-    run = open_run(Path("run"))
-    kept = json.loads(Path("run/probes.json").read_text())
-    wrong: Any
-    for wrong in ("text", [], {"text": 1}, {"text": "a", "ids": "x"}, {"text": "a", "ids": [], "probabilities": []}):
-        run.update({runs.PROBES: json.dumps({**kept, "probes": [wrong]})})
-        with pytest.raises(RunError, match="is of another format"):
-            verify(run, ("numpy",))
-    for wrong in ({"ids": [10**6]}, {"probabilities": [0.1, 0.2, 0.7]}):
-        run.update({runs.PROBES: json.dumps({**kept, "probes": [kept["probes"][0] | wrong]})})
-        with pytest.raises(RunError, match="is of another network"):
-            verify(run, ("numpy",))

@@ -30,7 +30,6 @@ from rnnsent.data.dataset import Partition, partition
 from rnnsent.engine.device import start
 from rnnsent.engine.dispatch import NATIVE, choose
 from rnnsent.errors import RunError, TrainingError
-from rnnsent.inference import verify as probes
 from rnnsent.models.builder import model_for
 from rnnsent.runs import directory as runs
 from rnnsent.runs import schemas as records
@@ -38,6 +37,7 @@ from rnnsent.runs import sealed
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.lock import Lock
 from rnnsent.training import checkpoint as checkpoints
+from rnnsent.training import finalize
 from rnnsent.training.checkpoint import Checkpoint, Interval
 from rnnsent.training.fit import TrainingResult, fit
 from rnnsent.training.observers import EpochFacts, Observer, StepFacts
@@ -347,22 +347,22 @@ def test_a_signal_while_a_stopped_run_is_completed_does_not_wait(
     """The second one: the first was that which stopped it."""
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     Path("tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
-    on_epoch, write_probes = Keeper.on_epoch, probes.written
+    on_epoch, load_predictor = Keeper.on_epoch, finalize.load_predictor  # type: ignore[attr-defined]
 
     def stopping(self: Keeper, *given: Any) -> None:
         on_epoch(self, *given)
         signal.raise_signal(signal.SIGINT)
 
-    def once_more(*given: Any) -> Any:
+    def once_more(*given: Any, **options: Any) -> Any:
         signal.raise_signal(signal.SIGINT)
-        return write_probes(*given)
+        return load_predictor(*given, **options)
 
     with monkeypatch.context() as signalled:
         signalled.setattr(Keeper, "on_epoch", stopping)
-        signalled.setattr(probes, "written", once_more)
+        signalled.setattr(finalize, "load_predictor", once_more)
         found = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "2")
     assert found.exit_code == 130 and "Go on: rnnsent train --resume run" in found.stderr
-    assert not Path("run/manifest.json").exists() and not Path("run/probes.json").exists()
+    assert not Path("run/manifest.json").exists()
     again = rnnsent("train", "--resume", "run")
     assert again.exit_code == 0, again.stderr
 
