@@ -44,7 +44,7 @@ class DataConfig(Section):
     truncating: Literal["pre", "post"] = "pre"
     """Which end of a longer review is cut. pre keeps the end, where reviewers sum up."""
     padding: Literal["post", "notebook"] = "post"
-    """post: pad after the words, only up to the longest text of a batch, and mask the padding. notebook: pad before the
+    """post: pad after the words, up to the longest review of a batch, and mask the padding. notebook: pad before the
     words, always to maxlen, without a mask."""
     validation_split: Annotated[float, Limits(gt=0.0, lt=1.0)] = 0.2
     """Share of the training reviews that is kept for validation. imdb, sample: the last ones, as in Keras' fit. texts:

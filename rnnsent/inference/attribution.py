@@ -156,6 +156,7 @@ def _gradient(classifier: Classifier, entries: int, label: int) -> Gradient:
     from rnnsent.engine.device import start
 
     backend = start().backend
+    from rnnsent.models.builder import build_model
     from rnnsent.models.weights import set_weights
 
     model = build_model(classifier.config, entries)

@@ -155,7 +155,7 @@ def test_it_needs_no_run() -> None:
     assert shown.stdout.startswith("sample: validation") and "rnnsent eval" not in shown.stdout
     assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
     named = rnnsent("baseline", "run", "--label-column", "mood")
-    assert named.exit_code == 2 and "a run is as it is: --label-column needs --config" in named.stderr
+    assert named.exit_code == 2 and "--label-column only works with --config" in named.stderr
     assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2
 
 

@@ -22,7 +22,7 @@ from tests.conftest import SAMPLE_CONFIG, rnnsent
 def test_mistakes_are_named_by_file_and_line() -> None:
     rows = [f"{word}{' film' * n},{word}" for n in range(20) for word in ("bad", "good")]
     Path("films.csv").write_text("\n".join(["text,label", *rows]) + "\n")
-    config = parse_config(SAMPLE_CONFIG, "small", [("", "data.source=texts"), ("", "data.path=films.csv")])
+    config = parse_config(SAMPLE_CONFIG, "small", {"data.source": "texts", "data.path": "films.csv"})
     dataset = load_dataset(config.data)
     parts = split_dataset(dataset, config.data)
     probabilities = np.where(parts.test.labels == 1, 0.1, 0.2).astype(np.float32)  # all are taken for "bad"
@@ -37,7 +37,7 @@ def test_mistakes_are_named_by_file_and_line() -> None:
 
 
 def test_reviews_without_a_file_have_no_place() -> None:
-    config = parse_config(SAMPLE_CONFIG, "small", [])
+    config = parse_config(SAMPLE_CONFIG, "small")
     dataset = load_dataset(DataConfig(source="sample"))
     assert Places.of(dataset, config, "test")[0] == ""
 

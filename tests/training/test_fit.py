@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
@@ -30,7 +31,7 @@ def parts(tiny_imdb: Path) -> Partition:
 
 
 def config(*settings: str, cell: str = "gru") -> Config:
-    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", [("--set", setting) for setting in settings])
+    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", overrides(settings))
 
 
 def train(parts: Partition, chosen: Config, observers: Any = ()) -> tuple[keras.Model, TrainingResult]:

@@ -46,7 +46,7 @@ def write(labeled: int = 200, unlabeled: int = 300) -> None:
 
 
 def load(**changes: Any) -> Any:
-    return load_dataset(replace(parse_config(CONFIG, "c", []).data, **changes))
+    return load_dataset(replace(parse_config(CONFIG, "c").data, **changes))
 
 
 def test_rows_without_a_label_are_read_apart_and_their_words_count() -> None:
