@@ -13,7 +13,7 @@ import numpy as np
 from rnnsent.data.columns import TAKEN
 from rnnsent.data.labels import LabelMap, cell_label, cell_text, ordered
 from rnnsent.data.readers import Table
-from rnnsent.data.tables import choose_columns, open_table
+from rnnsent.data.tables import choose_columns, format_of, open_table
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.inference.answers import ABSTENTION, DOUBTS, EACH, LABEL, OF, PROBABILITY, ROW
@@ -33,23 +33,23 @@ class ExternalPredictions:
     """The contents of a table of predictions.
 
     Attributes:
+        path: the table.
         predictions: with probabilities of 0 and 1 if only predicted labels are known.
         label_names: what label 0, 1, … is called.
         lines: of each row in its file, from 1; of Parquet its row.
         labels_only: whether only predicted labels are known.
-        file, unit: the name of the file, and "line" or "row".
     """
 
+    path: Path
     predictions: Predictions
     label_names: tuple[str, ...]
     lines: list[int]
     labels_only: bool
-    file: str
-    unit: str
 
     def place(self, index: int) -> str:
         """Return where a row is, such as "answers.csv, line 7"."""
-        return f"{self.file}, {self.unit} {self.lines[index]}"
+        unit = "row" if format_of(self.path) == "parquet" else "line"
+        return f"{self.path.name}, {unit} {self.lines[index]}"
 
 
 def read_predictions(
@@ -207,8 +207,7 @@ class _Reader:
         numbers = {name: number for number, name in enumerate(names)}
         values = np.array([row[2] for row in rows], np.float64)
         predictions = Predictions.of([numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1])
-        unit = "row" if self.table.format == "parquet" else "line"
-        return ExternalPredictions(predictions, names, [row[0] for row in rows], labels_only, self.path.name, unit)
+        return ExternalPredictions(self.path, predictions, names, [row[0] for row in rows], labels_only)
 
 
 def _label_columns(reader: _Reader) -> dict[str, str]:

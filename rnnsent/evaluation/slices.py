@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import DataConfig
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import FIRST_WORD, START, Vocabulary
 from rnnsent.evaluation.intervals import proportion
 from rnnsent.runs.schemas import SliceAccuracy

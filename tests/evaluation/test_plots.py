@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rnnsent.evaluation.plots import curves
-from rnnsent.training.observers import EpochFacts
+from rnnsent.evaluation.plots import curves, reliability_points
+from rnnsent.runs.schemas import Epoch
 
-HISTORY = [
-    EpochFacts(1, 1.0, 0.7, 0.5, 0.65, 0.6, 1e-3, 1.0),
-    EpochFacts(2, 1.0, 0.5, 0.8, 0.55, 0.75, 1e-3, 1.0),
-    EpochFacts(3, 1.0, 0.3, 0.9, 0.60, 0.7, 1e-3, 1.0),
-]
+
+def epoch(number: int, *figures: float) -> Epoch:
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    others = dict.fromkeys(
+        ("seconds", "learning_rate", "tokens_per_second", "elapsed", "gradient_norm", "largest_gradient_norm"), 1.0
+    )
+    return Epoch(epoch=number, **dict(zip(names, figures, strict=True)), **others)
+
+
+HISTORY = [epoch(1, 0.7, 0.5, 0.65, 0.6), epoch(2, 0.5, 0.8, 0.55, 0.75), epoch(3, 0.3, 0.9, 0.60, 0.7)]
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
@@ -39,3 +44,10 @@ def test_both_curves_and_the_best_epoch_are_drawn(monkeypatch: pytest.MonkeyPatc
     assert lines["Accuracy"]["training"] == [0.5, 0.8, 0.9]
     assert lines["Accuracy"]["validation"] == [0.6, 0.75, 0.7]
     assert lines["Accuracy"]["kept 70.0%, epoch 3"] == [0.7]
+
+
+def test_reliability_points_are_accuracies_of_bins_of_equal_width() -> None:
+    confidence, right = np.array([0.51, 0.52, 0.99, 0.98, 0.97]), np.array([True, False, True, True, False])
+    low, high = reliability_points(confidence, right)
+    assert low[:2] == pytest.approx((0.515, 0.5)) and high[:2] == pytest.approx((0.98, 2 / 3))
+    assert low[2] < 0.5 < low[3]

@@ -10,8 +10,8 @@ import pytest
 
 from rnnsent.config import DataConfig
 from rnnsent.config.loader import parse_config
+from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.split import Split
 from rnnsent.data.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary
 from rnnsent.evaluation.slices import accuracies, slices_of
 
