@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.steps import step_times
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batch, Batches
-from rnnsent.data.dataset import partition
+from rnnsent.data.dataset import split_dataset
 from rnnsent.data.sources import load_dataset
 from rnnsent.engine.kernel import Inputs, Pass, Weights, flushed_denormals
 
@@ -49,7 +49,7 @@ def breakdown(cell: str, source: str) -> Breakdown:
     start("cpu")
     settings = ["data.padding=post", "data.fallback=null", f"data.source={source}", f"training.batch_size={BATCH}"]
     config = load_config(f"notebook/{cell}", [("bench", setting) for setting in settings])
-    parts = partition(load_dataset(config.data), config.data)
+    parts = split_dataset(load_dataset(config.data), config.data)
     batches = Batches.from_config(parts.train, config, shuffle=True)
     order = batches.order(0)[: STEPS + WARMUP]
     made = [batches.batch(index) for index in order]

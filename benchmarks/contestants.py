@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import Partition, partition
+from rnnsent.data.dataset import Partition, Split, split_dataset
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.split import Split
 from rnnsent.training.observers import EpochFacts, Observer
 
 NAMES = {
@@ -58,7 +57,7 @@ def contestant(name: str, cell: str, source: str) -> tuple[Contestant, Partition
     padding = "post" if name == "rnnsent" else "notebook"
     settings = [f"data.source={source}", "data.fallback=null", f"data.padding={padding}"]
     config = load_config(f"notebook/{cell}", [("bench", setting) for setting in settings])
-    parts = partition(load_dataset(config.data), config.data)
+    parts = split_dataset(load_dataset(config.data), config.data)
     made: Contestant
     if name == "keras":
         made = _StockKeras(cell, config, parts)

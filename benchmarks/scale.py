@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.processes import measured_apart
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.errors import RnnsentError
 from rnnsent.training.observers import EpochFacts, Observer
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnsent.api import train
+    from rnnsent.data.vocabulary import Vocabulary
     from rnnsent.inference.classifier import load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "train"]
+__all__ = ["Vocabulary", "__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from rnnsent.api import train
 
         return train
+    if name == "Vocabulary":
+        from rnnsent.data.vocabulary import Vocabulary
+
+        return Vocabulary
     raise AttributeError(f"module 'rnnsent' has no attribute {name!r}")

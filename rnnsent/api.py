@@ -67,9 +67,11 @@ def evaluate(run: str | Path | Run, split: str = "test") -> Evaluation:
     Raises:
         RnnsentError: if the run is unfinished or was changed, or its data are not there.
     """
-    from rnnsent.evaluation.evaluate import evaluate_run
+    from rnnsent.evaluation import evaluate
 
-    return evaluate_run(run if isinstance(run, Run) else open_run(Path(run)), split)
+    result = evaluate.evaluate(run if isinstance(run, Run) else open_run(Path(run)), split)
+    result.write()
+    return result.record
 
 
 @contextmanager

@@ -21,7 +21,7 @@ PLACES = {
 }  # fmt: skip
 KERAS = {"load_model", "load_weights"}  # of keras_archive alone
 OWN = {"rnnsent.runs.artifacts.load_weights", "artifacts.load_weights"}
-OF_PICKLE = {"data/npz.py": {"pickle.Unpickler", "pickle.UnpicklingError"}}
+OF_PICKLE = {"data/imdb.py": {"pickle.Unpickler", "pickle.UnpicklingError"}}
 READERS = {"numpy.load", "numpy.lib.format.read_array", "numpy.lib.npyio.load"}  # each says that it takes no pickle
 
 
@@ -30,7 +30,7 @@ def faults(source: str, file: str) -> list[str]:
 
     Args:
         source: of the module.
-        file: its path in the package, such as data/npz.py, where some may do more.
+        file: its path in the package, such as data/imdb.py, where some may do more.
     """
     tree = ast.parse(source)
     aliases = _aliases(tree)

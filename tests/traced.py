@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,49 +10,49 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
-from rnnsent.inference.calibration import NONE, Calibration
-from rnnsent.models.network import Network, weight_shapes
+from rnnsent.inference.classifier import Classifier, Encoded
+from rnnsent.inference.predictor import Predictor
+from rnnsent.models.network import Network, Weights, weight_shapes
 
 Ids = NDArray[np.int32]
 PLAIN = parse_config("model: {recurrent: [{cell: gru}]}\n", "test")
 WORDS = ("the", "good", "bad", "film", "great", "dull")  # with the ids from 4 on; 2 is any other word
 
 
-@dataclass(frozen=True)
-class Text:
-    """What a network reads of a text."""
+class Answering(Classifier):
+    """A network that answers by a function of ids, and keeps the lengths of what it was asked."""
 
-    ids: Ids
-    words: Sequence[str]
-    known: Sequence[bool]
-    truncated: int = 0
-    ignored: Sequence[str] = ()
+    def __init__(
+        self,
+        answer: Callable[[Ids], Sequence[float]],
+        label_names: tuple[str, ...] = ("negative", "positive"),
+        config: Config = PLAIN,
+        weights: Weights | None = None,
+        maxlen: int | None = None,
+    ) -> None:
+        self.predictor = Predictor("fake", "", config, lambda batches: np.empty(0, np.float32), weights=weights or {})
+        self.answer, self.names, self.maxlen = answer, label_names, maxlen
+        self.asked: list[list[int]] = []
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return self.names
 
-@dataclass
-class Answering:
-    """A network that answers by a function of ids, and keeps what it was asked."""
+    def with_weights(self, weights: Weights) -> Answering:
+        return Answering(self.answer, self.names, self.config, weights)
 
-    answer: Callable[[Ids], Sequence[float]]
-    label_names: Sequence[str] = ("negative", "positive")
-    config: Config = PLAIN
-    weights: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    maxlen: int | None = None
-    calibration: Calibration = NONE
-    asked: list[list[int]] = field(default_factory=list)
-
-    def encode(self, text: str) -> Text:
+    def encode(self, text: str) -> Encoded:
         """Split at spaces; with `maxlen` the beginning is cut off, start token first. Words of digits are ignored."""
         every = text.split()
         words = [word for word in every if not word.isdigit()]
         ids = [1, *(4 + WORDS.index(word) if word in WORDS else 2 for word in words)]
         kept = ids if self.maxlen is None else ids[-self.maxlen :]
         read = words[len(words) - min(len(words), len(kept)) :]
-        known = [id_ != 2 for id_ in kept[len(kept) - len(read) :]]
-        ignored = [word for word in dict.fromkeys(every) if word.isdigit()]
-        return Text(np.array(kept, np.int32), read, known, len(words) - len(read), ignored)
+        known = tuple(id_ != 2 for id_ in kept[len(kept) - len(read) :])
+        ignored = tuple(word for word in dict.fromkeys(every) if word.isdigit())
+        return Encoded(np.array(kept, np.int32), tuple(read), known, len(words) - len(read), ignored)
 
-    def probabilities(self, sequences: Sequence[Ids]) -> NDArray[Any]:
+    def probabilities(self, sequences: Sequence[Ids]) -> NDArray[np.float32]:
         """Return what the function answers to each."""
         self.asked.append([len(sequence) for sequence in sequences])
         assert all(len(sequence) for sequence in sequences)

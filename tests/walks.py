@@ -10,7 +10,7 @@ import pytest
 
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine.dispatch import NATIVE
 from rnnsent.training import pretrain as language_model
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.cli.terminal import say
-from rnnsent.data.naming import data_settings
+from rnnsent.data.sources import data_settings
 from rnnsent.errors import escaped, printable
 
 if TYPE_CHECKING:
-    from rnnsent.runs.directory import RunDirectory
+    from rnnsent.runs.directory import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -141,10 +141,10 @@ device_option = click.option(
 )
 backend_option = click.option(
     "--backend",
-    type=click.Choice(["auto", "native", "numpy", "keras"]),  # prediction.BACKENDS, which is slow to import
+    type=click.Choice(["auto", "native", "numpy", "keras"]),  # predictor.BACKENDS, which is slow to import
     default="auto",
     show_default=True,
-    help="What computes: the native kernel, NumPy or Keras.",
+    help="Backend used for prediction.",
 )
 split_option = click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
 moved_option = click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")
@@ -173,15 +173,7 @@ def show(text: str) -> None:
     click.echo(printable(text, keep="\n\t"))
 
 
-def tell_stale(run: RunDirectory) -> None:
-    """Say so where a run has a report, which is older than what was just written into the run."""
-    from rnnsent.runs.directory import REPORT
-
-    if run.file(REPORT).is_file():
-        say(f"{run.file(REPORT)} is older than these figures; anew: rnnsent report {run.address}")
-
-
-def opened(run: Path | None, *, quiet: bool = False) -> RunDirectory:
+def opened(run: Path | None, *, quiet: bool = False) -> Run:
     """Return the run that the argument names; without one the latest, and say so."""
     from rnnsent.runs.registry import open_run
 
@@ -191,7 +183,7 @@ def opened(run: Path | None, *, quiet: bool = False) -> RunDirectory:
     return found
 
 
-def opened_all(paths: Sequence[Path]) -> list[RunDirectory]:
+def opened_all(paths: Sequence[Path]) -> list[Run]:
     """Return the runs that the arguments name: of a folder of `train --seeds` that of each seed."""
     from rnnsent.runs.registry import runs_of
 

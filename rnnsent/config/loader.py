@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
+
 MAX_BYTES = 1 << 18  # a config is a page; ruamel would take half a minute for a MiB of comments
 
 # What stands in for a faulty value without a default, so that the rest can still be checked for conflicts.

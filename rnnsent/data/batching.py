@@ -1,4 +1,4 @@
-"""Batches of reviews of similar length, in an order that only seed and epoch decide."""
+"""Batches of texts of similar length, in an order that only seed and epoch decide."""
 
 from __future__ import annotations
 
@@ -11,42 +11,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import Config
-from rnnsent.data.split import Ids, Split
+from rnnsent.data.dataset import Ids, Split
 from rnnsent.data.vocabulary import PAD, UNKNOWN
 from rnnsent.errors import DataError, count
 
-MOST_BYTES = 8 << 30  # of the inputs of a batch, padding included
-WINDOW_BATCHES = 50  # reviews are sorted by length within so many batches: random enough, and little padding
+MAX_BYTES = 8 << 30  # of the inputs of a batch, padding included
+WINDOW_BATCHES = 50  # batches within which texts are sorted by length: random enough, and little padding
 
-Inputs = tuple[Ids] | tuple[Ids, NDArray[np.float32]]  # ids, and what stands beside them where there is something
+Inputs = tuple[Ids] | tuple[Ids, NDArray[np.float32]]  # ids, and channels if the split has any
 Batch = tuple[Inputs, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Batches:
-    """A split, cut into batches anew each epoch.
+    """A split, cut into batches again for each epoch.
 
     Order and noise are pure functions of (seed, epoch) and the batch, so any epoch can be entered at any batch.
 
     Attributes:
-        split: the reviews.
-        batch_size: reviews in a batch; the last batch of an epoch may have fewer.
+        split: the texts.
+        batch_size: texts in a batch; the last batch of an epoch may have fewer.
         seed: None keeps the order of the split (evaluation); a number shuffles (training).
-        bucketing: batch reviews of similar length.
-        side: where padding goes.
-        fixed_length: pad every batch to this length; None pads to the longest review of the batch.
+        bucketing: batch texts of similar length.
+        fixed_length: pad before the words, to this length, as the notebook does; None: after them, to the longest text.
         multiple: round the padded length up to a multiple of this, so that a compiler sees few shapes.
-        batch_tokens: most ids in a batch, padding included, unless one review alone has more; None: no limit.
-        labels: how many there are; decides the shape of the targets.
+        batch_tokens: maximum of ids in a batch, padding included, unless one text alone has more; None: no limit.
+        labels: number of labels; decides the shape of the targets.
         label_smoothing: share of each target that is spread evenly over all labels.
-        word_dropout: share of the words that are made unknown, drawn anew each epoch.
+        word_dropout: share of the words that are made unknown, drawn again for each epoch.
     """
 
     split: Split
     batch_size: int
     seed: int | None = None
     bucketing: bool = True
-    side: Literal["pre", "post"] = "post"
     fixed_length: int | None = None
     multiple: int = 1
     batch_tokens: int | None = None
@@ -64,7 +62,6 @@ class Batches:
             training.batch_size,
             seed=training.seed if shuffle else None,
             bucketing=training.bucketing and not notebook,
-            side="post" if data.padding == "post" else "pre",
             fixed_length=data.maxlen if notebook else None,
             multiple=multiple,
             batch_tokens=training.batch_tokens,
@@ -113,7 +110,7 @@ class Batches:
 
     @cached_property
     def _counted_lengths(self) -> NDArray[np.int64]:
-        """Return what each review counts in the budget: at least its padded length, whatever batch it comes into.
+        """Return what each text counts in the budget: at least its padded length, whatever batch it comes into.
 
         With bucketing, lengths are rounded up to one of at most eight for each doubling. Reviews of one rounded length
         are shuffled among each other, and every epoch cuts the same sequence of rounded lengths: equally many batches.
@@ -130,35 +127,36 @@ class Batches:
         return -(-lengths // self.multiple) * self.multiple
 
     def padded_length(self, index: NDArray[np.int64]) -> int:
-        """Return the number of time steps of the batch of these reviews."""
+        """Return the number of time steps of the batch of these texts."""
         if self.fixed_length is not None:
             return self.fixed_length
         longest = max(int(self.split.lengths[index].max()), 1)
         return -(-longest // self.multiple) * self.multiple
 
     def batch(self, index: NDArray[np.int64], epoch: int = 0) -> Batch:
-        """Return inputs and targets of the reviews at `index`, in `epoch`, which decides the words that are dropped.
+        """Return inputs and targets of the texts at `index`, in `epoch`, which decides the words that are dropped.
 
         Inputs are the ids, int32 (batch, time), and the channels, float32 (batch, time, width), if the split has any.
         Targets are float32: the probability of label 1, (batch, 1), or, of three labels or more, of each.
 
         Raises:
-            DataError: if they would take more than `MOST_BYTES`.
+            DataError: if they would take more than `MAX_BYTES`.
         """
         length = self.padded_length(index)
         width = 1 + (0 if self.split.channels is None else self.split.channels.shape[1])
-        if 4 * len(index) * length * width > MOST_BYTES:
+        if 4 * len(index) * length * width > MAX_BYTES:
             raise DataError(
                 f"{count(len(index), 'text')} padded to {length:,} words are more than a batch may hold, "
-                f"{MOST_BYTES:,} bytes; set data.maxlen, training.batch_size or training.batch_tokens lower"
+                f"{MAX_BYTES:,} bytes; set data.maxlen, training.batch_size or training.batch_tokens lower"
             )
-        ids = self.split.padded(index, length, self.side)
-        channels = None if self.split.channels is None else self.split.padded_channels(index, length, self.side)
+        side: Literal["pre", "post"] = "post" if self.fixed_length is None else "pre"
+        ids = self.split.padded(index, length, side)
+        channels = None if self.split.channels is None else self.split.padded_channels(index, length, side)
         if self.word_dropout:
             rng = np.random.default_rng([self.seed or 0, epoch, int(index[0])])
             dropped = (rng.random(ids.shape, np.float32) < self.word_dropout) & (ids != PAD)
             ids = np.where(dropped, np.int32(UNKNOWN), ids)
-            channels = None if channels is None else without(channels, dropped, self.split.ngram_orders)
+            channels = None if channels is None else clear_ngrams(channels, dropped, self.split.ngram_orders)
         return ((ids,) if channels is None else (ids, channels)), self._targets(index)
 
     def _targets(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -172,19 +170,19 @@ class Batches:
         return (self.batch(index, epoch) for index in self.order(epoch))
 
 
-def without(channels: NDArray[np.float32], dropped: NDArray[np.bool_], orders: int) -> NDArray[np.float32]:
-    """Return `channels` with 0 wherever an n-gram holds a dropped word.
+def clear_ngrams(channels: NDArray[np.float32], dropped: NDArray[np.bool_], orders: int) -> NDArray[np.float32]:
+    """Return `channels` with 0 for every n-gram that holds a dropped word.
 
     Args:
         channels: float32 (batch, time, width): for each order of n-grams in turn as many columns.
         dropped: bool (batch, time).
-        orders: how many orders there are.
+        orders: number of orders.
     """
     width = channels.shape[-1] // orders
     cleared = channels.copy()
-    held = dropped
+    ngrams = dropped
     for order in range(orders):
-        cleared[held, order * width : (order + 1) * width] = 0
-        held = held.copy()
-        held[:, order + 1 :] |= dropped[:, : -order - 1]
+        cleared[ngrams, order * width : (order + 1) * width] = 0
+        ngrams = ngrams.copy()
+        ngrams[:, order + 1 :] |= dropped[:, : -order - 1]
     return cleared

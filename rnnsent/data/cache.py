@@ -1,4 +1,4 @@
-"""The flat cache: arrays that were parsed once and are memory-mapped ever after."""
+"""The flat cache: arrays that are parsed once and memory-mapped from then on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.files import home, sha256, sync_directory, umask, write_atomic
-from rnnsent.json_files import read_json, sealed, unsealed
+from rnnsent.files import home, sha256, umask
+from rnnsent.json_files import read_json
 
 logger = logging.getLogger(__name__)
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_DIGESTS = "sha256.json"
-_REPLACED = ".replaced"
-_ABOUT = "about.json"  # facts of an entry, if any were given; not among the digests, which name arrays
+_DIGESTS = "sha256.json"  # of every other file of an entry
+_ABOUT = "about.json"  # facts of an entry, if there are any
 
 
 def cache_root() -> Path:
@@ -41,9 +39,13 @@ def cached_arrays(
 ) -> Arrays:
     """Return the arrays stored under `key`, memory-mapped; build and store them the first time.
 
-    What `about` returns after `build`, facts that JSON can hold, is stored with them, see `stored_facts`. An entry
-    appears in full or not at all. One that is not, byte for byte, what was written is built again; where nothing can be
-    written, the arrays are used from memory. The log says so.
+    An entry appears in full or not at all. A damaged one is built again; if nothing can be written, the arrays are used
+    from memory. The log says so.
+
+    Args:
+        key: name of the entry.
+        build: makes the arrays.
+        about: called after `build`, returns facts that JSON can hold, see `stored_facts`.
     """
     entry = cache_root() / key
     stored = stored_arrays(key)
@@ -54,30 +56,27 @@ def cached_arrays(
         _write(entry, arrays, None if about is None else about())
         return _mapped(entry, arrays)
     except OSError as error:
-        _tell_once(cache_root(), error.strerror)
+        _warn_once(cache_root(), error.strerror)
         return arrays
 
 
 @lru_cache
-def _tell_once(root: Path, why: str) -> None:
-    logger.warning("no cache can be written to %s (%s); the next start makes all of it again", root, why)
+def _warn_once(root: Path, reason: str) -> None:
+    logger.warning("no cache can be written to %s (%s); the next start makes all of it again", root, reason)
 
 
 def stored_arrays(key: str) -> Arrays | None:
-    """Return the arrays stored under `key`, memory-mapped; None where there are none, or they are damaged."""
-    return _read(cache_root() / key)
+    """Return the arrays stored under `key`, memory-mapped; None if there are none, or they are damaged."""
+    entry = cache_root() / key
+    files = _verified(entry)
+    return None if files is None else _mapped(entry, [name[:-4] for name in files if name.endswith(".npy")])
 
 
 def stored_facts(key: str) -> dict[str, Any] | None:
-    """Return the facts stored under `key`; None where there are none, or they are not what was written."""
-    path = cache_root() / key / _ABOUT
-    try:
-        return unsealed(read_json(path))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, AttributeError) as error:
-        logger.warning("%s is damaged, and not used: %s", path, error)
-        return None
+    """Return the facts stored under `key`; None if there are none, or they are damaged."""
+    entry = cache_root() / key
+    facts: dict[str, Any] | None = read_json(entry / _ABOUT) if _verified(entry, _ABOUT) else None
+    return facts
 
 
 def forget(key: str) -> None:
@@ -85,18 +84,20 @@ def forget(key: str) -> None:
     shutil.rmtree(cache_root() / key, ignore_errors=True)
 
 
-def _read(entry: Path) -> Arrays | None:
+def _verified(entry: Path, only: str = "") -> list[str] | None:
+    """Return the files of an entry, or the one that is asked for; None if there are none, or they are damaged."""
     if not entry.exists():
         return None
     try:
         digests = read_json(entry / _DIGESTS)
+        names = [name for name in digests if not only or name == only]
+        for name in names:
+            if sha256(entry / name) != digests[name]:
+                raise ValueError(f"{name} is not what was written")
         if not digests:
             raise ValueError("it lists nothing")
-        for name, digest in digests.items():
-            if sha256(entry / f"{name}.npy") != digest:
-                raise ValueError(f"{name}.npy is not what was written")
-        return _mapped(entry, digests)
-    except (OSError, ValueError, EOFError, AttributeError) as error:
+        return names
+    except (OSError, ValueError, TypeError) as error:
         logger.warning("the cache in %s is damaged, and made again: %s", entry, error)
         return None
 
@@ -110,19 +111,13 @@ def _write(entry: Path, arrays: Arrays, facts: Mapping[str, Any] | None) -> None
     temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=f".{entry.name}-"))
     try:
         for name, array in arrays.items():
-            with (temporary / f"{name}.npy").open("wb") as handle:
-                np.save(handle, array, allow_pickle=False)
-                handle.flush()
-                os.fsync(handle.fileno())
-        digests = {name: sha256(temporary / f"{name}.npy") for name in arrays}
+            np.save(temporary / f"{name}.npy", array, allow_pickle=False)
         if facts is not None:
-            write_atomic(temporary / _ABOUT, json.dumps(sealed(facts)))
-        write_atomic(temporary / _DIGESTS, json.dumps(digests))
+            (temporary / _ABOUT).write_text(json.dumps(facts))
+        digests = {path.name: sha256(path) for path in temporary.iterdir()}
+        (temporary / _DIGESTS).write_text(json.dumps(digests))
         temporary.chmod(0o777 & ~umask())  # mkdtemp keeps others out, who may share the cache
-        with suppress(FileNotFoundError):  # as a whole: whoever reads it meanwhile never sees half of it
-            entry.rename(temporary / _REPLACED)
+        shutil.rmtree(entry, ignore_errors=True)
         temporary.rename(entry)
-        sync_directory(entry.parent)
-        shutil.rmtree(entry / _REPLACED, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -1,58 +1,222 @@
-"""A data set as loaded, and as one experiment sees it."""
+"""A data set as loaded, and its splits: ragged sequences of ids, with the row indices of each split."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import DataConfig
-from rnnsent.data.split import Split
-from rnnsent.data.vocabulary import Vocabulary
+from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
 from rnnsent.errors import DataError
+
+if TYPE_CHECKING:
+    from rnnsent.config import DataConfig
+
+Ids = NDArray[np.int32]
+Ints = NDArray[np.int64]
+T = TypeVar("T", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Texts as views into one flat array of ids; selecting and truncating move the views and copy nothing.
+
+    Attributes:
+        tokens: int32 (total,), ids of all texts one after the other, often memory-mapped.
+        starts: int64 (texts,), where each text begins in `tokens`.
+        lengths: int64 (texts,), how many tokens each has, start token included.
+        labels: int64 (texts,), index into the data set's label names.
+        limit: ids from here on read as the unknown id; None keeps all.
+        channels: float32 (total, width), features of each token, such as n-gram weights; None: no features.
+        ngram_orders: number of orders of n-grams in the channels, each with as many columns.
+        targets: float32 (texts, labels), probability of each label if that is not certain; NaN: unknown.
+        groups: int64 (texts,), the group of each, such as its film; None: each text stands by itself.
+    """
+
+    tokens: Ids
+    starts: Ints
+    lengths: Ints
+    labels: Ints
+    limit: int | None = None
+    channels: NDArray[np.float32] | None = None
+    ngram_orders: int = 1
+    targets: NDArray[np.float32] | None = None
+    groups: Ints | None = None
+
+    @classmethod
+    def from_offsets(cls, tokens: Ids, offsets: Ints, labels: Ints) -> Split:
+        """Make a split of flat `tokens`, `offsets` (texts + 1,) and `labels` (texts,)."""
+        return cls(tokens, offsets[:-1], np.diff(offsets), labels)
+
+    @classmethod
+    def from_sequences(cls, sequences: Sequence[Sequence[int] | Ids], labels: Sequence[int] | Ints) -> Split:
+        """Make a split of one sequence of ids per text."""
+        offsets = np.cumsum([0, *map(len, sequences)], dtype=np.int64)
+        tokens = np.empty(offsets[-1], np.int32)
+        for start, sequence in zip(offsets, sequences, strict=False):
+            tokens[start : start + len(sequence)] = sequence
+        return cls.from_offsets(tokens, offsets, np.asarray(labels, np.int64))
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def take(self, index: Ints | slice) -> Split:
+        """Return the texts at `index`, in its order."""
+        return replace(
+            self,
+            starts=self.starts[index],
+            lengths=self.lengths[index],
+            labels=self.labels[index],
+            targets=None if self.targets is None else self.targets[index],
+            groups=None if self.groups is None else self.groups[index],
+        )
+
+    def certainty(self) -> NDArray[np.float64]:
+        """Return how certain the label of each text is, (texts,): 1, or 0 if all labels are equally probable."""
+        if self.targets is None:
+            return np.ones(len(self))
+        labels = self.targets.shape[1]
+        certainty: NDArray[np.float64] = (labels * self.targets.max(axis=1).astype(np.float64) - 1) / (labels - 1)
+        return certainty
+
+    def label_probabilities(self, index: Ints, labels: int) -> NDArray[np.float32]:
+        """Return the targets of the texts at `index`: the probability of label 1, (len(index), 1).
+
+        With three labels or more it is that of each, (len(index), labels).
+        """
+        if self.targets is not None:
+            return self.targets[index][:, 1:] if labels == 2 else self.targets[index]
+        if labels == 2:
+            return self.labels[index].astype(np.float32)[:, None]
+        return np.eye(labels, dtype=np.float32)[self.labels[index]]
+
+    def cut(self, num_words: int | None, maxlen: int | None, truncating: Literal["pre", "post"] = "pre") -> Split:
+        """Return the split with rare words unknown and long texts cut, as Keras' load_data and pad_sequences do."""
+        if maxlen is None:
+            return replace(self, limit=num_words)
+        surplus = np.maximum(self.lengths - maxlen, 0)
+        starts = self.starts + surplus if truncating == "pre" else self.starts
+        return replace(self, starts=starts, lengths=self.lengths - surplus, limit=num_words)
+
+    def sequence(self, index: int) -> Ids:
+        """Return the ids of one text, int32 (length,)."""
+        start, length = self.starts[index], self.lengths[index]
+        return self._limited(np.asarray(self.tokens[start : start + length]))
+
+    def flat(self) -> Ids:
+        """Return the ids of all texts one after the other, int32 (sum of lengths,)."""
+        return self._limited(np.asarray(self.tokens)[self.positions()])
+
+    def positions(self) -> Ints:
+        """Return where in `tokens` the ids of all texts are, one after the other, int64 (sum of lengths,)."""
+        before = np.cumsum(self.lengths) - self.lengths
+        return np.repeat(self.starts - before, self.lengths) + np.arange(int(self.lengths.sum()))
+
+    def padded(self, index: Ints, length: int, side: Literal["pre", "post"]) -> Ids:
+        """Return the texts at `index` padded on one side, int32 (len(index), length)."""
+        # Slices of a plain array cost half of what those of a memory map do.
+        return self._limited(self._padded(np.asarray(self.tokens), index, length, side))
+
+    def padded_channels(self, index: Ints, length: int, side: Literal["pre", "post"]) -> NDArray[np.float32]:
+        """Return the channels of the texts at `index`, zero in the padding: (len(index), length, width)."""
+        assert self.channels is not None
+        return self._padded(self.channels, index, length, side)
+
+    def _padded(self, values: NDArray[T], index: Ints, length: int, side: str) -> NDArray[T]:
+        """Pad `values`, one for each token; PAD is 0."""
+        batch = np.zeros((len(index), length, *values.shape[1:]), values.dtype)
+        for row, start, size in zip(batch, self.starts[index].tolist(), self.lengths[index].tolist(), strict=True):
+            words = slice(length - size, length) if side == "pre" else slice(0, size)
+            row[words] = values[start : start + size]
+        return batch
+
+    def _limited(self, ids: Ids) -> Ids:
+        return ids if self.limit is None else np.where(ids < self.limit, ids, np.int32(UNKNOWN))
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Train and test reviews with all their words, the vocabulary, the names of the labels.
+    """All texts with all their words, the rows of each split, the vocabulary, the names of the labels.
 
     Attributes:
         source: "imdb", "sample" or "texts".
-        train, test: the reviews; ids are those of `vocabulary`. The test split of texts may be empty.
-        vocabulary: built from, or made for, the training split.
+        rows: every text, in the order of the source.
+        indices: rows of "train", "validation", "test", "unlabeled", as far as the source has or draws them. Without
+            "validation" the end of train is for that.
+        vocabulary: of the training split.
         label_names: what label 0, 1, … means.
         provenance: file, hash and the like, for metrics.json.
-        validation: the reviews to validate on, where the source sets them apart; else the end of train is for that.
-        numbers: for "validation" and "test", which line or row of its table each review is; None: that is not known.
-        ratings: for "validation" and "test", the stars of each review, 0 where they are not known; None: nowhere.
-        unlabeled: texts without a label, where `data.unlabeled` asks for them.
+        lines: int64 (rows,), line or row of its table that each text is; None: unknown.
+        stars: int64 (rows,), rating of each text, 0 if it is unknown; None: unknown for all.
     """
 
     source: str
-    train: Split
-    test: Split
+    rows: Split
+    indices: Mapping[str, Ints]
     vocabulary: Vocabulary
     label_names: tuple[str, ...]
     provenance: dict[str, Any]
-    validation: Split | None = None
-    numbers: Mapping[str, NDArray[np.int64]] | None = None
-    ratings: Mapping[str, NDArray[np.int64]] | None = None
-    unlabeled: Split | None = None
+    lines: Ints | None = None
+    stars: Ints | None = None
+
+    @property
+    def train(self) -> Split:
+        """The texts to train on, and the last of them to validate on if there is no other validation split."""
+        return self.rows.take(self.indices["train"])
+
+    @property
+    def test(self) -> Split:
+        """The test texts, maybe none."""
+        return self.rows.take(self.indices["test"])
+
+    @property
+    def validation(self) -> Split | None:
+        """The texts to validate on, if the source has or draws them."""
+        return self.rows.take(self.indices["validation"]) if "validation" in self.indices else None
+
+    @property
+    def unlabeled(self) -> Split | None:
+        """The texts without a label, if `data.unlabeled` reads them."""
+        return self.rows.take(self.indices["unlabeled"]) if "unlabeled" in self.indices else None
+
+    @property
+    def numbers(self) -> dict[str, Ints] | None:
+        """Lines of the validation and the test split."""
+        return None if self.lines is None else {name: self.lines[self.indices[name]] for name in ("validation", "test")}
+
+    @property
+    def ratings(self) -> dict[str, Ints] | None:
+        """Stars of the validation and the test split."""
+        return None if self.stars is None else {name: self.stars[self.indices[name]] for name in ("validation", "test")}
+
+    def split_indices(self, validation_split: float) -> dict[str, Ints]:
+        """Return the rows of each split, with the last `validation_split` of train for validation if need be."""
+        if "validation" in self.indices:
+            return dict(self.indices)
+        train = self.indices["train"]
+        boundary = int(len(train) * (1.0 - validation_split))  # Keras' own rounding, floating point and all
+        return {**self.indices, "train": train[:boundary], "validation": train[boundary:]}
 
     def held_back(self, validation_split: float) -> tuple[Split, Split]:
-        """Return the reviews to train on, and those to validate on."""
-        if self.validation is not None:
-            return self.train, self.validation
-        boundary = validation_boundary(len(self.train), validation_split)
-        return self.train.take(slice(None, boundary)), self.train.take(slice(boundary, None))
+        """Return the texts to train on, and those to validate on, uncut."""
+        indices = self.split_indices(validation_split)
+        return self.rows.take(indices["train"]), self.rows.take(indices["validation"])
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """What one experiment uses: training, validation and test reviews, cut as its config says."""
+    """The splits of one experiment, cut as its config says.
+
+    Attributes:
+        train, validation, test: texts.
+        vocabulary: with `num_words` of the config.
+        label_names: what label 0, 1, … means.
+        unlabeled: texts without a label, if there are to be any.
+        indices: int64, which rows of the data set each split has.
+    """
 
     train: Split
     validation: Split
@@ -60,41 +224,55 @@ class Partition:
     vocabulary: Vocabulary
     label_names: tuple[str, ...]
     unlabeled: Split | None = None
+    indices: Mapping[str, Ints] = field(default_factory=dict)
+
+    @classmethod
+    def from_indices(cls, dataset: Dataset, indices: Mapping[str, Ints], config: DataConfig) -> Partition:
+        """Cut the rows of `dataset` at `indices` to `num_words` and `maxlen`.
+
+        Args:
+            dataset: as loaded.
+            indices: of "train", "validation", "test", and "unlabeled" if there are such texts.
+            config: its data section.
+
+        Raises:
+            DataError: if the data set has fewer rows.
+        """
+        highest = max((int(rows.max(initial=-1)) for rows in indices.values()), default=-1)
+        if highest >= len(dataset.rows):
+            raise DataError(
+                f"the split has row {highest:,}, but the data set {len(dataset.rows):,} rows: it is another"
+            )
+        splits = {
+            name: dataset.rows.take(rows).cut(config.num_words, config.maxlen, config.truncating)
+            for name, rows in indices.items()
+        }
+        return cls(
+            **splits,
+            vocabulary=replace(dataset.vocabulary, num_words=config.num_words),
+            label_names=dataset.label_names,
+            indices=indices,
+        )
 
 
-def validation_boundary(reviews: int, validation_split: float) -> int:
-    """Return where the reviews to validate on begin: Keras' own rounding, floating point and all."""
-    return int(reviews * (1.0 - validation_split))
-
-
-def partition(dataset: Dataset, config: DataConfig) -> Partition:
-    """Cut the reviews to `num_words` and `maxlen`, and hold the last `validation_split` of train for validation.
+def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
+    """Split a data set as its source or `validation_split` says.
 
     Raises:
-        DataError: if too few reviews are left on either side, or the training labels are all the same.
+        DataError: if there are too few texts to train or validate on, or the training labels are all the same.
     """
-    train, validation = dataset.held_back(config.validation_split)
-    if not len(train) or not len(validation):
+    indices = dataset.split_indices(config.validation_split)
+    train, validation = len(indices["train"]), len(indices["validation"])
+    if not train or not validation:
         raise DataError(
-            f"{len(dataset.train)} training reviews with validation_split {config.validation_split} leave "
-            f"{len(train)} to train on and {len(validation)} to validate on; both need at least 1"
+            f"{train + validation} training texts with validation_split {config.validation_split} leave {train} to "
+            f"train on and {validation} to validate on; both need at least 1"
         )
-
-    def cut(split: Split) -> Split:
-        return split.cut(config.num_words, config.maxlen, config.truncating)
-
-    parts = Partition(
-        cut(train),
-        cut(validation),
-        cut(dataset.test),
-        vocabulary=replace(dataset.vocabulary, num_words=config.num_words),
-        label_names=dataset.label_names,
-        unlabeled=None if dataset.unlabeled is None else cut(dataset.unlabeled),
-    )
-    present = np.unique(parts.train.labels)
-    if len(present) < 2:
+    partition = Partition.from_indices(dataset, indices, config)
+    labels = np.unique(partition.train.labels)
+    if len(labels) < 2:
         raise DataError(
-            f"all {len(parts.train):,} training reviews are labeled {dataset.label_names[present[0]]}: there is "
-            "nothing to tell apart; training needs reviews of both labels"
+            f"all {train:,} training texts are labeled {dataset.label_names[labels[0]]}: there is nothing to learn; "
+            "training needs texts of two labels"
         )
-    return parts
+    return partition

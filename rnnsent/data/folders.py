@@ -1,81 +1,147 @@
-"""A folder for each label, with a text file for each review; and the same inside `train` and `test`."""
+"""Texts in files of their own: a folder for each label, and the original IMDB reviews, as a folder or an archive.
+
+Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011: `train|test/{pos,neg}/<id>_<rating>.txt`
+and `urls_{pos,neg}.txt`, whose line of number id names the film.
+"""
 
 from __future__ import annotations
 
+import re
+import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from rnnsent.config import LABELS
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import SPLITS
-from rnnsent.data.readers import NAME_ENCODING
-from rnnsent.data.table_source import Record
+from rnnsent.data.readers import NAME_ENCODING, open_bytes
+from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
-from rnnsent.files import plain_size, read_plain
 
-MAX_BYTES = 1 << 26  # of one review; anything larger is no review
+MAX_BYTES = 1 << 26  # of one text in an archive
+_REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([0-9]{1,9})_([0-9]{1,3})\.txt")
+_URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")
+_NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
 
 
-@dataclass(frozen=True)
-class FolderSource:
-    """Text files in a folder a label.
+def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
+    """Return the text files in the folders of the labels, which may stand in `train`, `test` and so on.
 
-    Attributes:
-        root: holds the folders of the labels, or `train`, `test` and so on that hold them.
+    Args:
+        root: holds these folders.
         encoding: of all files; None is UTF-8.
+
+    Raises:
+        DataError: if there are no such folders.
     """
+    inside = _folders(root)
+    splits: list[tuple[str | None, Path]] = [
+        (SPLITS[folder.name.lower()], label)
+        for folder in inside
+        if folder.name.lower() in SPLITS
+        for label in _folders(folder)
+    ]
+    labels = splits or [(None, folder) for folder in inside]
+    files = {path: split for split, folder in labels for path in sorted(folder.glob("*.txt"))}
+    if not files:
+        raise DataError(
+            f"{root}: holds no texts: a folder for each label with .txt files in it is needed, or the same inside "
+            "train/ and test/; a single table is named itself, not its folder"
+        )
+    folders = ", ".join(dict.fromkeys(path.parent.relative_to(root).as_posix() for path in files))
 
-    root: Path
-    encoding: str | None = None
+    def records(progress: Progress | None) -> Iterator[Record]:
+        for path, content in _contents(list(files), root.name, progress):
+            yield Record(str(path), _decoded(content, encoding, str(path)), path.parent.name, files[path])
 
-    @property
-    def grouped(self) -> bool:
-        """Never."""
-        return False
+    return RecordSource(list(files), {"format": "folder", "encoding": encoding or "utf-8", "folders": folders}, records)
 
-    @property
-    def paths(self) -> list[Path]:
-        """Every text file, in order."""
-        return [path for _, _, files in self._labels() for path in files]
 
-    def describe(self) -> dict[str, str]:
-        """Return the folders that are read."""
-        folders = ", ".join(folder.relative_to(self.root).as_posix() for _, folder, _ in self._labels())
-        return {"format": "folder", "encoding": self.encoding or "utf-8", "folders": folders}
+def is_aclimdb(path: Path) -> bool:
+    """Return whether `path` is the folder of the original reviews, or has the name of an archive."""
+    if path.is_dir():
+        return (path / "train" / "urls_pos.txt").is_file() and (path / "train" / "pos").is_dir()
+    return path.name.endswith((".tar.gz", ".tgz"))
 
-    def records(self, progress: Progress | None = None) -> Iterator[Record]:
-        """Yield a record for each file; the label is the name of its folder."""
-        labels = self._labels()
-        total = sum(path.stat().st_size for _, _, files in labels for path in files) if progress else 0
-        done = 0
-        for split, folder, files in labels:
-            for path in files:
-                yield Record(str(path), read_text(path, self.encoding), folder.name, split)
+
+def aclimdb_source(path: Path, *, by_rating: bool = False, unlabeled: bool = False) -> RecordSource:
+    """Return the original reviews, each with its film as its group.
+
+    Args:
+        path: the folder `aclImdb`, or `aclImdb_v1.tar.gz`, which is read as a stream and never unpacked.
+        by_rating: whether the label is the rating, "1" … "10", instead of negative or positive.
+        unlabeled: whether the 50,000 unlabeled ones are read too.
+    """
+    paths, contents = [path], partial(_archive, path, unlabeled)
+    if path.is_dir():
+        files = [*path.glob("t*/*/*.txt"), *path.glob("t*/urls_*.txt")]
+        paths = sorted(
+            (file for file in files if _is_read(file.relative_to(path).as_posix(), unlabeled)), key=_by_number
+        )
+        contents = partial(_folder, path, paths)
+    films: dict[str, list[str]] = {}
+
+    def records(progress: Progress | None) -> Iterator[Record]:
+        empty = True
+        for name, content in contents(progress):
+            text = _decoded(content, None, f"{path}: {name}")
+            if urls := _URLS.fullmatch(name):
+                films[f"{urls[1]}/{urls[2]}"] = text.split()
+            elif review := _REVIEW.fullmatch(name):
+                empty = False
+                split, folder, number, rating = review.groups()
+                label = None if folder == "unsup" else rating if by_rating else _NAMES[folder]
+                place, group = f"{path}: {name}", f"{split}/{folder}/{number}"
+                yield Record(place, text, label, split if label else None, group, rating=int(rating) if label else 0)
+        if empty:
+            raise DataError(f"{path}: holds no reviews such as aclImdb/train/pos/0_9.txt")
+
+    def group_name(group: str) -> str:
+        split, folder, number = group.split("/")
+        urls = films.get(f"{split}/{folder}", [])
+        return urls[int(number)].removesuffix("/usercomments") if int(number) < len(urls) else group
+
+    label = "rating, 1 to 10" if by_rating else "negative and positive"
+    description = {"format": "aclimdb", "encoding": "utf-8", "labels": label, "groups": "films"}
+    return RecordSource(paths, description, records, grouped=True, group_name=group_name)
+
+
+def _is_read(name: str, unlabeled: bool) -> bool:
+    review = _REVIEW.fullmatch(name)
+    return _URLS.fullmatch(name) is not None if review is None else unlabeled or review[2] != "unsup"
+
+
+def _by_number(path: Path) -> tuple[str, int, str]:
+    number = path.name.partition("_")[0]
+    return str(path.parent), int(number) if number.isdigit() else -1, path.name
+
+
+def _folder(root: Path, paths: list[Path], progress: Progress | None) -> Iterator[tuple[str, bytes]]:
+    for path, content in _contents(paths, root.name, progress):
+        yield path.relative_to(root).as_posix(), content
+
+
+def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
+    # Python's own gzip, not that of tarfile, which takes the middle of a broken file for its end.
+    total = path.stat().st_size
+    try:
+        with open_bytes(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
+            packed = getattr(unpacked, "fileobj", unpacked)
+            for member in archive:
+                if member.isfile() and _is_read(member.name, unlabeled):
+                    if member.size > MAX_BYTES:
+                        raise DataError(f"{path}: {member.name} has {member.size:,} bytes: no text")
+                    stream = archive.extractfile(member)
+                    assert stream is not None
+                    yield member.name, stream.read()
+                archive.members.clear()  # type: ignore[attr-defined]  # it would keep all 100,000
                 if progress:
-                    done += path.stat().st_size
-                    progress(self.root.name, done, total)
-
-    def group_name(self, group: str) -> str:
-        """Return the group itself."""
-        return group
-
-    def _labels(self) -> list[tuple[str | None, Path, list[Path]]]:
-        """Return split, folder and files of each label."""
-        inside = _folders(self.root)
-        names = [(folder.name.lower(), folder) for folder in inside]
-        splits: list[tuple[str | None, Path]] = [(SPLITS[name], folder) for name, folder in names if name in SPLITS]
-        places = [(split, label) for split, folder in splits for label in _folders(folder)]
-        found: list[tuple[str | None, Path, list[Path]]] = []
-        for split, folder in places or [(None, folder) for folder in inside]:
-            files = sorted(folder.glob("*.txt"), key=lambda path: path.name)
-            if files:
-                found.append((split, folder, files))
-        if not found:
-            raise DataError(
-                f"{self.root}: holds no reviews: a folder a label with .txt files in it is needed, or the same inside "
-                "train/ and test/; a single table is named itself, not its folder"
-            )
-        return found
+                    progress(path.name, packed.tell(), total)
+            while unpacked.read(1 << 20):  # to its end, where its checksum is
+                pass
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise DataError(f"{path}: not a whole tar.gz archive: {error}") from None
 
 
 def _folders(root: Path) -> list[Path]:
@@ -85,36 +151,25 @@ def _folders(root: Path) -> list[Path]:
         raise DataError(f"{root}: cannot be read: {error.strerror}") from None
 
 
-def read_text(path: Path, encoding: str | None) -> str:
-    """Return the text of one file.
-
-    Raises:
-        DataError: if it cannot be read, is too large, or is not text of this encoding.
-    """
-    return decoded(read_bytes(path), encoding, str(path))
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the bytes of one file.
-
-    Raises:
-        DataError: if it cannot be read, or is too large.
-    """
+def _contents(paths: list[Path], name: str, progress: Progress | None) -> Iterator[tuple[Path, bytes]]:
     try:
-        if plain_size(path) > MAX_BYTES:
-            raise DataError(f"{path}: has more than {MAX_BYTES:,} bytes; one review a file is expected")
-        return read_plain(path, MAX_BYTES)
+        total = sum(path.stat().st_size for path in paths) if progress else 0
+        done = 0
+        for path in paths:
+            content = path.read_bytes()
+            yield path, content
+            done += len(content)
+            if progress:
+                progress(name, done, total)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def decoded(content: bytes, encoding: str | None, place: str) -> str:
-    """Return bytes as text; see `read_text`."""
+def _decoded(content: bytes, encoding: str | None, place: str) -> str:
     try:
         return content.decode(encoding or "utf-8-sig")
     except UnicodeDecodeError as error:
-        given = content[error.start]
-        fact = f"{place}: is not {(encoding or 'utf-8').upper()} text (byte 0x{given:02x})"
-        raise DataError(f"{fact}; {NAME_ENCODING}", fact=fact) from None
-    except (LookupError, ValueError):  # none of text, or one of text that cannot say where it fails
-        raise DataError(f"{place}: there is no encoding called {encoding}; for example utf-8, cp1252") from None
+        byte = f"byte 0x{content[error.start]:02x}"
+        raise DataError(f"{place}: is not {(encoding or 'utf-8').upper()} text ({byte}); {NAME_ENCODING}") from None
+    except (LookupError, ValueError):
+        raise DataError(f"{place}: unknown encoding {encoding}; for example utf-8, cp1252") from None

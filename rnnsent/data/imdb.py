@@ -6,21 +6,25 @@ Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011; t
 
 from __future__ import annotations
 
+import io
 import logging
 import os
+import pickle
+import re
+import warnings
 import zipfile
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnsent.config import LABELS
 from rnnsent.data.cache import Arrays, cached_arrays
-from rnnsent.data.dataset import Dataset
+from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.download import Progress, download
-from rnnsent.data.npz import flatten, read_arrays
-from rnnsent.data.split import Split
 from rnnsent.data.vocabulary import FIRST_WORD, START, Vocabulary
-from rnnsent.errors import DataError, DataUnavailable, count
+from rnnsent.errors import DataError, DataUnavailable
 from rnnsent.files import home, sha256
 
 logger = logging.getLogger(__name__)
@@ -31,6 +35,14 @@ DIGESTS = {
     "imdb_word_index.json": "md5:bfafd718b763782e994055a2d397834f",
 }
 KERAS_SHUFFLE_SEED = 113  # the default of load_data; with it, "the last fifth" means the same reviews as there
+WAYS_TO_IMDB = f"""Ways to get the reviews:
+  - put imdb.npz (and imdb_word_index.json) into a folder and name it: --data FOLDER
+    (rnnsent data info FOLDER; in a config data.path)
+  - or set RNNSENT_DATA=FOLDER for all runs
+  - or download them once where there is a network:
+      {BASE_URL}imdb.npz
+      {BASE_URL}imdb_word_index.json
+  - or train on the reviews that rnnsent writes itself: rnnsent train --data sample …"""
 
 
 def load(path: str | None = None, *, allow_download: bool = True, progress: Progress | None = None) -> Dataset:
@@ -45,110 +57,182 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
         DataUnavailable: if the file is nowhere and cannot be downloaded.
         DataError: if `path` is wrong, or the file is damaged or another one.
     """
-    file = _find("imdb.npz", path, allow_download, progress)
+    file = find("imdb.npz", path, allow_download=allow_download, progress=progress)
     digest = sha256(file)
-    official = f"sha256:{digest}" == DIGESTS["imdb.npz"]
-    arrays = cached_arrays(f"imdb-3-{digest[:32]}", lambda: _parse(file))
-    try:
-        vocabulary = Vocabulary.from_word_index(_find("imdb_word_index.json", path, allow_download, progress), None)
-    except DataUnavailable:
-        logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
-        vocabulary = Vocabulary((), None, "drop", "imdb.npz without a word index")
-    splits = _splits(arrays)
+    arrays = cached_arrays(f"imdb-4-{digest[:32]}", lambda: _parse(file))
+    vocabulary = _vocabulary(file, allow_download, progress)
+    train, rows = int(arrays["train"][0]), len(arrays["labels"])
     return Dataset(
         source="imdb",
-        train=splits["train"],
-        test=splits["test"],
+        rows=Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"]),
+        indices={"train": np.arange(train), "test": np.arange(train, rows)},
         vocabulary=vocabulary,
         label_names=LABELS,
-        provenance={"file": str(file), "sha256": digest, "official_file": official},
+        provenance={"file": str(file), "sha256": digest, "official_file": f"sha256:{digest}" == DIGESTS["imdb.npz"]},
     )
 
 
-def find_word_index(path: str | Path | None) -> Path:
-    """Return the word index at `path` (file or folder), or where `imdb.npz` would be looked for."""
-    if path is None:
-        return _find("imdb_word_index.json", None, True, None)
-    file = _at(Path(path), "imdb_word_index.json")
-    if not file.is_file():
-        raise DataError(f"{file}: no such file; path names imdb_word_index.json or the folder that holds it")
-    return file
+def _vocabulary(file: Path, allow_download: bool, progress: Progress | None) -> Vocabulary:
+    name = "imdb_word_index.json"
+    beside = file.with_name(name)
+    try:
+        index = beside if beside.is_file() else find(name, allow_download=allow_download, progress=progress)
+        return Vocabulary.from_word_index(index, None)
+    except DataUnavailable:
+        logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
+        return Vocabulary((), None, "drop", "imdb.npz without a word index")
 
 
 def places(name: str) -> list[Path]:
     """Return where `name` is looked for when no path is given, first place first."""
-    chosen = os.environ.get("RNNSENT_DATA")
-    return [*([Path(chosen) / name] if chosen else []), _keras_folder() / name]
+    folder = os.environ.get("RNNSENT_DATA")
+    keras = Path(os.environ.get("KERAS_HOME") or home() / ".keras") / "datasets"
+    return [*([Path(folder) / name] if folder else []), keras / name]
 
 
-def _keras_folder() -> Path:
-    return Path(os.environ.get("KERAS_HOME") or home() / ".keras") / "datasets"
+def find(
+    name: str, path: str | Path | None = None, *, allow_download: bool = True, progress: Progress | None = None
+) -> Path:
+    """Return the file called `name`.
 
+    Args:
+        name: a key of `DIGESTS`.
+        path: the file, its folder, or a file beside it; None looks in `places`, then downloads to the last of them.
+        allow_download: False makes a missing file an error at once.
+        progress: told of the bytes of a download.
 
-def _find(name: str, path: str | None, allow_download: bool, progress: Progress | None) -> Path:
+    Raises:
+        DataError: if it is not at `path`.
+        DataUnavailable: if it is nowhere and cannot be downloaded.
+    """
     if path is not None:
-        file = _at(Path(path), name)
-        if file.is_file():
-            _require_npz(file)
-            return file
-        if name == "imdb.npz":
-            raise DataError(f"{file}: no such file; data.path names imdb.npz or the folder that holds it")
+        path = Path(path)
+        beside = path.with_name(name) if name.endswith(".json") and path.suffix != ".json" else path
+        file = path / name if path.is_dir() else beside
+        if not file.is_file():
+            raise DataError(f"{file}: no such file; data.path names {name} or the folder that holds it")
+        return file
     for place in places(name):
         if place.is_file():
             return place
-        if name == "imdb.npz" and place.parent == Path(os.environ.get("RNNSENT_DATA") or "/nowhere"):
+        if name == "imdb.npz" and place != places(name)[-1]:
             logger.warning("RNNSENT_DATA=%s holds no imdb.npz", place.parent)
-    looked = " or ".join(str(place) for place in places(name))
+    missing = " or ".join(map(str, places(name)))
     if not allow_download:
-        raise DataUnavailable(f"there is no {looked}")
+        raise DataUnavailable(f"there is no {missing}")
     try:
-        return download(BASE_URL + name, _keras_folder() / name, digest=DIGESTS[name], progress=progress)
+        return download(BASE_URL + name, places(name)[-1], digest=DIGESTS[name], progress=progress)
     except DataUnavailable as error:
-        raise DataUnavailable(f"there is no {looked}, and the download failed: {error}") from None
-
-
-def _require_npz(file: Path) -> None:
-    if file.suffix not in (".npz", ".json") and not zipfile.is_zipfile(file):
-        raise DataError(f"{file}: not an imdb.npz, and rnnsent reads no other files of reviews yet")
-
-
-def _at(path: Path, name: str) -> Path:
-    """Return where `name` is if `path` names it, its folder, or, for the word index, the .npz file beside it."""
-    if path.is_dir():
-        return path / name
-    beside = name.endswith(".json") and path.suffix != ".json" and path.is_file()
-    return path.with_name(name) if beside else path
+        raise DataUnavailable(f"there is no {missing}, and the download failed: {error}") from None
 
 
 def _parse(file: Path) -> Arrays:
-    """Read the .npz into flat arrays of Keras' ids: rank + 3, with the start token before each review."""
-    arrays = {}
+    """Return flat arrays of Keras' ids, rank + 3 after the start token, in the order of load_data, train first."""
+    raw = read_npz(file, ("x_train", "y_train", "x_test", "y_test"))
+    generator = np.random.RandomState(KERAS_SHUFFLE_SEED)  # which draws both permutations, one after the other
+    sequences: list[NDArray[np.int32]] = []
+    labels: list[NDArray[np.int64]] = []
     for part in ("train", "test"):
-        raw = read_arrays(file, (f"x_{part}", f"y_{part}"))
-        ranks, offsets = flatten(raw.pop(f"x_{part}"), f"{file}: x_{part}")
-        labels = raw[f"y_{part}"]
-        reviews = len(offsets) - 1
-        if reviews == 0:
+        reviews, own = raw[f"x_{part}"], raw[f"y_{part}"]
+        if not len(reviews):
             raise DataError(f"{file}: x_{part} holds no reviews")
-        if labels.shape != (reviews,) or labels.dtype.kind not in "iub" or not np.isin(labels, (0, 1)).all():
-            raise DataError(f"{file}: y_{part} must hold one 0 or 1 for each of {reviews} reviews")
-        empty = np.flatnonzero(np.diff(offsets) == 0)
-        if len(empty):
-            held = f"{count(len(empty), 'empty review')}, the first at index {empty[0]}"
-            raise DataError(f"{file}: x_{part} holds {held}; leave out what has no words, and its label")
-        arrays[f"{part}_tokens"] = np.insert(ranks + np.int32(FIRST_WORD - 1), offsets[:-1], START)
-        arrays[f"{part}_offsets"] = offsets + np.arange(reviews + 1)
-        arrays[f"{part}_labels"] = labels.astype(np.int64)
-    return arrays
-
-
-def _splits(arrays: Arrays) -> dict[str, Split]:
-    """Return train and test in the order of load_data, which draws both permutations from one generator."""
-    generator = np.random.RandomState(KERAS_SHUFFLE_SEED)
-    splits = {}
-    for part in ("train", "test"):
-        split = Split.from_arrays(arrays, part)
-        order = np.arange(len(split))
+        if own.shape != (len(reviews),) or own.dtype.kind not in "iub" or not np.isin(own, (0, 1)).all():
+            raise DataError(f"{file}: y_{part} must hold one 0 or 1 for each of {len(reviews)} reviews")
+        order = np.arange(len(reviews))
         generator.shuffle(order)
-        splits[part] = split.take(order)
-    return splits
+        sequences += [_ids(reviews[at], f"{file}: x_{part}: review {at}") for at in order]
+        labels.append(own[order].astype(np.int64))
+    split = Split.from_sequences(sequences, np.concatenate(labels))
+    offsets = np.append(split.starts, len(split.tokens))
+    return {"tokens": split.tokens, "offsets": offsets, "labels": split.labels, "train": np.array([len(labels[0])])}
+
+
+def _ids(ranks: Any, place: str) -> NDArray[np.int32]:
+    if isinstance(ranks, list) and not set(map(type, ranks)) <= {int}:
+        ranks = "words"
+    ids = np.asarray(ranks)
+    if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= 2**31 - 8)):
+        raise DataError(f"{place} is not a list of word ids")
+    if not ids.size:
+        raise DataError(f"{place} is empty; leave out what has no words, and its label")
+    return np.concatenate([[START], ids + (FIRST_WORD - 1)]).astype(np.int32)
+
+
+class _Dtype:
+    """What a pickle says of a dtype: its code, such as i4, and its byte order."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+
+class _Array:
+    """What a pickle says of an array: its shape and its values, a list of objects or the bytes of numbers."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, self.shape, self.dtype, _, self.data = state
+
+    def numbers(self) -> NDArray[Any]:
+        if not re.fullmatch(r"[biuf][1248]", self.dtype.code):
+            raise ValueError(f"its pickle holds an array of {self.dtype.code}")
+        # Python 2 wrote bytes as text.
+        content = self.data.encode("latin1") if isinstance(self.data, str) else self.data
+        return np.frombuffer(content, self.dtype.order + self.dtype.code).reshape(self.shape)
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """An unpickler that calls nothing: Keras' `imdb.npz` holds object arrays, whose pickles may name any function.
+
+    Only the names that rebuild an array are known, and they stand for classes that take notes: those of NumPy take
+    the bytes of a forged array for addresses.
+    """
+
+    NAMES: ClassVar[dict[tuple[str, str], type]] = {
+        ("numpy", "ndarray"): _Array,
+        ("numpy", "dtype"): _Dtype,
+        ("numpy.core.multiarray", "_reconstruct"): _Array,
+        ("numpy._core.multiarray", "_reconstruct"): _Array,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.NAMES:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array of word ids needs")
+        return self.NAMES[module, name]
+
+
+def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """Read the arrays called `names` of an .npz file; of object arrays the list of objects.
+
+    Raises:
+        DataError: if the file is no .npz, lacks an array, is damaged, or holds a pickle of anything but arrays.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers written by Python 2; the result is the same
+            held = [member.removesuffix(".npy") for member in archive.namelist()]
+            missing = [name for name in names if name not in held]
+            if missing:
+                raise DataError(f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(held)) or 'nothing'}")
+            return {name: _member(archive.read(f"{name}.npy")) for name in names}
+    except DataError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise DataError(f"{path}: refused, its pickle is not a plain array: {error}") from None
+    except Exception as error:  # zipfile, zlib, pickle and NumPy each have their own for damaged bytes
+        raise DataError(f"{path}: damaged or not an .npz file: {error}") from None
+
+
+def _member(content: bytes) -> Any:
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    if not header(stream)[2].hasobject:
+        return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    array = _ArrayUnpickler(stream, encoding="latin1").load()
+    if not isinstance(array.data, list):
+        raise ValueError("it holds no row of sequences")
+    return [each.numbers() if isinstance(each, _Array) else each for each in array.data]

@@ -10,8 +10,8 @@ from typing import Any
 
 from rnnsent.errors import DataError
 
-NULLS = frozenset(("", "nan", "null"))  # how tables write that a cell is empty
-FEW_ROWS = 10  # that may all have labels of their own
+NULLS = frozenset(("", "nan", "null"))  # spellings of an empty cell
+MIN_ROWS = 10  # that may all have different labels
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|\.\.)\s*(-?\d+(?:\.\d+)?)\s*")
 SPLITS = {
@@ -53,15 +53,15 @@ def cell_label(value: Any) -> str | None:
     return whole[1] if whole else text.strip()
 
 
-def cell_split(value: Any, place: str) -> str:
-    """Return "train", "validation" or "test" for what a split column says.
+def cell_split(value: Any) -> str:
+    """Return "train", "validation" or "test" for a cell of a split column.
 
     Raises:
         DataError: if it says something else.
     """
     name = (cell_label(value) or "").lower()
     if name not in SPLITS:
-        raise DataError(f"{place}: {value!r} is no split; known are train, validation (valid, val, dev) and test")
+        raise DataError(f"unknown split {value!r}; use train, validation (valid, val, dev) or test")
     return SPLITS[name]
 
 
@@ -92,9 +92,8 @@ class LabelMap:
 
     def unmatched(self, labels: Iterable[str]) -> str | None:
         """Return a label that is named, not as a range, and is none of `labels`; None if there is none."""
-        found = set(labels)
-        named = (label for label in self._exact if not _RANGE.fullmatch(label))
-        return next((label for label in named if label not in found), None)
+        known = set(labels)
+        return next((label for label in self._exact if not _RANGE.fullmatch(label) and label not in known), None)
 
     def __call__(self, label: str) -> str | None:
         """Return the name that `label` becomes, None where it is dropped."""
@@ -119,26 +118,25 @@ def ordered(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(labels), key=key))
 
 
-def require_labels(labels: Sequence[int], names: Sequence[str], *, unnamed: bool) -> None:
+def require_labels(labels: Sequence[int], names: Sequence[str], *, by_number: bool) -> None:
     """Require that a column looks like one of labels.
 
     Args:
-        labels: of each row the place of its label in `names`, which are in the order of their appearance.
+        labels: of each row the index of its label in `names`, which are in the order of their appearance.
         names: of the labels.
-        unnamed: whether the first row is the first line of a table whose columns were given by number.
+        by_number: whether the first row is the first line of a table whose columns were given by number.
 
     Raises:
-        DataError: if its first row is a line of names, or most rows have labels of their own; without the file.
+        DataError: if its first row is a header, or most rows have labels of their own; without the file.
     """
     counts = Counter(labels)
-    if unnamed and len(names) > 2 and counts[0] == 1 and min(counts[each] for each in range(1, len(names))) > 1:
-        fact = (
+    if by_number and len(names) > 2 and counts[0] == 1 and min(counts[each] for each in range(1, len(names))) > 1:
+        raise DataError(
             f"its first line alone is labeled {names[0]}, as a line of names would be, and columns that are given by "
-            "number mean that there is none"
+            "number mean that there is none; give their names (--text-column, --label-column), or remove that line"
         )
-        raise DataError(f"{fact}; give their names (--text-column, --label-column), or remove that line", fact=fact)
-    if len(labels) >= FEW_ROWS and 2 * len(names) > len(labels):
-        fact = (
-            f"{len(names):,} labels in {len(labels):,} rows ({', '.join(names[:3])}, …): is this the column of labels?"
+    if len(labels) >= MIN_ROWS and 2 * len(names) > len(labels):
+        raise DataError(
+            f"{len(names):,} labels in {len(labels):,} rows ({', '.join(names[:3])}, …): is this the column of labels? "
+            "--label-column names it"
         )
-        raise DataError(f"{fact} --label-column names it", fact=fact)

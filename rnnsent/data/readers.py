@@ -1,245 +1,328 @@
-"""Tables of texts on disk: CSV, TSV, JSON Lines, Parquet, and plain lines, read row by row in constant memory.
+"""Read the rows of table files one by one: CSV, TSV, JSON Lines, Parquet and plain lines, gzipped or not.
 
-`opening` finds out how a file is to be read.
+A new format is one function that yields rows and one entry of `FORMATS`.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from rnnsent.data.gzip_reader import open_gzip
-from rnnsent.data.parquet import parquet_rows
 from rnnsent.errors import DataError, count
 
-Row = tuple[int, tuple[Any, ...]]  # where it ends in the file, a line or a row from 1; the cells that were asked for
+Column = str | int  # a name, or a number from 1 if the file has no header
+Row = tuple[int, tuple[Any, ...]]  # line or row number in the file, from 1; the cells that were requested
+Cells = Mapping[Any, Any]  # the cells of a row by column
 BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
-FORMATS = ("csv", "tsv", "jsonl", "parquet", "lines")
-DELIMITERS = (",", "\t", ";", "|")
 NAME_ENCODING = "name its encoding, data.encoding or --encoding, for example cp1252"
-MAX_CELL = 1 << 26  # characters, of a line as well; csv's own limit, 131,072, is less than a long review
+PEEK_BYTES = 1 << 16  # of a file, to find its encoding and delimiter
+MAX_UNPACKED = 64 << 30  # bytes of a gzipped file
+KEY_ROWS = 100  # rows whose keys are the columns of a format without a header
+PARQUET_ROWS = 1024  # of a batch
+PROGRESS_ROWS = 1000  # between two reports of progress
+
+
+class Peekable(io.RawIOBase):
+    """A stream that can be read once; its first line, `head`, is known before it is read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.head = b"" if stream.isatty() else stream.readline(PEEK_BYTES)
+        self._rest = self.head
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the first line again, then the rest."""
+        read: Any = getattr(self._stream, "read1", self._stream.read)
+        content = self._rest[: len(buffer)] or read(len(buffer))
+        self._rest = self._rest[len(content) :] if self._rest else b""
+        buffer[: len(content)] = content
+        return len(content)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A file of rows, opened anew each time it is read.
+    """A file of rows, opened again each time it is read.
 
     Attributes:
-        path: the file; "-" is stdin, which can be read once.
-        format: one of FORMATS.
-        encoding: of a text file, "" for Parquet.
+        path: the file; "-" is stdin.
+        format: a key of `FORMATS`.
+        encoding: of a text format, else "".
         delimiter: of CSV and TSV.
-        columns: names in order; empty where the file has no line of names.
+        columns: names in order; empty if the file has no header.
         quotes: whether quotes around a cell of CSV or TSV are not part of it.
-        stdin: what is read instead of a file.
+        stdin: a stream that can be read once, instead of the file.
     """
 
     path: Path
     format: str
-    encoding: str
-    delimiter: str
-    columns: tuple[str, ...]
+    encoding: str = ""
+    delimiter: str = ""
+    columns: tuple[str, ...] = ()
     quotes: bool = True
-    stdin: IO[bytes] | None = field(default=None, repr=False, compare=False)
+    stdin: Peekable | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
-        """The file, for people."""
-        return shown(self.path)
+        """The file as errors name it."""
+        return display_name(self.path)
 
     def rows(
-        self, wanted: Sequence[str | int], *, strict: bool = True, progress: BytesRead | None = None
+        self, columns: Sequence[Column], *, strict: bool = True, progress: BytesRead | None = None
     ) -> Iterator[Row]:
-        """Yield the cells of the `wanted` columns of each row; a cell that is not there is None.
+        """Yield the cells of `columns` of each row; a missing cell is None.
 
         Args:
-            wanted: names, or numbers from 1 where the file has no line of names.
-            strict: a CSV row with fewer cells than the line of names is an error, as one with more always is, and
-                blank lines are passed over; otherwise a blank line is a row without cells.
-            progress: told how far the reading has come.
+            columns: names, or numbers from 1 if the file has no header.
+            strict: skip blank lines, and refuse CSV rows with too few cells; otherwise a blank line is a row without
+                cells.
+            progress: called with the bytes that were read.
 
         Raises:
             DataError: with file and line, if a row cannot be read.
         """
-        if self.format == "parquet":
-            yield from parquet_rows(self.path, [str(name) for name in wanted])
-            return
-        with _opened(self) as (raw, stream):
-            count = _Counted(raw, progress)
-            try:
-                for row in _READERS[self.format](self, stream, wanted, strict):
-                    count()
-                    yield row
-                count.finish()
-            except UnicodeDecodeError as error:
-                fact = _not_text(self, error)
-                raise DataError(f"{fact}; {NAME_ENCODING}", fact=fact) from None
-            except UnicodeError as error:
-                raise DataError(f"{self.name}: is not {self.encoding.upper()} text: {error}") from None
-            except (OSError, EOFError) as error:
-                raise DataError(f"{self.name}: cannot be read: {error}") from None
+        with self._opened(self.stdin or open_bytes(self.path)) as (raw, stream):
+            total = self.path.stat().st_size if progress and self.path.is_file() else 0
+            packed = getattr(raw, "fileobj", raw)
+            rows = FORMATS[self.format].rows(self, stream, columns, strict)
+            for index, (number, cells) in enumerate(rows, start=1):
+                if cells is not None or not strict:
+                    yield number, tuple((cells or {}).get(column) for column in columns)
+                if progress and index % PROGRESS_ROWS == 0:
+                    progress(min(packed.tell(), total), total)
+            if progress:
+                progress(total, total)
+
+    def with_columns(self) -> Table:
+        """Return the table with the column names that the file has.
+
+        Raises:
+            DataError: if they cannot be read, or two are the same.
+        """
+        with self._opened(io.BytesIO(self.stdin.head) if self.stdin else open_bytes(self.path)) as (_, stream):
+            columns = tuple(FORMATS[self.format].columns(self, stream))
+        twice = next((name for name, number in Counter(columns).items() if name and number > 1), None)
+        if twice is not None:
+            raise DataError(f"{self.name}: two columns are called {twice!r}")
+        return replace(self, columns=columns)
+
+    @contextmanager
+    def _opened(self, raw: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield the file as bytes and as what its format reads; stdin stays open."""
+        form = FORMATS[self.format]
+        newline = "" if form.delimiters else "\n"
+        stream = raw if form.binary else io.TextIOWrapper(raw, encoding=self.encoding, newline=newline)
+        try:
+            yield raw, stream
+        except UnicodeDecodeError as error:
+            raise DataError(f"{_invalid_byte(self, error)}; {NAME_ENCODING}") from None
+        except UnicodeError as error:
+            raise DataError(f"{self.name}: is not {self.encoding.upper()} text: {error}") from None
+        except (OSError, EOFError) as error:
+            raise DataError(f"{self.name}: cannot be read: {error}") from None
+        finally:
+            if raw is self.stdin and stream is not raw:
+                stream.detach()
+            else:
+                stream.close()
 
 
-def shown(path: Path) -> str:
-    """Return a file for people."""
+def first_keys(table: Table, stream: Any) -> list[str]:
+    """Return the column names of the first rows."""
+    rows = islice(FORMATS[table.format].rows(table, stream, (), True), KEY_ROWS)
+    return list(dict.fromkeys(name for _, cells in rows for name in cells or ()))
+
+
+@dataclass(frozen=True)
+class Format:
+    """A table format.
+
+    Attributes:
+        suffixes: of the file names.
+        rows: (table, stream, requested columns, strict) → number and cells of each row, None for a blank line.
+        columns: (table, stream) → column names; of stdin the stream holds only the first line.
+        delimiters: of cells, most likely first.
+        binary: whether the stream holds bytes instead of text.
+    """
+
+    suffixes: tuple[str, ...]
+    rows: Callable[[Table, Any, Sequence[Column], bool], Iterator[tuple[int, Cells | None]]]
+    columns: Callable[[Table, Any], Sequence[str]] = first_keys
+    delimiters: str = ""
+    binary: bool = False
+
+
+def display_name(path: Path) -> str:
+    """Return a file name for messages."""
     return "stdin" if str(path) == "-" else str(path)
 
 
+class _Gzip(gzip.GzipFile):
+    """A gzipped file, read up to MAX_UNPACKED bytes; `fileobj` is the packed file."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._checked(super().read, size)
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._checked(super().read1, size)
+
+    def _checked(self, read: Callable[[Any], bytes], size: int | None) -> bytes:
+        try:
+            content = read(size)
+        except zlib.error as error:
+            raise gzip.BadGzipFile(str(error)) from None
+        if self.tell() > MAX_UNPACKED:
+            raise DataError(f"{self.name}: unpacks to more than {MAX_UNPACKED:,} bytes; unpack it first")
+        return content
+
+
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file, gzipped or not.
+    """Open a file for reading, unpacked if it is gzipped.
 
     Raises:
-        DataError: if it cannot be.
+        DataError: if it cannot be opened.
     """
     try:
-        return open_gzip(path) if path.suffix.lower() == ".gz" else path.open("rb")
+        return _Gzip(path) if path.name.lower().endswith((".gz", ".tgz")) else path.open("rb")  # type: ignore[return-value]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-def _not_text(table: Table, error: UnicodeDecodeError) -> str:
-    """Say in which line the file stops being text; the decoder only knows its own buffer."""
-    where = ""
+def _invalid_byte(table: Table, error: UnicodeDecodeError) -> str:
+    """Return a message with the line that is not text: the decoder only knows the place in its own buffer."""
+    line = ""
     if table.encoding in ("utf-8", "utf-8-sig") and table.stdin is None:
         with open_bytes(table.path) as raw:
-            for number, line in enumerate(raw, start=1):
+            for number, content in enumerate(raw, start=1):
                 try:
-                    line.decode("utf-8")
-                except UnicodeDecodeError as found:
-                    where, error = f":{number}", found
+                    content.decode("utf-8")
+                except UnicodeDecodeError as first:
+                    line, error = f":{number}", first
                     break
-    given = error.object[error.start]
-    return f"{table.name}{where}: is not {table.encoding.upper()} text (byte 0x{given:02x})"
+    return f"{table.name}{line}: is not {table.encoding.upper()} text (byte 0x{error.object[error.start]:02x})"
 
 
-@contextmanager
-def _opened(table: Table) -> Iterator[tuple[IO[bytes], io.TextIOWrapper]]:
-    """Yield the file as bytes and as text; stdin stays open."""
-    raw = table.stdin or open_bytes(table.path)
-    text = io.TextIOWrapper(raw, encoding=table.encoding, newline="" if table.format in ("csv", "tsv") else "\n")
-    try:
-        yield raw, text
-    finally:
-        if table.stdin is not None:
-            text.detach()
-        else:
-            text.close()
-
-
-def _bounded(table: Table, stream: io.TextIOWrapper) -> Iterator[str]:
-    """Yield the lines of a file; one that does not end is not read into memory."""
-    while line := stream.readline(MAX_CELL + 1):
-        if len(line) > MAX_CELL:
-            raise DataError(f"{table.path}: has a line of more than {MAX_CELL:,} characters")
-        yield line
-
-
-class _Counted:
-    """Reports the position in the file now and then."""
-
-    EVERY = 1000
-
-    def __init__(self, raw: Any, progress: BytesRead | None) -> None:
-        self._raw = getattr(raw, "fileobj", raw) or raw  # of the gzip file, the compressed bytes
-        self._progress, self._rows, self._total = progress, 0, 0
-        if progress is not None:
-            name = getattr(self._raw, "name", None)
-            self._total = Path(name).stat().st_size if isinstance(name, str) and Path(name).is_file() else 0
-
-    def finish(self) -> None:
-        if self._progress is not None:
-            self._progress(self._total, self._total)
-
-    def __call__(self) -> None:
-        self._rows += 1
-        if self._progress is not None and self._rows % self.EVERY == 0:
-            self._progress(min(self._raw.tell(), self._total), self._total)
-
-
-def csv_reader(stream: Any, delimiter: str, quotes: bool) -> Any:
-    """Return the reader of the standard library that takes the rows of CSV as this package does."""
-    csv.field_size_limit(MAX_CELL)
+def csv_reader(lines: Any, delimiter: str, quotes: bool) -> Any:
+    """Return the csv reader for a table with or without quotes."""
+    csv.field_size_limit(sys.maxsize)  # the limit of 131,072 characters is less than a long review
     if not quotes:
-        return csv.reader(stream, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     # Strict: a quote that is never closed is an error, not a cell of a thousand lines.
-    return csv.reader(stream, delimiter=delimiter, strict=True)
+    return csv.reader(lines, delimiter=delimiter, strict=True)
 
 
-def json_object(path: Path, number: int, line: str) -> dict[str, Any]:
-    """Return what a line of JSON Lines holds.
-
-    Raises:
-        DataError: if that is not one object.
-    """
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        what = "a list, not JSON Lines (one object a line)" if number == 1 and line.lstrip()[:1] == "[" else str(error)
-        raise DataError(f"{shown(path)}:{number}: not a JSON object: {what}") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{shown(path)}:{number}: must be a JSON object, one a line, not {line.strip()[:40]}")
-    return value
-
-
-def _csv_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int], strict: bool) -> Iterator[Row]:
-    reader = csv_reader(_bounded(table, stream), table.delimiter, table.quotes)
-    width = len(table.columns)
-    indices = [table.columns.index(name) if isinstance(name, str) else name - 1 for name in wanted]
-    named = not width
-    begin = 1
+def _csv_rows(table: Table, stream: Any, columns: Sequence[Column], strict: bool) -> Iterator[tuple[int, Cells | None]]:
+    reader = csv_reader(stream, table.delimiter, table.quotes)
+    places = {column: table.columns.index(column) if isinstance(column, str) else column - 1 for column in columns}
+    width, header, begin = len(table.columns), bool(table.columns), 1
     try:
         for cells in reader:
-            if not named:
-                named = bool(cells)
-            elif cells or not strict:
+            begin = reader.line_num + 1
+            if header:
+                header = not cells
+            elif not cells:
+                yield reader.line_num, None
+            else:
                 width = width or len(cells)
                 if len(cells) > width or (strict and len(cells) < width):
-                    raise DataError(_odd_row(table, reader.line_num, len(cells), width))
-                if cells and not table.columns and max(indices) >= len(cells):
+                    raise DataError(
+                        f"{table.name}:{reader.line_num}: has {len(cells)} cells, the first line has {width}; is a text "
+                        "not in quotes, or a quote not closed?"
+                    )
+                if not table.columns and max(places.values()) >= len(cells):
                     raise DataError(
                         f"{table.name}:{reader.line_num}: has {count(len(cells), 'cell')}, so there is no column "
-                        f"{max(indices) + 1}; the delimiter is taken to be {table.delimiter!r}"
+                        f"{max(places.values()) + 1}; the delimiter is taken to be {table.delimiter!r}"
                     )
-                yield reader.line_num, tuple(cells[index] if index < len(cells) else None for index in indices)
-            begin = reader.line_num + 1
+                yield reader.line_num, {column: cells[at] for column, at in places.items() if at < len(cells)}
     except csv.Error as error:
-        fact = f"{table.name}:{begin}: not a CSV row: {error}"
         raise DataError(
-            f"{fact}; if quotes are text in this file: data.quotes: false, or --no-quotes", fact=fact
+            f"{table.name}:{begin}: not a CSV row: {error}; if quotes are text in this file: data.quotes: false, or "
+            "--no-quotes"
         ) from None
 
 
-def _odd_row(table: Table, line: int, cells: int, width: int) -> str:
-    return (
-        f"{table.name}:{line}: has {cells} cells, the first line has {width}; is a text not in quotes, or a quote not "
-        "closed?"
-    )
+def _csv_columns(table: Table, stream: Any) -> list[str]:
+    reader = csv_reader(stream, table.delimiter, table.quotes)
+    try:
+        return [name.strip() for name in next((cells for cells in reader if cells), [])]
+    except csv.Error as error:
+        raise DataError(f"{table.name}:1: not a header: {error}") from None
 
 
-def _jsonl_rows(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int], strict: bool) -> Iterator[Row]:
-    for number, line in enumerate(_bounded(table, stream), start=1):
-        if line.strip():
-            value = json_object(table.path, number, line)
-            yield number, tuple(value.get(str(name)) for name in wanted)
-        elif not strict:
-            yield number, (None,) * len(wanted)
+def _json_rows(
+    table: Table, stream: Any, columns: Sequence[Column], strict: bool
+) -> Iterator[tuple[int, Cells | None]]:
+    for number, line in enumerate(stream, start=1):
+        if not line.strip():
+            yield number, None
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            array = number == 1 and line.lstrip()[:1] == "["
+            reason = "a list, not JSON Lines (one object a line)" if array else error
+            raise DataError(f"{table.name}:{number}: not a JSON object: {reason}") from None
+        if not isinstance(value, dict):
+            raise DataError(f"{table.name}:{number}: must be a JSON object, one a line, not {line.strip()[:40]}")
+        yield number, value
 
 
-def _lines(table: Table, stream: io.TextIOWrapper, wanted: Sequence[str | int], strict: bool) -> Iterator[Row]:
-    for number, line in enumerate(_bounded(table, stream), start=1):
-        yield number, (line.rstrip("\r\n"),)
+def _parquet_file(table: Table, stream: Any) -> Any:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise DataError(f"{table.name}: Parquet needs pyarrow: pip install 'rnnsent[parquet]'") from None
+    try:
+        return parquet.ParquetFile(stream)
+    except Exception as error:  # pyarrow has no base for all that it raises
+        raise DataError(f"{table.name}: not a Parquet file: {error}") from None
 
 
-_READERS: dict[str, Callable[[Table, io.TextIOWrapper, Sequence[str | int], bool], Iterator[Row]]] = {
-    "csv": _csv_rows,
-    "tsv": _csv_rows,
-    "jsonl": _jsonl_rows,
-    "lines": _lines,
+def _parquet_rows(table: Table, stream: Any, columns: Sequence[Column], strict: bool) -> Iterator[tuple[int, Cells]]:
+    file, number = _parquet_file(table, stream), 0
+    try:
+        for batch in file.iter_batches(PARQUET_ROWS, columns=[str(column) for column in columns]):
+            try:
+                rows = batch.to_pylist()
+            except Exception:  # which the row that it is of raises again
+                rows = (batch.slice(row, 1).to_pylist()[0] for row in range(len(batch)))
+            for cells in rows:
+                number += 1
+                yield number, cells
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{table.name}: row {number + 1}: cannot be read: {reason.splitlines()[0]}") from None
+
+
+def _parquet_columns(table: Table, stream: Any) -> list[str]:
+    return list(_parquet_file(table, stream).schema_arrow.names)
+
+
+def _line_rows(table: Table, stream: Any, columns: Sequence[Column], strict: bool) -> Iterator[tuple[int, Cells]]:
+    for number, line in enumerate(stream, start=1):
+        yield number, {1: line.rstrip("\r\n")}
+
+
+FORMATS = {
+    "csv": Format((".csv",), _csv_rows, _csv_columns, delimiters=",\t;|"),
+    "tsv": Format((".tsv", ".tab"), _csv_rows, _csv_columns, delimiters="\t"),
+    "jsonl": Format((".jsonl", ".ndjson", ".json"), _json_rows),
+    "parquet": Format((".parquet",), _parquet_rows, _parquet_columns, binary=True),
+    "lines": Format((".txt", ".text"), _line_rows, lambda table, stream: ()),
 }

@@ -1,4 +1,4 @@
-"""Which rows train, validate and test: as given, or drawn with a seed, by label or by group. Pure functions."""
+"""Which rows train, validate and test: as given, or drawn with a seed by label or by group. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Ints = NDArray[np.int64]
 
 TRAIN, VALIDATION, TEST, DROPPED, UNLABELED = range(5)
 UNGIVEN = -1
-NAMES = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 
 
 def assign(
@@ -21,48 +21,59 @@ def assign(
 ) -> Ints:
     """Return TRAIN, VALIDATION or TEST for each row.
 
-    Splits that are given stay. A test split is drawn only where none is given, and so is a validation split, from
-    what is left to train on. Without groups each label is drawn from by itself, so that its share is the same
-    everywhere, and at least one row of it stays in training; groups are taken so that the shares come close.
+    Given splits stay. A test split is drawn only if none is given, and so is a validation split, from the remaining
+    training rows. Without groups each label is drawn from separately, so that its share is the same everywhere, and
+    at least one row of it stays in training; groups are chosen so that the shares come close.
 
     Args:
-        labels: (rows,), 0 and up.
+        labels: (rows,), 0 and up; negative without a label.
         given: (rows,), TRAIN, VALIDATION, TEST, UNLABELED or UNGIVEN.
-        groups: (rows,), 0 and up; the rows of one group that are drawn from stay together. None: every row by itself.
+        groups: (rows,); the rows of a group that are drawn from stay together. None: every row by itself.
         test_share: of all rows.
         validation_share: of the rows that are not for testing.
-        seed: of what is drawn.
+        seed: of the draw.
     """
     splits = np.where(given == UNGIVEN, TRAIN, given)
+    groups = None if groups is None else _by_appearance(groups, labels >= 0)
     rng = np.random.default_rng(seed)
     for split, share in ((TEST, test_share), (VALIDATION, validation_share)):
         if not (given == split).any() and share > 0:
             rows = np.flatnonzero(splits == TRAIN)
-            splits[rows[_drawn(labels[rows], None if groups is None else groups[rows], share, rng)]] = split
+            draw = _draw_rows if groups is None else _draw_groups
+            drawn = draw(labels[rows], rows if groups is None else groups[rows], share, rng)
+            splits[rows[drawn]] = split
     return splits
 
 
-def _drawn(labels: Ints, groups: Ints | None, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _by_appearance(groups: Ints, labeled: NDArray[np.bool_]) -> Ints:
+    """Number groups by their first labeled row, so that rows without a label do not change the draw."""
+    known, first = np.unique(groups[labeled], return_index=True)
+    ranks = np.argsort(np.argsort(first))
+    return np.where(labeled, ranks[np.minimum(np.searchsorted(known, groups), len(known) - 1)], -1)
+
+
+def _draw_rows(labels: Ints, _: Ints, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     drawn = np.zeros(len(labels), np.bool_)
-    if groups is None:
-        for label in np.unique(labels):
-            rows = rng.permutation(np.flatnonzero(labels == label))
-            drawn[rows[: min(round(share * len(rows)), len(rows) - 1)]] = True
-        return drawn
-    _, inverse = np.unique(groups, return_inverse=True)
-    counts = label_counts(inverse, labels, int(labels.max(initial=0)) + 1)
-    wanted = share * counts.sum(axis=0)
-    taken: list[int] = []
-    held = np.zeros_like(wanted)
-    # A group is taken where that brings the labels nearer to their shares.
-    for group in rng.permutation(len(counts)).tolist():
-        if np.abs(held + counts[group] - wanted).sum() < np.abs(held - wanted).sum():
-            held += counts[group]
-            taken.append(group)
-    if not taken and len(counts) > 1:
-        taken = [int(counts.sum(axis=1).argmin())]
-    drawn[np.isin(inverse, taken)] = True
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        drawn[rows[: min(round(share * len(rows)), len(rows) - 1)]] = True
     return drawn
+
+
+def _draw_groups(labels: Ints, groups: Ints, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    _, groups = np.unique(groups, return_inverse=True)
+    counts = label_counts(groups, labels, int(labels.max(initial=0)) + 1)
+    wanted = share * counts.sum(axis=0)
+    chosen: list[int] = []
+    total = np.zeros_like(wanted)
+    # A group is chosen if that brings the labels nearer to their shares.
+    for group in rng.permutation(len(counts)).tolist():
+        if np.abs(total + counts[group] - wanted).sum() < np.abs(total - wanted).sum():
+            total += counts[group]
+            chosen.append(group)
+    if not chosen and len(counts) > 1:
+        chosen = [int(counts.sum(axis=1).argmin())]
+    return np.isin(groups, chosen)
 
 
 def label_counts(groups: Ints, labels: Ints, names: int) -> NDArray[np.float64]:
@@ -71,68 +82,63 @@ def label_counts(groups: Ints, labels: Ints, names: int) -> NDArray[np.float64]:
     Args:
         groups: (rows,), 0 and up.
         labels: (rows,), 0 and below `names`.
-        names: how many labels there are.
+        names: number of labels.
     """
     counts = np.zeros((int(groups.max(initial=-1)) + 1, names))
     np.add.at(counts, (groups, labels), 1)
     return counts
 
 
-def repeated(prints: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
-    """Return which rows say what another one says already: in the test split, then validation, training, unlabeled.
+def repeated(hashes: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
+    """Return which rows repeat the text of another: the one that stays is of test, else validation, else training.
 
-    So a text that is tested on is never trained on, and what is tested on is what would be without this.
+    So a text that is tested on is never trained on, and the test split is what it would be without this.
     """
     rank = np.where(splits == UNLABELED, -1, splits)
-    order = np.lexsort((np.arange(len(prints)), -rank, prints))
-    again = np.zeros(len(prints), np.bool_)
-    again[order[1:]] = prints[order[1:]] == prints[order[:-1]]
+    order = np.lexsort((np.arange(len(hashes)), -rank, hashes))
+    again = np.zeros(len(hashes), np.bool_)
+    again[order[1:]] = hashes[order[1:]] == hashes[order[:-1]]
     return again
 
 
-def in_training(prints: NDArray[np.uint64], splits: Ints) -> dict[str, int]:
-    """Return how many rows of the validation and the test split say what a training row says too."""
-    trained = prints[splits == TRAIN]
-    return {name: int(np.isin(prints[splits == NAMES[name]], trained).sum()) for name in ("validation", "test")}
+def in_training(hashes: NDArray[np.uint64], splits: Ints) -> dict[str, int]:
+    """Return how many rows of the validation and the test split have a text that is in training too."""
+    trained = hashes[splits == TRAIN]
+    return {name: int(np.isin(hashes[splits == SPLITS[name]], trained).sum()) for name in ("validation", "test")}
 
 
-def contradictions(prints: NDArray[np.uint64], labels: Ints) -> int:
+def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
     """Return how many rows share their text with one of another label."""
-    _, inverse = np.unique(prints, return_inverse=True)
-    lowest = np.full(int(inverse.max(initial=0)) + 1, np.iinfo(np.int64).max)
-    highest = np.full_like(lowest, -1)
-    np.minimum.at(lowest, inverse, labels)
-    np.maximum.at(highest, inverse, labels)
-    return int((lowest != highest)[inverse].sum()) if len(labels) else 0
+    _, texts, rows = np.unique(hashes, return_inverse=True, return_counts=True)
+    names = int(labels.max(initial=0)) + 1
+    labels_of_text = np.bincount(np.unique(texts * names + labels) // names, minlength=len(rows))
+    return int(rows[labels_of_text > 1].sum())
 
 
 def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
-    """Require that something can be learned from the rows, and that it can be judged.
+    """Require that something can be learned from the rows, and that it can be evaluated.
 
     Args:
-        labels: (rows,), 0 and up; negative where there is none.
+        labels: (rows,), 0 and up; negative if there is none.
         splits: (rows,), as `assign` returns them.
         names: of the labels.
 
     Raises:
-        DataError: if there are not two labels to train on, one is judged that is not trained, or nothing validates;
-            without the file.
+        DataError: if there are not two labels to train on, a split has a label that training lacks, or nothing
+            validates; without the file.
     """
-    seen = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in NAMES.items()}
-    if len(seen["train"]) < 2:
-        only = ", ".join(names[label] for label in seen["train"]) or "none"
-        raise DataError(
-            f"there is nothing to tell apart: the labels of the training texts are: {only}; two or more are needed"
-        )
+    present = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in SPLITS.items()}
+    if len(present["train"]) < 2:
+        only = ", ".join(names[label] for label in present["train"]) or "none"
+        raise DataError(f"nothing to learn: the labels of the training texts are: {only}; two or more are needed")
     for split in ("validation", "test"):
-        unseen = sorted(seen[split] - seen["train"])
-        if unseen:
-            missing = ", ".join(names[label] for label in unseen)
+        missing = ", ".join(names[label] for label in sorted(present[split] - present["train"]))
+        if missing:
             raise DataError(
                 f"no training text is labeled {missing}, but {split} texts are: a network cannot learn that; leave the "
                 "label out with data.label_map, or split the rows otherwise"
             )
-    if not (splits == VALIDATION).any():
+    if not present["validation"]:
         raise DataError(
             f"{count(int((splits == TRAIN).sum()), 'text')} to train on leave none to validate: a larger "
             "data.validation_split, or more texts"

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import Dataset
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.vocabulary import PAD, START, UNKNOWN
 
 CHUNK = 4096  # reviews that are looked at together
@@ -58,42 +57,41 @@ class DatasetFacts:
 
 def describe(dataset: Dataset, config: Config) -> DatasetFacts:
     """Return the facts about `dataset` under the `data` and batch settings of `config`."""
-    train, _ = dataset.held_back(config.data.validation_split)
-    # Where validation is set apart, it is not part of what is called train.
-    whole = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    splits = {name: split for name, split in whole.items() if split is not None and len(split)}
-    prints = {name: fingerprints(split) for name, split in splits.items()}
-    apart = dataset.validation is not None
-    seen = prints["train"] if apart else prints["train"][: len(train)]
-    held_back = prints["validation"] if apart else prints["train"][len(train) :]
-    known = np.concatenate([seen, held_back])
+    hashes = fingerprints(dataset.rows)
+    indices = dataset.split_indices(config.data.validation_split)
+    train, validation, test = (hashes[indices[name]] for name in ("train", "validation", "test"))
+    # The end of train, if that is for validation, is shown as a part of train.
+    splits = {name: dataset.indices.get(name, np.empty(0, np.int64)) for name in ("train", "validation", "test")}
     return DatasetFacts(
         source=dataset.source,
         provenance=dataset.provenance,
         vocabulary=len(dataset.vocabulary.words),
         embedding_rows=embedding_rows(dataset, config.data.num_words),
-        splits={name: _facts(split, prints[name], dataset, config) for name, split in splits.items()},
-        duplicates_between=int(np.isin(prints["test"], known).sum()) if "test" in prints else 0,
-        validation=len(held_back),
-        validation_duplicates=int(np.isin(held_back, seen).sum()),
+        splits={
+            name: _facts(dataset.rows.take(rows), hashes[rows], dataset, config)
+            for name, rows in splits.items()
+            if len(rows)
+        },
+        duplicates_between=int(np.isin(test, np.concatenate([train, validation])).sum()),
+        validation=len(validation),
+        validation_duplicates=int(np.isin(validation, train).sum()),
     )
 
 
 def embedding_rows(dataset: Dataset, num_words: int | None) -> int:
     """Return how many rows an embedding table for this data needs.
 
-    The notebook's 10,000 rows are kept for `num_words: 10000` even where a small corpus has fewer words; texts of the
-    user's have no more rows than words.
+    `num_words: 10000` means the notebook's 10,000 rows even for a small corpus; the user's own texts have no more rows
+    than words.
     """
     if dataset.source == "texts":
         return min(dataset.vocabulary.size, num_words or dataset.vocabulary.size)
     if num_words is not None:
         return num_words
-    highest = max(int(split.tokens.max(initial=UNKNOWN)) for split in (dataset.train, dataset.test))
-    return max(highest + 1, dataset.vocabulary.size)
+    return max(int(dataset.rows.tokens.max(initial=UNKNOWN)) + 1, dataset.vocabulary.size)
 
 
-def _facts(split: Split, prints: NDArray[np.uint64], dataset: Dataset, config: Config) -> SplitFacts:
+def _facts(split: Split, hashes: NDArray[np.uint64], dataset: Dataset, config: Config) -> SplitFacts:
     data = config.data
     cut = split.cut(data.num_words, data.maxlen, data.truncating)
     batches = Batches.from_config(cut, config, shuffle=True)
@@ -113,7 +111,7 @@ def _facts(split: Split, prints: NDArray[np.uint64], dataset: Dataset, config: C
         padding_share=1 - kept / max(cells, 1),
         padding_share_unbucketed=1 - kept / max(len(cut) * longest, 1),
         unknown_share=unknown_share(cut),
-        duplicates=len(prints) - len(np.unique(prints)),
+        duplicates=len(hashes) - len(np.unique(hashes)),
         histogram=_histogram(split.lengths),
     )
 

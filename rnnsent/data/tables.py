@@ -1,25 +1,45 @@
-"""Looking at a file of texts: its format, encoding, delimiter and columns → a `Table` that reads it."""
+"""Tables of texts: how a file is to be read, which columns hold text, label, split and group, and its records."""
 
 from __future__ import annotations
 
 import codecs
 import csv
+import difflib
 import io
+import shlex
 import sys
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from rnnsent.data.parquet import column_names
-from rnnsent.data.readers import DELIMITERS, Table, csv_reader, json_object, open_bytes, shown
+from rnnsent.data.download import Progress
+from rnnsent.data.labels import cell_label, cell_split, cell_text
+from rnnsent.data.readers import (
+    FORMATS,
+    PEEK_BYTES,
+    Column,
+    Peekable,
+    Table,
+    csv_reader,
+    display_name,
+    open_bytes,
+)
+from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
 
-SUFFIXES = {
-    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
-    ".parquet": "parquet", ".txt": "lines", ".text": "lines",
-}  # fmt: skip
-PEEK_BYTES = 1 << 16
-
+TEXT_NAMES = (
+    "text", "review", "sentence", "content", "body", "comment", "tweet", "message", "review_text", "reviewtext",
+    "document", "description",
+)  # fmt: skip
+LABEL_NAMES = (
+    "label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "star_rating", "score",
+)  # fmt: skip
+SPLIT_NAMES = ("split",)
+INPUT_PREFIX = "input "  # before the name of a kept column that has that of another
+HINT_ROWS = 200  # that are read to propose columns
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -29,69 +49,64 @@ _BOMS = (
 )
 
 
-def open_table(
-    path: str | Path,
-    format: str | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    *,
-    header: bool = True,
-    quotes: bool = True,
-) -> Table:
-    """Look at a file and say how it is to be read.
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How a file is to be read; None: what its name and first bytes say.
 
-    Args:
-        path: the file, also gzipped (`.csv.gz`); "-" is stdin.
-        format: one of FORMATS; None goes by the name, and for stdin takes plain lines.
-        encoding: None finds UTF-8, and UTF-16 and UTF-32 by their mark; anything else has to be named.
-        delimiter: None finds it by the first lines.
+    Attributes:
+        format: a key of `FORMATS`.
+        encoding, delimiter: of a text file.
         header: whether the first line of CSV and TSV names the columns.
         quotes: whether quotes around a cell of CSV and TSV are not part of it.
+    """
+
+    format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool = True
+    quotes: bool = True
+
+
+DEFAULTS = ReadOptions()
+
+
+def open_table(path: str | Path, options: ReadOptions = DEFAULTS) -> Table:
+    """Find out how a file is to be read.
+
+    Args:
+        path: the file, also gzipped (`.csv.gz`); "-" is stdin, of plain lines unless `options` say otherwise.
+        options: what is known.
 
     Raises:
         DataError: if the file is missing, empty, not text, or of no known format.
     """
     path = Path(path)
-    stdin: Any = _Ahead(sys.stdin.buffer) if str(path) == "-" else None
-    if stdin is None:
-        _require_file(path)
-    format = format or ("lines" if stdin else format_of(path))
-    if format is None:
-        known = ", ".join(SUFFIXES)
-        fact = f"{path}: its name does not say what it is; known are {known}"
-        raise DataError(f"{fact}; or set data.format", fact=fact)
-    if format == "parquet":
+    stdin = Peekable(sys.stdin.buffer) if str(path) == "-" else None
+    if stdin is None and not path.is_file():
+        reason = "no such file" if not path.exists() else "is a folder or device, not a file of texts"
+        raise DataError(f"{path}: {reason}")
+    name = options.format or ("lines" if stdin else format_of(path))
+    if name is None:
+        suffixes = ", ".join(suffix for form in FORMATS.values() for suffix in form.suffixes)
+        raise DataError(f"{path}: unknown suffix; use {suffixes}, or set data.format")
+    if FORMATS[name].binary:
         if stdin is not None:
-            raise DataError("stdin: Parquet cannot be read from stdin; name the file")
-        return Table(path, format, "", "", column_names(path))
+            raise DataError(f"stdin: {name} cannot be read from stdin; name the file")
+        return Table(path, name).with_columns()
     head = _head(path) if stdin is None else stdin.head
-    if not head and (stdin is None or format != "lines"):
-        raise DataError(f"{shown(path)}: is empty")
-    encoding = _encoding(path, head, encoding)
-    table = Table(path, format, encoding, delimiter or "", (), quotes, stdin)
-    if format in ("csv", "tsv"):
-        first = _first_lines(table, head)
-        delimiter = delimiter or ("\t" if format == "tsv" else _delimiter(first, quotes))
-        names = _header(path, first, delimiter, quotes) if header else ()
-        return replace(table, delimiter=delimiter, columns=names)
-    if format == "jsonl":
-        return replace(table, columns=_keys(path, _first_lines(table, head)))
-    return table
+    if not head and (stdin is None or name != "lines"):
+        raise DataError(f"{display_name(path)}: is empty")
+    encoding = _encoding(path, head, options.encoding)
+    table = Table(path, name, encoding, options.delimiter or "", (), options.quotes, stdin)
+    if FORMATS[name].delimiters and not table.delimiter:
+        table = replace(table, delimiter=_delimiter(table, head))
+    return table.with_columns() if options.header else table
 
 
 def format_of(path: Path) -> str | None:
-    """Return the format that the name of a file stands for, gzipped or not; None where it is unknown."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] == [".gz"]:
-        suffixes.pop()
-    return SUFFIXES.get(suffixes[-1]) if suffixes else None
-
-
-def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, not a file of texts")
-    if not path.exists():
-        raise DataError(f"{path}: no such file")
+    """Return the format of a file by its suffix, gzipped or not; None if it is unknown."""
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    return next((name for name, form in FORMATS.items() if suffix in form.suffixes), None)
 
 
 def _head(path: Path) -> bytes:
@@ -102,59 +117,34 @@ def _head(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
 
-class _Ahead(io.RawIOBase):
-    """A stream whose first line can be looked at before it is read."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.head = b"" if stream.isatty() else stream.readline(PEEK_BYTES)
-        self._rest = self.head
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        read_some: Any = getattr(self._stream, "read1", self._stream.read)
-        given = self._rest[: len(buffer)] or read_some(len(buffer))
-        self._rest = self._rest[len(given) :] if self._rest else b""
-        buffer[: len(given)] = given
-        return len(given)
-
-
-def _encoding(path: Path, head: bytes, asked: str | None) -> str:
-    if asked is not None:
+def _encoding(path: Path, head: bytes, requested: str | None) -> str:
+    name = display_name(path)
+    if requested is not None:
         try:
-            io.TextIOWrapper(io.BytesIO(), encoding=asked)
+            io.TextIOWrapper(io.BytesIO(), encoding=requested)
         except (LookupError, ValueError):  # not one of text, such as zip, or none at all
-            raise DataError(
-                f"{shown(path)}: there is no encoding called {asked}; for example utf-8, cp1252, latin-1"
-            ) from None
-        return asked
+            raise DataError(f"{name}: unknown encoding {requested}; for example utf-8, cp1252, latin-1") from None
+        return requested
     if head.startswith(b"PK\x03\x04"):
-        raise DataError(f"{shown(path)}: is a zip archive, as Excel's files are; save the sheet as CSV")
-    marked = next((name for mark, name in _BOMS if head.startswith(mark)), None)
-    if marked is None and b"\0" in head:
-        fact = f"{shown(path)}: is not text: byte {head.index(0)} is zero"
-        raise DataError(f"{fact}; set data.encoding if it is UTF-16", fact=fact)
-    return marked or "utf-8"
+        raise DataError(f"{name}: is a zip archive, as Excel's files are; save the sheet as CSV")
+    encoding = next((name for mark, name in _BOMS if head.startswith(mark)), None)
+    if encoding is None and b"\0" in head:
+        raise DataError(f"{name}: is not text: byte {head.index(0)} is zero; set data.encoding if it is UTF-16")
+    return encoding or "utf-8"
 
 
-def _first_lines(table: Table, head: bytes) -> str:
-    whole = len(head) < PEEK_BYTES
+def _delimiter(table: Table, head: bytes) -> str:
+    """Return the delimiter that cuts the first line into most cells, and most of the next lines into as many."""
     try:
-        text = codecs.getincrementaldecoder(table.encoding)("replace").decode(head, whole)
+        text = codecs.getincrementaldecoder(table.encoding)("replace").decode(head)
     except UnicodeError as error:  # of codecs that replace nothing, such as idna
-        raise DataError(f"{table.path}: is not {table.encoding.upper()} text: {error}") from None
-    return text if whole else text.rpartition("\n")[0] or text
-
-
-def _delimiter(text: str, quotes: bool) -> str:
-    """Return the delimiter that cuts the line of names into most cells, and most of the next lines into as many."""
-    best, most = ",", 1
-    for delimiter in DELIMITERS:
+        raise DataError(f"{table.name}: is not {table.encoding.upper()} text: {error}") from None
+    delimiters = FORMATS[table.format].delimiters
+    best, most = delimiters[0], 1
+    for delimiter in delimiters:
         try:
-            rows = [row for row in csv_reader(io.StringIO(text, newline=""), delimiter, quotes) if row]
-        except csv.Error:  # a quote that is not closed in what is looked at
+            rows = [row for row in csv_reader(io.StringIO(text, newline=""), delimiter, table.quotes) if row]
+        except csv.Error:  # a quote that is not closed in these bytes
             rows = [row.split(delimiter) for row in text.splitlines() if row]
         rows = (rows[:-1] or rows)[:50]  # the last one may be cut
         width = len(rows[0]) if rows else 1
@@ -164,21 +154,214 @@ def _delimiter(text: str, quotes: bool) -> str:
     return best
 
 
-def _header(path: Path, text: str, delimiter: str, quotes: bool) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of text, label, split and group; None if there is none."""
+
+    text: Column
+    label: Column | None = None
+    split: Column | None = None
+    group: Column | None = None
+
+
+def choose_columns(table: Table, requested: Columns | None = None, *, labeled: bool = True) -> Columns:
+    """Return the columns of `table` to read: those that are requested, else those with a known name.
+
+    Args:
+        table: as opened.
+        requested: None in it, or the text "": to be found by name.
+        labeled: whether labels are needed; otherwise only the text is looked for.
+
+    Raises:
+        DataError: if a column is not there, or it is not clear which one is meant.
+    """
+    requested = requested or Columns("")
+    if table.format == "lines":
+        if labeled:
+            raise DataError(f"{table.name}: plain text has no labels; use CSV, TSV, JSONL or Parquet")
+        return Columns(1)
+    candidates: dict[str, list[str]] = {}
+
+    def by_name(key: str, column: Column | None, names: Sequence[str]) -> Column | None:
+        if column:
+            return find_column(table, key, column)
+        by_lower = {name.strip().lower(): name for name in table.columns}
+        known = [by_lower[name] for name in names if name in by_lower]
+        if len(known) != 1:
+            candidates[key] = known
+        return known[0] if len(known) == 1 else None
+
+    text = by_name("text_column", requested.text, TEXT_NAMES)
+    label = by_name("label_column", requested.label, LABEL_NAMES) if labeled else None
+    if candidates:
+        raise DataError(f"{table.name}: {_question(table, candidates, (text, label))}")
+    assert text is not None
+    if not labeled:
+        return Columns(text)
+    if text == label:
+        raise DataError(f"{table.name}: column {text!r} cannot be both text and label (--text-column, --label-column)")
+    group = find_column(table, "group_column", requested.group) if requested.group else None
+    return Columns(text, label, by_name("split_column", requested.split, SPLIT_NAMES), group)
+
+
+def find_column(table: Table, key: str, column: Column) -> Column:
+    """Return a column of `table` that is requested by the option `key`, its name in any case.
+
+    Raises:
+        DataError: if it is not there.
+    """
+    if isinstance(column, int):
+        if table.columns:
+            raise DataError(f"{table.name}: data.{key}: the file names its columns: {_listed(table)}; give a name")
+        return column
+    if column in table.columns:
+        return column
+    in_any_case = [name for name in table.columns if name.strip().lower() == column.strip().lower()]
+    if len(in_any_case) == 1:
+        return in_any_case[0]
+    close = difflib.get_close_matches(column, table.columns, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise DataError(
+        f"{table.name}: no column {column!r} (--{key.replace('_', '-')}); {hint}its columns: {_listed(table)}"
+        f"{_other_delimiter(table)}"
+    )
+
+
+def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -> dict[str, Column]:
+    """Return columns of `table` to be written beside others, by the names that they get.
+
+    Args:
+        table: as opened.
+        keep: columns; "all" stands for every one of the table.
+        taken: names of the others; a column that is called so becomes `input NAME`.
+
+    Raises:
+        DataError: if one is not there.
+    """
+    requested = list(keep)
+    if requested and table.format == "lines":
+        raise DataError(f"{table.name}: plain text has no columns that could be kept (--keep)")
+    if "all" in requested and not table.columns:
+        raise DataError(f"{table.name}: has no header, so --keep takes column numbers, from 1, instead of all")
+    # 7 is a name if columns have names
+    chosen = [find_column(table, "keep", str(each) if table.columns else each) for each in requested if each != "all"]
+    columns: dict[str, Column] = {}
+    for column in dict.fromkeys(table.columns if "all" in requested else chosen):
+        name = column if isinstance(column, str) else f"column {column}"
+        while name in taken or name in columns:
+            name = f"{INPUT_PREFIX}{name}"
+        columns[name] = column
+    return columns
+
+
+def _question(table: Table, candidates: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> str:
+    """Return which columns have to be named, and how.
+
+    Args:
+        table: as opened.
+        candidates: keys such as "text_column" → columns that could be meant.
+        known: the columns that are something else.
+    """
+    called = {key: f"{' or '.join(names)}?" if names else "none is called so." for key, names in candidates.items()}
+    which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in called.items())
+    question = f"{which} Its columns: {_listed(table)}"
+    if other := _other_delimiter(table):
+        return question + other
+    likely = _likely(table, candidates, known)
+    options = " ".join(f"--{key.replace('_', '-')} {shlex.quote(likely.get(key, 'NAME'))}" for key in candidates)
+    sure = ", if that is what is meant" if len(likely) == len(candidates) else ""
+    return (
+        f"{question}. Add {options}{sure} (in a config or by --set: {', '.join(f'data.{key}' for key in candidates)})"
+    )
+
+
+def _likely(table: Table, candidates: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> dict[str, str]:
+    """Return which columns look like text and label in the first rows: texts are long, labels come again."""
+    if table.stdin is not None:  # cannot be read twice
+        return {}
+    names = [name for name in table.columns if name and name not in known]
     try:
-        rows = csv_reader(io.StringIO(text, newline=""), delimiter, quotes)
-        names = [name.strip() for name in next((row for row in rows if row), [])]
-    except csv.Error as error:
-        raise DataError(f"{shown(path)}:1: not a line of names: {error}") from None
-    twice = next((name for name in names if name and names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{shown(path)}:1: two columns are called {twice!r}")
-    return tuple(names)
+        rows = [cells for _, cells in islice(table.rows(names, strict=False), HINT_ROWS)]
+    except DataError:
+        return {}
+    cells = {name: [str(row[at]) for row in rows if row[at] is not None] for at, name in enumerate(names)}
+    likely: dict[str, str] = {}
+    if "text_column" in candidates:
+        texts = [name for name in candidates["text_column"] or names if cells[name]]
+        if texts:
+            likely["text_column"] = max(texts, key=lambda name: sum(map(len, cells[name])) / len(cells[name]))
+    if "label_column" in candidates:
+        others = [name for name in candidates["label_column"] or names if name != likely.get("text_column")]
+        again = [name for name in others if 2 <= len(set(cells[name])) <= len(cells[name]) / 2]
+        if again or len(others) == 1:
+            likely["label_column"] = min(again or others, key=lambda name: len(set(cells[name])))
+    return likely
 
 
-def _keys(path: Path, text: str) -> tuple[str, ...]:
-    keys: dict[str, None] = {}
-    for number, line in enumerate(text.split("\n")[:100], start=1):
-        if line.strip():
-            keys |= dict.fromkeys(json_object(path, number, line))
-    return tuple(keys)
+def _other_delimiter(table: Table) -> str:
+    """Return what is likely wrong with a table of one column: that another character separates its cells."""
+    if len(table.columns) != 1 or not FORMATS[table.format].delimiters:
+        return ""
+    likely = max(FORMATS["csv"].delimiters, key=table.columns[0].count)
+    if likely == table.delimiter or likely not in table.columns[0]:
+        return f"; the delimiter is taken to be {table.delimiter!r}"
+    return (
+        f"; the file seems to be separated by {likely!r}, and is read as if by {table.delimiter!r} (--delimiter, "
+        "data.delimiter)"
+    )
+
+
+def _listed(table: Table) -> str:
+    names = [name if name.isprintable() and len(name) <= 30 else f"{name[:30]!r}…" for name in table.columns[:20]]
+    return ", ".join(names) + (", …" if len(table.columns) > 20 else "") if names else "(none)"
+
+
+def table_source(tables: Sequence[Table], requested: Columns) -> RecordSource:
+    """Return the records of one table, or of two: one to train on and one to test.
+
+    Raises:
+        DataError: see `choose_columns`.
+    """
+    columns = [choose_columns(table, requested) for table in tables]
+    table = tables[0]
+    facts = {"format": table.format, "encoding": table.encoding, "delimiter": repr(table.delimiter)[1:-1]}
+    facts |= {f"{name} column": str(column or "") for name, column in asdict(columns[0]).items()}
+    return RecordSource(
+        [table.path for table in tables],
+        {name: value for name, value in facts.items() if value},
+        partial(_records, tables, columns),
+        grouped=columns[0].group is not None,
+    )
+
+
+def _records(tables: Sequence[Table], columns: Sequence[Columns], progress: Progress | None) -> Iterator[Record]:
+    splits = (None,) if len(tables) == 1 else ("train", "test")
+    for table, chosen, split in zip(tables, columns, splits, strict=True):
+        report = partial(progress, table.path.name) if progress else None
+        keys = list(dict.fromkeys(column for column in astuple(chosen) if column))
+        for line, row in table.rows(keys, progress=report):
+            place = f"{table.path}:{line}"
+            cells: dict[Column | None, Any] = dict(zip(keys, row, strict=True))
+            if not table.columns and line == 1:
+                _require_no_header(place, row[:2])
+            try:
+                yield Record(
+                    place,
+                    cell_text(cells[chosen.text]),
+                    cell_label(cells[chosen.label]),
+                    cell_split(cells[chosen.split]) if chosen.split else split,
+                    cell_label(cells[chosen.group]) if chosen.group else None,
+                    number=line,
+                )
+            except DataError as error:
+                raise DataError(f"{place}: {error}") from None
+
+
+def _require_no_header(place: str, cells: tuple[Any, ...]) -> None:
+    """Refuse a header in a table whose columns were given by number."""
+    names = [str(cell).strip().lower() for cell in cells]
+    if names[0] in TEXT_NAMES or names[-1] in LABEL_NAMES:
+        raise DataError(
+            f"{place}: is a line of names ({', '.join(map(str, cells))}), and columns that are given by number mean "
+            "that there is none; give their names: --text-column, --label-column"
+        )

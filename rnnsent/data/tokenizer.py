@@ -52,11 +52,11 @@ _CHARACTERS: dict[int, str | None] = {
     # Hints for hyphenation, line breaks, joining and direction: they say nothing about the word that they are in.
     **dict.fromkeys([0xAD, 0x34F, 0x61C, 0x180E, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070)]),
     0xFEFF: None,
-    # Variation selectors, but for U+FE0F: it makes emoji, and is dropped elsewhere by `_without_lone_joiners`.
+    # Variation selectors, except U+FE0F: it makes emoji, and is dropped elsewhere by `_without_lone_joiners`.
     **dict.fromkeys([*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0)]),
+    # What is most often the only thing in English that is not ASCII: text without it takes the short way.
+    **dict.fromkeys(map(ord, "“”„«»–—…•\xa0"), " "),
 }
-# Where only words matter, what is most often the only thing in English that is not ASCII is no more than a space.
-_WORD_CHARACTERS = _CHARACTERS | dict.fromkeys(map(ord, "“”„«»–—…•\xa0"), " ")
 
 # Parts of the patterns, by the names that they have there and in the parts that come before them. Sets are asked in
 # order: below U+0E00, where most text is, none of the exceptions is looked up.
@@ -194,47 +194,33 @@ def _without_markup(text: str) -> str:
     return text
 
 
-def _with_plain_characters(text: str, characters: dict[int, str | None]) -> str:
-    text = text.translate(characters)
-    if not text.isascii():
-        text = _composed(text)
-        if "\u200c" in text or "\u200d" in text or "\ufe0f" in text:
-            text = _composed(_without_lone_joiners(text))
-    if "`" in text or "´" in text:
-        text = _substitutes()["accents for apostrophes"]("'", text)
-    return text
-
-
-def normalize(text: str) -> str:
-    """Return `text` without markup and with one spelling for what reads the same; case stays.
-
-    HTML tags become a space and entities are decoded, once, so that `&amp;lt;` is the text `&lt;`. Apostrophes become
-    "'", also a grave or acute accent between letters. Control characters and zero-width spaces become spaces; soft
-    hyphens, byte order marks and marks of direction go. Joiners stay where letters join, and in emoji. The rest is
-    composed (NFC).
-    """
-    return _with_plain_characters(_without_markup(text), _CHARACTERS)
-
-
 def unicode_words(text: str) -> list[str]:
     """Return the words, numbers, emoji and emoticons of `text` in any script, normalized and case-folded.
 
+    - HTML tags separate words; entities are decoded, once, so that `&amp;lt;` is the text `&lt;`.
     - A word is a run of letters, marks and digits, with apostrophes inside: "don't", "l'été", "film's". Hyphens and
-      underscores split.
+      underscores split. Every kind of apostrophe becomes "'", also an accent between letters.
     - Points and commas between digits stay: "3.5", "1,000".
     - An emoji is one token, whatever it is composed of. Emoticons are folded like the rest: ":D" is ":d".
     - Han, kana, Thai, Lao, Khmer and Burmese, written without spaces, give one token per letter with its marks.
+    - Soft hyphens, byte order marks and marks of direction go; joiners stay where letters join, and in emoji.
 
     The words of the joined words are the same words, and canonically equivalent texts have the same. It takes linear
     time and accepts any str. What is a letter or an emoji is as new as the `regex` package, what folds and composes
     as Python's `unicodedata`.
     """
     # Folded before anything is looked at, because folding makes letters of marks (U+0345).
-    text = _with_plain_characters(_without_markup(text).casefold(), _WORD_CHARACTERS)
+    text = _without_markup(text).casefold().translate(_CHARACTERS)
+    if not text.isascii():
+        text = _composed(text)
+        if "\u200c" in text or "\u200d" in text or "\ufe0f" in text:
+            text = _composed(_without_lone_joiners(text))
+    if "`" in text or "´" in text:
+        text = _substitutes()["accents for apostrophes"]("'", text)
     find = _find_ascii() if text.isascii() else _find_unicode()  # the same words, in less time
     return find(text)
 
 
 TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"imdb": imdb_words, "unicode": unicode_words}
 
-TOKENIZER_VERSION = 1  # texts are encoded anew when this changes
+TOKENIZER_VERSION = 1  # texts are encoded again when this changes

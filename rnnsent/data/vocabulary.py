@@ -36,8 +36,8 @@ class Vocabulary:
         words: in order of rank, the most frequent first; empty where only ids are known.
         num_words: ids from here on become UNKNOWN; None keeps all.
         foreign: what a word that is not in `words` at all becomes: "drop" (as the IMDB arrays were made) or "unknown".
-        source: where the words come from, for people.
-        tokenizer: which of `text.TOKENIZERS` makes words of a text.
+        source: where the words come from, for messages.
+        tokenizer: key of `tokenizer.TOKENIZERS`.
     """
 
     words: tuple[str, ...]
@@ -48,8 +48,8 @@ class Vocabulary:
     _ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ids = {word: FIRST_WORD + rank for rank, word in enumerate(self.words)}
-        object.__setattr__(self, "_ids", ids)
+        ids = zip(self.words, range(FIRST_WORD, FIRST_WORD + len(self.words)), strict=True)
+        object.__setattr__(self, "_ids", dict(ids))
 
     @classmethod
     def imdb(cls, num_words: int | None = 10_000, path: str | Path | None = None) -> Vocabulary:
@@ -63,9 +63,9 @@ class Vocabulary:
             DataUnavailable: if the index cannot be had.
             DataError: if the file is not such an index.
         """
-        from rnnsent.data.imdb import find_word_index
+        from rnnsent.data.imdb import find
 
-        return cls.from_word_index(find_word_index(path), num_words)
+        return cls.from_word_index(find("imdb_word_index.json", path), num_words)
 
     @classmethod
     def from_word_index(cls, path: Path, num_words: int | None) -> Vocabulary:
@@ -113,7 +113,7 @@ class Vocabulary:
         return self.foreign == "unknown" or word in self._ids
 
     def id_of(self, word: str) -> int | None:
-        """Return the id that a word has of its own, None where it has none; `num_words` is not looked at."""
+        """Return the id that a word has of its own, None if it has none; `num_words` is ignored."""
         return self._ids.get(word)
 
     def kept(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
@@ -135,7 +135,7 @@ class Vocabulary:
         return " ".join(self.word(int(id_)) for id_ in ids if int(id_) not in (PAD, START))
 
     def word(self, id_: int) -> str:
-        """Return the word of one id, ‹?› where it has none."""
+        """Return the word of one id, ‹?› if it has none."""
         rank = id_ - FIRST_WORD
         return self.words[rank] if 0 <= rank < len(self.words) else "‹?›"
 
@@ -162,17 +162,15 @@ class Vocabulary:
             values = read_json(Path(path))
             if values["format"] != "rnnsent vocabulary 1":
                 raise ValueError(f"unknown format {values['format']!r}")
-            words = values["words"]
-            if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            words, limit = values["words"], values["num_words"]
+            if not isinstance(words, list) or set(map(type, words)) - {str}:
                 raise ValueError("words must be a list of text")
             if values["foreign"] not in ("drop", "unknown"):
                 raise ValueError("foreign must be drop or unknown")
-            limit = values["num_words"]
             if limit is not None and (not isinstance(limit, int) or limit < FIRST_WORD):
                 raise ValueError("num_words must be a whole number or null")
-            tokenizer = values.get("tokenizer", "imdb")  # older runs have no other
-            if tokenizer not in TOKENIZERS:
+            if values["tokenizer"] not in TOKENIZERS:
                 raise ValueError(f"tokenizer must be one of {', '.join(TOKENIZERS)}")
-            return cls(tuple(words), limit, values["foreign"], str(values["source"]), tokenizer)
+            return cls(tuple(words), limit, values["foreign"], str(values["source"]), values["tokenizer"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: not a vocabulary: {error}") from None

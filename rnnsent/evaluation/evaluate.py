@@ -15,7 +15,7 @@ from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
-from rnnsent.inference.predictor import load_calibration, load_ngram_weights, load_predictor
+from rnnsent.inference.predictor import load_run_predictor
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import Evaluation, Origin
 
@@ -91,14 +91,9 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     """
     data = load_run_data(run, options.source)
     origin = data.origin(split)
-    predictor = load_predictor(
-        run.config,
-        run.weights(),
-        load_ngram_weights(run),
-        backend=options.backend,
-        device=options.device,
-        calibration=load_calibration(run),
-    )
+    # Temperature and threshold were fitted on the validation texts, and are not scored on them.
+    calibrated = split != "validation"
+    predictor = load_run_predictor(run, backend=options.backend, device=options.device, calibrated=calibrated)
     logger.info("backend: %s", predictor)
     log_warnings(data, split)
     texts, names = data.cut(split), run.config.data.label_names

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rnnsent.errors import RunError
-from rnnsent.inference.answers import OF
+from rnnsent.inference.batch import PROBABILITY_OF as OF
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -1,21 +1,17 @@
-"""What each word of a text adds to the log-odds of a label, log p / (1 - p): by occlusion or integrated gradients.
+"""Attribution: what each word adds to the log-odds of a label, log p / (1 - p).
 
-Occlusion takes the word out of the text and looks at the difference: J. Li, W. Monroe and D. Jurafsky, "Understanding
-neural networks through representation erasure", arXiv:1612.08220, 2016.
+Occlusion removes a word and takes the difference: J. Li, W. Monroe and D. Jurafsky, "Understanding neural networks
+through representation erasure", arXiv:1612.08220, 2016.
 
-Integrated gradients: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic attribution for deep networks", ICML 2017. The
-vector of every word is moved in a straight line from a baseline to the word's own, and the gradient of the log-odds is
-summed along the way. The contributions add up to the log-odds of the text less those of the baseline (completeness),
-which is checked.
-
-The baseline of a word is the vector of the unknown word: a text of the same length of which the network knows nothing.
-The zero vector would be no word at all, and nothing that the network met in training. It follows that unknown words
-contribute exactly 0. The start token and padding stay as they are.
+Integrated gradients: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic attribution for deep networks", ICML 2017. Word
+vectors move in a straight line from a baseline to their own values, and the gradients of the log-odds are summed along
+the way. The contributions add up to the log-odds of the text minus those of the baseline (completeness), which is
+checked. The baseline of a word is the vector of the unknown word, so unknown words contribute exactly 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,28 +20,25 @@ from numpy.typing import NDArray
 
 from rnnsent.data.vocabulary import FIRST_WORD, PAD, UNKNOWN
 from rnnsent.errors import DataError
-from rnnsent.inference.calibration import NONE, Calibration
+from rnnsent.models.network import EMBEDDINGS
 
 if TYPE_CHECKING:
-    from rnnsent.config import Config
+    from rnnsent.inference.classifier import Classifier
 
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int32]
-# ids (rows, time) and the table they point into (entries, features) → log-odds (rows,), gradient by the table.
-Gradient = Callable[[Ids, NDArray[np.float32]], tuple[Floats, Floats]]
+Table = NDArray[np.float32]  # (entries, features), of vectors
+Gradient = Callable[[Ids, Table], tuple[Floats, Floats]]  # ids (rows, time) → log-odds (rows,), their gradient by Table
 
-FLOOR = 1e-7  # a float32 probability has no digits below this distance from 1
-
-TABLE = "embedding/embeddings"
-STEPS, MOST_STEPS = 32, 1024  # doubled until completeness holds
-TOLERANCE = 0.01  # share of the difference that may be missing
-LEAST = 1e-3  # logits that may be missing in any case: the difference itself can be 0
+MIN_PROBABILITY = 1e-7  # a float32 probability has no digits below this distance from 1
+STEPS, MAX_STEPS = 32, 1024  # doubled until completeness holds
+MAX_GAP, MAX_RELATIVE_GAP = 1e-3, 0.01  # logits, and share of the difference, that may be missing
 BATCH_TOKENS = 2**14  # Keras keeps the states of all of them for the gradient
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What integrated gradients found.
+    """The result of integrated gradients.
 
     Attributes:
         contributions: float64 (words,), in logits.
@@ -61,120 +54,115 @@ class Attribution:
 
     @property
     def gap(self) -> float:
-        """How far the contributions are from adding up, in logits."""
+        """By how many logits the contributions miss their sum."""
         return float(self.contributions.sum()) - (self.logit - self.baseline_logit)
 
     @property
     def complete(self) -> bool:
-        """Whether they add up to 1 %."""
-        return abs(self.gap) <= max(TOLERANCE * abs(self.logit - self.baseline_logit), LEAST)
+        """Whether they add up."""
+        return abs(self.gap) <= max(MAX_RELATIVE_GAP * abs(self.logit - self.baseline_logit), MAX_GAP)
 
-    def facts(self) -> dict[str, float]:
-        """Return logit, baseline_logit, gap and steps."""
-        return {
-            "logit": self.logit,
-            "baseline_logit": self.baseline_logit,
-            "gap": self.gap,
-            "steps": self.steps,
-        }
+    def to_dict(self) -> dict[str, float]:
+        """Return all but the contributions."""
+        return {"logit": self.logit, "baseline_logit": self.baseline_logit, "gap": self.gap, "steps": self.steps}
 
 
 def log_odds(probabilities: Floats, label: int) -> Floats:
     """Return log p / (1 - p) of one label: (…, labels) → (…)."""
     others = np.delete(probabilities, label, axis=-1).sum(axis=-1)
-    found: Floats = np.log(np.maximum(probabilities[..., label], FLOOR)) - np.log(np.maximum(others, FLOOR))
-    return found
+    odds: Floats = np.log(np.maximum(probabilities[..., label], MIN_PROBABILITY) / np.maximum(others, MIN_PROBABILITY))
+    return odds
 
 
 def occluded(ids: Ids, words: slice, empty: Ids) -> Iterator[Ids]:
-    """Yield `ids` without the first of `words`, without the second, …; `empty` where nothing is left."""
+    """Yield `ids` without the first of `words`, without the second, …; `empty` instead of no ids."""
     for place in range(*words.indices(len(ids))):
         rest = np.delete(ids, place)
         yield rest if len(rest) else empty
 
 
-def integrated_gradients(
-    config: Config,
-    weights: Mapping[str, NDArray[np.float32]],
-    ids: Ids,
-    label: int,
-    words: slice = slice(None),
-    calibration: Calibration = NONE,
-) -> Attribution:
-    """Return what each word adds to log p / (1 - p) of a label, by Keras, on either of its backends.
+def integrated_gradients(model: Classifier, ids: Ids, label: int, words: slice = slice(None)) -> Attribution:
+    """Return the integrated gradients of a text, computed by Keras on TensorFlow or JAX.
 
     Args:
-        config: of the network.
-        weights: arrays by name, as in weights.npz.
+        model: the classifier of a run; its calibrated logits are explained.
         ids: int32 (time,), of the text.
-        label: which one is explained; for a single sigmoid output 1 is what it stands for.
+        label: which one is explained.
         words: which of the ids are words; the others stay as they are.
-        calibration: of the run; what is explained are its logits.
+
+    Raises:
+        DataError: if the model has inputs that are not word vectors, or is an ensemble.
     """
-    if config.ensemble is not None:
-        raise DataError("integrated gradients are not there for ensembles; occlusion is")
+    config, table = model.config, model.predictor.weights.get(EMBEDDINGS)
+    if config.ensemble is not None or table is None:
+        raise DataError("integrated gradients are not available for ensembles; occlusion is")
     if config.channels or config.model.hashed_ngrams is not None:
-        raise DataError("integrated gradients are not there for networks that read n-grams; occlusion is")
-    table = weights[TABLE]
+        raise DataError("integrated gradients are not available for networks that read n-grams; occlusion is")
     target = table[ids].astype(np.float64)
     baseline = target.copy()
     baseline[words] = table[UNKNOWN]
     rows = max(min(STEPS, BATCH_TOKENS // len(ids)), 1)
     length = config.data.maxlen if config.data.padding == "notebook" and config.data.maxlen else len(ids)
-    gradient = _gradient(config, weights, FIRST_WORD + rows * len(ids), label, calibration)
-    path = _Path(baseline, target, table, rows, length, gradient)
-    ends = path.run(np.array([0.0, 1.0]))[0]
+    path = _Path(baseline, target, table, rows, length, _gradient(model, FIRST_WORD + rows * len(ids), label))
+    baseline_logit, logit = path.run(np.array([0.0, 1.0]))[0].tolist()
     steps = STEPS
     while True:
         slopes = path.run((np.arange(steps) + 0.5) / steps)[1] / steps  # the midpoint rule
         contributions = ((target - baseline) * slopes).sum(axis=1)[words]
-        found = Attribution(contributions, float(ends[1]), float(ends[0]), steps)
-        if found.complete or steps >= MOST_STEPS:
-            return found
+        attribution = Attribution(contributions, logit, baseline_logit, steps)
+        if attribution.complete or steps >= MAX_STEPS:
+            return attribution
         steps *= 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """The way from the baseline to the text; a point on it is a row of ids with a table entry for each place."""
+    """The way from the baseline to the text; each point on it is a row of ids with table entries of its own.
 
-    baseline: Floats  # (time, features)
+    Attributes:
+        baseline, target: (time, features).
+        table: the vectors of the network.
+        rows: points in a batch.
+        length: to which ids are padded, on the left, as `padding: notebook` does.
+        gradient: of the network.
+    """
+
+    baseline: Floats
     target: Floats
-    table: NDArray[np.float32]
-    rows: int  # points in a batch
-    length: int  # what ids are padded to, on the left: only the notebook's form has any
+    table: Table
+    rows: int
+    length: int
     gradient: Gradient
 
-    def run(self, alphas: Floats) -> tuple[Floats, Floats]:
-        """Return the log-odds at each point, (alphas,), and the sum of their gradients, (time, features)."""
+    def run(self, positions: Floats) -> tuple[Floats, Floats]:
+        """Return the log-odds at positions from 0 to 1, and the sum of their gradients, (time, features)."""
         time = len(self.target)
         ids = np.full((self.rows, self.length), PAD, np.int32)
         ids[:, self.length - time :] = FIRST_WORD + np.arange(self.rows * time).reshape(self.rows, time)
-        found = []
-        slopes = np.zeros_like(self.target)
-        for start in range(0, len(alphas), self.rows):
-            part = alphas[start : start + self.rows]
-            points = np.repeat(self.target[None], self.rows, axis=0)  # batches of one shape: what is left over is idle
+        values, slopes = [], np.zeros_like(self.target)
+        for start in range(0, len(positions), self.rows):
+            part = positions[start : start + self.rows]
+            points = np.repeat(self.target[None], self.rows, axis=0)  # batches of one shape: spare rows are ignored
             points[: len(part)] = self.baseline + part[:, None, None] * (self.target - self.baseline)
             entries = np.concatenate([self.table[:FIRST_WORD], points.reshape(-1, self.target.shape[1])])
-            values, by_entry = self.gradient(ids, entries.astype(np.float32))
-            found.append(values[: len(part)])
+            logits, by_entry = self.gradient(ids, entries.astype(np.float32))
+            values.append(logits[: len(part)])
             slopes += by_entry[FIRST_WORD:].reshape(points.shape)[: len(part)].sum(axis=0)
-        return np.concatenate(found), slopes
+        return np.concatenate(values), slopes
 
 
-def _gradient(
-    config: Config, weights: Mapping[str, NDArray[np.float32]], entries: int, label: int, calibration: Calibration
-) -> Gradient:
-    """Return what computes log-odds and their gradient by the embedding table, of `entries` rows."""
+def _gradient(classifier: Classifier, entries: int, label: int) -> Gradient:
+    """Return a function that computes log-odds and their gradient by an embedding table of `entries` rows."""
     from rnnsent.engine.device import start
 
     backend = start().backend
     from rnnsent.models.builder import model_for, set_weights
 
-    model = model_for(config, num_words=entries)
-    set_weights(model, {**weights, TABLE: np.zeros((entries, weights[TABLE].shape[1]), np.float32)})
-    # Before sigmoid or softmax: their float32 outputs have no slope left where the network is sure.
+    model = model_for(classifier.config, num_words=entries)
+    table = np.zeros((entries, classifier.predictor.weights[EMBEDDINGS].shape[1]), np.float32)
+    set_weights(model, {**classifier.predictor.weights, EMBEDDINGS: table})
+    # Before sigmoid or softmax: their float32 outputs have no slope left if the network is confident.
+    calibration = classifier.predictor.calibration
     model.get_layer("output").activation = lambda logits: (logits - calibration.shift) / calibration.temperature
     model.trainable = True
     for variable in model.trainable_variables:
@@ -182,8 +170,8 @@ def _gradient(
     return (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, label)
 
 
-def _from_outputs(outputs: Any, label: int) -> Any:
-    """Return log p / (1 - p) of a label: (rows, 1) or (rows, labels), before sigmoid or softmax → (rows,)."""
+def _from_logits(outputs: Any, label: int) -> Any:
+    """Return log p / (1 - p) of a label, (rows,), from outputs before sigmoid or softmax, (rows, 1 or labels)."""
     from keras import ops
 
     if outputs.shape[-1] == 1:
@@ -197,16 +185,15 @@ def _by_tensorflow(model: Any, label: int) -> Gradient:
 
     embeddings = model.get_layer("embedding").embeddings
 
+    @tf.function  # type: ignore[untyped-decorator]
     def differentiated(ids: Any) -> Any:
         with tf.GradientTape() as tape:
-            values = _from_outputs(model(ids, training=False), label)
+            values = _from_logits(model(ids, training=False), label)
         return values, tf.convert_to_tensor(tape.gradient(values, embeddings.value))
 
-    compiled = tf.function(differentiated)
-
-    def gradient(ids: Ids, table: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    def gradient(ids: Ids, table: Table) -> tuple[Floats, Floats]:
         embeddings.assign(table)
-        values, slopes = compiled(tf.constant(ids))
+        values, slopes = differentiated(tf.constant(ids))
         return values.numpy().astype(np.float64), slopes.numpy().astype(np.float64)
 
     return gradient
@@ -219,12 +206,12 @@ def _by_jax(model: Any, label: int) -> Gradient:
 
     def total(table: Any, ids: Any) -> Any:
         outputs, _ = model.stateless_call([table], fixed, ids, training=False)
-        values = _from_outputs(outputs, label)
+        values = _from_logits(outputs, label)
         return values.sum(), values
 
     differentiated = jax.jit(jax.value_and_grad(total, has_aux=True))
 
-    def gradient(ids: Ids, table: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    def gradient(ids: Ids, table: Table) -> tuple[Floats, Floats]:
         (_, values), slopes = differentiated(table, ids)
         return np.asarray(values, np.float64), np.asarray(slopes, np.float64)
 

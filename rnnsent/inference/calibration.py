@@ -1,102 +1,103 @@
-"""What makes probabilities mean what they say, found on validation reviews: a temperature, and a threshold.
+"""Temperature scaling and decision thresholds, fitted on validation texts.
 
-A network is as a rule surer than it is right. Dividing its logits by one number, the temperature, mends that and
-changes no answer: C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On calibration of modern neural networks", ICML 2017.
+Temperature scaling divides the logits by one number: C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On calibration of
+modern neural networks", ICML 2017.
 
-Of two labels there may also be a better probability than one half to draw the line at. A line drawn where a thousand
-reviews would have it is mostly noise, so it stays at one half unless the other one is better by McNemar's exact test.
-Logits are shifted by that of the threshold, so that what is above one half after calibration is what was above the
-threshold before, and whoever reads probabilities needs to know nothing of it.
+With two labels the decision threshold may move away from 0.5, if McNemar's test finds the moved one better. Logits are
+shifted by the logit of the threshold, so calibrated probabilities are always compared to 0.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.errors import count
-from rnnsent.evaluation.intervals import Estimate, proportion
-from rnnsent.evaluation.measures import mcnemar
+from rnnsent.errors import RunError, count
 
 Floats = NDArray[np.floating[Any]]
 
 CLIP = 1e-7  # float32 probabilities have no digits nearer to 0 and 1
-HOTTEST = 20.0  # temperatures lie between this and its inverse
-NEARLY = 1.001
-FEW = 100  # reviews, by which a temperature is hardly known
-SIGNIFICANT = 0.01  # stricter than usual: the best of many thresholds looks better than it is
-SHARES = (1.0, 0.95, 0.9, 0.8, 0.5)  # of the reviews, that are to be answered
+MAX_TEMPERATURE = 20.0  # the search covers this down to its inverse
+MIN_TEXTS = 100  # with fewer validation texts a temperature is unreliable
+Z_99 = 2.5758293035489004  # the best of many thresholds looks better than it is, so the test is at 1 %
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How probabilities of a network are changed.
+    """How the probabilities of a network are changed.
 
     Attributes:
-        temperature: what logits are divided by; above 1 the network was too sure.
-        threshold: of two labels, the probability before calibration above which label 1 is predicted.
-        reviews: on how many it was found; 0 where nothing was.
+        temperature: divisor of the logits; above 1 the network was overconfident.
+        threshold: of two labels, the uncalibrated probability above which label 1 is predicted.
+        texts: how many texts it was fitted on; 0 if it was not fitted.
     """
 
     temperature: float = 1.0
     threshold: float = 0.5
-    reviews: int = 0
+    texts: int = 0
 
     def __call__(self, probabilities: Floats) -> NDArray[np.float32]:
         """Return calibrated probabilities: of label 1, (n,), or of each label, (n, labels), as they were given."""
-        if self == Calibration(reviews=self.reviews):
-            same: NDArray[np.float32] = probabilities.astype(np.float32, copy=False)
-            return same
+        if (self.temperature, self.threshold) == (1.0, 0.5):
+            return probabilities.astype(np.float32, copy=False)
         wide = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
         if wide.ndim == 1:
-            found = 1 / (1 + np.exp(-(logit(wide) - self.shift) / self.temperature))
+            logits = np.log(wide) - np.log1p(-wide)
+            calibrated = 1 / (1 + np.exp(-(logits - self.shift) / self.temperature))
         else:
             powers = np.exp((np.log(wide) - np.log(wide).max(axis=1, keepdims=True)) / self.temperature)
-            found = powers / powers.sum(axis=1, keepdims=True)
-        calibrated: NDArray[np.float32] = found.astype(np.float32)
-        return calibrated
+            calibrated = powers / powers.sum(axis=1, keepdims=True)
+        return np.asarray(calibrated, np.float32)
 
     def __str__(self) -> str:
-        at = "" if self.threshold == NONE.threshold else f", threshold {self.threshold:.3f}"
-        end = " (the least that is tried)" if self.temperature < NEARLY / HOTTEST else ""
-        end = " (the highest that is tried)" if self.temperature > HOTTEST / NEARLY else end
-        few = ": few to find it by" if self.reviews < FEW else ""
-        return f"temperature {self.temperature:.3f}{end}{at}, of {count(self.reviews, 'validation text')}{few}"
+        at_limit = abs(np.log(self.temperature)) > np.log(MAX_TEMPERATURE) - 1e-3
+        limit = " (the limit of the search)" if at_limit else ""
+        threshold = "" if self.threshold == 0.5 else f", threshold {self.threshold:.3f}"
+        few = f" (unreliable with fewer than {MIN_TEXTS})" if self.texts < MIN_TEXTS else ""
+        texts = count(self.texts, "validation text")
+        return f"temperature {self.temperature:.3f}{limit}{threshold}, fitted on {texts}{few}"
 
     @property
     def shift(self) -> float:
         """The logit of the threshold."""
         return float(np.log(self.threshold) - np.log1p(-self.threshold))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, float | int]:
         """Return the values for JSON."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], where: str) -> Calibration:
-        """Read what `to_dict` gave; other keys are passed over.
+    def from_dict(cls, values: Mapping[str, Any], source: str) -> Calibration:
+        """Read what `to_dict` returned; other keys are ignored.
+
+        Args:
+            values: the contents of a JSON file.
+            source: the file, for the error.
 
         Raises:
-            RunError: if it is something else.
+            RunError: if a value is missing or not a number in its range.
         """
-        from rnnsent.runs.schemas import Calibrated, checked
-
-        found = checked(Calibrated, values, where)
-        return cls(found.temperature, found.threshold, found.reviews)
+        try:
+            calibration = cls(float(values["temperature"]), float(values["threshold"]), int(values["texts"]))
+            if calibration.temperature > 0 and 0 < calibration.threshold < 1:
+                return calibration
+        except (KeyError, TypeError, ValueError):
+            pass
+        raise RunError(f"{source}: not a calibration; it must have temperature > 0, threshold between 0 and 1, texts")
 
 
 NONE = Calibration()
 
 
-def fit(labels: NDArray[np.int64], probabilities: Floats) -> Calibration:
-    """Find temperature and threshold on validation reviews.
+def fit_calibration(labels: NDArray[np.int64], probabilities: Floats) -> Calibration:
+    """Find the temperature and threshold that suit validation texts.
 
-    The temperature gives the least log loss; a faint pull towards 1, as strong as one review, keeps it finite where
-    every answer is right. It never makes the log loss worse than it was.
+    The temperature minimizes the log loss plus the squared log temperature of half a text, which keeps it finite if all
+    predictions are right. It never makes the log loss worse.
 
     Args:
         labels: (n,).
@@ -104,16 +105,34 @@ def fit(labels: NDArray[np.int64], probabilities: Floats) -> Calibration:
     """
     if not len(labels):
         return NONE
-    threshold = _threshold(labels, probabilities) if probabilities.ndim == 1 else 0.5
+    threshold = _fit_threshold(labels, probabilities) if probabilities.ndim == 1 else 0.5
 
     def cost(log_temperature: float) -> float:
         calibrated = Calibration(float(np.exp(log_temperature)), threshold)(probabilities)
         return log_loss(labels, calibrated) + log_temperature**2 / (2 * len(labels))
 
-    low, high = -np.log(HOTTEST), np.log(HOTTEST)
-    best = _minimum(cost, float(low), float(high))
+    best = _minimize(cost, -float(np.log(MAX_TEMPERATURE)), float(np.log(MAX_TEMPERATURE)))
     temperature = float(np.exp(best)) if cost(best) < cost(0.0) else 1.0
     return Calibration(round(temperature, 6), threshold, len(labels))
+
+
+def cross_fitted(labels: NDArray[np.int64], probabilities: Floats, folds: int = 5) -> NDArray[np.float32]:
+    """Return calibrated probabilities of validation texts, each by a calibration fitted on the other folds.
+
+    Figures of the validation split come from these: a calibration is never scored on the texts that it was fitted on.
+
+    Args:
+        labels: (n,).
+        probabilities: of label 1, (n,), or of each label, (n, labels).
+        folds: how many; texts are assigned at random, with a fixed seed.
+    """
+    calibrated = probabilities.astype(np.float32)
+    fold_of = np.random.default_rng(0).permutation(len(labels)) % folds
+    for fold in range(folds):
+        held_out = fold_of == fold
+        calibration = fit_calibration(labels[~held_out], probabilities[~held_out])
+        calibrated[held_out] = calibration(probabilities[held_out])
+    return calibrated
 
 
 def log_loss(labels: NDArray[np.int64], probabilities: Floats) -> float:
@@ -123,80 +142,27 @@ def log_loss(labels: NDArray[np.int64], probabilities: Floats) -> float:
     return float(-np.log(real).mean())
 
 
-def logit(probabilities: Floats) -> Floats:
-    """Return ln(p / (1 - p))."""
-    found: Floats = np.log(probabilities) - np.log1p(-probabilities)
-    return found
-
-
-def _threshold(labels: NDArray[np.int64], probabilities: Floats) -> float:
-    """Return the threshold of the best accuracy, between two reviews; 0.5 unless it is surely better."""
+def _fit_threshold(labels: NDArray[np.int64], probabilities: Floats) -> float:
+    """Return the most accurate threshold, halfway between two texts; 0.5 unless that is significantly worse."""
     order = np.argsort(probabilities, kind="stable")
-    sorted_, real = probabilities[order].astype(np.float64), labels[order]
-    # Right answers if the line is drawn below review k: zeros before it, ones from it on.
+    ascending, real = probabilities[order].astype(np.float64), labels[order]
+    # Right predictions for a threshold below text k: zeros before it, ones from it on.
     right = np.concatenate([[0], np.cumsum(real == 0)]) + np.concatenate([np.cumsum((real == 1)[::-1])[::-1], [0]])
-    possible = np.concatenate([[False], sorted_[1:] > sorted_[:-1], [False]])
+    possible = np.concatenate([[False], ascending[1:] > ascending[:-1], [False]])
     if not possible.any():
         return 0.5
     place = int(np.argmax(np.where(possible, right, -1)))
-    found = round(float(np.clip((sorted_[place - 1] + sorted_[place]) / 2, CLIP, 1 - CLIP)), 6)
-    other, half = ((probabilities > line) == labels for line in (found, 0.5))
-    if mcnemar(int((other & ~half).sum()), int((half & ~other).sum())) >= SIGNIFICANT:
-        return 0.5
-    return found
+    threshold = round(float(np.clip(ascending[place - 1 : place + 1].mean(), CLIP, 1 - CLIP)), 6)
+    moved, default = ((probabilities > value) == labels for value in (threshold, 0.5))
+    gained, lost = int((moved & ~default).sum()), int((default & ~moved).sum())
+    significant = gained - lost - 1 > Z_99 * np.sqrt(gained + lost)  # McNemar's test, continuity corrected
+    return threshold if significant else 0.5
 
 
-def _minimum(cost: Any, low: float, high: float) -> float:
-    """Return where a convex function is least, by golden section."""
-    ratio = (np.sqrt(5) - 1) / 2
-    one, two = high - ratio * (high - low), low + ratio * (high - low)
-    costs = cost(one), cost(two)
-    while high - low > 1e-6:
-        if costs[0] <= costs[1]:
-            high, two = two, one
-            one = high - ratio * (high - low)
-            costs = cost(one), costs[0]
-        else:
-            low, one = one, two
-            two = low + ratio * (high - low)
-            costs = costs[1], cost(two)
+def _minimize(cost: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a convex function is lowest, by ever finer grids."""
+    for _ in range(6):
+        grid = np.linspace(low, high, 21)
+        best = int(np.argmin([cost(value) for value in grid]))
+        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 20)]
     return float((low + high) / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """What is gained by leaving out the least certain answers.
-
-    Attributes:
-        least: the probability from which an answer is given.
-        share: of the reviews that then have one.
-        reviews: how many these are.
-        accuracy: of these answers.
-    """
-
-    least: float
-    share: float
-    reviews: int
-    accuracy: Estimate
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values for JSON."""
-        return {"least": self.least, "share": self.share, "reviews": self.reviews, "accuracy": self.accuracy.to_dict()}
-
-
-def coverage(right: NDArray[np.bool_], confidence: Floats, shares: tuple[float, ...] = SHARES) -> list[Coverage]:
-    """Return the accuracy of the surest answers, so many of them at least as each of `shares` says.
-
-    Args:
-        right: (n,), whether the predicted label is the real one.
-        confidence: (n,), the probability of the predicted label.
-        shares: of the reviews.
-    """
-    ordered = np.sort(confidence)[::-1]
-    found = []
-    for share in shares:
-        least = float(ordered[max(int(np.ceil(share * len(ordered))), 1) - 1])
-        answered = confidence >= least
-        number = int(answered.sum())
-        found.append(Coverage(least, number / len(ordered), number, proportion(int(right[answered].sum()), number)))
-    return found

@@ -1,37 +1,38 @@
-"""Reviews → probabilities, in the order of the reviews, by one of three backends that agree to 1e-5.
+"""Probabilities of texts, by one of three backends that agree to 1e-5.
 
-native: `inference` on the C kernel, without Keras. numpy: `inference` on the NumPy reference. keras: the model in
-Keras, on a CPU or a GPU.
+native: the C kernel, without Keras. numpy: the NumPy reference. keras: the Keras model, on a CPU or a GPU.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Config, RecurrentConfig
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel
-from rnnsent.engine.dispatch import NATIVE, choose, describe
-from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
+from rnnsent.errors import ConfigError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
 from rnnsent.models.network import Network, Weights, runs_on_kernel
-from rnnsent.models.ngram_weights import NgramRatios
-from rnnsent.runs.directory import MEMBERS
+from rnnsent.runs.directory import CALIBRATION, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
+
+if TYPE_CHECKING:
+    from rnnsent.config import Config
+    from rnnsent.models.ngram_weights import NgramRatios
 
 Floats = NDArray[np.float32]
 
 BACKENDS = ("auto", "native", "numpy", "keras")
 
-# In a batch, padding included. Nothing is kept for gradients, so batches are large: fewer calls cost less.
-PREDICTED_TOKENS = 2**18
-PREDICTED_REVIEWS = 4096
-MOST_BYTES = 8 << 30  # of what the widest layer reads or computes of a batch
+# Of a batch, padding included. Nothing is kept for gradients, so large batches cost less.
+MAX_TOKENS = 2**18
+MAX_TEXTS = 4096
+MAX_BYTES = 8 << 30  # of the inputs and outputs of the widest layer
 
 
 @dataclass(frozen=True)
@@ -40,178 +41,211 @@ class Predictor:
 
     Attributes:
         backend: "native", "numpy" or "keras".
-        because: for people: why that one, and on what it runs.
+        reason: why that one, and what it runs on.
         config: of the run.
-        compute: batches → probabilities, as the call gives them, in the order of the batches.
-        ratios: of the n-grams, where the network reads those too.
-        calibration: of the run; what is computed goes through it.
-        multiple: lengths of batches are rounded up to a multiple of it. Above 1 a compiler is to see few shapes, and
-            all batches have equally many reviews, but for the last.
+        compute: batches → probabilities in the order of the batches, as the network outputs them.
+        ngram_weights: inputs of a network that reads n-grams.
+        calibration: applied to what `compute` returns.
+        multiple: lengths of batches are rounded up to a multiple of it. Above 1, for a compiler, all batches but the
+            last have as many texts, too.
+        weights: arrays by name, as in the run.
     """
 
     backend: str
-    because: str
+    reason: str
     config: Config
     compute: Callable[[Batches], Floats]
-    ratios: NgramRatios | None = None
+    ngram_weights: NgramRatios | None = None
     calibration: Calibration = NONE
     multiple: int = 1
+    weights: Weights = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
-        return f"{self.backend} ({self.because})"
+        return f"{self.backend} ({self.reason})"
 
     def __call__(self, split: Split) -> Floats:
-        """Return the calibrated probability of label 1 for each review of `split`, float32 (reviews,), in its order.
+        """Return calibrated probabilities in the order of `split`, float32.
 
-        Of three labels or more, that of each: (reviews, labels); `by_label` makes one form of both.
-
-        Raises:
-            DataError: if a review is so long that the network would need more than `MOST_BYTES` for it.
+        Returns:
+            Of two labels that of label 1, (texts,); of more that of each, (texts, labels). See `by_label`.
         """
         labels = len(self.config.data.label_names)
         probabilities = np.empty((len(split), labels) if labels > 2 else len(split), np.float32)
         if not len(split):
             return probabilities
-        if self.ratios is not None:
-            split = self.ratios.onto(split)
+        if self.ngram_weights is not None:
+            split = self.ngram_weights.onto(split)
         batches = self._batches(split)
-        _require_memory(batches, self.config)
-        if self.backend != "keras" and batches.side == "pre" and batches.fixed_length is None:
-            batches = replace(batches, side="post")  # masked: on which side the padding is changes nothing
         probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
         return self.calibration(probabilities)
 
     def _batches(self, split: Split) -> Batches:
         batches = Batches.from_config(split, self.config, shuffle=False, multiple=self.multiple)
-        tokens = min(PREDICTED_TOKENS, _most_tokens(self.config))
+        tokens = _max_tokens(self.config)
         if self.multiple == 1:
-            return replace(batches, batch_size=PREDICTED_REVIEWS, batch_tokens=tokens)
+            return replace(batches, batch_size=MAX_TEXTS, batch_tokens=tokens)
         longest = batches.padded_length(np.arange(len(split)))
-        return replace(batches, batch_size=min(max(tokens // longest, 1), PREDICTED_REVIEWS), batch_tokens=None)
+        return replace(batches, batch_size=min(max(tokens // longest, 1), MAX_TEXTS), batch_tokens=None)
 
 
-def _most_tokens(config: Config) -> int:
-    """Return for how many words at a time there is memory, by the widest layer of all networks."""
+def _max_tokens(config: Config) -> int:
+    """Return how many words a batch may have, by the widest layer."""
     widths = [
-        max(member.model.vector_width + member.channels, *(_width(layer) for layer in member.model.recurrent))
+        max(
+            member.model.vector_width + member.channels,
+            *(kernel.GATES[layer.cell] * layer.units * (1 + layer.bidirectional) for layer in member.model.recurrent),
+        )
         for member in config.members
     ]
-    return MOST_BYTES // (4 * max(widths))
-
-
-def _width(layer: RecurrentConfig) -> int:
-    """Return how many numbers a layer computes for a word."""
-    return kernel.GATES[layer.cell] * layer.units * (2 if layer.bidirectional else 1)
-
-
-def _require_memory(batches: Batches, config: Config) -> None:
-    longest, most = int(batches.split.lengths.max()), _most_tokens(config)
-    padded = batches.fixed_length or longest
-    if padded > most:
-        why = "data.maxlen of the run, to which padding: notebook pads" if batches.fixed_length else "its own"
-        raise DataError(
-            f"a text of {padded:,} words ({why}) would take more than {MOST_BYTES:,} bytes in this network, which "
-            f"reads {most:,} at most"
-        )
+    return min(MAX_TOKENS, MAX_BYTES // (4 * max(widths)))
 
 
 def by_label(probabilities: Floats) -> Floats:
-    """Return the probability of every label, (reviews, labels), for either form of what a predictor gives."""
-    if probabilities.ndim == 2:
-        return probabilities
-    return np.stack([1 - probabilities, probabilities], axis=-1)
+    """Return the probability of every label, (texts, labels), from either form of what a predictor returns."""
+    return probabilities if probabilities.ndim == 2 else np.stack([1 - probabilities, probabilities], axis=-1)
 
 
 def most_probable(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Return the label that is predicted, (reviews,); of two, 1 is where its probability is above one half."""
-    several = probabilities.ndim == 2
-    found: NDArray[np.int64] = probabilities.argmax(axis=1) if several else (probabilities > 0.5).astype(np.int64)
-    return found
+    """Return the predicted labels, (texts,), from either form; of two, label 1 if its probability is above 0.5."""
+    labels: NDArray[np.int64]
+    labels = probabilities.argmax(axis=1) if probabilities.ndim == 2 else (probabilities > 0.5).astype(np.int64)
+    return labels
+
+
+def load_ngram_weights(run: Run) -> NgramRatios | None:
+    """Return the n-gram weights of a finished run; None if it has none.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    if not run.file(NGRAM_WEIGHTS).is_file():
+        return None
+    from rnnsent.models.ngram_weights import NgramRatios
+
+    return NgramRatios.from_arrays(read_arrays(run.file(NGRAM_WEIGHTS)))
+
+
+def load_calibration(run: Run) -> Calibration:
+    """Return the calibration of a finished run; `NONE` if it was not calibrated.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    if not run.file(CALIBRATION).is_file():
+        return NONE
+    return Calibration.from_dict(json.loads(run.read(CALIBRATION)), str(run.file(CALIBRATION)))
+
+
+def load_run_predictor(
+    run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True
+) -> Predictor:
+    """Return the predictor of a run whose files were verified.
+
+    Args:
+        run: a finished one.
+        backend, device: as for `load_predictor`.
+        calibrated: whether probabilities go through the calibration of the run.
+    """
+    return load_predictor(
+        run.config,
+        run.weights(),
+        load_ngram_weights(run),
+        backend=backend,
+        device=device,
+        calibration=load_calibration(run) if calibrated else NONE,
+    )
 
 
 def load_predictor(
     config: Config,
     weights: Weights,
-    ratios: NgramRatios | None = None,
+    ngram_weights: NgramRatios | None = None,
     *,
     backend: str = "auto",
     device: str = "auto",
     calibration: Calibration = NONE,
 ) -> Predictor:
-    """Return what predicts with the network of a run.
+    """Return a predictor with the network of a run.
 
     Args:
         config: of the run.
-        weights: arrays by name, as in weights.npz.
-        ratios: of the n-grams, where the config has `model.ngrams`; a network that reads none leaves them.
-        backend: one of BACKENDS. auto does without Keras, on the native kernel and where that cannot run a layer in
-            NumPy, unless a GPU or `training.engine: stock` was asked for.
-        device: "auto", "cpu", "gpu" or "gpu:N"; the first three are the same to native and numpy, which use the CPU.
-        calibration: of the run; by default its probabilities stay as they are.
+        weights: arrays by name, as in the run.
+        ngram_weights: needed if the config has `model.ngrams`.
+        backend: one of BACKENDS. auto takes native, or numpy if the kernel cannot run a layer; keras only for a GPU or
+            `training.engine: stock`.
+        device: "auto", "cpu", "gpu" or "gpu:N"; native and numpy always use the CPU.
+        calibration: of the run.
 
     Raises:
         ConfigError: if the backend cannot run this network here, or not on this device.
-        DeviceError: if a GPU was asked for that is not there.
-        RunError: if the weights are not those of the config.
+        DeviceError: if the requested GPU is not there.
+        RunError: if the weights do not fit the config.
     """
-    make = _one if config.ensemble is None else _ensemble
-    return replace(make(config, weights, ratios, backend, device), calibration=calibration)
+    make = _single if config.ensemble is None else _ensemble
+    predictor = make(config, weights, ngram_weights, backend, device)
+    return replace(predictor, calibration=calibration, weights=weights)
 
 
-def _one(config: Config, weights: Weights, ratios: NgramRatios | None, backend: str, device: str) -> Predictor:
-    if config.channels and (ratios is None or ratios.unseen.size != config.channels):
-        held = "no numbers" if ratios is None else f"{ratios.unseen.size} numbers"
-        raise RunError(f"the n-grams have {held} a word, the config needs {config.channels}")
-    ratios = ratios if config.channels else None
-    hindrance = _no_native(config, device)
-    if backend == "native" and hindrance:
-        can = "keras" if device.startswith("gpu") else "keras or numpy"
-        raise ConfigError([Problem("", "backend", f"must be {can} here: {hindrance}", "native")])
+def _single(
+    config: Config, weights: Weights, ngram_weights: NgramRatios | None, backend: str, device: str
+) -> Predictor:
+    width = 0 if ngram_weights is None else ngram_weights.unseen.size
+    if config.channels not in (0, width):
+        raise RunError(f"the n-gram weights have {width} numbers a word, the config needs {config.channels}")
+    ngram_weights = ngram_weights if config.channels else None
+    obstacle = _kernel_obstacle(config, device)
+    if backend == "native" and obstacle:
+        possible = "keras" if device.startswith("gpu") else "keras or numpy"
+        raise ConfigError([Problem("", "backend", f"must be {possible} here: {obstacle}", "native")])
     if backend == "numpy" and device.startswith("gpu"):
         raise ConfigError([Problem("", "backend", f"must be keras on {device}", "numpy")])
-    wants_keras = device.startswith("gpu") or config.training.engine == "stock"
-    if backend == "keras" or (backend == "auto" and wants_keras):
-        return replace(_on_keras(config, weights, device, "" if backend == "keras" else hindrance), ratios=ratios)
-    network = Network(config, weights, native=backend != "numpy")
-    if backend == "numpy" or hindrance:
-        reason = "asked for" if backend == "numpy" else f"{hindrance}; --backend keras may be faster"
-        return Predictor("numpy", reason, config, _by_network(network), ratios)
+    needs_keras = device.startswith("gpu") or config.training.engine == "stock"
+    if backend == "keras" or (backend == "auto" and needs_keras):
+        predictor = _on_keras(config, weights, device)
+        reason = predictor.reason if backend == "keras" else f"{obstacle}, {predictor.reason}"
+        return replace(predictor, reason=reason, ngram_weights=ngram_weights)
+    compute = _by_network(Network(config, weights, native=backend != "numpy"))
+    if backend == "numpy" or obstacle:
+        reason = "requested" if backend == "numpy" else f"{obstacle}; --backend keras may be faster"
+        return Predictor("numpy", reason, config, compute, ngram_weights)
     reason = f"{kernel.level()}, {count(kernel.default_threads(), 'thread')}, without Keras"
-    return Predictor("native", reason, config, _by_network(network), ratios)
+    return Predictor("native", reason, config, compute, ngram_weights)
 
 
 def member_weights(weights: Weights, number: int) -> dict[str, Floats]:
-    """Return the weights of one network of an ensemble, from 1, by the names that they have in its own weights.npz."""
+    """Return the weights of one network of an ensemble, from 1, by the names that it uses itself."""
     prefix = f"{MEMBERS}/{number}/"
     return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
 
 
-def _ensemble(config: Config, weights: Weights, ratios: NgramRatios | None, backend: str, device: str) -> Predictor:
+def _ensemble(
+    config: Config, weights: Weights, ngram_weights: NgramRatios | None, backend: str, device: str
+) -> Predictor:
     members = [
-        load_predictor(member, member_weights(weights, number), ratios, backend=backend, device=device)
+        _single(member, member_weights(weights, number), ngram_weights, backend, device)
         for number, member in enumerate(config.members, start=1)
     ]
-    return averaged(config, members, ratios)
+    return averaged(config, members, ngram_weights)
 
 
-def averaged(config: Config, members: Sequence[Predictor], ratios: NgramRatios | None) -> Predictor:
-    """Return what gives the mean of the probabilities that the networks of an ensemble give."""
+def averaged(config: Config, members: Sequence[Predictor], ngram_weights: NgramRatios | None) -> Predictor:
+    """Return a predictor that averages the probabilities of the networks of an ensemble."""
 
     def compute(batches: Batches) -> Floats:
         plain = replace(batches, split=replace(batches.split, channels=None))
-        found = [member.compute(batches if member.config.channels else plain) for member in members]
-        mean: Floats = np.mean(found, axis=0, dtype=np.float32)
+        outputs = [member.compute(batches if member.config.channels else plain) for member in members]
+        mean: Floats = np.mean(outputs, axis=0, dtype=np.float32)
         return mean
 
-    backends = dict.fromkeys(member.backend for member in members)
-    reasons = dict.fromkeys(member.because for member in members)
-    reason = f"{len(members)} networks: {'; '.join(reasons)}"
+    backend = " and ".join(dict.fromkeys(member.backend for member in members))
+    reasons = "; ".join(dict.fromkeys(member.reason for member in members))
     multiple = max(member.multiple for member in members)
-    return Predictor(" and ".join(backends), reason, config, compute, ratios, multiple=multiple)
+    reason = f"{len(members)} networks: {reasons}"
+    return Predictor(backend, reason, config, compute, ngram_weights, multiple=multiple)
 
 
-def _no_native(config: Config, device: str) -> str:
-    """Return what keeps a network from the native kernel, empty if nothing does."""
+def _kernel_obstacle(config: Config, device: str) -> str:
+    """Return why the native kernel cannot run a network, empty if it can."""
     if device.startswith("gpu"):
         return f"device: {device}"
     if config.training.engine == "stock":
@@ -232,24 +266,24 @@ def _by_network(network: Network) -> Callable[[Batches], Floats]:
     return compute
 
 
-def _on_keras(config: Config, weights: Weights, device: str, because: str) -> Predictor:
+def _on_keras(config: Config, weights: Weights, device: str) -> Predictor:
     from rnnsent.engine.device import start
+    from rnnsent.engine.dispatch import NATIVE, choose, describe
 
     chosen = start(device)
     paths = choose(config, chosen)
     from rnnsent.models.builder import rebuild_model
 
     model = rebuild_model(config, weights, native=[layer.path == NATIVE for layer in paths])
-    reason = ", ".join(part for part in (because, f"on {chosen}", describe(paths)) if part)
-    return Predictor("keras", reason, config, by_model(model), multiple=chosen.multiple)
+    return Predictor("keras", f"on {chosen}, {describe(paths)}", config, by_model(model), multiple=chosen.multiple)
 
 
 def by_model(model: Any) -> Callable[[Batches], Floats]:
-    """Return what computes the probabilities of batches with a Keras model."""
+    """Return a function that computes the probabilities of batches with a Keras model."""
     from rnnsent.engine.keras_data import keras_batches
 
     def compute(batches: Batches) -> Floats:
-        found: Floats = model.predict(keras_batches(batches), verbose=0)
-        return found[:, 0] if found.shape[1] == 1 else found
+        outputs: Floats = model.predict(keras_batches(batches), verbose=0)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     return compute

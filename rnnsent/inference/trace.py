@@ -1,28 +1,32 @@
-"""How a network comes to its answer about one text: the answer after each word, and what each word contributes.
+"""How a prediction comes about: the probabilities after each word, and the contribution of each word.
 
-What is explained is the predicted label, by its log-odds log p / (1 - p), in logits.
+Contributions are in logits: to the log-odds, log p / (1 - p), of the predicted label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnsent.errors import DataError, count
 from rnnsent.inference.attribution import Attribution, integrated_gradients, log_odds, occluded
-from rnnsent.inference.queries import Encoded, Floats, TracedNetwork, answers, prefixes
+from rnnsent.inference.classifier import Encoded
 
 if TYPE_CHECKING:
-    from rnnsent.config import Config
+    from rnnsent.data.dataset import Ids
+    from rnnsent.inference.classifier import Classifier
+
+Floats = NDArray[np.float64]
 
 METHODS = ("occlusion", "integrated-gradients", "both")
 OCCLUSION, INTEGRATED_GRADIENTS = "occlusion", "integrated_gradients"
 
-MAX_WORDS = 10_000  # the work grows with the square: this many words are 150 million steps, half a minute
-LEANING = 2 / 3  # a label that reached this was an answer; below, the network had not made up its mind
+MAX_WORDS = 10_000  # the work grows with the square: this many words take half a minute
+CHUNK_TOKENS = 2**18  # of the sequences that are held at a time
 STRONGEST = 5  # words for and against that are named
 
 
@@ -31,12 +35,12 @@ class TracedWord:
     """One word that was read.
 
     Attributes:
-        word: as it stands in the text, in lower case where the network reads it so.
-        known: whether the network has a vector of its own for it.
-        label: the answer once it has been read.
-        probability: then, of the label that is predicted in the end.
-        probabilities: then, of every label.
-        contributions: by method, what it adds to the log-odds of the label that is predicted in the end.
+        word: as the tokenizer left it.
+        known: whether the network has a vector for it.
+        label: the predicted label after it.
+        probability: after it, of the label that is predicted in the end.
+        probabilities: after it, of every label.
+        contributions: by method, in logits.
     """
 
     word: str
@@ -48,42 +52,20 @@ class TracedWord:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The word at which the answer changed to the final one for good.
-
-    Attributes:
-        word: what it is.
-        position: which word of those that were read, from 1.
-        before, after: the probability of the final label without it and with it.
-        lowest: the least it had been after any word before.
-        lowest_position: after which word.
-    """
-
-    word: str
-    position: int
-    before: float
-    after: float
-    lowest: float
-    lowest_position: int
-
-
-@dataclass(frozen=True, slots=True)
 class Trace:
-    """How a network came to its answer.
+    """How a prediction comes about.
 
     Attributes:
         label: the predicted one.
         probability: of it.
         probabilities: of every label.
-        start: of every label, before any word was read.
+        start: of every label, before any word.
         words: those that were read, in order.
-        settled: after how many words the answer was the final one for good; 0: from the start.
-        turn: where it turned; None if no other label had reached `LEANING` before it settled.
-        methods: by which contributions were computed; the first is the one that words are shaded by.
-        shown: what "the answer after a word" is for this network, to follow "the answer".
-        integrated_gradients: steps, baseline and gap, if that was one of the methods.
+        settled: after how many words the predicted label was the final one for good.
+        methods: of the contributions; words are shaded by the first.
+        integrated_gradients: steps, baseline and gap, if it is one of the methods.
         truncated: how many words `data.maxlen` cut off.
-        ignored: words that were passed over, each once, as the vocabulary has no id for them.
+        ignored: words without an id in the vocabulary, each once.
     """
 
     label: str
@@ -92,20 +74,17 @@ class Trace:
     start: Mapping[str, float]
     words: tuple[TracedWord, ...]
     settled: int
-    turn: Turn | None
     methods: tuple[str, ...]
-    shown: str
     integrated_gradients: Mapping[str, float] | None
     truncated: int
     ignored: tuple[str, ...]
 
     def contributions(self, method: str | None = None) -> Floats:
-        """Return what each word contributes, float64 (words,), by one of `methods`, the first if None."""
-        name = self.methods[0] if method is None else method
-        return np.array([word.contributions[name] for word in self.words])
+        """Return the contribution of each word, float64 (words,), by one of `methods`, the first by default."""
+        return np.array([word.contributions[method or self.methods[0]] for word in self.words])
 
     def strongest(self, sign: Literal[1, -1], method: str | None = None) -> list[tuple[int, TracedWord, float]]:
-        """Return position from 1, word and contribution of the words that speak most for (1) or against (-1)."""
+        """Return position from 1, word and contribution of the strongest words for (1) or against (-1) the label."""
         values = sign * self.contributions(method)
         order = np.argsort(-values, kind="stable")[:STRONGEST]
         return [(int(at) + 1, self.words[at], float(sign * values[at])) for at in order if values[at] > 0]
@@ -116,28 +95,25 @@ class Trace:
         if self.integrated_gradients is None:
             return ""
         facts = self.integrated_gradients
-        whole = facts["logit"] - facts["baseline_logit"]
-        both = f"{whole + facts['gap']:+.3f} of the {whole:+.3f} logits between this text and one of unknown words"
-        return f"they add up to {both} ({facts['steps']} steps)"
+        difference = facts["logit"] - facts["baseline_logit"]
+        total = f"{difference + facts['gap']:+.3f} of the {difference:+.3f} logits"
+        return f"they add up to {total} between this text and one of unknown words ({facts['steps']} steps)"
+
+    @property
+    def turn(self) -> int | None:
+        """The word, from 1, at which the prediction became the final one for good; None if it always was."""
+        return self.settled if self.settled > 1 else None
 
     @property
     def summary(self) -> str:
-        """Where the answer turned, in a sentence."""
-        if turn := self.turn:
-            lowest = f"'{self.words[turn.lowest_position - 1].word}' (word {turn.lowest_position})"
-            low = f"; lowest before: {percent(turn.lowest)} after {lowest}"
-            change = f"{percent(turn.before)} → {percent(turn.after)} {self.label}"
-            return f"turned at '{turn.word}' (word {turn.position}): {change}{low}"
-        since = self.words[max(self.settled - 1, 0) :]
-        least = min(since, key=lambda word: word.probability)
-        place = len(self.words) - len(since) + since.index(least) + 1
-        start = "the start" if self.settled == 0 else f"word {self.settled} ('{self.words[self.settled - 1].word}')"
-        low = f"least sure after '{least.word}' (word {place}), {percent(least.probability)}"
-        turned = "" if self.settled == 0 else f", and no other label had reached {percent(LEANING)} before"
-        return f"{self.label} from {start} on{turned}; {low}"
+        """Where the prediction turned, in a sentence."""
+        if self.turn is None:
+            return f"{self.label} from the start on"
+        before, after = (percent(self.words[at].probability) for at in (self.turn - 2, self.turn - 1))
+        return f"turned at '{self.words[self.turn - 1].word}' (word {self.turn}): {before} → {after} {self.label}"
 
     def notes(self) -> list[str]:
-        """Return what makes the answer doubtful, for people; empty if nothing does."""
+        """Return what makes the prediction less reliable, in sentences."""
         notes = []
         unknown = sum(not word.known for word in self.words)
         if unknown == len(self.words):
@@ -145,79 +121,87 @@ class Trace:
         elif unknown:
             notes.append(f"{unknown} of {count(len(self.words), 'word')} unknown to the network")
         if self.ignored:
-            named = ", ".join(f"'{word}'" for word in self.ignored[:3]) + (", …" if len(self.ignored) > 3 else "")
-            notes.append(f"{count(len(self.ignored), 'word')} not in the vocabulary, passed over: {named}")
+            names = ", ".join(f"'{word}'" for word in self.ignored[:3]) + (", …" if len(self.ignored) > 3 else "")
+            notes.append(f"{count(len(self.ignored), 'word')} not in the vocabulary, ignored: {names}")
         if self.truncated:
             notes.append(f"{count(self.truncated, 'word')} cut off by data.maxlen; {len(self.words):,} were read")
         return notes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the trace as plain values for JSON: its attributes, and `summary`, `strongest` and `notes`."""
-        keys = ("position", "word", "contribution")
+        """Return the trace for JSON: its attributes, and `summary`, `strongest` and `notes`."""
+        sides: list[tuple[str, Literal[1, -1]]] = [("for", 1), ("against", -1)]
         strongest = {
-            side: [dict(zip(keys, (at, word.word, value), strict=True)) for at, word, value in found]
-            for side, found in (("for", self.strongest(1)), ("against", self.strongest(-1)))
+            side: [
+                {"position": at, "word": word.word, "contribution": value} for at, word, value in self.strongest(sign)
+            ]
+            for side, sign in sides
         }
-        return asdict(self) | {"summary": self.summary, "strongest": strongest, "notes": self.notes()}
+        return asdict(self) | {
+            "turn": self.turn,
+            "summary": self.summary,
+            "strongest": strongest,
+            "notes": self.notes(),
+        }
 
 
-def trace(network: TracedNetwork, text: str, *, method: str = "occlusion") -> Trace:
-    """Follow a network through a text.
+def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") -> Trace:
+    """Follow a model through a text.
 
     Args:
-        network: of a run.
-        text: one text.
+        model: the classifier of a run.
+        text: one text, or what `encode` made of it.
         method: one of METHODS, see `attribution`; all but occlusion need Keras.
 
     Raises:
         ValueError: if there is no such method.
-        DataError: if nothing of the text can be read, or it is longer than `MAX_WORDS`.
+        DataError: if no word of the text can be read, or it is longer than `MAX_WORDS`.
     """
-    return trace_encoded(network, network.encode(text), method=method)
-
-
-def trace_encoded(network: TracedNetwork, encoded: Encoded, *, method: str = "occlusion") -> Trace:
-    """Follow a network through a text that is already what it reads; arguments and errors as for `trace`."""
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    encoded = model.encode(text) if isinstance(text, str) else text
     _require_words(encoded)
     words = slice(len(encoded.ids) - len(encoded.words), None)  # all but the start token
-    empty = network.encode("").ids
-    found = answers(network, prefixes(encoded, empty))
-    label = int(found[-1].argmax())
+    empty = model.encode("").ids
+    probabilities = probabilities_of(model, _prefixes(encoded, empty))
+    label = int(probabilities[-1].argmax())
     contributions: dict[str, Floats] = {}
     attribution: Attribution | None = None
     if method != "integrated-gradients":
-        without = answers(network, occluded(encoded.ids, words, empty))
-        contributions[OCCLUSION] = log_odds(found[-1:], label) - log_odds(without, label)
+        without = probabilities_of(model, occluded(encoded.ids, words, empty))
+        contributions[OCCLUSION] = log_odds(probabilities[-1:], label) - log_odds(without, label)
     if method != "occlusion":
-        attribution = integrated_gradients(
-            network.config, network.weights, encoded.ids, label, words, network.calibration
-        )
+        attribution = integrated_gradients(model, encoded.ids, label, words)
         contributions[INTEGRATED_GRADIENTS] = attribution.contributions
-    return _traced(network, encoded, found, contributions, attribution)
+    return _trace(model, encoded, probabilities, contributions, attribution)
+
+
+def probabilities_of(model: Classifier, sequences: Iterable[Ids]) -> Floats:
+    """Return the probabilities of many sequences of ids, float64 (sequences, labels), in little memory."""
+    rows: list[NDArray[np.float32]] = []
+    chunk: list[Ids] = []
+    longest = 0
+    for sequence in sequences:
+        longest = max(longest, len(sequence))
+        if chunk and longest * (len(chunk) + 1) > CHUNK_TOKENS:
+            rows.append(model.probabilities(chunk))
+            chunk, longest = [], len(sequence)
+        chunk.append(sequence)
+    rows.append(model.probabilities(chunk))
+    return np.concatenate(rows).astype(np.float64)
 
 
 def percent(probability: float) -> str:
-    """Write a probability in percent, with a decimal near 0 and 100, which it never is; the space does not break."""
+    """Write a probability in percent, near 0 and 100 with a decimal; the space does not break."""
     if 0.01 <= probability <= 0.99:
         return f"{probability * 100:.0f}\u00a0%"
     return f"{min(max(probability * 100, 0.1), 99.9):.1f}\u00a0%"
 
 
-def reading(config: Config) -> str:
-    """Return what the answer "after a word" is for a network, to follow "the answer"."""
-    model, data = config.model, config.data
-    ways = []
-    if any(layer.bidirectional for layer in model.recurrent):
-        ways.append("read in both directions")
-    if model.pooling != "last":
-        ways.append(f"its states pooled by {model.pooling}")
-    if data.padding == "notebook":
-        ways.append(f"padded before to {data.maxlen}")
-    if not ways:
-        return "after each word, as the network reads on"
-    return f"for the text up to each word, {', '.join(ways)}"
+def _prefixes(encoded: Encoded, empty: Ids) -> Iterator[Ids]:
+    """Yield the ids of the first 0, 1, … words; `empty` for no ids, if the start token was cut off."""
+    first = len(encoded.ids) - len(encoded.words)
+    for number in range(len(encoded.words) + 1):
+        yield encoded.ids[: first + number] if first + number else empty
 
 
 def _require_words(encoded: Encoded) -> None:
@@ -230,55 +214,39 @@ def _require_words(encoded: Encoded) -> None:
         raise DataError("data.maxlen of the run leaves no word" if encoded.truncated else "the text has no words")
 
 
-def _traced(
-    network: TracedNetwork,
+def _trace(
+    model: Classifier,
     encoded: Encoded,
-    answers: Floats,
+    probabilities: Floats,
     contributions: Mapping[str, Floats],
     attribution: Attribution | None,
 ) -> Trace:
-    names = list(network.label_names)
-    label = int(answers[-1].argmax())
+    names = list(model.label_names)
+    labels = probabilities.argmax(axis=1)
+    label = int(labels[-1])
+    by_name = [dict(zip(names, row, strict=True)) for row in probabilities.tolist()]
     words = tuple(
         TracedWord(
-            word=encoded.words[at],
-            known=bool(encoded.known[at]),
-            label=names[int(answers[at + 1].argmax())],
-            probability=float(answers[at + 1, label]),
-            probabilities=dict(zip(names, answers[at + 1].tolist(), strict=True)),
-            contributions={name: float(values[at]) for name, values in contributions.items()},
+            word=word,
+            known=known,
+            label=names[labels[at]],
+            probability=by_name[at][names[label]],
+            probabilities=by_name[at],
+            contributions={name: float(values[at - 1]) for name, values in contributions.items()},
         )
-        for at in range(len(encoded.words))
+        for at, (word, known) in enumerate(zip(encoded.words, encoded.known, strict=True), start=1)
     )
-    others = np.flatnonzero(answers.argmax(axis=1) != label)
+    others = np.flatnonzero(labels != label)
     settled = int(others[-1]) + 1 if len(others) else 0
     return Trace(
         label=names[label],
         probability=words[-1].probability,
         probabilities=words[-1].probabilities,
-        start=dict(zip(names, answers[0].tolist(), strict=True)),
+        start=by_name[0],
         words=words,
         settled=settled,
-        turn=_turn(encoded.words, answers, label, settled),
         methods=tuple(contributions),
-        shown=reading(network.config),
-        integrated_gradients=None if attribution is None else attribution.facts(),
+        integrated_gradients=None if attribution is None else attribution.to_dict(),
         truncated=encoded.truncated,
-        ignored=tuple(encoded.ignored),
-    )
-
-
-def _turn(words: Sequence[str], answers: Floats, label: int, settled: int) -> Turn | None:
-    """Return the turn at word `settled`; `answers[0]`, before any word, is nothing that could be turned from."""
-    before = answers[1:settled]
-    if not len(before) or np.delete(before, label, axis=1).max() < LEANING:
-        return None
-    lowest = int(before[:, label].argmin())
-    return Turn(
-        word=words[settled - 1],
-        position=settled,
-        before=float(answers[settled - 1, label]),
-        after=float(answers[settled, label]),
-        lowest=float(before[lowest, label]),
-        lowest_position=lowest + 1,
+        ignored=encoded.ignored,
     )

@@ -13,12 +13,20 @@ import numpy as np
 
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
 from rnnsent.engine.device import start
 from rnnsent.errors import ConfigError, RunError, count
 from rnnsent.inference.classifier import Classifier
-from rnnsent.inference.predictor import Predictor, averaged, by_label, by_model, load_predictor, member_weights
+from rnnsent.inference.predictor import (
+    Predictor,
+    averaged,
+    by_label,
+    by_model,
+    load_ngram_weights,
+    load_predictor,
+    member_weights,
+)
 from rnnsent.models.network import EMBEDDINGS, Weights
 from rnnsent.models.ngram_weights import NgramRatios
 from rnnsent.runs import artifacts as stored
@@ -52,7 +60,7 @@ def written(
     """Return what is kept in a run: each text, its ids and the probability of each label."""
     if not vocabulary.words:
         return {"format": FORMAT, "probes": []}
-    classifier = Classifier(config, vocabulary, weights, ratios)
+    classifier = Classifier(vocabulary, load_predictor(config, weights, ratios))
     texts = (*TEXTS, *_of_words(vocabulary))
     ids = [classifier.encode(text).ids for text in texts]
     found = classifier.probabilities(ids)
@@ -113,8 +121,8 @@ def verify(
         note("encoder", True, "no probes: the run knows no words")
         return checks
     config, vocabulary = load_config(str(run.file(runs.CONFIG))), Vocabulary.load(run.file(runs.VOCABULARY))
-    weights, ratios = stored.load_weights(run), stored.load_ratios(run)
-    _verify_encoder(Classifier(config, vocabulary, weights, ratios, backend="numpy"), kept, note)
+    weights, ratios = stored.load_weights(run), load_ngram_weights(run)
+    _verify_encoder(Classifier(vocabulary, load_predictor(config, weights, ratios, backend="numpy")), kept, note)
     known = min(len(array) for name, array in weights.items() if name.endswith(EMBEDDINGS))
     labels = len(config.data.label_names)
     if any(max(probe["ids"]) >= known or len(probe["probabilities"]) != labels for probe in kept):

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import Word2VecConfig
-from rnnsent.data.gzip_reader import open_gzip
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
+from rnnsent.data.readers import open_bytes
 from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
 from rnnsent.errors import DataError, count
 from rnnsent.files import sha256
@@ -186,7 +186,7 @@ def _is_number(cell: str) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
     try:
-        raw = open_gzip(path) if path.name.endswith(".gz") else path.open("rb")
+        raw = open_bytes(path)
         with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
             yield lines
     except (EOFError, gzip.BadGzipFile) as error:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import Config, RecurrentConfig
+from rnnsent.data.dataset import Ids
 from rnnsent.data.hashing import hashed_ngrams
-from rnnsent.data.split import Ids
 from rnnsent.data.vocabulary import PAD
 from rnnsent.engine import kernel
 from rnnsent.engine.padding import run_pass

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import NgramsConfig
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.splitting import label_counts
 from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError

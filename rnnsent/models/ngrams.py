@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 
 Keys = NDArray[np.int64]
 

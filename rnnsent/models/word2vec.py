@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Word2VecConfig
 from rnnsent.data.cache import Arrays, cached_arrays
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import FIRST_WORD, UNKNOWN
 from rnnsent.errors import DataError, RnnsentError, count
 

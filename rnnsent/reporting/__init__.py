@@ -1,1 +1,1 @@
-"""Pages, cards, plots and views of runs and traces."""
+"""Reports of runs: run page, comparison page, model card and trace views, rendered from what is on disk."""

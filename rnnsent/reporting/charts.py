@@ -1,256 +1,334 @@
-"""The charts of a report, of one run or several laid over each other, each with a sentence on what is to be seen."""
+"""The charts of reports: of one run, or of several in the same axes; each with a sentence on what it shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
+from rich.cells import cell_len, set_cell_size
 
-from rnnsent.errors import count
-from rnnsent.evaluation.intervals import Estimate
+from rnnsent.errors import printable
+from rnnsent.evaluation.coverage import coverage
 from rnnsent.evaluation.plots import reliability_points
-from rnnsent.inference import calibration
-from rnnsent.inference.trace import Trace
-from rnnsent.reporting.blocks import Chart
-from rnnsent.reporting.drawing import Axis, Line, Row, dots, lines
-from rnnsent.reporting.facts import Facts
-from rnnsent.reporting.points import (
-    Curve,
-    at_least,
-    highest,
-    mean_precision_recall,
-    mean_roc,
-    precision_recall,
-    roc,
-    thinned,
-)
-from rnnsent.reporting.wording import interval, percent, whole
-from rnnsent.runs.schemas import Epoch
+from rnnsent.reporting.curves import Curve, macro_average, precision_recall, roc
+from rnnsent.reporting.facts import EvaluatedRun, RunFacts
+from rnnsent.reporting.number_format import decimal_estimate, percent, percent_estimate
+from rnnsent.reporting.svg import PAGE, new_figure, to_svg
+from rnnsent.runs.schemas import Epoch, Estimate, SliceAccuracy
 
-MOST_LETTERS = 40  # of a label, beside an axis
-FALSE_ALARMS = 0.05  # at which the ROC curve is read
-FOUND = 0.9  # share of a label at which the precision is read
-MARKS = (0.7, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.97, 0.99)  # accuracies whose time is told
-SHARES = tuple(float(share) for share in np.linspace(0.05, 1, 96))  # of the reviews, that are answered
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-Network = tuple[str, Facts, tuple[Epoch, ...]]  # its name, empty if it is alone
+WIDTH, HEIGHT = 4.6, 2.9  # inches; the width is that of a narrow phone
+ROW, FRAME = 0.21, 0.75  # inches of a row of dots, and of what is around them
+LEGEND_ROW, LEGEND_CELLS, COLUMN_CELLS = 0.2, 44, 18
+LABEL_CELLS = 24
+DASHES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "D", "^", "v", "P")  # for those who see no colors
+MAX_MARKED = 40  # points of a line with markers
+FALSE_POSITIVES, RECALL = 0.05, 0.9  # at which curves are quoted
+SHARES = tuple(np.linspace(0.05, 1, 96).tolist())
+MILESTONES = (0.7, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.97, 0.99)  # accuracies whose time is quoted
 
 
-def learning(runs: Sequence[Facts], what: str) -> Chart:
-    """Draw "loss" or "accuracy" by epoch: of one network in training and validation, of several in validation."""
-    networks = list(_networks(runs))
-    alone = len(networks) == 1
-    drawn = []
-    for number, (name, facts, epochs) in enumerate(networks):
-        x, mark = [float(each.epoch) for each in epochs], _kept(facts, epochs)
-        values = [float(getattr(each, f"val_{what}")) for each in epochs]
-        if alone:
-            drawn.append(Line("training", x, [float(getattr(each, what)) for each in epochs], 0, dash=1))
-        drawn.append(Line("validation" if alone else name, x, values, 1 if alone else number, dash=0, mark=mark))
-    says = " ".join(_learned(network, what) for network in networks) + " A star marks the epoch that was kept."
-    title = f"{what.capitalize()} by epoch" + ("" if alone else ", on the validation texts")
-    loss = Axis("Loss: cross-entropy, nats")
-    y = Axis("Accuracy", share=True) if what == "accuracy" else loss
-    return Chart(title, says, lines(f"learning-{what}", says, drawn, Axis("Epoch", whole=True), y))
+@dataclass(frozen=True)
+class Chart:
+    """A picture, its title, and in words what it shows."""
+
+    title: str
+    description: str
+    svg: Markup
 
 
-def _networks(runs: Sequence[Facts]) -> Iterator[Network]:
-    for facts in runs:
-        for number, epochs in enumerate(facts.histories, start=1):
-            several = f"network {number}" if len(facts.histories) > 1 else ""
-            name = ", ".join(part for part in (facts.name if len(runs) > 1 else "", several) if part)
-            if epochs:
-                yield name, facts, epochs
+def training_curves(runs: Sequence[RunFacts]) -> list[Chart]:
+    """Draw loss and accuracy by epoch, and the best validation accuracy by time."""
+    return [_by_epoch(runs, "loss"), _by_epoch(runs, "accuracy"), _by_time(runs)]
 
 
-def _kept(facts: Facts, epochs: tuple[Epoch, ...]) -> int:
-    """Return the place of the epoch that was kept."""
-    networks = facts.metrics.get("networks")
-    course = networks[facts.histories.index(epochs)] if networks else facts.metrics
-    places = [place for place, each in enumerate(epochs) if each.epoch == course.get("best_epoch")]
-    return places[0] if places else int(np.argmax([each.val_accuracy for each in epochs]))
+def operating_curves(runs: Sequence[EvaluatedRun]) -> list[Chart]:
+    """Draw ROC and precision–recall curves: of one run each label, of several runs the mean over the labels.
 
-
-def _learned(network: Network, what: str) -> str:
-    name, facts, epochs = network
-    kept = epochs[_kept(facts, epochs)]
-    show = percent if what == "accuracy" else "{:.3f}".format
-    first, best, last = (show(getattr(each, f"val_{what}")) for each in (epochs[0], kept, epochs[-1]))
-    before = "" if kept is epochs[0] else f"{first} in the first epoch, "
-    later = "" if kept is epochs[-1] else f", {last} in the last"
-    return f"{name + ': validation' if name else 'Validation'} {what}: {before}{best} in epoch {kept.epoch}{later}."
-
-
-def time_to_accuracy(runs: Sequence[Facts]) -> Chart | None:
-    """Draw the best validation accuracy so far against the seconds since the start; None where no run says when."""
-    drawn: list[Line] = []
-    said = []
-    for name, _, epochs in _networks(runs):
-        seconds = [each.elapsed for each in epochs if each.elapsed]
-        if len(seconds) < len(epochs):
-            continue
-        best = np.maximum.accumulate([each.val_accuracy for each in epochs]).tolist()
-        drawn.append(Line(name or "best so far", seconds, best, len(drawn), dash=0, stepped=True))
-        reached = {mark: seconds[best.index(min(v for v in best if v >= mark))] for mark in MARKS if best[-1] >= mark}
-        told = [f"{whole(mark)} after {at:,.0f} s" for mark, at in list(reached.items())[-3:]]
-        top = f"{percent(best[-1])} after {seconds[best.index(best[-1])]:,.0f} s"
-        said.append(f"{name + ': ' if name else 'Passed: '}{', '.join([*told, top])}.")
-    if not drawn:
-        return None
-    says = " ".join(said) + " Reading the data and all validation are counted."
-    x, y = Axis("Time since the start, s", least=0.0), Axis("Best validation accuracy so far", share=True)
-    return Chart("Time to accuracy", says, lines("time", says, drawn, x, y))
-
-
-def operating(runs: Sequence[Facts]) -> list[Chart]:
-    """Draw ROC and precision-recall curves: of one run each of its labels, of several a line for each."""
-    found = []
-    for kind, title in (("roc", "ROC: hits against false alarms"), ("pr", "Precision against recall")):
-        drawn: list[Line] = []
-        said = []
-        for name, curve, area in _curves(runs, kind):
-            thin = thinned(curve)
-            drawn.append(Line(name, thin.x.tolist(), thin.y.tolist(), len(drawn)))
-            said.append(f"{name}: {_read(kind, curve)}{area}.")
-        if not drawn:
-            continue
-        says = " ".join(said)
-        x, y = Axis("False alarms among the others", True), Axis("Hits among the label", True)
-        if kind == "pr":
-            x, y = Axis("Recall", True, least=-0.02, most=1.02), Axis("Precision", True)
-        svg = lines(kind, says, drawn, x, y, diagonal="chance" if kind == "roc" else "")
-        found.append(Chart(title, says, svg))
-    return found
-
-
-def _curves(runs: Sequence[Facts], kind: str) -> Iterator[tuple[str, Curve, str]]:
-    """Yield a name, a curve and its area in words.
-
-    Of two labels it is that of the second; of more that of each, or, of several runs, their mean.
+    With two labels it is the second one; none if all texts have the same label.
     """
-    for facts in runs:
-        names = facts.label_names
-        two, several = len(names) == 2, len(runs) > 1
-        found = {
-            label: curve
-            for label in ([1] if two else range(len(names)))
-            if (curve := _CURVES[kind](facts.labels == label, facts.probabilities[:, label])) is not None
-        }
-        area = facts.measured.get(f"{kind}_auc") or {"value": None}
-        told = f"; area {interval(area, '{:.4f}')}" if area["value"] is not None and (two or several) else ""
-        if several and found:
-            yield facts.name, next(iter(found.values())) if two else _MEANS[kind](list(found.values())), told
-        elif not several:
-            yield from ((names[label], curve, told) for label, curve in found.items())
+    kinds = (("roc", "ROC"), ("pr", "Precision–recall"))
+    return [chart for kind, title in kinds if (chart := _operating(runs, kind, title)) is not None]
 
 
-_CURVES = {"roc": roc, "pr": precision_recall}
-_MEANS = {"roc": mean_roc, "pr": mean_precision_recall}
+def reliability(runs: Sequence[EvaluatedRun]) -> Chart:
+    """Draw the accuracy of predictions by their confidence."""
+
+    def draw(axes: Axes) -> Iterator[str]:
+        for number, facts in enumerate(runs):
+            bins = reliability_points(facts.predictions.confidence, facts.predictions.right)
+            confidence, accuracy, low, high = map(np.array, zip(*bins, strict=True))
+            name = facts.name if len(runs) > 1 else "accuracy"
+            ends = [accuracy - low, high - accuracy]
+            axes.errorbar(confidence, accuracy, yerr=ends, capsize=2, label=_short(name), **_style(number))
+            widest = int(np.abs(confidence - accuracy).argmax())
+            gap = f"confidence {percent(confidence[widest])}, accuracy {percent(accuracy[widest])}"
+            yield _sentence(runs, facts, f"Widest gap: {gap}.")
+        least = axes.get_xlim()[0]
+        axes.plot([least, 1], [least, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="perfect")
+        _percent(axes, "Confidence", "Accuracy")
+
+    return _chart("reliability", "Reliability diagram", draw)
 
 
-def _read(kind: str, curve: Curve) -> str:
-    if kind == "roc":
-        return f"{percent(highest(curve, FALSE_ALARMS))} are found at {whole(FALSE_ALARMS)} false alarms"
-    return f"where {whole(FOUND)} are found, {percent(at_least(curve, FOUND))} of what is called so is"
+def coverage_curve(runs: Sequence[EvaluatedRun]) -> Chart:
+    """Draw the accuracy of the most confident predictions by their share."""
+
+    def draw(axes: Axes) -> Iterator[str]:
+        for number, facts in enumerate(runs):
+            rows = coverage(facts.predictions.right, facts.predictions.confidence, SHARES)
+            shares = [row.share for row in rows]
+            value, low, high = ([getattr(row.accuracy, key) for row in rows] for key in ("value", "low", "high"))
+            axes.plot(shares, value, label=_short(facts.name), **(_style(number) | {"marker": ""}))
+            if len(runs) == 1:
+                axes.fill_between(shares, low, high, alpha=0.2, linewidth=0)
+            half = min(range(len(rows)), key=lambda at: abs(shares[at] - 0.5))
+            share = percent(shares[half], 0)
+            on_all = percent(value[-1])
+            yield _sentence(runs, facts, f"{percent(value[half])} on the most confident {share}, {on_all} on all.")
+        if len(runs) == 1:
+            yield "The band is the 95 % interval."
+        _percent(axes, "Coverage", "Accuracy")
+
+    return _chart("coverage", "Accuracy by coverage", draw)
 
 
-def reliability(runs: Sequence[Facts]) -> Chart:
-    """Draw the share of right answers against their probability: of one run before and after calibration."""
-    drawn, said = [], []
-    for number, facts in enumerate(runs):
-        points = reliability_points(facts.confidence, facts.right)
-        x, y, low, high = (list(column) for column in zip(*points, strict=True))
-        drawn.append(Line(facts.name if len(runs) > 1 else "as found", x, y, number, low=low, high=high))
-        given, right = max(points, key=lambda point: abs(point[0] - point[1]))[:2]
-        who = f"{facts.name}: answers" if len(runs) > 1 else "Answers"
-        said.append(f"{who} given with {percent(given)} on average are right in {percent(right)}, the widest gap.")
-    if len(runs) == 1 and (before := runs[0].uncalibrated) is not None:
-        right_before = before.argmax(axis=1) == runs[0].labels
-        points = reliability_points(before.max(axis=1), right_before)
-        drawn.append(Line("before calibration", [p[0] for p in points], [p[1] for p in points], 1, dash=1))
-    least = min(min(line.x) for line in drawn)
-    says = " ".join(said) + " On the dotted line probabilities mean what they say."
-    x_axis = Axis("Probability of the answer", True, least=least - 0.02, most=1.01)
-    svg = lines("reliability", says, drawn, x_axis, Axis("Answers that are right", True), diagonal="as said")
-    return Chart("Reliability", says, svg)
+def slices(runs: Sequence[EvaluatedRun]) -> Chart:
+    """Draw the accuracy on slices of the texts."""
+    tables = [{(row.group, row.name): row for row in facts.evaluation.slices} for facts in runs]
+    rows: dict[tuple[str, str], None] = {}
+    for group in dict.fromkeys(group for table in tables for group, _ in table):
+        rows |= {key: None for table in tables for key in table if key[0] == group}
+    overall = runs[0].accuracy.value if len(runs) == 1 else None
+
+    def draw(axes: Axes) -> Iterator[str]:
+        for number, (facts, table) in enumerate(zip(runs, tables, strict=True)):
+            shift = 0.6 * (number / (len(runs) - 1) - 0.5) if len(runs) > 1 else 0.0
+            estimates = [table[key].accuracy if key in table else None for key in rows]
+            _dots(
+                axes,
+                [at + shift for at in _heights(list(rows))[0]],
+                estimates,
+                number,
+                facts.name if len(runs) > 1 else "slice",
+            )
+            yield _sentence(runs, facts, _extremes(facts.evaluation.slices))
+        if overall is not None:
+            axes.axvline(overall, color=PAGE.ink, linestyle=":", linewidth=1, label="all texts", zorder=0)
+        _row_axis(axes, list(rows))
+
+    height = FRAME + ROW * max(1.0, 0.5 * len(runs)) * (len(rows) + len({group for group, _ in rows}))
+    return _chart("slices", "Accuracy by slice", draw, height)
 
 
-def coverage(runs: Sequence[Facts]) -> Chart:
-    """Draw the accuracy of the surest answers against how many reviews have one."""
-    drawn, said = [], []
-    for number, facts in enumerate(runs):
-        found = calibration.coverage(facts.right, facts.confidence, SHARES)
-        x, accuracies = [each.share for each in found], [each.accuracy for each in found]
-        y, low, high = ([float(getattr(each, key)) for each in accuracies] for key in ("value", "low", "high"))
-        if len(runs) > 1:
-            drawn.append(Line(facts.name, x, y, number))
-        else:
-            drawn.append(Line("accuracy", x, y, low=low, high=high, band=True))
-        half = min(range(len(x)), key=lambda place: abs(x[place] - 0.5))
-        who = f"{facts.name}: of" if len(runs) > 1 else "Of"
-        said.append(
-            f"{who} the surest {percent(x[half])} of the answers, {percent(y[half])} are right; of all, "
-            f"{percent(y[-1])}."
-        )
-    says = " ".join(said) + (" The band is the 95 % interval." if len(runs) == 1 else "")
-    x_axis, y_axis = Axis(f"{runs[0].unit.capitalize()}s that are answered", True), Axis("Answers that are right", True)
-    return Chart("Accuracy against coverage", says, lines("coverage", says, drawn, x_axis, y_axis))
-
-
-def slices(runs: Sequence[Facts]) -> Chart | None:
-    """Draw the accuracy on parts of the reviews; None where no run was judged on them."""
-    tables = [{(part["group"], part["name"]): part for part in facts.details.get("slices", [])} for facts in runs]
-    groups: dict[str, dict[str, None]] = {}
-    for group, name in (key for table in tables for key in table):
-        groups.setdefault(group, {})[name] = None
-    keys = [(group, name) for group, names in groups.items() for name in names]
-    if not keys:
+def robustness(facts: EvaluatedRun) -> Chart | None:
+    """Draw the accuracy on texts that differ from those of training; None if it was not measured."""
+    measured = [] if facts.robustness is None else [row for row in facts.robustness.rows if row.group != "length"]
+    if not measured:
         return None
-    rows = [Row(f"by {key[0]}", key[1], [_accuracy(table.get(key)) for table in tables]) for key in keys]
-    names = [facts.name if len(runs) > 1 else "" for facts in runs]
-    unit = runs[0].unit
-    says = " ".join(_extremes(name, table, unit) for name, table in zip(names, tables, strict=True))
-    alone = (runs[0].measured["accuracy"]["value"], f"all {unit}s") if len(runs) == 1 else None
-    svg = dots("slices", says, rows, [facts.name for facts in runs], Axis("Accuracy", True), alone)
-    return Chart(f"Accuracy on parts of the {unit}s", says, svg)
+    keys = [(row.group, row.name) for row in measured]
+
+    def draw(axes: Axes) -> Iterator[str]:
+        _dots(axes, _heights(keys)[0], [row.accuracy for row in measured], 0, "")
+        _row_axis(axes, keys)
+        yield _extremes(measured)
+
+    height = FRAME + ROW * (len(keys) + len({group for group, _ in keys}))
+    return _chart("robustness", "Accuracy on other texts", draw, height)
 
 
-def _accuracy(part: Mapping[str, Any] | None) -> Estimate | None:
-    return None if part is None else Estimate(*(part["accuracy"][key] for key in ("value", "low", "high")))
+def _by_epoch(runs: Sequence[RunFacts], quantity: str) -> Chart:
+    from matplotlib.ticker import MaxNLocator
+
+    networks = list(_networks(runs))
+    show = percent if quantity == "accuracy" else "{:.3f}".format
+
+    def draw(axes: Axes) -> Iterator[str]:
+        for number, (name, epochs, best) in enumerate(networks):
+            x, y = [epoch.epoch for epoch in epochs], [getattr(epoch, f"val_{quantity}") for epoch in epochs]
+            if not name:
+                axes.plot(x, [getattr(epoch, quantity) for epoch in epochs], label="training", **_style(1, len(x)))
+            axes.plot(x, y, label=_short(name or "validation"), **_style(number, len(x)))
+            axes.plot(x[best], y[best], "*", markersize=12, color=_style(number)["color"])
+            first = "" if best == 0 else f"{show(y[0])} in epoch {x[0]}, "
+            last = "" if best == len(x) - 1 else f", {show(y[-1])} in epoch {x[-1]}"
+            yield f"{_title(name)}{first}{show(y[best])} in epoch {x[best]}{last}."
+        yield "A star marks the epoch that was kept."
+        axes.set_xlabel("Epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        if quantity == "accuracy":
+            _percent(axes, y="Accuracy")
+        else:
+            axes.set_ylabel("Loss (cross-entropy)")
+
+    title = quantity.capitalize() if any(not name for name, _, _ in networks) else f"Validation {quantity}"
+    return _chart(quantity, title, draw)
 
 
-def _extremes(name: str, table: Mapping[tuple[str, str], Mapping[str, Any]], unit: str) -> str:
-    if not table:
-        return f"{name}: not judged on parts."
-    # By the ends of the intervals: a part that is merely small is neither.
-    low = min(table, key=lambda key: table[key]["accuracy"]["high"])
-    high = max(table, key=lambda key: table[key]["accuracy"]["low"])
-    who = f"{name}: weakest" if name else "Weakest"
-    size = count(table[low]["reviews"], unit)
+def _by_time(runs: Sequence[RunFacts]) -> Chart:
+    def draw(axes: Axes) -> Iterator[str]:
+        for number, (name, epochs, _) in enumerate(_networks(runs)):
+            best = np.maximum.accumulate([epoch.val_accuracy for epoch in epochs]).tolist()
+            seconds = [epoch.elapsed for epoch in epochs]
+            axes.step(seconds, best, where="post", label=_short(name), **_style(number, len(best)))
+            marks = [mark for mark in MILESTONES if mark <= best[-1]][-3:]
+            reached = [next(at for at, value in zip(seconds, best, strict=True) if value >= mark) for mark in marks]
+            passed = [f"{percent(mark, 0)} after {at:,.0f} s" for mark, at in zip(marks, reached, strict=True)]
+            at = seconds[best.index(best[-1])]
+            yield f"{_title(name)}{', '.join([*passed, f'{percent(best[-1])} after {at:,.0f} s'])}."
+        yield "Reading the data and validation are included."
+        axes.set_xlim(left=0)
+        axes.set_xlabel("Seconds since the start")
+        _percent(axes, y="Best validation accuracy")
+
+    return _chart("time", "Time to accuracy", draw)
+
+
+def _networks(runs: Sequence[RunFacts]) -> Iterator[tuple[str, tuple[Epoch, ...], int]]:
+    """Yield name, epochs and index of the best epoch of every network; one alone has no name."""
+    for facts in runs:
+        for number, epochs in enumerate(facts.histories):
+            network = f"network {number + 1}" if len(facts.histories) > 1 else ""
+            name = ", ".join(part for part in (facts.name if len(runs) > 1 else "", network) if part)
+            if epochs:
+                yield name, epochs, facts.best_epoch(number)
+
+
+def _operating(runs: Sequence[EvaluatedRun], kind: str, title: str) -> Chart | None:
+    curves = [(name, curve, area) for facts in runs for name, curve, area in _curves(facts, kind, len(runs) > 1)]
+    if not curves:
+        return None
+
+    def draw(axes: Axes) -> Iterator[str]:
+        for number, (name, curve, area) in enumerate(curves):
+            axes.plot(curve.x, curve.y, label=_short(name), **(_style(number) | {"marker": ""}))
+            if kind == "roc":
+                rate = percent(curve.at(FALSE_POSITIVES))
+                quoted = f"true positive rate {rate} at a false positive rate of {percent(FALSE_POSITIVES, 0)}"
+            else:
+                quoted = f"precision {percent(curve.at(RECALL))} at a recall of {percent(RECALL, 0)}"
+            yield f"{name}: {quoted}{'' if area is None else f', area {decimal_estimate(area)}'}."
+        if kind == "roc":
+            axes.plot([0, 1], [0, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="chance")
+        _percent(axes, *(("False positive rate", "True positive rate") if kind == "roc" else ("Recall", "Precision")))
+
+    return _chart(kind, title, draw)
+
+
+def _curves(facts: EvaluatedRun, kind: str, several: bool) -> Iterator[tuple[str, Curve, Estimate | None]]:
+    """Yield name, curve and area: of each label, or with `several` runs of their mean; of two labels the second."""
+    names, predictions = facts.label_names, facts.predictions
+    function = roc if kind == "roc" else precision_recall
+    curves: dict[str, Curve] = {}
+    for label in range(1 if len(names) == 2 else 0, len(names)):
+        curve = function(predictions.labels == label, predictions.probabilities[:, label])
+        if curve is not None:
+            curves[names[label]] = curve
+    area = facts.evaluation.metrics.get(f"{kind}_auc") if len(names) == 2 or several else None
+    if not several:
+        yield from ((name, curve, area) for name, curve in curves.items())
+    elif curves:
+        yield facts.name, macro_average(list(curves.values())) if len(names) > 2 else next(iter(curves.values())), area
+
+
+def _chart(name: str, title: str, draw: Callable[[Axes], Iterable[str]], height: float = HEIGHT) -> Chart:
+    """Draw a chart; `draw` yields the sentences that describe it."""
+    with new_figure(WIDTH, height) as figure:
+        axes = figure.subplots()
+        description = " ".join(draw(axes))
+        handles, labels = axes.get_legend_handles_labels()
+        if len(labels) > 1:
+            columns = 2 if max(map(cell_len, labels)) <= COLUMN_CELLS else 1
+            figure.legend(handles, labels, loc="outside lower left", ncols=columns, borderaxespad=0.2)
+            figure.set_figheight(height + LEGEND_ROW * -(-len(labels) // columns))
+        return Chart(title, description, to_svg(figure, name, f"{title}. {description}"))
+
+
+def _style(number: int, points: int = 0) -> dict[str, Any]:
+    """Return color, dash and marker of a series; long lines have no markers."""
+    return {
+        "color": PAGE.series[number % len(PAGE.series)],
+        "linestyle": DASHES[number % len(DASHES)],
+        "marker": MARKERS[number % len(MARKERS)] if points <= MAX_MARKED else "",
+    }
+
+
+def _percent(axes: Axes, x: str = "", y: str = "") -> None:
+    """Name axes that show shares."""
+    from matplotlib.ticker import FuncFormatter
+
+    for axis, name in ((axes.xaxis, x), (axes.yaxis, y)):
+        if name:
+            axis.set_label_text(name)
+            low, high = axis.get_view_interval()
+            axis.axes.set(**{f"{axis.axis_name}lim": (max(low, -0.03), min(high, 1.03))})
+            axis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g}\u00a0%"))
+
+
+def _dots(axes: Axes, heights: Sequence[float], estimates: Sequence[Estimate | None], number: int, name: str) -> None:
+    """Draw an estimate with its interval at each height."""
+    rows: list[Any] = [
+        (height, estimate)
+        for height, estimate in zip(heights, estimates, strict=True)
+        if estimate is not None and estimate.value is not None
+    ]
+    style = _style(number) | {"linestyle": "none"}
+    ends = np.array([[each.value - each.low, each.high - each.value] for _, each in rows]).reshape(-1, 2).T
+    axes.errorbar([each.value for _, each in rows], [at for at, _ in rows], xerr=ends, label=_short(name), **style)
+
+
+def _heights(rows: Sequence[tuple[str, str]]) -> tuple[list[float], dict[float, str]]:
+    """Return where each row stands, counted from the top, and the heading of each group."""
+    heights: list[float] = []
+    headings: dict[float, str] = {}
+    for place, (group, _) in enumerate(rows):
+        if group not in headings.values():
+            headings[float(place + len(headings))] = group
+        heights.append(float(place + len(headings)))
+    return heights, headings
+
+
+def _row_axis(axes: Axes, rows: Sequence[tuple[str, str]]) -> None:
+    heights, headings = _heights(rows)
+    names = [_short(name, LABEL_CELLS) for name in (*(name for _, name in rows), *headings.values())]
+    axes.set_yticks([*heights, *headings], names)
+    for tick in axes.yaxis.get_ticklabels()[len(heights) :]:
+        tick.set_fontweight("bold")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(max(heights) + 0.8, -0.8)
+    _percent(axes, "Accuracy")
+
+
+def _extremes(rows: Sequence[SliceAccuracy]) -> str:
+    """Return the weakest and the strongest slice in a sentence, by the ends of their intervals."""
+    known = [row for row in rows if row.accuracy.value is not None]
+    if not known:
+        return ""
+    low = min(known, key=lambda row: row.accuracy.high or 0.0)
+    high = max(known, key=lambda row: row.accuracy.low or 0.0)
     return (
-        f"{who} by {low[0]}, {low[1]}: {interval(table[low]['accuracy'])} of {size}; strongest by {high[0]}, "
-        f"{high[1]}: {percent(table[high]['accuracy']['value'])}."
+        f"Lowest: {low.group}, {low.name}, {percent_estimate(low.accuracy)} of {low.texts:,} texts; "
+        f"highest: {high.group}, {high.name}, {percent(high.accuracy.value)}."
     )
 
 
-def robustness(facts: Facts) -> Chart | None:
-    """Draw what is left of the accuracy where texts are not as in training; None where that was not measured."""
-    measured = [row for row in facts.robustness if row["group"] != "length"]  # the parts of the reviews have it
-    if not measured:
-        return None
-    rows = [Row(row["group"], row["name"], [Estimate(row["accuracy"], row["low"], row["high"])]) for row in measured]
-    worst = min(measured, key=lambda row: row["accuracy"])
-    says = f"Weakest: {worst['group']}, {worst['name']}, {interval({**worst, 'value': worst['accuracy']})}."
-    svg = dots("robustness", says, rows, [facts.name], Axis("Accuracy", True))
-    return Chart("Accuracy on other texts", says, svg)
+def _sentence(runs: Sequence[RunFacts], facts: RunFacts, text: str) -> str:
+    """Return a sentence on one of the runs, with its name if there are several."""
+    return f"{facts.name}: {text[:1].lower()}{text[1:]}" if len(runs) > 1 else text
 
 
-def course(number: int, title: str, trace: Trace) -> Chart:
-    """Draw the probability of the final answer after each word."""
-    heights = [trace.start[trace.label], *(word.probability for word in trace.words)]
-    line = Line("", [float(at) for at in range(len(heights))], heights)
-    says = f"{trace.summary[0].upper()}{trace.summary[1:]}."
-    label = trace.label if len(trace.label) <= MOST_LETTERS else f"{trace.label[: MOST_LETTERS - 1]}…"
-    y = Axis(f"Probability of {label}", True, least=-0.03, most=1.03)
-    return Chart(title, says, lines(f"course-{number}", says, [line], Axis("Words read", whole=True), y, level=0.5))
+def _title(name: str) -> str:
+    return f"{name}: " if name else "Validation: "
+
+
+def _short(text: str, cells: int = LEGEND_CELLS) -> str:
+    """Return a text from data as one line of at most so many columns."""
+    line = printable(" ".join(text.split()))
+    # Matplotlib leaves out of a legend what begins with an underscore; a space without width does no harm.
+    line = f"\u200b{line}" if line.startswith("_") else line
+    return line if cell_len(line) <= cells else f"{set_cell_size(line, cells - 1).rstrip()}…"

@@ -1,235 +1,316 @@
-"""What a report says of a run, read from its files."""
+"""What reports say of a run, read from its files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnsent.config import Config
-from rnnsent.config.loader import load_config
-from rnnsent.errors import RunError
-from rnnsent.evaluation.compare import read_predictions
-from rnnsent.inference.calibration import Calibration
-from rnnsent.models.network import weight_shapes
-from rnnsent.runs import artifacts as stored
-from rnnsent.runs import directory as runs
-from rnnsent.runs.directory import RunDirectory
-from rnnsent.runs.run_facts import unit_of
-from rnnsent.runs.schemas import Epoch
+from rnnsent.config.loader import dump_config
+from rnnsent.errors import count
+from rnnsent.evaluation.evaluate import evaluation_of
+from rnnsent.evaluation.intervals import small_sample_warning
+from rnnsent.evaluation.predictions import Predictions
+from rnnsent.evaluation.run_data import Source
+from rnnsent.reporting.number_format import size
+from rnnsent.runs import directory, schemas
+from rnnsent.runs.directory import Run
+from rnnsent.runs.run_facts import stopped
+from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 
-Floats = NDArray[np.float64]
-
-SIZED = (runs.WEIGHTS, runs.MODEL, runs.VOCABULARY, runs.NGRAMS)
+FILES = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
+HASHED = (  # what a prediction follows from
+    directory.SETTINGS,
+    directory.VOCABULARY,
+    directory.WEIGHTS,
+    directory.NGRAM_WEIGHTS,
+    directory.CALIBRATION,
+)
+SOURCES = {"imdb": "IMDB reviews", "sample": "the built-in sample reviews"}
+POOLINGS = {
+    "last": "last state",
+    "mean": "mean pooling",
+    "max": "max pooling",
+    "mean_max": "mean and max pooling",
+    "attention": "attention pooling",
+}
 
 
 @dataclass(frozen=True)
-class Layer:
-    """The arrays of one layer, each with its shape, and how many numbers they hold."""
+class RunFacts:
+    """A finished run, and what it is called on the page."""
 
+    run: Run
     name: str
-    arrays: str
-    parameters: int
 
+    @property
+    def config(self) -> Config:
+        """Its config."""
+        return self.run.config
 
-@dataclass(frozen=True)
-class Facts:
-    """All that a report says of a run, but for its texts.
+    @property
+    def metrics(self) -> schemas.TrainingMetrics:
+        """Its metrics.json."""
+        return self.run.metrics
 
-    Attributes:
-        run: which.
-        name: what it is called on the page.
-        split: on which it was judged.
-        config: of the run.
-        metrics, environment: what these files hold.
-        histories: of each network its epochs.
-        labels: (reviews,), the real ones.
-        predicted: (reviews,), those that the network says.
-        probabilities: (reviews, labels), as in the predictions file, calibrated.
-        calibration: what they went through.
-        layers: of all networks.
-        sizes: bytes by name; of an ensemble those of all networks together.
-        digests: SHA-256 of what the figures follow from, by name.
-    """
+    @property
+    def data(self) -> DataInfo:
+        """What it was trained on."""
+        return self.run.metrics.data
 
-    run: RunDirectory
-    name: str
-    split: str
-    config: Config
-    metrics: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    histories: tuple[tuple[Epoch, ...], ...]
-    labels: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    probabilities: Floats
-    calibration: Calibration
-    layers: tuple[Layer, ...]
-    sizes: Mapping[str, int]
-    digests: Mapping[str, str]
+    @property
+    def environment(self) -> schemas.Environment:
+        """Its environment.json."""
+        return self.run.environment
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """The labels, in the order of their numbers."""
         return self.config.data.label_names
 
-    @property
-    def unit(self) -> str:
-        """What one of the texts is called."""
-        return unit_of(self.metrics["data"])
+    @cached_property
+    def histories(self) -> tuple[tuple[Epoch, ...], ...]:
+        """The epochs of each network."""
+        return tuple(tuple(network.history()) for network in self.run.networks)
 
-    @property
-    def reviews(self) -> int:
-        """How many were judged."""
-        return len(self.labels)
-
-    @property
-    def measured(self) -> Mapping[str, Any]:
-        """The metrics of the split: {name: {"value", "low", "high"}}."""
-        found: Mapping[str, Any] = self.metrics[self.split]
-        return found
-
-    @property
-    def details(self) -> Mapping[str, Any]:
-        """What metrics.json says of the judgment besides."""
-        found: Mapping[str, Any] = self.metrics.get("evaluations", {}).get(self.split, {})
-        return found
-
-    @property
-    def baseline(self) -> Mapping[str, Any] | None:
-        """The metrics of the n-grams on the split, if they were judged."""
-        found: Mapping[str, Any] | None = (self.metrics.get("baseline") or {}).get(self.split)
-        return found
-
-    @property
-    def robustness(self) -> Sequence[Mapping[str, Any]]:
-        """The rows of `rnnsent robustness` on the split, if that was measured."""
-        found: Sequence[Mapping[str, Any]] = (self.metrics.get("robustness") or {}).get(self.split) or ()
-        return found
+    def best_epoch(self, network: int) -> int:
+        """Return the index of the epoch whose weights the network with this index, from 0, has kept."""
+        networks = self.metrics.networks
+        best = networks[network].best_epoch if networks else self.metrics.best_epoch
+        epochs = [epoch.epoch for epoch in self.histories[network]]
+        return epochs.index(best) if best in epochs else len(epochs) - 1
 
     @cached_property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether that is the real one, (reviews,)."""
-        found: NDArray[np.bool_] = self.predicted == self.labels
-        return found
-
-    @cached_property
-    def confidence(self) -> Floats:
-        """The probability of the predicted label, (reviews,)."""
-        found: Floats = self.probabilities[np.arange(len(self.labels)), self.predicted]
-        return found
-
-    @cached_property
-    def uncalibrated(self) -> Floats | None:
-        """The probability of each label before calibration, (reviews, labels); None where that changed nothing."""
-        kept = self.calibration
-        if kept.temperature == 1 and kept.threshold == 0.5:
+    def calibration(self) -> schemas.CalibrationFile | None:
+        """Its calibration.json, if its probabilities were calibrated."""
+        if not self.run.file(directory.CALIBRATION).is_file():
             return None
-        # Its inverse is of the same form: logits times the temperature, plus the shift.
-        threshold = 1 / (1 + float(np.exp(kept.shift / kept.temperature)))
-        inverse = Calibration(1 / kept.temperature, threshold)
-        given = self.probabilities
-        if given.shape[1] == 2:
-            second = inverse(given[:, 1]).astype(np.float64)
-            return np.stack([1 - second, second], axis=1)
-        return inverse(given).astype(np.float64)
+        return self.run.read_record(directory.CALIBRATION, schemas.CalibrationFile)
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes by file name; of an ensemble those of all networks together."""
+        sizes: dict[str, int] = {}
+        for name in self._files():
+            if (kind := PurePath(name).name) in FILES:
+                sizes[kind] = sizes.get(kind, 0) + self.run.file(name).stat().st_size
+        return sizes
+
+    @property
+    def file_sizes(self) -> str:
+        """The sizes in a line."""
+        return ", ".join(f"{name} {size(number)}" for name, number in self.sizes.items())
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights."""
+        return sum(self.sizes.get(name, 0) for name in (directory.WEIGHTS, directory.NGRAM_WEIGHTS))
+
+    def layers(self, member: Config) -> list[str]:
+        """Return the layers of one of its networks."""
+        return list(layers(member))
+
+    @cached_property
+    def hashes(self) -> Mapping[str, str]:
+        """SHA-256 of the manifest, and of the files that predictions follow from."""
+        listed = self.run.manifest()
+        return {directory.MANIFEST: self.run.sha256} | {
+            name: listed[name] for name in self._files() if PurePath(name).name in HASHED
+        }
+
+    def _files(self) -> list[str]:
+        return [name for name in self.run.manifest() if not name.startswith(f"{directory.TEACHER}/")]
+
+    @property
+    def summary(self) -> str:
+        """Its summary.txt: layers, shapes, parameters."""
+        return self.run.read(directory.SUMMARY).decode(errors="replace").rstrip()
+
+    @property
+    def config_yaml(self) -> str:
+        """Its config as YAML, every default written out."""
+        return dump_config(self.config)
+
+    @property
+    def environment_json(self) -> str:
+        """Its environment.json as text."""
+        return schemas.to_json(self.environment).rstrip()
+
+    @property
+    def data_name(self) -> str:
+        """What its texts are called."""
+        if self.data.source != "texts":
+            return SOURCES.get(self.data.source, self.data.source)
+        return "the original IMDB texts" if self.data.format == "aclimdb" else self.file_name
+
+    @property
+    def file_name(self) -> str:
+        """The name of the data file without its folders; empty if there is none."""
+        return PurePath(self.data.file or "").name
+
+    def detail(self, key: str) -> Any:
+        """Return what the reader of the data noted under a key; None if nothing."""
+        return self.data.details.get(key)
+
+    @property
+    def split_rule(self) -> str:
+        """How the texts were split."""
+        rules = self.detail("splits")
+        if isinstance(rules, Mapping):
+            return "; ".join(f"{name}: {rule}" for name, rule in rules.items())
+        share = f"{self.config.data.validation_split:.0%}"
+        return f"test as in the data set; validation: the last {share} of its training texts"
+
+    @property
+    def stopped(self) -> str:
+        """How far a training that was stopped early came; empty if it was not."""
+        return stopped(self.metrics) or ""
+
+    @property
+    def train_command(self) -> str:
+        """The command that trained it; empty if it was trained from Python."""
+        command = self.environment.command
+        if "train" not in command[:3]:
+            return ""
+        return shlex.join(["rnnsent", *(part for part in command[1:] if part not in ("--json", "--quiet"))])
+
+    @property
+    def packages(self) -> str:
+        """The versions of what it was trained with."""
+        packages = ", ".join(f"{name} {version}" for name, version in self.environment.packages.items())
+        return f"{packages}, Python {self.environment.python}"
+
+    @property
+    def engines(self) -> str:
+        """What ran its layers, and why."""
+        return ", ".join(dict.fromkeys(f"{engine.path} ({engine.because})" for engine in self.metrics.engine.values()))
+
+    @property
+    def architecture(self) -> str:
+        """Its network in a line."""
+        if self.config.ensemble is None:
+            return " → ".join(layers(self.config))
+        cells = dict.fromkeys(layer.cell for member in self.config.members for layer in member.model.recurrent)
+        return f"ensemble of {len(self.config.members)} networks ({', '.join(map(cell_name, cells))})"
+
+    @property
+    def initialization(self) -> list[str]:
+        """What it learned from besides labeled texts, in sentences without a capital."""
+        return list(_initialization(self.config, self.metrics))
 
 
-def gather(run: RunDirectory, split: str, name: str) -> Facts:
-    """Read what a report says of a finished run.
+@dataclass(frozen=True)
+class EvaluatedRun(RunFacts):
+    """A run and how good it is on a split.
+
+    Attributes:
+        split: "test" or "validation".
+        evaluation, predictions: on it.
+        baseline, robustness: on it, if they were computed.
+    """
+
+    split: str
+    evaluation: schemas.Evaluation
+    predictions: Predictions
+    baseline: schemas.BaselineEvaluation | None
+    robustness: schemas.RobustnessEvaluation | None
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Its accuracy."""
+        return self.evaluation.metrics["accuracy"]
+
+    @property
+    def majority(self) -> tuple[str, float]:
+        """The most frequent label, and its share."""
+        counts = np.bincount(self.predictions.labels, minlength=len(self.label_names))
+        return self.label_names[int(counts.argmax())], float(counts.max() / counts.sum())
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know before any figure."""
+        warnings = []
+        if self.data.fallback_used:
+            warnings.append("The data that the config names were not available; the sample reviews took their place.")
+        if self.data.source == "sample":
+            warnings.append("The sample reviews were generated by rnnsent: these figures say nothing about real texts.")
+        if self.stopped:
+            warnings.append(f"T{self.stopped[1:]}.")
+        if self.split == "validation":
+            warnings.append("Epoch and settings were chosen on the validation texts: figures on them are optimistic.")
+        if small := small_sample_warning(self.evaluation.texts):
+            warnings.append(f"{small[0].upper()}{small[1:]}.")
+        return warnings
+
+    def command(self, name: str) -> str:
+        """Return the rnnsent command that computes something on this split of this run."""
+        return f"rnnsent {name} {self.run.address}{f' --split {self.split}' if self.split != 'test' else ''}"
+
+
+def gather(run: Run, split: str, name: str, source: Source | None = None) -> EvaluatedRun:
+    """Return what reports say of a run; it is evaluated on the split if it was not yet.
 
     Args:
-        run: which.
-        split: "test" or "validation"; the run must have been judged on it.
+        run: a finished one.
+        split: "test" or "validation".
         name: what it is called on the page.
+        source: where its texts are, if they are no longer where the config says.
 
     Raises:
-        RunError: if it is unfinished, was changed, or was not judged on this split.
+        RunError: if it is unfinished or one of its files was changed.
+        DataError: if it must be evaluated, and its texts are not available any more.
     """
-    manifest = run.manifest()
-    run.verify()
-    config = load_config(str(run.file(runs.CONFIG)))
-    metrics = stored.load_metrics(run, config)
-    if not metrics.get(split) or not run.has(runs.predictions(split)):
-        other = "validation" if split == "test" else "test"
-        raise RunError(
-            f"{run}: was not judged on its {split} reviews, and a report does not do that by itself:\n"
-            f"  rnnsent eval {run} --split {split}\n"
-            f"or make a report of the others, with --split {other}"
-        )
-    where = run.file(runs.predictions(split))
-    judgment = read_predictions(stored.read_text(where), config.data.label_names, str(where))
-    return Facts(
-        run=run,
-        name=name,
-        split=split,
-        config=config,
-        metrics=metrics,
-        environment=stored.load_environment(run),
-        histories=tuple(stored.load_history(run, file) for file in _histories(run, config, manifest)),
-        labels=judgment.labels,
-        predicted=judgment.predicted,
-        probabilities=judgment.probabilities,
-        calibration=stored.load_calibration(run),
-        layers=tuple(_layers(config, stored.load_weights(run))),
-        sizes=_sizes(run, manifest),
-        digests={each: manifest[each][-1] for each in sorted(manifest) if _decides(each, split)},
+    evaluation, predictions = evaluation_of(run, split, source)
+    return EvaluatedRun(
+        run,
+        name,
+        split,
+        evaluation,
+        predictions,
+        run.evaluation(split, schemas.BaselineEvaluation, "baseline"),
+        run.evaluation(split, schemas.RobustnessEvaluation, "robustness"),
     )
 
 
-def _decides(name: str, split: str) -> bool:
-    kinds = (runs.CONFIG, runs.VOCABULARY, runs.WEIGHTS, runs.NGRAMS, runs.CALIBRATION, runs.predictions(split))
-    return PurePath(name).name in kinds and not name.startswith(f"{runs.TEACHER}/")
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """Return what each run is called: its folder, or its path if two folders have one name."""
+    names = [run.path.resolve().name for run in runs]
+    return [name if names.count(name) == 1 else str(run) for name, run in zip(names, runs, strict=True)]
 
 
-def _histories(run: RunDirectory, config: Config, manifest: Mapping[str, Any]) -> list[str]:
-    names = [runs.HISTORY] if runs.HISTORY in manifest else runs.member_files(manifest, runs.HISTORY)
-    if len(names) != len(config.members):
-        raise RunError(f"{run}: {len(names)} of {len(config.members)} networks have a {runs.HISTORY}")
-    return names
+def layers(config: Config) -> Iterator[str]:
+    """Yield the layers of one network."""
+    model = config.model
+    ngrams = "" if model.ngrams is None else f" + {count(model.ngrams.orders, 'order')} of n-gram weights"
+    yield f"Embedding({model.embedding_dim}){ngrams}"
+    for layer in model.recurrent:
+        name = f"{cell_name(layer.cell)}({layer.units})"
+        yield f"Bidirectional({name})" if layer.bidirectional else name
+    yield POOLINGS[model.pooling]
+    yield from (f"Dense({dense.units}, {dense.activation})" for dense in model.dense)
+    yield "sigmoid" if len(config.data.label_names) == 2 else "softmax"
 
 
-def _layers(config: Config, weights: Mapping[str, Any]) -> list[Layer]:
-    """Return the layers of all networks, from the words on."""
-    order = [
-        f"{prefix}{name}"
-        for number, member in enumerate(config.members, start=1)
-        for prefix in ("" if config.ensemble is None else f"{runs.MEMBERS}/{number}/",)
-        for name in weight_shapes(member, 1)
-    ]
-    found: dict[str, dict[str, Any]] = {}
-    for name in order:
-        depth = 3 if name.startswith(f"{runs.MEMBERS}/") else 1
-        parts = name.split("/")
-        found.setdefault("/".join(parts[:depth]), {})["/".join(parts[depth:])] = weights[name]
-    return [
-        Layer(
-            name,
-            _arrays(arrays),
-            sum(int(array.size) for array in arrays.values()),
-        )
-        for name, arrays in found.items()
-    ]
+def cell_name(cell: str) -> str:
+    """Return the Keras name of a cell: "SimpleRNN" for "simple_rnn"."""
+    return "".join(part.capitalize() if len(part) > 4 else part.upper() for part in cell.split("_"))
 
 
-def _arrays(arrays: Mapping[str, Any]) -> str:
-    """Return the arrays of a layer with their shapes; of the two directions, which are alike, those of one."""
-    forward = {name: array for name, array in arrays.items() if name.startswith("forward_")}
-    kinds = [
-        f"{name.rpartition('/')[2].replace('_', ' ')} {' × '.join(f'{side:,}' for side in array.shape)}"
-        for name, array in (forward or arrays).items()
-    ]
-    return ", ".join(kinds) + (", in each direction" if forward else "")
-
-
-def _sizes(run: RunDirectory, manifest: Mapping[str, Any]) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for name in sorted(manifest):
-        kind = PurePath(name).name
-        if kind in SIZED and not name.startswith(f"{runs.TEACHER}/"):
-            sizes[kind] = sizes.get(kind, 0) + run.file(name).stat().st_size
-    return sizes
+def _initialization(config: Config, metrics: schemas.TrainingMetrics) -> Iterator[str]:
+    adversarial = config.training.adversarial
+    if adversarial is not None:
+        unlabeled = ", also on unlabeled texts" if adversarial.unlabeled else ""
+        yield f"{adversarial.kind} training (size {adversarial.size:g}, weight {adversarial.weight:g}{unlabeled})"
+    if config.training.teacher is not None:
+        who = "an n-gram baseline" if config.training.teacher == "baseline" else "a first network of this config"
+        yield f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {who}"
+    if metrics.embeddings is not None:
+        yield f"pre-trained vectors of {metrics.embeddings.found:,} of {metrics.embeddings.words:,} words"
+    if metrics.language_model is not None:
+        yield "embedding and first recurrent layer pre-trained as a language model"

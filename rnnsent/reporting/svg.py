@@ -1,149 +1,109 @@
-"""Matplotlib's figures as SVG that stands inside a page: its letters are text, its colors those of the page.
+"""Matplotlib figures, and how one becomes an SVG element of a page: its text stays text, its colors are the page's.
 
-Colors stand in for others: the page decides what ink, grid and the series are in light and in dark.
+Nothing is taken from the surroundings: no rc file, no backend, no pyplot.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+
+from markupsafe import Markup, escape
 
 from rnnsent.errors import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SVG = "{http://www.w3.org/2000/svg}"
-HREF = "{http://www.w3.org/1999/xlink}href"
-WIDTH = 4.6  # inches; 72 units each, which is what a narrow phone shows one to one
-FONT = 11  # units
+FONT_SIZE = 11  # points, which are CSS pixels of the viewBox
 
-INK, RULE = "#010203", "#010204"
-# Okabe and Ito's palette (jfly.uni-koeln.de/color), in shades that stand out from the page: see `STYLE` in page.py.
-SERIES = tuple(f"#01030{number}" for number in range(1, 7))
-_VARIABLES = {INK: "currentColor", RULE: "var(--rule)"} | {
-    color: f"var(--s{number})" for number, color in enumerate(SERIES, start=1)
-}
-_SETTINGS = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "rnnsent",
-    "text.parse_math": False,  # names from data may hold dollars
-    "font.size": FONT,
-    "axes.titlesize": FONT,
-    "legend.fontsize": FONT,
-    "legend.frameon": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "figure.facecolor": "none",
-    "savefig.facecolor": "none",
-    "grid.color": RULE,
-    "grid.linewidth": 0.8,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
+
+@dataclass(frozen=True)
+class Palette:
+    """The colors of a figure; people with color blindness can tell the series apart (Okabe and Ito's palette)."""
+
+    ink: str
+    rule: str
+    series: tuple[str, ...]
+
+
+# Placeholders, which `to_svg` replaces by CSS variables of base.html.j2: a page is light or dark when it is looked at.
+PAGE = Palette("#010203", "#010204", tuple(f"#01030{number}" for number in range(1, 7)))
+VARIABLES = ("currentColor", "var(--rule)", *(f"var(--s{number})" for number in range(1, len(PAGE.series) + 1)))
+PAPER = Palette("#000000", "#d5dae0", ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#1b1f24", "#8a6a00"))
 
 
 @contextmanager
-def figure(height: float) -> Iterator[Figure]:
-    """Yield an empty figure, `height` inches high, to be drawn on and handed to `inline` before the block ends."""
+def new_figure(width: float, height: float, palette: Palette = PAGE) -> Iterator[Figure]:
+    """Yield an empty figure, in inches; draw on it and save it before the block ends."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    # Figure without pyplot: no global state beside these settings, no display.
-    settings: Any = _SETTINGS  # the stubs list every key with a type of its own
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # Measured in a font that may lack a letter; the page's fonts have it.
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Measured in a font that may lack a letter; a browser finds another font.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield Figure(figsize=(WIDTH, height), layout="constrained")
+        matplotlib.rcParams.update(_settings(palette))
+        yield Figure(figsize=(width, height), dpi=120, layout="constrained")
 
 
-def inline(drawn: Figure, name: str, says: str) -> str:
+def to_svg(figure: Figure, name: str, description: str) -> Markup:
     """Return a figure as an SVG element; the same figure gives the same text.
 
     Args:
-        drawn: within the block of `figure`.
-        name: of the chart, unique on the page: all ids begin with it.
-        says: what is to be seen, for those who do not see it.
+        figure: inside the block of `new_figure`.
+        name: unique on the page; begins all ids.
+        description: for those who do not see it.
     """
-    buffer = io.BytesIO()
-    drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    root = ElementTree.fromstring(buffer.getvalue())
-    for child in [child for child in root if child.tag.endswith("metadata")]:
-        root.remove(child)
-    for defs in root.iter(f"{SVG}defs"):
-        for style in defs.findall(f"{SVG}style"):  # it would hold for the whole page
-            defs.remove(style)
-    used = _names(root, name)
-    for element in root.iter():
-        _clean(element, used)
-    for key in ("width", "height", "version"):
-        root.attrib.pop(key, None)
-    root.attrib |= {"class": "chart", "role": "img", "aria-label": printable(says)}
-    ElementTree.register_namespace("", SVG[1:-1])
-    text = ElementTree.tostring(root, encoding="unicode").replace(' xmlns="http://www.w3.org/2000/svg"', "")
-    return re.sub(r">\s+<", "><", text).strip()
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    used = set(re.findall(r'(?:href="|url\()#([\w.-]+)', svg))
+    svg = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)
+    svg = re.sub(r'((?:href="|url\()#)', rf"\1{name}-", svg).replace("xlink:href", "href")
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"| version="[^"]*"', "", svg)
+    for color, variable in zip((PAGE.ink, PAGE.rule, *PAGE.series), VARIABLES, strict=True):
+        svg = svg.replace(color, variable)
+    return Markup(
+        svg.replace("<svg", f'<svg class="chart" role="img" aria-label="{escape(printable(description))}"', 1)
+    )
 
 
-def width(text: str) -> float:
-    """Return how wide a line is, in units, in letters of the font that charts are measured in, which is a wide one."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
+def _settings(palette: Palette) -> dict[Any, Any]:
+    from cycler import cycler
+    from matplotlib import rcParamsDefault
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        measured: float = text_to_path.get_text_width_height_descent(text, FontProperties(size=FONT), False)[0]
-    # What the font lacks is measured as a narrow box.
-    return measured + sum(FONT / 2 for letter in text if unicodedata.east_asian_width(letter) in "WF")
-
-
-def _names(root: ElementTree.Element, name: str) -> dict[str, str]:
-    """Return a new name for every id that something refers to."""
-    found = ElementTree.tostring(root, encoding="unicode")
-    referred = dict.fromkeys(re.findall(r'(?:href="|url\()#([\w.-]+)', found))
-    return {old: f"{name}-{number}" for number, old in enumerate(referred, start=1)}
-
-
-def _clean(element: ElementTree.Element, names: dict[str, str]) -> None:
-    values = element.attrib
-    own = values.pop("id", None)
-    if own in names:
-        values["id"] = names[own]
-    if HREF in values:
-        values["href"] = f"#{names[values.pop(HREF)[1:]]}"
-    if "clip-path" in values:
-        values["clip-path"] = re.sub(r"#([\w.-]+)", lambda found: f"#{names[found[1]]}", values["clip-path"])
-    for key in ("d", "x", "y", "transform", "width", "height"):
-        if key in values:
-            values[key] = _rounded(values[key])
-    if values.get("transform", "").startswith("rotate(-0 "):
-        del values["transform"]
-    if "style" in values:
-        values["style"] = _style(values["style"])
-
-
-def _rounded(numbers: str) -> str:
-    flat = " ".join(numbers.split())
-    return re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), flat)
-
-
-def _style(style: str) -> str:
-    parts: list[Any] = [part.strip().partition(":") for part in style.split(";") if part.strip()]
-    kept = []
-    for key, _, value in parts:
-        if key == "font-family":
-            continue  # the page's
-        value = value.strip()
-        kept.append(f"{key}:{_VARIABLES.get(value, value)}")
-    return ";".join(kept)
+    defaults = {key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")}
+    return defaults | {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "rnnsent",
+        "path.simplify_threshold": 0.3,
+        "text.parse_math": False,  # labels may hold dollars
+        "font.size": FONT_SIZE,
+        "axes.titlesize": FONT_SIZE,
+        "legend.fontsize": FONT_SIZE,
+        "legend.frameon": False,
+        "legend.handlelength": 2.6,
+        "lines.linewidth": 1.6,
+        "lines.markersize": 4,
+        "text.color": palette.ink,
+        "axes.prop_cycle": cycler(color=palette.series),
+        "axes.labelcolor": palette.ink,
+        "axes.edgecolor": palette.ink,
+        "axes.facecolor": "none",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "figure.facecolor": "none" if palette is PAGE else "white",
+        "savefig.facecolor": "none" if palette is PAGE else "white",
+        "grid.color": palette.rule,
+        "grid.linewidth": 0.8,
+        "xtick.color": palette.ink,
+        "ytick.color": palette.ink,
+    }

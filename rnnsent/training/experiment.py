@@ -15,17 +15,19 @@ import numpy as np
 
 from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
-from rnnsent.data.dataset import Partition, partition
+from rnnsent.data.dataset import Partition, split_dataset
 from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset
 from rnnsent.engine.device import start
 from rnnsent.errors import Interrupted, RunError
+from rnnsent.evaluation.metrics import score
+from rnnsent.evaluation.predictions import Predictions
 from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.requirements import require_trainable
 from rnnsent.runs import directory, registry
 from rnnsent.runs.directory import Run
-from rnnsent.runs.schemas import CalibrationFile, DataInfo, Estimate, Fingerprint, Metrics, TrainingMetrics
+from rnnsent.runs.schemas import CalibrationFile, DataInfo, Fingerprint, TrainingMetrics
 from rnnsent.signals import DeferredSignals
 from rnnsent.training import environment, resume
 from rnnsent.training.checkpoint import CheckpointFolder
@@ -99,7 +101,7 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     dataset = load_dataset(config.data, progress=request.progress)
     config = resolve(config, dataset)
     require_trainable(config)  # more of it is known now
-    split = partition(dataset, config.data)
+    split = split_dataset(dataset, config.data)
     log_data(dataset, split, config)
     features = add_unlabeled(fit_features(dataset, split, config), dataset, config)
     # Keras is imported from here on; a signal inside that import could be lost or take the process down.
@@ -145,7 +147,7 @@ def _begin(run: Run, config: Config, features: Features, found: Fingerprint) -> 
 
 def _indices(split: Partition) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **getattr(split, "indices", {}))
+    np.savez_compressed(buffer, **split.indices)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -179,7 +181,7 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
     predict = load_predictor(config, run.weights(), session.features.ngram_weights, device=session.device.name)
     probabilities = predict(texts)
     if config.training.calibrate:
-        fitted = calibration.fit(texts.labels, probabilities)
+        fitted = calibration.fit_calibration(texts.labels, probabilities)
         logger.info("calibration: %s", fitted)
         run.write_record(directory.CALIBRATION, _calibration_file(fitted, texts.labels, probabilities))
     summary = summarize_models([network.plain for network in networks])
@@ -198,7 +200,7 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         interrupted=networks[-1].stopped is not None,
         validation_texts=len(texts),
         # Not calibrated: on the texts that temperature and threshold were fitted on they look better than they are.
-        validation=_metrics(texts.labels, probabilities),
+        validation=score(Predictions.of(texts.labels, probabilities)).metrics,
         seconds=round(time.perf_counter() - first.started, 3),
         peak_memory_mb=round(environment.peak_memory_mb(), 1),
         parameters=summary.parameters,
@@ -214,19 +216,12 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
     run.finish()
 
 
-def _metrics(labels: Any, probabilities: Any) -> Metrics:  # TODO: evaluation's own, when it is merged
-    from rnnsent.evaluation import metrics, multiclass
-
-    function = metrics.evaluate if probabilities.ndim == 1 else multiclass.evaluate
-    return {name: Estimate(**each) for name, each in function(labels, probabilities).to_dict().items()}
-
-
 def _calibration_file(fitted: calibration.Calibration, labels: Any, probabilities: Any) -> CalibrationFile:
     before, after = (calibration.log_loss(labels, each) for each in (probabilities, fitted(probabilities)))
     return CalibrationFile(
         temperature=fitted.temperature,
         threshold=fitted.threshold,
-        texts=fitted.reviews,
+        texts=fitted.texts,
         log_loss_before=before,
         log_loss_after=after,
     )

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import Config
-from rnnsent.data.dataset import Dataset, Partition
+from rnnsent.data.dataset import Dataset, Partition, Split
 from rnnsent.data.sources import expanded
-from rnnsent.data.split import Split
 from rnnsent.data.statistics import embedding_rows, unknown_share
 from rnnsent.errors import DataError, count
 from rnnsent.models import embeddings

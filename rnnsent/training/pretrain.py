@@ -1,7 +1,7 @@
 """A language model of the texts, whose embedding and first recurrent layer a network begins with.
 
-It is trained by the same `fit`, with the same checkpoints, as a network; no label is looked at. What was trained is kept
-in the cache, under a key made of texts, shape and versions, and so are its checkpoints on the way.
+It is trained by the same `fit`, with the same checkpoints, as a network; no label is looked at. The result is kept in
+the cache, under a key made of texts, shape and versions, and so are the checkpoints on the way.
 
 Source: A. Dai and Q. Le, "Semi-supervised sequence learning", NeurIPS 2015; in both directions at once, as M. Peters et
 al., "Deep contextualized word representations", NAACL 2018.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from rnnsent.config import Config, LanguageModelConfig, ModelConfig, ScheduleConfig, TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.data.cache import cache_root, cached_arrays, stored_arrays
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import NATIVE, LayerPath
 from rnnsent.errors import Interrupted

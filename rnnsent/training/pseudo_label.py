@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def add_unlabeled(features: Features, dataset: Dataset, config: Config) -> Features:
-    """Return the features with the texts without a label in `train`, if the config uses them before any network does."""
+    """Return the features with the texts without a label in `train`, if the config uses them from the start."""
     labels = len(features.split.label_names)
     if config.training.teacher == "baseline":
         assert dataset.unlabeled is not None and dataset.validation is not None

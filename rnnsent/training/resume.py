@@ -15,8 +15,7 @@ import numpy as np
 
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
-from rnnsent.data.dataset import Partition
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Partition, Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import choose
 from rnnsent.errors import RunError, count

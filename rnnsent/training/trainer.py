@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent.config import Config, TrainingConfig
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import NATIVE, LayerPath, choose, describe
 from rnnsent.errors import Interrupted, TrainingError, count
@@ -102,6 +103,7 @@ def train_network(run: Run, config: Config, session: Session, title: str) -> Tra
     """
     from rnnsent.training.callbacks import HistoryCallback
     from rnnsent.training.fit import FitData, class_weights, compile_model, fit
+    from rnnsent.training.loggers import finish_trackers, tracker_callbacks
 
     features, training = session.features, config.training
     paths = choose(config, session.device)
@@ -130,9 +132,10 @@ def train_network(run: Run, config: Config, session: Session, title: str) -> Tra
     tracked = _tracked(run, plain, training, history)
     _log_begin(begin, training)
     data = FitData(train, validation, class_weights(training, train.split.labels, labels))
+    trackers = tracker_callbacks(training.trackers, run.path, config, run_id=run.training, run_name=title)
     stopped = None
     try:
-        fit(model, data, training, tracked, session.callbacks(config))
+        fit(model, data, training, tracked, [*session.callbacks(config), *trackers])
     except (KeyboardInterrupt, Interrupted) as interruption:
         if wants_out(interruption):
             raise
@@ -142,11 +145,14 @@ def train_network(run: Run, config: Config, session: Session, title: str) -> Tra
         last = f"the last checkpoint is {folder.path / there[-1]}" if there else "there is no checkpoint"
         raise TrainingError(f"{error}.\n  {last[0].upper()}{last[1:]}") from None
     finally:
-        tracked.history.draw(tracked.best.best_epoch if tracked.best else None)
-    assert tracked.best is not None and tracked.best.best is not None
+        assert tracked.best is not None
+        best = tracked.best.best
+        tracked.history.draw(None if best is None else best.epoch)
+        finish_trackers(trackers, {} if best is None else vars(best), sys.exception() or stopped)
+    assert best is not None
     engine = {each.layer: LayerEngine(each.path, each.because) for each in paths}
     return TrainedNetwork(
-        run, plain, tracked.history.history, tracked.best.best, engine, started, embedding.info, language_model, stopped
+        run, plain, tracked.history.history, best, engine, started, embedding.info, language_model, stopped
     )
 
 

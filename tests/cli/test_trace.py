@@ -154,10 +154,9 @@ def test_unknown_words_are_marked(run: Path) -> None:
         (["--input", "missing.txt"], 1, "missing.txt: cannot be read: No such file or directory"),
         (["--input", "."], 1, ".: cannot be read: Is a directory"),
         (["--input", "latin.txt"], 1, "latin.txt: is not UTF-8 text, at byte 9"),
-        (["caf\udce9"], 1, "TEXT is not UTF-8 text"),
+        (["caf\udce9"], 1, "TEXT: is not UTF-8 text, at byte 4"),
         (["good film", "--html", "folder.html"], 1, "folder.html: cannot be written: Is a directory"),
         (["good film", "--html", "texts.csv"], 1, "texts.csv: its name must end in .html"),
-        (["--input", "texts.csv"], 1, "texts.csv: is a table; trace reads a file as one text"),
         (["good film", "--html", "latin.txt/page.html"], 1, "latin.txt/page.html: cannot be written:"),
         (["good film", "--png", "/proc/plot.png"], 1, "/proc/plot.png: cannot be written:"),
     ],
@@ -169,14 +168,6 @@ def test_wrong_uses(run: Path, arguments: list[str], code: int, message: str) ->
     result = rnnsent("trace", str(run), *arguments)
     assert result.exit_code == code and message in result.stderr
     assert "Traceback" not in result.stderr and "fault of rnnsent" not in result.stderr
-
-
-def test_a_file_that_cannot_be_one_text(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnsent.cli.commands.trace.MOST_BYTES", 2**20)
-    Path("huge.txt").write_bytes(b"good " * 2**18)
-    result = rnnsent("trace", str(run), "--input", "huge.txt")
-    assert result.exit_code == 1
-    assert "huge.txt: has more than 1 MiB; one text is traced at a time" in result.stderr
 
 
 def test_a_run_that_is_not_there() -> None:

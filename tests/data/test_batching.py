@@ -9,7 +9,7 @@ import pytest
 
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 
 BUDGET, MOST = 4000, 64
 
@@ -30,7 +30,7 @@ def batches() -> Batches:
         {"seed": None},
         {"bucketing": False},
         {"bucketing": False, "seed": None},
-        {"side": "pre", "bucketing": False, "fixed_length": 5000},
+        {"bucketing": False, "fixed_length": 5000},
         {"multiple": 64},
         {"batch_tokens": 1},
     ],

@@ -13,7 +13,7 @@ from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import batching as batches
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.errors import ConfigError, DataError, RunError
 from rnnsent.inference import predictor as prediction
 from rnnsent.inference.classifier import load
@@ -112,20 +112,6 @@ def test_the_longest_padding_takes_bounded_memory(sample_run: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kilobytes
 
 
-def test_a_text_for_which_there_is_no_memory_is_refused(sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction, "MOST_BYTES", 4 * 24 * 30)  # a GRU of 8 units computes 24 numbers a word
-    run = forged(sample_run, maxlen=40)
-    short, long = "good film " * 10, "good film " * 100
-    assert rnnsent("predict", str(run), short).exit_code == 0
-    result = rnnsent("predict", str(run), long)
-    assert result.exit_code == 1 and "Traceback" not in result.stderr
-    assert "a text of 40 words (its own) would take more than 2,880 bytes" in result.stderr
-    shutil.rmtree("run")
-    result = rnnsent("predict", str(forged(sample_run, padding="notebook", maxlen=31)), short)
-    assert result.exit_code == 1
-    assert "a text of 31 words (data.maxlen of the run, to which padding: notebook pads)" in result.stderr
-
-
 def test_batches_are_as_small_as_memory_asks_and_answers_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of("training.engine=auto")
     predictor = load_predictor(config, weights_for(config), backend="numpy")
@@ -141,13 +127,13 @@ def test_batches_are_as_small_as_memory_asks_and_answers_the_same(monkeypatch: p
         return plain(self, index, epoch)
 
     monkeypatch.setattr(Batches, "batch", counted)
-    monkeypatch.setattr(prediction, "MOST_BYTES", 4 * 96 * 60)
+    monkeypatch.setattr(prediction, "MAX_BYTES", 4 * 96 * 60)
     np.testing.assert_allclose(predictor(split), whole, atol=1e-6)
     assert sum(sizes) == 50 and max(sizes) < 40 and len(sizes) > 5
 
 
 def test_a_batch_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MOST_BYTES", 4 * 100)
+    monkeypatch.setattr(batches, "MAX_BYTES", 4 * 100)
     split = Split.from_sequences([[1, 2, 3]] * 4, np.zeros(4, np.int64))
     index = np.arange(4)
     assert Batches(split, 4, fixed_length=25).batch(index)[0][0].shape == (4, 25)

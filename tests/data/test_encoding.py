@@ -22,7 +22,7 @@ import pytest
 
 from rnnsent.config import DataConfig
 from rnnsent.config.loader import load_config
-from rnnsent.data.dataset import Dataset, partition
+from rnnsent.data.dataset import Dataset, split_dataset
 from rnnsent.data.encoding import CHUNK
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.vocabulary import START, UNKNOWN
@@ -62,7 +62,7 @@ def load(path: str | Path, **settings: Any) -> Dataset:
 
 
 def said_of(dataset: Dataset) -> list[str]:
-    return list(doubts(dataset, partition(dataset, load_config("small.yaml").data)))
+    return list(doubts(dataset, split_dataset(dataset, load_config("small.yaml").data)))
 
 
 def counts(dataset: Dataset) -> list[int]:
@@ -385,21 +385,20 @@ def test_aclimdb_is_the_same_as_archive_and_as_folder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "message"),
+    ("name", "kind"),
     [
-        ("../outside.txt", tarfile.REGTYPE, "'../outside.txt' is outside of its folder"),
-        ("/etc/passwd", tarfile.REGTYPE, "'/etc/passwd' is outside of its folder"),
-        ("aclImdb/train/pos/99_9.txt", tarfile.SYMTYPE, "is a link or device"),
-        ("aclImdb/train/pos/98_9.txt", tarfile.CHRTYPE, "is a link or device"),
+        ("../outside.txt", tarfile.REGTYPE),
+        ("aclImdb/../../train/pos/0_9.html", tarfile.REGTYPE),
+        ("aclImdb/train/pos/99_9.txt", tarfile.SYMTYPE),
+        ("aclImdb/train/pos/98_9.txt", tarfile.CHRTYPE),
     ],
 )
-def test_hostile_members_of_an_archive_are_refused(name: str, kind: bytes, message: str) -> None:
+def test_archive_members_that_are_no_reviews_are_not_read(name: str, kind: bytes) -> None:
+    whole = load(write_aclimdb())
     member = tarfile.TarInfo(name)
     member.type = kind
     member.linkname = "/etc/passwd"
-    with pytest.raises(DataError, match=r"aclImdb_v1\.tar\.gz: refused: its member") as raised:
-        load(write_aclimdb(extra=member))
-    assert message in str(raised.value)
+    assert sorted(decoded(load(write_aclimdb(extra=member)))) == sorted(decoded(whole))
 
 
 def test_a_broken_archive_is_said_to_be_one() -> None:
@@ -422,7 +421,7 @@ ROWS = reviews(20)
         (ROWS, {"path": "reviews.csv"}, "reviews.csv: no such file or folder; did you mean t.csv? (--data PATH; "),
         (ROWS, {"label_column": "lable"}, "no column 'lable' (--label-column); did you mean label? its columns:"),
         ([], {}, "t.csv: holds no labeled text"),
-        ([("x", "good")] * 9, {}, "t.csv: there is nothing to tell apart: the labels of the training texts are: good"),
+        ([("x", "good")] * 9, {}, "t.csv: nothing to learn: the labels of the training texts are: good"),
         ([("x", str(index)) for index in range(1100)], {}, "t.csv:1002: more than 1,000 labels"),
         (ROWS, {"labels": ["good", "mixed"]}, "t.csv:3: the label 'bad' is none of data.labels: good, mixed"),
         (ROWS, {"labels": ["bad", "good", "mixed"]}, "t.csv: data.labels names mixed, but no text is labeled so"),
@@ -467,25 +466,6 @@ def test_the_command_says_what_is_wrong_and_leaves_no_run(content: bytes, messag
     result = rnnsent("train", "--config", "gru", "--data", "t.csv", "--run-dir", "run")
     assert result.exit_code == 1 and message in result.stderr and "Traceback" not in result.stderr
     assert not Path("run").exists()
-
-
-def test_a_file_that_grows_while_it_is_read_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_csv("t.csv", ROWS)
-    from rnnsent.data import readers as tables
-
-    rows = tables.Table.rows
-
-    def growing(self: tables.Table, *args: Any, **options: Any) -> Any:
-        for number, row in enumerate(rows(self, *args, **options)):
-            if number == 5:
-                with path.open("a") as handle:
-                    handle.write("later,good\n")
-            yield row
-
-    monkeypatch.setattr(tables.Table, "rows", growing)
-    with pytest.raises(DataError, match=r"t\.csv: changed while it was read"):
-        load(path)
-    monkeypatch.undo()
 
 
 def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:

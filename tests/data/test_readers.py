@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnsent.data.columns import Columns, choose_columns
-from rnnsent.data.readers import DELIMITERS
-from rnnsent.data.tables import open_table
+from rnnsent.data.readers import FORMATS
+from rnnsent.data.tables import Columns, ReadOptions, choose_columns, open_table
 from rnnsent.errors import DataError
-from tests.conftest import rnnsent
+from tests.conftest import Evil, rnnsent
 
 
 def rows(path: Path, wanted: Sequence[str | int], **options: Any) -> list[tuple[Any, ...]]:
     strict = options.pop("strict", True)
-    return [cells for _, cells in open_table(path, **options).rows(wanted, strict=strict)]
+    return [cells for _, cells in open_table(path, ReadOptions(**options)).rows(wanted, strict=strict)]
 
 
 def written(name: str, content: str | bytes, encoding: str = "utf-8") -> Path:
@@ -34,7 +34,7 @@ def written(name: str, content: str | bytes, encoding: str = "utf-8") -> Path:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-@pytest.mark.parametrize("delimiter", DELIMITERS)
+@pytest.mark.parametrize("delimiter", FORMATS["csv"].delimiters)
 def test_encoding_and_delimiter_are_found(encoding: str, delimiter: str) -> None:
     lines = [["text", "label"], ["caf\u00e9, fine; good | \u2028so\tso", "yes"], ['a "quote"\nover two lines', "no"]]
     with Path("t.csv").open("w", encoding=encoding, newline="") as handle:
@@ -107,12 +107,12 @@ def test_a_cell_of_a_megabyte_is_read() -> None:
         ("t.csv", b'text,label\nx,y\n"a" b,c\n', "t.csv:3: not a CSV row: ',' expected after '\"'; if quotes are text"),
         ("t.csv", b"text,label\na\n", "t.csv:2: has 1 cells, the first line has 2"),
         ("t.csv", b"PK\x03\x04rest", "t.csv: is a zip archive, as Excel's files are; save the sheet as CSV"),
-        ("t.csv", b"text,text\na,b\n", "t.csv:1: two columns are called 'text'"),
+        ("t.csv", b"text,text\na,b\n", "t.csv: two columns are called 'text'"),
         ("t.jsonl", b'{"text": 1}\n{"text": \n', "t.jsonl:2: not a JSON object"),
         ("t.jsonl", b'{"text": 1}\n[1]\n', "t.jsonl:2: must be a JSON object, one a line, not [1]"),
         ("t.json", b'[\n{"text": 1}\n]\n', "t.json:1: not a JSON object: a list, not JSON Lines"),
         ("t.csv.gz", b"text,label\n", "t.csv.gz: cannot be read: Not a gzipped file"),
-        ("t.xlsx", b"PK", "t.xlsx: its name does not say what it is; known are .csv"),
+        ("t.xlsx", b"PK", "t.xlsx: unknown suffix; use .csv"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_place(name: str, content: bytes, message: str) -> None:
@@ -189,8 +189,8 @@ def test_columns_of_which_nothing_can_be_told_are_asked_for() -> None:
 def test_an_encoding_can_be_named_and_must_exist() -> None:
     path = written("t.csv", "text,label\ncafé,b\n", "cp1252")
     assert rows(path, ["text"], encoding="cp1252") == [("café",)]
-    with pytest.raises(DataError, match="no encoding called cp1253x"):
-        open_table(path, encoding="cp1253x")
+    with pytest.raises(DataError, match="unknown encoding cp1253x"):
+        open_table(path, ReadOptions(encoding="cp1253x"))
 
 
 @pytest.mark.parametrize(
@@ -229,3 +229,64 @@ def test_columns_are_found_in_any_case_where_that_is_clear() -> None:
 def test_columns_that_are_not_there_or_not_clear(asked: Columns, message: str) -> None:
     with pytest.raises(DataError, match=message):
         choose_columns(open_table(written("t.csv", "review,verdict\na,b\n")), asked)
+
+
+def write_parquet(text: Any, **how: Any) -> Path:
+    column = text if isinstance(text, arrow.Array) else arrow.array(text)
+    parquet.write_table(arrow.table({"text": column, "label": ["a"] * len(column)}), "t.parquet", **how)
+    return Path("t.parquet")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"row_group_size": 7},
+        {"data_page_version": "2.0", "compression": "snappy"},
+        {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}, "compression": "gzip"},
+        {"store_schema": False, "write_statistics": False, "compression": "brotli"},
+    ],
+)
+def test_parquet_is_read_however_it_was_written(how: dict[str, Any]) -> None:
+    texts = [None if row % 11 == 5 else f"text {row % 400} " * (row % 50) for row in range(3000)]
+    table = open_table(write_parquet(texts, **how))
+    assert list(table.rows(["text", "label"])) == [(row, (text, "a")) for row, text in enumerate(texts, start=1)]
+
+
+@pytest.mark.parametrize("kind", [arrow.large_string(), arrow.string_view(), arrow.dictionary(arrow.int32(), "string")])
+def test_parquet_texts_of_other_types_are_read(kind: Any) -> None:
+    texts = [f"word{row % 300} " * 20 for row in range(3000)]
+    assert rows(write_parquet(arrow.array(texts).cast(kind)), ["text"]) == [(text,) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (arrow.array([b"a", b"caf\xe9"]).view(arrow.string()), "row 2: cannot be read: 'utf-8' codec can't decode"),
+        (arrow.array([2**62]).cast(arrow.timestamp("us")), "row 1: cannot be read: date value out of range"),
+        (arrow.array([b"abc"]), "a cell must hold text or a number, not bytes"),
+        (arrow.array([["a"]]), "a cell must hold text or a number, not list"),
+        (arrow.array([{"a": 1}]), "a cell must hold text or a number, not dict"),
+    ],
+    ids=["encoding", "date", "bytes", "list", "record"],
+)
+def test_parquet_cells_that_are_no_text_are_refused_with_their_row(cells: Any, reason: str) -> None:
+    write_parquet(cells)
+    result = rnnsent("data", "info", "t.parquet")
+    assert result.exit_code == 1 and "Traceback" not in result.stderr
+    assert "t.parquet" in result.stderr and reason in result.stderr
+
+
+def test_parquet_types_that_would_be_unpickled_are_not() -> None:
+    """CVE-2023-47248: what `pyarrow<14.0.1` unpickled on reading."""
+    extension = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": pickle.dumps(Evil())}
+    schema = arrow.schema([arrow.field("text", arrow.string(), metadata=extension), ("label", arrow.string())])
+    parquet.write_table(arrow.table({"text": ["a"], "label": ["b"]}, schema=schema), "t.parquet")
+    assert rows(Path("t.parquet"), ["text", "label"]) == [("a", "b")]
+    assert not Path("owned").exists()
+
+
+def test_parquet_columns_of_one_name_are_refused() -> None:
+    table = arrow.Table.from_arrays([arrow.array(["a"]), arrow.array(["b"])], ["text", "text"])
+    parquet.write_table(table, "t.parquet")
+    with pytest.raises(DataError, match=r"t\.parquet: two columns are called 'text'"):
+        open_table("t.parquet")

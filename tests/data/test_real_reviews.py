@@ -12,9 +12,8 @@ import pytest
 
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import partition
+from rnnsent.data.dataset import Split, split_dataset
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.split import Split
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.builder import model_for
 from rnnsent.runs.artifacts import load_weights
@@ -85,7 +84,7 @@ def test_the_last_thirty_words_beat_chance_and_all_backends_agree() -> None:
     assert json.loads(judged.stdout)["n"] == 25_000
     run = open_run(Path("run"))
     config, weights = load_config("run/config.yaml"), load_weights(run)
-    reviews = partition(load_dataset(config.data), config.data).test.take(slice(1000))
+    reviews = split_dataset(load_dataset(config.data), config.data).test.take(slice(1000))
     native, numpy, keras = (
         load_predictor(config, weights, backend=backend)(reviews) for backend in ("native", "numpy", "keras")
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine.keras_data import keras_batches
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.models.builder import build_model, set_weights, weights_of
 from rnnsent.training.fit import fit
 from rnnsent.training.observers import Observer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def test_the_positive_label_of_columns_called_after_labels(columns: str, argumen
     assert found["metrics"]["precision"]["value"] == pytest.approx(precision)
 
 
-def test_coverage_and_surest_mistakes_with_file_and_line() -> None:
+def test_coverage_and_most_confident_errors_by_line() -> None:
     rows = [("neg", 0.1), ("neg", 0.9), ("neg", 0.6), ("pos", 0.05), ("pos", 0.8)]
     Path("p.csv").write_text("\n".join(["label,probability", *(f"{name},{p}" for name, p in rows)]) + "\n")
     found = json.loads(rnnsent("eval", "--predictions", "p.csv", "--worst", "2", "--json").stdout)
@@ -232,18 +233,18 @@ ANSWERS = [  # what is so, and how probable calm was said to be
 
 
 def write_answers(name: str, column: str = "mood") -> None:
-    """Write the answers as `predict --keep` does, by the functions that it writes them with."""
-    from rnnsent.inference import batch as bulk
-    from rnnsent.inference.classifier import Answer
-    from rnnsent.inference.inputs import Row
-
-    lines = [bulk.csv_header(["angry", "calm"], [column])] if name.endswith(".csv") else []
-    for number, (real, p) in enumerate(ANSWERS, start=1):
-        said = "calm" if p > 0.5 else "angry"
-        answer = Answer(said, max(p, 1 - p), {"angry": 1 - p, "calm": p}, 0.0, False)
-        row = Row(number, {column: real})
-        lines.append(bulk.as_csv(answer, row) if name.endswith(".csv") else bulk.as_json(answer, row=row))
-    Path(name).write_text("\n".join(lines) + "\n")
+    """Write predictions as `predict --keep` does."""
+    with Path(name).open("w") as stream:
+        write = csv.writer(stream).writerow
+        if name.endswith(".csv"):
+            write(["row", column, "label", "probability", "probability of angry", "probability of calm", "truncated"])
+        for number, (real, p) in enumerate(ANSWERS, start=1):
+            said, sure = "calm" if p > 0.5 else "angry", max(p, 1 - p)
+            if name.endswith(".csv"):
+                write([number, real, said, sure, 1 - p, p, False])
+            else:
+                row = {"row": number, column: real, "label": said, "probability": sure}
+                stream.write(json.dumps(row | {"probabilities": {"angry": 1 - p, "calm": p}}) + "\n")
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rnnsent.evaluation.plots import curves, reliability_points
+from rnnsent.evaluation.plots import curves
 from rnnsent.runs.schemas import Epoch
 
 
@@ -44,10 +44,3 @@ def test_both_curves_and_the_best_epoch_are_drawn(monkeypatch: pytest.MonkeyPatc
     assert lines["Accuracy"]["training"] == [0.5, 0.8, 0.9]
     assert lines["Accuracy"]["validation"] == [0.6, 0.75, 0.7]
     assert lines["Accuracy"]["kept 70.0%, epoch 3"] == [0.7]
-
-
-def test_reliability_points_are_accuracies_of_bins_of_equal_width() -> None:
-    confidence, right = np.array([0.51, 0.52, 0.99, 0.98, 0.97]), np.array([True, False, True, True, False])
-    low, high = reliability_points(confidence, right)
-    assert low[:2] == pytest.approx((0.515, 0.5)) and high[:2] == pytest.approx((0.98, 2 / 3))
-    assert low[2] < 0.5 < low[3]

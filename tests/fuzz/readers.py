@@ -16,16 +16,15 @@ import numpy as np
 from rnnsent.cli.commands import summary
 from rnnsent.config.loader import dump_config, load_config, parse_config
 from rnnsent.config.yaml_reader import dump
-from rnnsent.data.aclimdb import AclImdbSource
-from rnnsent.data.columns import Columns
-from rnnsent.data.npz import flatten, read_arrays
-from rnnsent.data.table_source import TableSource
-from rnnsent.data.tables import open_table
+from rnnsent.data.folders import aclimdb_source
+from rnnsent.data.imdb import read_npz
+from rnnsent.data.tables import Columns, ReadOptions, open_table, table_source
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import count
 from rnnsent.evaluation.compare import read_predictions as own_predictions
 from rnnsent.evaluation.external_predictions import read_predictions
 from rnnsent.inference.calibration import NONE, Calibration
+from rnnsent.inference.predictor import load_ngram_weights
 from rnnsent.inference.verify import verify, written
 from rnnsent.models import embeddings as vectors
 from rnnsent.models.network import weight_shapes
@@ -41,7 +40,7 @@ from rnnsent.training import checkpoint as checkpoints
 from rnnsent.training import fingerprint as origin
 from rnnsent.training.observers import EpochFacts
 from rnnsent.training.seeds import Plan, begin
-from tests.fuzz import parquet_seeds, seeds
+from tests.fuzz import seeds
 from tests.fuzz.mutation import changed_tree
 
 HARMLESS = {"\n", "\u00a0", "\u200c", "\u200d"}  # what does not steer a terminal, though it is not seen
@@ -89,26 +88,18 @@ def _config(path: Path) -> object:
 
 
 def _imdb(path: Path) -> object:
-    return flatten(read_arrays(path, ("x_train", "y_train"))["x_train"], str(path))
+    return read_npz(path, ("x_train", "y_train"))
 
 
 def _table(path: Path) -> object:
     """Read a table in one of several ways, by chance that its contents decide."""
     chance = random.Random(path.read_bytes())
-    table = open_table(path, encoding=chance.choice(ENCODINGS), quotes=chance.random() < 0.8)
+    table = open_table(path, ReadOptions(encoding=chance.choice(ENCODINGS), quotes=chance.random() < 0.8))
     if chance.random() < 0.2:
         return read_predictions(path, label_column="label", probability_column="text")
     return list(
-        TableSource.of((table,), Columns("text", "label", "split" if chance.random() < 0.3 else None)).records()
+        table_source([table], Columns("text", "label", "split" if chance.random() < 0.3 else None)).records(None)
     )
-
-
-def _parquet(path: Path) -> object:
-    """Read a table as any other, or all of its columns, lists and records too, as `--keep all` does."""
-    if random.Random(path.read_bytes()).random() < 0.7:
-        return _table(path)
-    table = open_table(path)
-    return list(table.rows(table.columns, strict=False))
 
 
 def _probes(path: Path) -> object:
@@ -137,7 +128,7 @@ def _manifest(path: Path) -> object:
 def _ratios(path: Path) -> object:
     run = RunDirectory(path.parent)
     run.file("manifest.json").write_bytes(seeds.manifest({"ngrams.npz": []}))
-    return stored.load_ratios(run)
+    return load_ngram_weights(run)
 
 
 def _calibration(path: Path) -> object:
@@ -253,8 +244,7 @@ READERS = {
         _table,
     ),
     "jsonl": Reader("t.jsonl", [seeds.jsonl(seeds.ROWS)], _trees(seeds.ROWS, seeds.jsonl), _table),
-    "parquet": Reader("t.parquet", parquet_seeds.whole(), parquet_seeds.forged, _parquet),
-    "tar": Reader("t.tar.gz", [seeds.tar([], None)], seeds.tar, lambda path: list(AclImdbSource(path).records())),
+    "tar": Reader("t.tar.gz", [seeds.tar([], None)], seeds.tar, lambda path: list(aclimdb_source(path).records(None))),
     "vocabulary": Reader(
         "vocabulary.json",
         [seeds.as_json(seeds.VOCABULARY)],

@@ -41,7 +41,7 @@ VOCABULARY: dict[str, Any] = {
     "words": ["film", "good", "bad"],
 }  # fmt: skip
 INDEX = {"film": 1, "good": 2, "bad": 3}
-CALIBRATION = {"temperature": 1.3, "threshold": 0.5, "reviews": 20}
+CALIBRATION = {"temperature": 1.3, "threshold": 0.5, "texts": 20}
 FILES = {
     "config.yaml": ["ab" * 32],
     "members/1/weights.npz": ["cd" * 32],

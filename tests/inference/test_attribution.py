@@ -51,11 +51,11 @@ def test_contributions_add_up(model: str, data: str, labels: int) -> None:
 def test_a_linear_network_has_its_weights_as_contributions(label: int) -> None:
     layer = "{cell: simple_rnn, units: 3, activation: linear}"
     network = random_network(f"recurrent: [{layer}], pooling: mean")
-    weights = dict(network.weights)
+    weights = dict(network.predictor.weights)
     name = "simple_rnn/simple_rnn_cell"
     weights[f"{name}/recurrent_kernel"] = np.zeros((3, 3), np.float32)
     ids = network.encode(TEXT).ids
-    found = integrated_gradients(network.config, weights, ids, label, slice(1, None))
+    found = integrated_gradients(network.with_weights(weights), ids, label, slice(1, None))
     values = weights["embedding/embeddings"] @ weights[f"{name}/kernel"] @ weights["output/kernel"][:, 0]
     expected = (values[ids[1:]] - values[2]) / len(ids) * (1 if label else -1)
     np.testing.assert_allclose(found.contributions, expected, atol=1e-5)
@@ -65,14 +65,14 @@ def test_a_linear_network_has_its_weights_as_contributions(label: int) -> None:
 def test_against_slopes_measured_in_numpy() -> None:
     network = random_network("recurrent: [{cell: gru, units: 4}]", seed=5)
     ids = network.encode("good dull").ids
-    found = integrated_gradients(network.config, network.weights, ids, 1, slice(1, None))
-    table = network.weights["embedding/embeddings"].astype(np.float64)
+    found = integrated_gradients(network, ids, 1, slice(1, None))
+    table = network.predictor.weights["embedding/embeddings"].astype(np.float64)
     base, target = np.repeat(table[2:3], 2, axis=0), table[ids[1:]]
 
     def log_odds(vectors: np.ndarray) -> float:
         """Answer to a text of two words with these vectors, which stand in rows of their own."""
         rows = np.concatenate([table[:4], vectors]).astype(np.float32)
-        moved = Network(network.config, {**network.weights, "embedding/embeddings": rows}, native=False)
+        moved = Network(network.config, {**network.predictor.weights, "embedding/embeddings": rows}, native=False)
         p = float(moved.probabilities(np.array([[1, 4, 5]], np.int32))[0])
         return float(np.log(p) - np.log1p(-p))
 
@@ -89,11 +89,11 @@ def test_against_slopes_measured_in_numpy() -> None:
 
 def test_steps_are_doubled_until_they_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     network = random_network("recurrent: [{cell: gru, units: 4}]", seed=7)
-    weights = {name: 4 * value for name, value in network.weights.items()}  # steep: two steps are not enough
+    weights = {name: 4 * value for name, value in network.predictor.weights.items()}  # steep: two steps are not enough
     ids = network.encode(TEXT).ids
     monkeypatch.setattr("rnnsent.inference.attribution.STEPS", 2)
-    found = integrated_gradients(network.config, weights, ids, 1, slice(1, None))
+    found = integrated_gradients(network.with_weights(weights), ids, 1, slice(1, None))
     assert found.steps > 2 and found.complete
-    monkeypatch.setattr("rnnsent.inference.attribution.MOST_STEPS", 2)
-    stopped = integrated_gradients(network.config, weights, ids, 1, slice(1, None))
+    monkeypatch.setattr("rnnsent.inference.attribution.MAX_STEPS", 2)
+    stopped = integrated_gradients(network.with_weights(weights), ids, 1, slice(1, None))
     assert stopped.steps == 2 and not stopped.complete

@@ -1,4 +1,4 @@
-"""Answers for the rows of files: one for each, whatever the file and its company, or how often it was stopped."""
+"""Predictions for the rows of files: one for each, whatever the file and its company."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import datetime
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 import rnnsent as package
-from rnnsent.inference import batch as bulk
+from rnnsent.inference.classifier import Classifier, Prediction
 from tests.conftest import rnnsent
 
 CONFIG = """\
@@ -138,20 +137,6 @@ def test_kept_cells_of_other_types_stay_what_they_are(run: Path) -> None:
     assert [rows[0][name] for name in ("n", "x", "day", "parts")] == ["1", "0.5", "2026-01-02", '["a"]']
 
 
-def test_a_stopped_call_goes_on_with_the_columns_that_it_keeps(run: Path) -> None:
-    write("t.csv", ["w1"] * 30)
-    whole = kept_by(run, "t.csv", "whole.csv", "id")
-    assert [row["id"] for row in whole] == [str(index) for index in range(30)]
-    arguments = ["predict", str(run), "--input", "t.csv", "--output", "out.csv", "--keep"]
-    with stopped_after(2):
-        assert rnnsent(*arguments, "id").exit_code == 130
-    assert "going on after 16 rows" in rnnsent(*arguments, "id").stderr
-    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
-    with stopped_after(2):
-        assert rnnsent(*arguments, "id", "--force").exit_code == 130
-    assert "starting anew" in rnnsent(*arguments, "body", "--force").stderr
-
-
 def test_a_column_to_keep_must_be_there(run: Path) -> None:
     Path("t.csv").write_text("id,body\n7,w1\n")
     Path("t.txt").write_text("w1\n")
@@ -160,9 +145,9 @@ def test_a_column_to_keep_must_be_there(run: Path) -> None:
         (["--input", "t.csv", "--json", "--keep", "idd"], 1, "t.csv: no column 'idd' (--keep); did you mean id?"),
         (["--input", "t.txt", "--json", "--keep", "id"], 1, "t.txt: plain text has no columns"),
         (["--input", "n.csv", "--text-column", "2", "--json", "--keep", "all"], 1, "--keep takes their numbers"),
-        (["--input", "t.csv", "--keep", "id"], 2, "--keep is for the rows of --json"),
-        (["--input", "t.csv", "--output", "o.txt", "--keep", "id"], 2, "--keep is for the rows of --json"),
-        (["w1", "--json", "--keep", "id"], 2, "--keep is for the columns of --input"),
+        (["--input", "t.csv", "--keep", "id"], 2, "--keep only works with --json or --output"),
+        (["--input", "t.csv", "--output", "o.csv", "--json"], 2, "--json only works without --output"),
+        (["w1", "--json", "--keep", "id"], 2, "--output and --keep only work with --input FILE"),
     ):
         found = rnnsent("predict", str(run), *arguments)
         assert found.exit_code == code and message in found.stderr, found.stderr
@@ -192,37 +177,19 @@ def test_company_and_line_ends_change_nothing(run: Path, monkeypatch: pytest.Mon
     assert [classifier.predict([text])[0].to_dict() for text in texts] == alone
 
 
-@contextmanager
-def stopped_after(chunks: int) -> Iterator[None]:
-    """Let Ctrl-C come after so many chunks of 8 rows."""
-    append, left = bulk._Part.append, [chunks]
+def test_a_stopped_call_leaves_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("t.csv", ["w1 w2"] * 50)
+    stream = Classifier.stream
 
-    def stopped(self: Any, text: str, rows: int, blank: int) -> None:
-        if not left[0]:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        append(self, text, rows, blank)
+    def stopped(self: Classifier, texts: Iterable[str]) -> Iterator[Prediction]:
+        yield from islice(stream(self, texts), 20)
+        raise KeyboardInterrupt
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rnnsent.inference.batch.CHUNK", 8)
-        patch.setattr(bulk._Part, "append", stopped)
-        yield
-
-
-def test_a_stopped_call_goes_on_and_ends_with_the_same_bytes(run: Path) -> None:
-    texts = [f"w{index % 5} w{index % 3}" for index in range(50)]
-    write("t.csv", texts)
-    assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "whole.csv").exit_code == 0
-    with stopped_after(3):
-        first = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
-    assert first.exit_code == 130 and "stopped after 24 rows; the same command goes on" in first.stderr
-    assert not Path("out.csv").exists()
-    with Path("out.csv.part").open("a") as handle:
-        handle.write("half a ro")  # as a kill would leave it
-    second = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
-    assert second.exit_code == 0 and "going on after 24 rows" in second.stderr
-    assert Path("out.csv").read_bytes() == Path("whole.csv").read_bytes()
-    assert not Path("out.csv.part").exists() and not Path("out.csv.part.json").exists()
+    monkeypatch.setattr(Classifier, "stream", stopped)
+    before = sorted(Path().iterdir())
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
+    assert result.exit_code == 130 and "Traceback" not in result.stderr
+    assert sorted(Path().iterdir()) == before
 
 
 def test_nothing_is_replaced_without_being_asked(run: Path) -> None:
@@ -230,9 +197,9 @@ def test_nothing_is_replaced_without_being_asked(run: Path) -> None:
     Path("old.csv").write_text("precious")
     for output, message in (
         ("t.csv", "t.csv: is the input itself"),
-        ("old.csv", "old.csv: is there already; --force replaces it"),
-        ("new.xlsx", "new.xlsx: what is to be written? Its name must end in .csv"),
-        ("/dev/null", "/dev/null: is not a file"),
+        ("old.csv", "old.csv: exists already; --force replaces it"),
+        ("new.xlsx", "new.xlsx: unknown output format; use .csv, .tsv or .jsonl"),
+        ("/dev/null", "/dev/null: unknown output format"),
     ):
         result = rnnsent("predict", str(run), "--input", "t.csv", "--output", output)
         assert result.exit_code == 1 and message in result.stderr
@@ -240,30 +207,6 @@ def test_nothing_is_replaced_without_being_asked(run: Path) -> None:
     assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "t.csv", "--force").exit_code == 1
     assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "old.csv", "--force").exit_code == 0
     assert len(Path("old.csv").read_text().splitlines()) == 3
-
-
-def test_another_form_starts_anew(run: Path) -> None:
-    write("t.csv", ["w1"] * 30)
-    with stopped_after(2):
-        assert rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt").exit_code == 130
-    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.txt", "--json")
-    assert result.exit_code == 0 and "starting anew" in result.stderr
-    assert all(json.loads(line)["label"] for line in Path("out.txt").read_text().splitlines())
-
-
-def test_a_file_that_grows_meanwhile_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write("t.csv", ["w1"] * 30)
-    append = bulk._Part.append
-
-    def growing(self: Any, text: str, rows: int, blank: int) -> None:
-        append(self, text, rows, blank)
-        with Path("t.csv").open("a") as handle:
-            handle.write("99,later\n")
-
-    monkeypatch.setattr(bulk._Part, "append", growing)
-    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
-    assert result.exit_code == 1 and "t.csv: changed while it was read" in result.stderr
-    assert not Path("out.csv").exists()
 
 
 def test_stdin_may_come_in_pieces(run: Path) -> None:
@@ -278,29 +221,16 @@ def test_stdin_may_come_in_pieces(run: Path) -> None:
     assert running.returncode == 0 and len(answers.splitlines()) == 2
 
 
-def test_another_input_starts_anew(run: Path) -> None:
-    write("t.csv", ["w1", "w2"])
-    Path("out.csv.part").write_text("label\nnonsense\n")
-    Path("out.csv.part.json").write_text(json.dumps({"identity": "another", "rows": 1, "bytes": 10}))
-    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
-    assert result.exit_code == 0 and "starting anew" in result.stderr
-    assert len(Path("out.csv").read_text().splitlines()) == 3
-
-
-def test_a_full_disk_says_so_and_keeps_what_is_done(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_says_so_and_leaves_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_space(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     write("t.csv", ["w1"] * 2000)
-    command = ("predict", str(run), "--input", "t.csv", "--output", "out.csv")
-    with monkeypatch.context() as full:
-        full.setattr(os, "fsync", no_space)
-        result = rnnsent(*command)
+    monkeypatch.setattr(os, "fsync", no_space)
+    result = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv")
     assert result.exit_code == 1 and "Traceback" not in result.stderr
-    assert "out.csv: cannot be written: No space left on device" in result.stderr
-    assert not Path("out.csv").exists() and Path("out.csv.part").exists()
-    assert rnnsent(*command).exit_code == 0
-    assert len(Path("out.csv").read_text().splitlines()) == 2001
+    assert "out.csv: the disk is full" in result.stderr
+    assert not list(Path().glob("*out*"))
 
 
 @pytest.mark.parametrize(
@@ -328,23 +258,19 @@ def test_texts_without_known_words_say_so(run: Path) -> None:
 def test_a_file_without_texts_is_said_to_have_none(run: Path, name: str) -> None:
     write(name, [])
     result = rnnsent("predict", str(run), "--input", name)
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{name}: no texts in it, so no answers\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{name}: has no texts\n")
 
 
 def test_texts_without_words_are_counted_and_marked(run: Path) -> None:
     write("t.csv", ["w1", "", " ... "] * 10)
-    said = "20 texts without words: their answers come from no text"
+    said = "20 texts without words: predictions for them say nothing"
     for arguments in (["--output", "out.csv"], ["--json"], []):
         found = rnnsent("predict", str(run), "--input", "t.csv", *arguments)
         assert found.exit_code == 0 and said in found.stderr
     marked = [row["blank"] for row in csv.DictReader(Path("out.csv").read_text().splitlines())]
     assert marked == ["false", "true", "true"] * 10
-    with stopped_after(2):
-        rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv", "--force")
-    again = rnnsent("predict", str(run), "--input", "t.csv", "--output", "out.csv", "--force")
-    assert "going on after 16 rows" in again.stderr and said in again.stderr
     alone = rnnsent("predict", str(run), " \t", "--json")
-    assert json.loads(alone.stdout)["blank"] is True and "1 text without words: its answer comes" in alone.stderr
+    assert json.loads(alone.stdout)["blank"] is True and "1 text without words: predictions" in alone.stderr
     assert "without words" not in rnnsent("predict", str(run), "w1").stderr
 
 
@@ -369,10 +295,6 @@ def test_eval_says_which_rows_tell_it_nothing() -> None:
     assert "without" not in rnnsent("eval", "of-blanks", "--quiet").stderr
 
 
-def process(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "rnnsent", *arguments], stderr=subprocess.PIPE, **options)
-
-
 def test_a_reader_that_leaves_early_is_no_error(run: Path) -> None:
     Path("t.txt").write_text("w1 w2\n" * 100_000)
     shell = f"{sys.executable} -m rnnsent predict {run} --input t.txt | head -1; echo ${{PIPESTATUS[0]}}"
@@ -380,25 +302,6 @@ def test_a_reader_that_leaves_early_is_no_error(run: Path) -> None:
     answer, code = done.stdout.splitlines()
     assert answer.startswith("ja\t") and code == "141" and done.stderr == ""  # as of programs that the system stops
     assert done.stderr == ""
-
-
-@pytest.mark.slow
-def test_ctrl_c_in_the_middle_of_a_file_can_be_gone_on_from(run: Path) -> None:
-    Path("t.txt").write_text("w1 w2 w3\n" * 400_000)
-    arguments = ["predict", str(run), "--input", "t.txt", "--output", "out.csv"]
-    running = process(*arguments)
-    while not (Path("out.csv.part.json").exists() and json.loads(Path("out.csv.part.json").read_text())["rows"]):
-        assert running.poll() is None
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    said = running.communicate()[1].decode()
-    assert running.returncode == 130 and "the same command goes on from there" in said and "Traceback" not in said
-    again = subprocess.run(
-        [sys.executable, "-m", "rnnsent", *arguments], capture_output=True, text=True, check=False, env=os.environ
-    )
-    assert again.returncode == 0 and "going on after" in again.stderr
-    with Path("out.csv").open() as handle:
-        assert sum(1 for _ in handle) == 400_001
 
 
 def test_a_file_without_the_column_is_refused(run: Path) -> None:

@@ -13,14 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
-from scipy.stats import binomtest
-from sklearn.calibration import calibration_curve
 
 from rnnsent.errors import RunError
-from rnnsent.evaluation import plots
-from rnnsent.evaluation.intervals import proportion
-from rnnsent.evaluation.measures import mcnemar
-from rnnsent.inference.calibration import NONE, Calibration, coverage, fit, log_loss
+from rnnsent.inference.calibration import NONE, Calibration, cross_fitted, fit_calibration, log_loss
 from rnnsent.runs.directory import RunDirectory
 from tests.conftest import rnnsent
 
@@ -34,7 +29,7 @@ def too_sure(n: int, seed: int, factor: float = 2.0, shift: float = 0.0) -> tupl
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
 def test_the_temperature_is_the_one_that_scipy_finds(factor: float) -> None:
     labels, probabilities = too_sure(2000, 0, factor)
-    found = fit(labels, probabilities)
+    found = fit_calibration(labels, probabilities)
     z = logit(np.clip(probabilities.astype(np.float64), 1e-7, 1 - 1e-7))
 
     def cost(t: float) -> float:
@@ -42,7 +37,7 @@ def test_the_temperature_is_the_one_that_scipy_finds(factor: float) -> None:
 
     expected = minimize_scalar(cost, bounds=(0.05, 20), method="bounded", options={"xatol": 1e-6}).x
     assert found.temperature == pytest.approx(expected, rel=1e-3)
-    assert (found.threshold, found.reviews) == (0.5, 2000)
+    assert (found.threshold, found.texts) == (0.5, 2000)
     np.testing.assert_allclose(found(probabilities), expit(z / expected), atol=1e-3)
 
 
@@ -51,7 +46,7 @@ def test_several_labels_as_scipy_has_it() -> None:
     labels = rng.integers(0, 4, 1500)
     z = rng.normal(size=(1500, 4)) + 1.5 * np.eye(4)[labels]
     probabilities = softmax(3 * z, axis=1)
-    found = fit(labels, probabilities)
+    found = fit_calibration(labels, probabilities)
 
     def cost(t: float) -> float:
         rows = log_softmax(np.log(np.clip(probabilities, 1e-7, 1 - 1e-7)) / t, axis=1)
@@ -64,12 +59,12 @@ def test_several_labels_as_scipy_has_it() -> None:
 
 
 def test_what_is_hardly_known_of_a_temperature_is_said() -> None:
-    assert str(Calibration(1.5, reviews=100)) == "temperature 1.500, of 100 validation texts"
-    assert str(Calibration(0.05, reviews=16)) == (
-        "temperature 0.050 (the least that is tried), of 16 validation texts: few to find it by"
+    assert str(Calibration(1.5, texts=100)) == "temperature 1.500, fitted on 100 validation texts"
+    assert str(Calibration(0.05, texts=16)) == (
+        "temperature 0.050 (the limit of the search), fitted on 16 validation texts (unreliable with fewer than 100)"
     )
     assert str(Calibration(20.0, 0.3, 500)) == (
-        "temperature 20.000 (the highest that is tried), threshold 0.300, of 500 validation texts"
+        "temperature 20.000 (the limit of the search), threshold 0.300, fitted on 500 validation texts"
     )
 
 
@@ -86,7 +81,7 @@ def test_temperature_changes_no_label_and_fitting_never_harms(
     changed = Calibration(temperature)(probabilities)
     away = np.abs(probabilities - 0.5) > 1e-5  # nearer, a float32 may be one half itself afterwards
     np.testing.assert_array_equal((changed > 0.5)[away], (probabilities > 0.5)[away])
-    found = fit(labels, probabilities)
+    found = fit_calibration(labels, probabilities)
     assert log_loss(labels, found(probabilities)) <= log_loss(labels, probabilities) + 1e-6 or found.threshold != 0.5
     assert 0.05 <= found.temperature <= 20
     np.testing.assert_array_equal(NONE(probabilities), probabilities)
@@ -94,65 +89,46 @@ def test_temperature_changes_no_label_and_fitting_never_harms(
 
 def test_a_line_is_moved_only_where_it_surely_helps() -> None:
     labels, probabilities = too_sure(3000, 2, shift=1.2)
-    found = fit(labels, probabilities)
+    found = fit_calibration(labels, probabilities)
     assert found.threshold > 0.6
     calibrated = found(probabilities)
     np.testing.assert_array_equal(calibrated > 0.5, probabilities > found.threshold)
     best = max(((probabilities > line) == labels).mean() for line in np.linspace(0.01, 0.99, 99))
     assert ((calibrated > 0.5) == labels).mean() >= best
     for seed in range(20):
-        assert fit(*too_sure(300, seed)).threshold == 0.5
+        assert fit_calibration(*too_sure(300, seed)).threshold == 0.5
 
 
 def test_what_tells_nothing_changes_nothing_much() -> None:
-    assert fit(np.empty(0, np.int64), np.empty(0, np.float32)) == NONE
-    sure = fit(np.array([0, 1, 1]), np.array([0.0, 1.0, 1.0], np.float32))
+    assert fit_calibration(np.empty(0, np.int64), np.empty(0, np.float32)) == NONE
+    sure = fit_calibration(np.array([0, 1, 1]), np.array([0.0, 1.0, 1.0], np.float32))
     assert np.isfinite(sure(np.array([0.0, 0.5, 1.0], np.float32))).all()
-    wrong = fit(np.ones(5, np.int64), np.zeros(5, np.float32))
+    wrong = fit_calibration(np.ones(5, np.int64), np.zeros(5, np.float32))
     assert wrong.temperature > 15
 
 
-@pytest.mark.parametrize(("one", "other"), [(0, 0), (1, 0), (5, 5), (3, 12), (40, 90), (700, 800)])
-def test_mcnemar_is_the_binomial_test(one: int, other: int) -> None:
-    expected = binomtest(one, one + other).pvalue if one + other else 1.0
-    assert mcnemar(one, other) == pytest.approx(expected, rel=1e-9)
-
-
-def test_coverage_gives_the_surest_answers_first() -> None:
-    rng = np.random.default_rng(3)
-    confidence = np.round(rng.uniform(0.5, 1, 200), 2)
-    right = rng.random(200) < confidence
-    rows = coverage(right, confidence, (1.0, 0.9, 0.5, 0.001))
-    for row, share in zip(rows, (1.0, 0.9, 0.5, 0.001), strict=True):
-        answered = confidence >= row.least
-        assert row.reviews == answered.sum() >= share * 200 > (confidence > row.least).sum()
-        assert row.accuracy == proportion(int(right[answered].sum()), int(answered.sum()))
-        assert row.share == row.reviews / 200
-
-
-def test_reliability_is_drawn_from_the_bins_of_scikit_learn() -> None:
-    rng = np.random.default_rng(4)
-    confidence = rng.uniform(0.5, 1, 3000)
-    right = rng.random(3000) < confidence
-    points = plots.reliability_points(confidence, right)
-    shares, said = calibration_curve(right, confidence, n_bins=15, strategy="quantile")
-    np.testing.assert_allclose([point[0] for point in points], said, atol=2e-3)
-    np.testing.assert_allclose([point[1] for point in points], shares, atol=0.02)
-    assert plots.reliability(confidence, right, "a title").startswith(b"\x89PNG")
-    assert plots.coverage(confidence, right, "a title").startswith(b"\x89PNG")
-
-
 @pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        ({}, "temperature: is missing"),
-        ({"temperature": 1.0}, "threshold: is missing"),
-        ({"temperature": 0, "threshold": 0.5, "reviews": 1}, r"temperature: must be at least 0\.05, not 0"),
-    ],
+    "values", [{}, {"temperature": 1.0}, {"temperature": 0, "threshold": 0.5, "texts": 1}, {"temperature": "x"}]
 )
-def test_another_file_is_refused(values: dict[str, Any], told: str) -> None:
-    with pytest.raises(RunError, match=rf"x\.json: {told}"):
+def test_another_file_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(RunError, match=r"x\.json: not a calibration; it must have temperature > 0"):
         Calibration.from_dict(values, "x.json")
+
+
+def test_cross_fitted_probabilities_are_calibrated_without_their_own_labels() -> None:
+    labels, probabilities = too_sure(1000, 6, factor=3.0, shift=1.2)
+    found = cross_fitted(labels, probabilities)
+    assert log_loss(labels, found) < log_loss(labels, probabilities) - 0.1
+    assert log_loss(labels, found) >= log_loss(labels, fit_calibration(labels, probabilities)(probabilities))
+    # Another label for one text changes the others alone: not its own fold.
+    other = labels.copy()
+    other[17] = 1 - other[17]
+    assert cross_fitted(other, probabilities)[17] == found[17]
+    assert (cross_fitted(other, probabilities) != found).mean() == pytest.approx(0.8)
+    # Labels that probabilities say nothing about are not learned by heart: no better than always the same label.
+    noise = np.random.default_rng(7).integers(0, 2, 1000)
+    assert ((cross_fitted(noise, probabilities) > 0.5) == noise).mean() < 0.55
+    assert cross_fitted(labels[:1], probabilities[:1]) == probabilities[:1]
 
 
 @pytest.fixture
@@ -181,7 +157,7 @@ TEXTS = ("word5 word6 word7 word8", "word15 word16 word30", "word30")
 
 def test_all_commands_use_it(run: Path) -> None:
     kept = json.loads((run / "calibration.json").read_text())
-    assert kept["reviews"] == 24 and kept["temperature"] != 1
+    assert kept["texts"] == 24 and kept["temperature"] != 1
     assert kept["log_loss_after"] <= kept["log_loss_before"]
     recorded = json.loads((run / "metrics.json").read_text())
     assert recorded["validation"]["log_loss"]["value"] == pytest.approx(kept["log_loss_after"], abs=1e-6)
@@ -224,17 +200,17 @@ def test_abstaining(run: Path) -> None:
         assert row["label"] == (None if row["abstained"] else other["label"])
         assert row["probabilities"] == other["probabilities"]
     Path("t.txt").write_text("\n".join(TEXTS) + "\n")
-    for name, place in (("a.csv", 1), ("b.txt", 0)):  # the first column of a table is the number of the row
+    for name, place in (("a.csv", 1), ("b.tsv", 1)):  # the first column of a table is the number of the row
         written = rnnsent("predict", str(run), "--input", "t.txt", "--output", name, "--abstain-below", repr(least))
         assert written.exit_code == 0, written.stderr
         labels = [line.replace("\t", ",").split(",")[place] for line in Path(name).read_text().splitlines()]
         assert labels[-3:] == ["abstain" if row["abstained"] else row["label"] for row in found]
     useless = rnnsent("predict", str(run), "word5", "--abstain-below", "0.4")
-    assert useless.exit_code == 2 and "never has less than 0.5" in useless.stderr
+    assert useless.exit_code == 2 and "is never below 0.5" in useless.stderr
     assert rnnsent("predict", str(run), "word5", "--abstain-below", "1.5").exit_code == 2
 
 
 def test_a_changed_file_is_noticed(run: Path) -> None:
-    (run / "calibration.json").write_text('{"temperature": 2.0, "threshold": 0.5, "reviews": 24}')
+    (run / "calibration.json").write_text('{"temperature": 2.0, "threshold": 0.5, "texts": 24}')
     found = rnnsent("predict", str(run), "word5")
     assert found.exit_code == 1 and "calibration.json was changed after training" in found.stderr

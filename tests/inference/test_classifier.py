@@ -71,7 +71,7 @@ def test_the_name_of_a_file_is_a_text_and_that_is_said(run: Path) -> None:
     assert found.exit_code == 0, found.stderr
     assert len(found.stdout.splitlines()) == 4
     told = [line for line in found.stderr.splitlines() if "is a file" in line]
-    assert told == ["new.csv is a file, and its name was read as a text: --input new.csv reads the file"]
+    assert told == ["new.csv is a file, and its name was read as a text; --input new.csv reads the file"]
 
 
 def test_predict_prints_a_line_a_text(run: Path, texts: list[str]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel
 from rnnsent.errors import ConfigError
 from rnnsent.inference.predictor import BACKENDS, load_predictor
@@ -92,10 +92,10 @@ def test_what_the_kernel_does_not_run_is_left_to_others(settings: list[str], bec
     predictor = load_predictor(chosen, weights)
     assert predictor.backend == ("keras" if "stock" in because else "numpy")
     if kernel.available():
-        assert because in predictor.because
-    assert (predictor.backend == "numpy") == ("--backend keras may be faster" in predictor.because)
+        assert because in predictor.reason
+    assert (predictor.backend == "numpy") == ("--backend keras may be faster" in predictor.reason)
     by_numpy = load_predictor(chosen, weights, backend="numpy")
-    assert by_numpy.because == "asked for"
+    assert by_numpy.reason == "requested"
     np.testing.assert_allclose(by_numpy(split), predictor(split), rtol=0, atol=1e-5)
     with pytest.raises(ConfigError, match="backend: must be keras or numpy here"):
         load_predictor(chosen, weights, backend="native")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rnnsent.errors import DataError
-from rnnsent.inference import queries as asking
-from rnnsent.inference.trace import LEANING, percent, trace
+from rnnsent.inference import trace as tracing
+from rnnsent.inference.trace import percent, trace
 from rnnsent.models import numpy_layers as reference
 from tests.traced import Answering, additive, random_network, scripted, sigmoid
 
@@ -52,14 +52,14 @@ def test_three_labels_show_the_one_that_is_predicted_in_the_end() -> None:
         assert word.contributions["occlusion"] == pytest.approx(expected, abs=1e-5)
         assert sum(word.probabilities.values()) == pytest.approx(1)
         assert word.probability == word.probabilities["high"]
-    assert found.turn is not None and (found.turn.word, found.turn.position) == ("good", 3)
+    assert found.turn == 3
 
 
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_as_it_reads_is_the_head_on_each_state(cell: str) -> None:
     network = random_network(f"recurrent: [{{cell: {cell}, units: 4}}], dense: [{{units: 3}}]")
     text = "the good film zz dull great bad"
-    weights = network.weights
+    weights = network.predictor.weights
     vectors = reference.embedding(network.encode(text).ids[None], weights["embedding/embeddings"])
     names = ("kernel", "recurrent_kernel", "bias")
     cell_weights = reference.RecurrentWeights(*(weights[f"{cell}/{cell}_cell/{name}"] for name in names))
@@ -69,28 +69,21 @@ def test_as_it_reads_is_the_head_on_each_state(cell: str) -> None:
     found = trace(network, text)
     after = [found.start["positive"], *(word.probabilities["positive"] for word in found.words)]
     np.testing.assert_allclose(after, expected, rtol=0, atol=1e-6)
-    assert found.shown == "after each word, as the network reads on"
 
 
 @pytest.mark.parametrize(
-    ("model", "data", "shown"),
+    ("model", "data"),
     [
-        ("recurrent: [{cell: gru, bidirectional: true}]", "", "read in both directions"),
-        ("recurrent: [{cell: gru}], pooling: mean_max", "", "its states pooled by mean_max"),
-        (
-            "recurrent: [{cell: lstm, bidirectional: true}], pooling: attention",
-            "",
-            "read in both directions, its states pooled by attention",
-        ),
-        ("recurrent: [{cell: simple_rnn}]", ", padding: notebook", "padded before to 12"),
+        ("recurrent: [{cell: gru, bidirectional: true}]", ""),
+        ("recurrent: [{cell: gru}], pooling: mean_max", ""),
+        ("recurrent: [{cell: lstm, bidirectional: true}], pooling: attention", ""),
+        ("recurrent: [{cell: simple_rnn}]", ", padding: notebook"),
     ],
 )
-def test_other_networks_answer_to_the_text_so_far_and_say_so(model: str, data: str, shown: str) -> None:
+def test_other_networks_answer_to_the_text_so_far(model: str, data: str) -> None:
     network = random_network(model, data)
     text = "the good film zz dull"
-    found = trace(network, text)
-    assert found.shown == f"for the text up to each word, {shown}"
-    for number, word in enumerate(found.words, start=1):
+    for number, word in enumerate(trace(network, text).words, start=1):
         alone = trace(network, " ".join(text.split()[:number]))
         assert word.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
 
@@ -98,37 +91,17 @@ def test_other_networks_answer_to_the_text_so_far_and_say_so(model: str, data: s
 @pytest.mark.parametrize(
     ("probabilities", "settled", "turn", "summary"),
     [
-        ([0.6, 0.7, 0.9], 0, None, "positive from the start on; least sure after 'a' (word 1), 70 %"),
-        (
-            [0.4, 0.45, 0.6, 0.9],
-            2,
-            None,
-            "positive from word 2 ('b') on, and no other label had reached 67 % before; least sure",
-        ),
-        ([0.1, 0.6, 0.9], 1, None, "positive from word 1 ('a') on, and no other"),  # no word had been read
-        ([0.5, 0.8, 0.2, 0.3, 0.74, 0.9], 4, (0.3, 0.74, 0.2, 2), "turned at 'd' (word 4): 30 % → 74 % positive"),
-        ([0.5, 0.9, 0.1, 0.2], 2, (0.1, 0.9, 0.1, 1), "turned at 'b' (word 2): 10 % → 90 % negative; lowest before"),
-        ([0.5, 0.2, 0.8, 0.45, 0.55], 4, (0.45, 0.55, 0.2, 1), "lowest before: 20 % after 'a' (word 1)"),
+        ([0.6, 0.7, 0.9], 0, None, "positive from the start on"),
+        ([0.1, 0.6, 0.9], 1, None, "positive from the start on"),  # no word had been read
+        ([0.4, 0.45, 0.6, 0.9], 2, 2, "turned at 'b' (word 2): 45 % → 60 % positive"),
+        ([0.5, 0.8, 0.2, 0.3, 0.74, 0.9], 4, 4, "turned at 'd' (word 4): 30 % → 74 % positive"),
+        ([0.5, 0.9, 0.1, 0.2], 2, 2, "turned at 'b' (word 2): 10 % → 90 % negative"),
     ],
 )
-def test_where_the_answer_turned(
-    probabilities: list[float], settled: int, turn: tuple[float, float, float, int] | None, summary: str
-) -> None:
+def test_where_the_prediction_turned(probabilities: list[float], settled: int, turn: int | None, summary: str) -> None:
     found = trace(scripted(probabilities), " ".join("abcdefgh"[: len(probabilities) - 1]))
-    assert found.settled == settled
-    assert summary in found.summary.replace("\u00a0", " ")
-    if turn is None:
-        assert found.turn is None
-    else:
-        assert found.turn is not None and found.turn.position == settled
-        got = (found.turn.before, found.turn.after, found.turn.lowest, found.turn.lowest_position)
-        assert got == pytest.approx(turn)
-
-
-def test_a_label_that_was_barely_ahead_is_nothing_to_turn_from() -> None:
-    for other, turned in ((LEANING - 0.01, False), (LEANING + 0.01, True)):
-        found = trace(scripted([0.5, 1 - other, 0.9]), "a b")
-        assert (found.turn is not None) == turned
+    assert (found.settled, found.turn) == (settled, turn)
+    assert found.summary.replace("\u00a0", " ") == summary
 
 
 def test_the_strongest_words_for_and_against() -> None:
@@ -153,7 +126,7 @@ def test_notes_name_what_is_doubtful() -> None:
     assert trace(network, "the good film").notes() == []
     assert trace(network, "the zz film 7 8 7").notes() == [
         "1 of 3 words unknown to the network",
-        "2 words not in the vocabulary, passed over: '7', '8'",
+        "2 words not in the vocabulary, ignored: '7', '8'",
     ]
     assert trace(network, "zz yy").notes() == [
         "none of the words is known to the network: the answer says nothing about them"
@@ -180,7 +153,7 @@ def test_no_such_method() -> None:
 
 
 def test_few_sequences_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "CHUNK_TOKENS", 50)
+    monkeypatch.setattr(tracing, "CHUNK_TOKENS", 50)
     network = additive(VALUES)
     chunked = trace(network, "good bad " * 15)
     for lengths in network.asked:
@@ -216,19 +189,12 @@ def test_json_has_everything() -> None:
     found = trace(additive(VALUES, bias=-0.1), "dull bad 5 great good zz great")
     values = json.loads(json.dumps(found.to_dict()))
     assert set(values) == {
-        *("label", "probability", "probabilities", "start", "words", "settled", "turn", "methods", "shown"),
+        *("label", "probability", "probabilities", "start", "words", "settled", "turn", "methods"),
         *("integrated_gradients", "truncated", "ignored", "summary", "strongest", "notes"),
     }
     assert values["label"] == "positive" and values["probabilities"]["positive"] == values["probability"]
     assert set(values["words"][0]) == {"word", "known", "label", "probability", "probabilities", "contributions"}
     assert set(values["words"][0]["contributions"]) == {"occlusion"} == set(values["methods"])
-    assert values["turn"] == {
-        "word": "great",
-        "position": 6,
-        "before": pytest.approx(sigmoid(-0.1 - 3.5 + 3.5 - 0.25)[1]),
-        "after": pytest.approx(found.probability),
-        "lowest": pytest.approx(sigmoid(-3.6)[1]),
-        "lowest_position": 2,
-    }
+    assert values["turn"] == values["settled"] == 6
     assert values["ignored"] == ["5"] and values["integrated_gradients"] is None
     assert values["strongest"]["for"][0] == {"position": 3, "word": "great", "contribution": pytest.approx(2, abs=1e-5)}

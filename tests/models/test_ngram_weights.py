@@ -16,12 +16,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.errors import RunError
-from rnnsent.inference.predictor import load_predictor
+from rnnsent.inference.predictor import load_ngram_weights, load_predictor
 from rnnsent.models.builder import model_for, weights_of
 from rnnsent.models.ngram_weights import NgramRatios, out_of_fold
-from rnnsent.runs.artifacts import load_ratios
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
 from tests.conftest import rnnsent
@@ -302,4 +301,4 @@ def test_damaged_ratios_are_refused() -> None:
     Path("run/ngrams.npz").write_bytes(b"PK" + bytes(50))
     RunDirectory(Path("run")).finish()
     with pytest.raises(RunError, match=r"ngrams\.npz: cannot be read"):
-        load_ratios(open_run(Path("run")))
+        load_ngram_weights(open_run(Path("run")))

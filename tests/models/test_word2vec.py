@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnsent.config import Word2VecConfig
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import FIRST_WORD
 from rnnsent.errors import DataError
 from rnnsent.models import word2vec

@@ -196,7 +196,8 @@ def test_every_command_that_reads_calibration_json_names_file_and_key(
 ) -> None:
     forge(runs.CALIBRATION, ("threshold",), MISSING)
     for arguments in READING:
-        refused("run/calibration.json: threshold: is missing", *arguments)
+        needed = "it must have temperature > 0, threshold between 0 and 1, texts"
+        refused(f"run/calibration.json: not a calibration; {needed}", *arguments)
 
 
 def test_every_command_that_reads_environment_json_names_file_and_key(

@@ -11,8 +11,8 @@ its manifest. All else has to be the same, bytes or values, but for
 - model.keras: when it was saved, and the addresses in memory by which Keras tells its initializers apart;
 - .lock, which is no part of a run: a kill after the manifest leaves it;
 - model_card.md: a function of other files, and compared with what it is of those;
-- trackers: the names of their own runs and files, when they wrote what, and the steps before a kill, which nobody
-  tells them again: epochs are.
+- trackers: the names of their own runs and files, when they wrote what, and how often: a kill between an epoch's log
+  and its checkpoint lets it be logged twice.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from rnnsent.runs.lock import LOCK
 from rnnsent.runs.manifest import vouches_for_itself
 
 COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second", "elapsed", "cached")
-# What TensorBoard is told that is a time, or that has names of Keras in it.
-_UNLIKE = ("tokens_per_second", "__run_graph__")
+# What TensorBoard is told that is a time.
+_UNLIKE = ("epoch_tokens_per_second", "epoch_seconds", "epoch_elapsed")
 _MASK = re.compile(r"not_equal(_\d+)?[ ]*")
 _EVENTS = re.compile(r"(logs/tensorboard/.*)events\.out\.tfevents\..*")
 _ELSEWHERE = "logs/wandb/"  # records in a form of its own, under names that are times
@@ -105,15 +105,8 @@ def _without_place(card: str) -> str:
 def _said(path: Path) -> Any:
     """Return what a file says that has to be the same in another run."""
     if _EVENTS.search(path.as_posix()):
-        return sorted(point for file in path.parent.glob("*.tfevents.*") for point in _events(file))
+        return {point for file in path.parent.glob("*.tfevents.*") for point in _events(file)}
     return _READERS.get(path.parent.name if path.parent.name == runs.CHECKPOINTS else path.name, Path.read_bytes)(path)
-
-
-def _metrics(path: Path) -> Any:
-    found = timeless(json.loads(path.read_bytes()))
-    for tracker in found.get("trackers", {}).values():
-        tracker.pop("where")
-    return found
 
 
 def _same_start(one: Path, other: Path) -> bool:
@@ -156,7 +149,7 @@ def _events(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 _READERS: dict[str, Callable[[Path], Any]] = {
-    runs.METRICS: _metrics,
+    runs.METRICS: lambda path: timeless(json.loads(path.read_bytes())),
     runs.ENVIRONMENT: lambda path: json.loads(path.read_bytes()) | {"command": None},
     runs.ORIGIN: lambda path: unsealed(json.loads(path.read_bytes())) | {"training": None, "command": None},
     runs.HISTORY: _history,
@@ -164,6 +157,5 @@ _READERS: dict[str, Callable[[Path], Any]] = {
     runs.LANGUAGE_MODEL: lambda path: timeless(unsealed(json.loads(path.read_bytes()))),
     runs.MODEL: _keras,
     runs.SUMMARY: lambda path: _MASK.sub("", path.read_text()),
-    runs.TRACKERS: lambda path: sorted(json.loads(path.read_bytes())),
     runs.MODEL_CARD: lambda path: None,
 }

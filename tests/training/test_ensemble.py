@@ -13,9 +13,9 @@ import pytest
 import rnnsent as package
 from benchmarks.milestones import of_run
 from rnnsent.config.loader import dump_config, load_config, parse_config
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Split
 from rnnsent.errors import ConfigError, Interrupted
-from rnnsent.inference.predictor import load_predictor, member_weights
+from rnnsent.inference.predictor import load_ngram_weights, load_predictor, member_weights
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
 from rnnsent.runs.registry import open_run
@@ -73,7 +73,7 @@ def test_each_network_is_what_its_line_makes_of_the_config() -> None:
 @pytest.mark.parametrize("backend", ["native", "numpy", "keras"])
 def test_the_answer_is_the_mean_of_the_networks(run: Path, backend: str) -> None:
     found = open_run(run)
-    config, weights, ratios = load_config(str(run / runs.CONFIG)), stored.load_weights(found), stored.load_ratios(found)
+    config, weights, ratios = load_config(str(run / runs.CONFIG)), stored.load_weights(found), load_ngram_weights(found)
     assert ratios is not None
     rng = np.random.default_rng(0)
     split = Split.from_sequences([rng.integers(4, 300, n).tolist() for n in (1, 5, 40, 17)], np.zeros(4, np.int64))

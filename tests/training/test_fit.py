@@ -13,8 +13,7 @@ from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import Partition, partition
-from rnnsent.data.split import Split
+from rnnsent.data.dataset import Partition, Split, split_dataset
 from rnnsent.errors import ConfigError, DataError, TrainingError
 from rnnsent.inference.predictor import Predictor, by_model, load_predictor
 from rnnsent.models.builder import model_for, weights_of
@@ -26,7 +25,7 @@ from tests.conftest import TINY_CONFIG
 
 @pytest.fixture
 def parts(tiny_imdb: Path) -> Partition:
-    return partition(imdb.load(str(tiny_imdb)), config().data)
+    return split_dataset(imdb.load(str(tiny_imdb)), config().data)
 
 
 def config(*settings: str, cell: str = "gru") -> Config:

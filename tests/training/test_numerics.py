@@ -19,7 +19,7 @@ from rnnsent import load
 from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import partition
+from rnnsent.data.dataset import split_dataset
 from rnnsent.errors import RunError, TrainingError
 from rnnsent.models.builder import model_for
 from rnnsent.runs.directory import RunDirectory
@@ -56,7 +56,7 @@ class AfterTwoSteps(Watch):
 
 def train(data: Path, *changes: str, watch: Watch | None = None) -> tuple[Watch, TrainingResult]:
     config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", [("--set", change) for change in changes])
-    parts = partition(imdb.load(str(data)), config.data)
+    parts = split_dataset(imdb.load(str(data)), config.data)
     watch = watch or Watch()
     watch.model = model_for(config, num_words=60, precision=config.training.precision, seed=0)
     shuffled = Batches.from_config(parts.train, config, shuffle=True)
@@ -71,7 +71,7 @@ def test_the_norm_is_that_of_all_gradients_before_they_are_clipped(tiny_imdb: Pa
     config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", [])
     model = model_for(config, num_words=60, seed=0)
     inputs, targets = Batches.from_config(
-        partition(imdb.load(str(tiny_imdb)), config.data).train, config, shuffle=False
+        split_dataset(imdb.load(str(tiny_imdb)), config.data).train, config, shuffle=False
     ).batch(np.arange(96))
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(keras.losses.binary_crossentropy(targets, model(inputs[0], training=True)))

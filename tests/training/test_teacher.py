@@ -14,8 +14,8 @@ import pytest
 from benchmarks.milestones import of_run
 from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config, parse_config
+from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.split import Split
 from rnnsent.models.ngram_weights import out_of_fold
 from rnnsent.runs.registry import open_run
 from rnnsent.training.features import prepare, taught
@@ -46,7 +46,7 @@ def write(labeled: int = 200, unlabeled: int = 300) -> None:
 
 
 def load(**changes: Any) -> Any:
-    return load_dataset(parse_config(CONFIG, "c", []).data.model_copy(update=changes))
+    return load_dataset(replace(parse_config(CONFIG, "c", []).data, **changes))
 
 
 def test_rows_without_a_label_are_read_apart_and_their_words_count() -> None:
@@ -220,7 +220,7 @@ def test_uncertain_texts_count_for_less() -> None:
     labels = rng.integers(0, 2, 60)
     certain = Split.from_sequences(sequences, labels)
     targets = np.eye(2, dtype=np.float32)[labels]
-    config = NgramsConfig(orders=1, folds=2, least_reviews=1, weights=["naive_bayes", "regression"])
+    config = NgramsConfig(orders=1, folds=2, least_reviews=1, weights=("naive_bayes", "regression"))
     same = out_of_fold(replace(certain, targets=targets), 2, config, 0)[0]
     for one, other in zip(same.ratios, out_of_fold(certain, 2, config, 0)[0].ratios, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)

@@ -12,34 +12,36 @@ import click
 
 from rnnsent.cli.options import RunPath, backend_option, column_number, delimiter_of, require_run, show
 from rnnsent.cli.terminal import say
+from rnnsent.errors import count
 
 if TYPE_CHECKING:
-    from rnnsent.inference.classifier import Answer, Classifier
-    from rnnsent.inference.inputs import Reading, Row
+    from rnnsent.inference.batch import Row, Texts
+    from rnnsent.inference.classifier import Classifier, Prediction
 
 
 @click.command(name="predict")
 @click.argument("run", type=RunPath())
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
-@click.option("--input", "source", metavar="FILE", help="Texts of a .txt, .csv, .tsv, .jsonl or .parquet; - is stdin.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write there.")
+@click.option("--input", "source", metavar="FILE", help="Read texts: .txt, .csv, .tsv, .jsonl, .parquet; - is stdin.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write .csv, .tsv or .jsonl."
+)
 @click.option(
     "--format",
     type=click.Choice(["lines", "csv", "tsv", "jsonl", "parquet"]),
-    help="Of the input [by its name; stdin: lines].",
+    help="Format of the input. [default: by its name; stdin: lines]",
 )
-@click.option("--text-column", metavar="NAME", help="Name, or number from 1 without a line of names [as in training].")
-@click.option("--keep", multiple=True, metavar="NAME", help="Write this column of the input too; all: every one.")
-@click.option("--encoding", metavar="NAME", help="Of the input [UTF-8, or by its mark].")
-@click.option("--delimiter", metavar="CHARACTER", help="Of a CSV [found].")
+@click.option("--text-column", metavar="NAME", help="Name, or number from 1 without a header. [default: as trained]")
+@click.option("--keep", multiple=True, metavar="NAME", help="Copy a column of the input to the output, or all.")
+@click.option("--encoding", metavar="NAME", help="Encoding of the input. [default: UTF-8, or by its mark]")
+@click.option("--delimiter", metavar="CHARACTER", help="Delimiter of a CSV. [default: detected]")
 @click.option(
     "--abstain-below",
-    "least",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     metavar="P",
-    help="Say abstain where the probability of the label is below P.",
+    help="Print abstain if the probability of the label is below P.",
 )
-@click.option("--force", is_flag=True, help="Replace the file in --output.")
+@click.option("--force", is_flag=True, help="Replace an existing --output file.")
 @backend_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a text.")
 def command(
@@ -52,118 +54,83 @@ def command(
     keep: tuple[str, ...],
     encoding: str | None,
     delimiter: str | None,
-    least: float | None,
+    abstain_below: float | None,
     force: bool,
     backend: str,
     as_json: bool,
 ) -> None:
-    """Tell the label of each TEXT, or of each row of a file.
+    """Predict the label of each TEXT, or of each row of a file.
 
-    One row out for each row in, in order: label, probability, and in brackets
-    what makes the answer doubtful. --output writes CSV, TSV or JSON Lines by
-    its name, each row with its number in the input and the columns to --keep,
-    and the same command goes on where it was stopped. What --abstain-below
-    gains: rnnsent eval, "by coverage".
-    `runs/latest` is the latest run.
+    Prints label and probability, one line a text, in order, with warnings in
+    brackets. --output writes each row with its number in the input and the
+    columns of --keep. "by coverage" in rnnsent eval shows what --abstain-below
+    gains. `runs/latest` is the latest run.
     """
-    from rnnsent.inference import batch as bulk
+    from rnnsent.inference.batch import ReadOptions, open_texts, require_output
     from rnnsent.inference.classifier import load
-    from rnnsent.inference.inputs import Reading
 
     if not texts and source is None:
         require_run(run)
     if bool(texts) == (source is not None):
         raise click.UsageError("give texts, or --input FILE (- is stdin)" + ("; not both" if texts else ""))
-    if output is not None and source is None:
-        raise click.UsageError("--output is for the rows of --input FILE")
-    if keep and not (as_json or (output is not None and output.suffix.lower() != ".txt")):
-        raise click.UsageError("--keep is for the rows of --json, or of --output .csv, .tsv or .jsonl")
-    if keep and source is None:
-        raise click.UsageError("--keep is for the columns of --input FILE")
+    if source is None and (keep or output is not None):
+        raise click.UsageError("--output and --keep only work with --input FILE")
+    if keep and not (as_json or output is not None):
+        raise click.UsageError("--keep only works with --json or --output")
+    if output is not None and as_json:
+        raise click.UsageError("--json only works without --output; --output FILE.jsonl writes JSON")
+    if output is not None and source is not None:
+        require_output(output, source, force)
     if run.is_symlink():
         say(f"run: {run.resolve()}")
     classifier = load(run, backend=backend)
     chance = 1 / len(classifier.label_names)
-    if least is not None and least <= chance:
-        raise click.UsageError(f"--abstain-below {least:g}: the surest label never has less than {chance:.3g}")
-    kept = tuple(column_number(each) or each for each in keep)
-    how = Reading(format, encoding, delimiter_of(delimiter), column_number(text_column), kept)
-    if output is not None and source is not None:
-        _to_file(classifier, run, source, output, how, as_json, force, least)
-        return
-    for text in texts:
-        if _is_file(text):
-            say(f"{text} is a file, and its name was read as a text: --input {text} reads the file")
+    if abstain_below is not None and abstain_below <= chance:
+        raise click.UsageError(f"--abstain-below {abstain_below:g}: the probability is never below {chance:.3g}")
     if source is None:
-        _to_stdout(((None, answer) for answer in classifier.stream(texts)), as_json, least)
+        for text in texts:
+            if len(text) < 256 and Path(text.replace("\0", "")).is_file():
+                say(f"{text} is a file, and its name was read as a text; --input {text} reads the file")
+        _print(((None, prediction) for prediction in classifier.stream(texts)), as_json, abstain_below)
         return
-    found = bulk.open_texts(source, classifier, how)
-    if not _to_stdout(found.answers(classifier), as_json, least):
-        say(f"{found.table.name}: no texts in it, so no answers")
+    kept = tuple(column_number(name) or name for name in keep)
+    options = ReadOptions(format, encoding, delimiter_of(delimiter), column_number(text_column), kept)
+    rows = open_texts(source, classifier, options)
+    if output is not None:
+        _write(rows, classifier, output, abstain_below)
+    elif not _print(rows.predictions(classifier), as_json, abstain_below):
+        say(f"{rows.table.name}: has no texts")
 
 
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # longer than any name, or with a null character
-        return False
-
-
-def _to_stdout(given: Iterable[tuple[Row | None, Answer]], as_json: bool, least: float | None) -> int:
-    """Print answers, and return how many."""
-    from rnnsent.inference import batch as bulk
+def _print(predictions: Iterable[tuple[Row | None, Prediction]], as_json: bool, abstain_below: float | None) -> int:
+    """Print predictions and return how many."""
+    from rnnsent.inference import batch
 
     number = blank = 0
-    for row, answer in given:
+    for row, prediction in predictions:
         number += 1
+        blank += prediction.blank
         if as_json:
-            click.echo(bulk.as_json(answer, least, row))
+            click.echo(batch.as_json(prediction, abstain_below, row))
         else:
-            show(bulk.as_line(answer, least))
-        blank += answer.blank
-    if blank:
-        say(bulk.blanks(blank))
+            show(batch.as_line(prediction, abstain_below))
+    _warn_blank(blank)
     return number
 
 
-def _to_file(
-    classifier: Classifier,
-    run: Path,
-    source: str,
-    output: Path,
-    how: Reading,
-    as_json: bool,
-    force: bool,
-    least: float | None,
-) -> None:
-    from rnnsent.errors import Interrupted
-    from rnnsent.files import sha256
-    from rnnsent.inference import batch as bulk
-    from rnnsent.runs.directory import MANIFEST
+def _write(rows: Texts, classifier: Classifier, output: Path, abstain_below: float | None) -> None:
+    from rnnsent.inference.batch import write_predictions
 
-    started, first, rows = time.perf_counter(), 0, 0
+    def progress(number: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{number:,} rows\r", nl=False, err=True)
 
-    def tell(done: int, resumed: bool) -> None:
-        nonlocal first, rows
-        rows = done
-        if resumed:
-            first = done
-            anew = f"starting anew: what was left of {output} is of another run or input"
-            say(f"going on after {done:,} rows of {output}" if done else anew)
-        elif sys.stderr.isatty():
-            click.echo(f"\r{done:,} rows", nl=False, err=True)
+    started = time.perf_counter()
+    number, blank = write_predictions(rows, classifier, output, abstain_below, progress)
+    say(f"{output}: {count(number, 'row')}, {number / (time.perf_counter() - started):,.0f} rows/s")
+    _warn_blank(blank)
 
-    found = bulk.open_texts(source, classifier, how)
-    try:
-        name = sha256(run / MANIFEST)
-        total, blank = bulk.write_answers(
-            classifier, found, output, run=name, json_rows=as_json, replace=force, least=least, tell=tell
-        )
-    except (KeyboardInterrupt, Interrupted) as stop:
-        code = stop.exit_code if isinstance(stop, Interrupted) else 130
-        raise Interrupted(f"stopped after {rows:,} rows; the same command goes on from there", code) from None
-    seconds = time.perf_counter() - started
-    click.echo("\r" if sys.stderr.isatty() else "", nl=False, err=True)
-    say(f"{output}: {total:,} rows, {(total - first) / max(seconds, 1e-9):,.0f} rows/s")
-    if blank:
-        say(bulk.blanks(blank))
+
+def _warn_blank(number: int) -> None:
+    if number:
+        say(f"{count(number, 'text')} without words: predictions for them say nothing (no words, blank)")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -13,22 +13,20 @@ from rnnsent.cli.options import PAGE, PICTURE, RunPath, backend_option, require_
 from rnnsent.errors import DataError
 from rnnsent.json_files import json_line
 
-MOST_BYTES = 2**24  # of a text; a longer one is a mistake
-
 
 @click.command(name="trace")
 @click.argument("run", type=RunPath())
 @click.argument("text", required=False)
-@click.option("--input", "source", metavar="FILE", help="Where the text is, instead of TEXT; - is stdin.")
+@click.option("--input", "source", metavar="FILE", help="Read the text from a file; - is stdin.")
 @click.option(
     "--method",
     type=click.Choice(["occlusion", "integrated-gradients", "both"]),  # trace.METHODS, which is slow to import
     default="occlusion",
     show_default=True,
-    help="How a word's contribution is computed; integrated gradients need Keras.",
+    help="Attribution method; integrated gradients need Keras.",
 )
 @backend_option
-@click.option("--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page as well.")
+@click.option("--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write an HTML page as well.")
 @click.option("--png", "picture", type=click.Path(path_type=Path), metavar="FILE", help="Write a plot as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
@@ -41,10 +39,10 @@ def command(
     picture: Path | None,
     as_json: bool,
 ) -> None:
-    """Follow a run through TEXT: its answer after each word, and why.
+    """Show the prediction after each word of TEXT, and why.
 
-    Shows where the answer turned, which words speak for it and which against.
-    A TEXT of - is stdin. `runs/latest` is the latest run.
+    Shows where the prediction turned, and which words speak for and against
+    the predicted label. A TEXT of - is stdin. `runs/latest` is the latest run.
     """
     from rnnsent.inference.classifier import load
 
@@ -52,46 +50,34 @@ def command(
         require_run(run)
     if (text is None) == (source is None):
         raise click.UsageError("give TEXT (- is stdin), or --input FILE" + ("" if text is None else "; not both"))
-    given = _checked(text) if text not in (None, "-") else _read(source or "-")
-    traced = load(run, backend=backend).trace(given, method)
+    given = _read(source or "-") if text in (None, "-") else os.fsencode(text or "")
+    trace = load(run, backend=backend).trace(_decoded(given, source or "TEXT"), method)
     if as_json:
-        click.echo(json_line(traced.to_dict()))
+        click.echo(json_line(trace.to_dict()))
     else:
-        from rnnsent.reporting.trace_terminal import show, terminal
+        from rnnsent.reporting.trace_views import show, terminal
 
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 gets question marks, not an error
-        show(traced, terminal())
+        show(trace, terminal())
     if page is not None:
-        from rnnsent.reporting.trace_page import render
+        from rnnsent.reporting import trace_views
 
-        write_file(page, render(traced), PAGE)
+        write_file(page, trace_views.page(trace), PAGE)
     if picture is not None:
-        from rnnsent.reporting.trace_plot import draw
+        from rnnsent.reporting import trace_views
 
-        write_file(picture, draw(traced), PICTURE)
+        write_file(picture, trace_views.png(trace), PICTURE)
 
 
-def _checked(text: str | None) -> str:
-    """Return an argument, unless it has bytes that are no UTF-8, which Python hands on as lone surrogates."""
-    assert text is not None
+def _read(source: str) -> bytes:
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise DataError("TEXT is not UTF-8 text") from None
-    return text
-
-
-def _read(source: str) -> str:
-    if Path(source).suffix.lower() in (".csv", ".tsv", ".jsonl", ".parquet", ".gz"):
-        raise DataError(f"{source}: is a table; trace reads a file as one text, so name the text itself")
-    try:
-        with nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
         raise DataError(f"{source}: cannot be read: {error.strerror}") from None
-    if len(content) > MOST_BYTES:
-        raise DataError(f"{source}: has more than {MOST_BYTES >> 20} MiB; one text is traced at a time")
+
+
+def _decoded(content: bytes, source: str) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -76,9 +76,7 @@ def command(
     given = [*overrides(settings, data, None, seed, device, no_fallback), *text_settings(texts)]
     if resume is not None:
         if given or run_dir is not None or seeds is not None or trackers:
-            raise click.UsageError(
-                "--resume takes --epochs, --quiet and --json only: the config of a run cannot change"
-            )
+            raise click.UsageError("--resume only takes --epochs, --quiet, --json: the config of a run cannot change")
         _resume(resume, epochs, quiet, as_json)
         return
     assert name is not None

@@ -16,16 +16,14 @@ from rnnsent.cli.options import json_option, opened, run_argument, show
     "backends",
     type=click.Choice(["native", "numpy", "keras"]),
     multiple=True,
-    help="What to compare; again for more [all].",
+    help="Backend to compare; may be repeated. [default: all]",
 )
 @json_option
 def command(run: Path | None, backends: tuple[str, ...], as_json: bool) -> None:
-    """Check a finished RUN: its files, its encoder, its answers.
+    """Check the files of a finished RUN, and that all backends agree.
 
-    Files are held against the hashes in the manifest, the encoder against
-    the probe texts in the run, and every backend and model.keras against
-    the answers that were given when the run was finished. Exits 1 where one
-    differs.
+    Compares the hashes of its files with the manifest, and the predictions of
+    every backend for a fixed set of texts. Exits 1 if anything differs.
     """
     import json
     from dataclasses import asdict

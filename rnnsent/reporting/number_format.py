@@ -1,0 +1,99 @@
+"""Numbers and names of metrics as they appear in reports; spaces do not break, and a minus is a minus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rnnsent.runs.schemas import Estimate
+
+SPACE = "\u00a0"
+UNDEFINED = "–"
+METRICS = {
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "mcc": "Matthews correlation",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+}
+
+
+def metric_name(metric: str) -> str:
+    """Return what a metric is called."""
+    return METRICS.get(metric, metric.replace("_", " "))
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """Return a share: "93.2 %"."""
+    return UNDEFINED if share is None else f"{share * 100:.{digits}f}{SPACE}%"
+
+
+def probability(value: float) -> str:
+    """Return a probability, which is never shown as certain: "over 99.9 %"."""
+    return f"over 99.9{SPACE}%" if value > 0.999 else percent(value)
+
+
+def points(share: float, digits: int = 1) -> str:
+    """Return a difference of shares in percentage points: "+1.2"."""
+    return _minus(f"{share * 100:+.{digits}f}")
+
+
+def decimal(value: float | None) -> str:
+    """Return a metric: "0.9321"."""
+    return UNDEFINED if value is None else _minus(f"{value:.4f}")
+
+
+def signed(value: float) -> str:
+    """Return a contribution in logits: "+1.25"."""
+    return _minus(f"{value:+.2f}")
+
+
+def bounds(estimate: Estimate) -> str:
+    """Return the interval of a metric: "0.9287 … 0.9351"."""
+    return UNDEFINED if estimate.low is None else f"{decimal(estimate.low)} … {decimal(estimate.high)}"
+
+
+def percent_estimate(estimate: Estimate) -> str:
+    """Return a share with its interval: "93.2 % [92.9, 93.5]"."""
+    return _bracketed(percent(estimate.value), estimate, lambda end: f"{end * 100:.1f}")
+
+
+def decimal_estimate(estimate: Estimate, *, sign: bool = False) -> str:
+    """Return a metric, or with `sign` a difference, with its interval: "0.9321 [0.9287, 0.9351]"."""
+    form = "{:+.4f}" if sign else "{:.4f}"
+    return _bracketed("" if estimate.value is None else form.format(estimate.value), estimate, form.format)
+
+
+def points_estimate(estimate: Estimate) -> str:
+    """Return a difference of shares with its interval: "+0.50 [−2.00, +3.00]"."""
+    return _bracketed(points(estimate.value or 0.0, 2), estimate, lambda end: points(end, 2))
+
+
+def p_value(value: float) -> str:
+    """Return the p-value of a test."""
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def size(number: int) -> str:
+    """Return bytes in kB or MB, of 10³ and 10⁶."""
+    return f"{number / 1e6:,.1f}{SPACE}MB" if number >= 1e5 else f"{number / 1e3:,.1f}{SPACE}kB"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds, from two minutes on in minutes."""
+    return f"{seconds:,.0f}{SPACE}s" if seconds < 120 else f"{seconds / 60:,.1f}{SPACE}min"
+
+
+def integer(number: float) -> str:
+    """Return a whole number: "25,000"."""
+    return f"{number:,.0f}"
+
+
+def _bracketed(value: str, estimate: Estimate, form: Callable[[float], str]) -> str:
+    if estimate.low is None or estimate.high is None:
+        return _minus(value) or UNDEFINED
+    return _minus(f"{value} [{form(estimate.low)},{SPACE}{form(estimate.high)}]")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\u2212")

@@ -1,1 +1,0 @@
-"""Experiment trackers: TensorBoard, MLflow and W&B."""
