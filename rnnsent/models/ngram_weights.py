@@ -21,7 +21,6 @@ from rnnsent.data.splitting import label_counts
 from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError
 from rnnsent.models.ngrams import Keys, Ngrams, common_keys, ending_keys, ngram_sets, places
-from rnnsent.models.requirements import missing
 from rnnsent.runs import archives
 
 Floats = NDArray[np.float32]
@@ -234,6 +233,8 @@ def require_scikit_learn() -> None:
     Raises:
         RnnsentError: if it is not installed.
     """
+    from rnnsent.models.requirements import missing  # slow to import: it reads YAML
+
     if missing("sklearn"):
         raise RnnsentError("regression on n-grams needs scikit-learn: pip install 'rnnsent[baseline]'")
 
