@@ -129,7 +129,7 @@ def _gradient(classifier: Classifier, label: int, rows: int, time: int) -> Calla
 
     config, calibration = classifier.config, classifier.predictor.calibration
     table = classifier.predictor.weights[EMBEDDINGS]
-    model = model_for(config, num_words=FIRST_WORD + rows * time)
+    model = build_model(config, FIRST_WORD + rows * time)
     entries = np.zeros((FIRST_WORD + rows * time, table.shape[1]), np.float32)
     set_weights(model, {**classifier.predictor.weights, EMBEDDINGS: entries})
     # Before sigmoid or softmax: their float32 outputs have no slope left if the network is confident.
