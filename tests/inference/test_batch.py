@@ -159,7 +159,7 @@ def test_a_column_to_keep_must_be_there(run: Path) -> None:
     for arguments, code, message in (
         (["--input", "t.csv", "--json", "--keep", "idd"], 1, "t.csv: no column 'idd' (--keep); did you mean id?"),
         (["--input", "t.txt", "--json", "--keep", "id"], 1, "t.txt: plain text has no columns"),
-        (["--input", "n.csv", "--text-column", "2", "--json", "--keep", "all"], 1, "--keep takes their numbers"),
+        (["--input", "n.csv", "--text-column", "2", "--json", "--keep", "all"], 1, "--keep takes column numbers"),
         (["--input", "t.csv", "--keep", "id"], 2, "--keep is for the rows of --json"),
         (["--input", "t.csv", "--output", "o.txt", "--keep", "id"], 2, "--keep is for the rows of --json"),
         (["w1", "--json", "--keep", "id"], 2, "--keep is for the columns of --input"),
