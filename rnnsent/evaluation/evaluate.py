@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
@@ -62,17 +61,16 @@ class Result:
             RunError: if the disk is full or may not be written to.
         """
         split, names = self.record.split, self.run.config.data.label_names
-        title = f"{self.run}: {split}"
         # The record last: it vouches for the predictions.
         self.run.write(evaluation_name(split, "predictions", ".csv"), self.predictions.to_csv(names, self.lines))
-        self._write_plot("reliability", partial(plots.reliability, self.predictions, title))
-        self._write_plot("coverage", partial(plots.coverage_curve, self.predictions, title))
+        self._write_plot("reliability", plots.reliability)
+        self._write_plot("coverage", plots.coverage_curve)
         self.run.write_evaluation("", self.record)
 
-    def _write_plot(self, kind: str, draw: Callable[[], bytes]) -> None:
+    def _write_plot(self, kind: str, draw: Callable[[Predictions, str], bytes]) -> None:
         name = evaluation_name(self.record.split, kind, ".png")
         try:
-            content = draw()
+            content = draw(self.predictions, f"{self.run}: {self.record.split}")
         except Exception as error:  # of matplotlib or its fonts: figures are worth more than a plot
             logger.warning("%s was not drawn: %s: %s", name, type(error).__name__, error)
         else:
