@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from rnnsent.data.dataset import Split
 from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions
-from rnnsent.evaluation.run_data import RunData
-from rnnsent.inference.predictor import most_probable
 from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn, sides
 from rnnsent.runs.schemas import BaselineEvaluation
+
+if TYPE_CHECKING:
+    from rnnsent.evaluation.run_data import RunData
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
     for strength in STRENGTHS:
         regressions = [logistic_regression(strength).fit(*pair) for pair in zip(weighted, targets, strict=True)]
         models = list(zip(regressions, weights, strict=True))
-        accuracy = float((most_probable(_probabilities(models, held_out)) == validation.labels).mean())
+        accuracy = float(Predictions.of(validation.labels, _probabilities(models, held_out)).right.mean())
         logger.info("baseline: C %g, validation accuracy %.2f%%", strength, 100 * accuracy)
         fitted.append((accuracy, Baseline(strength, ngrams, models)))
     return max(fitted, key=lambda pair: pair[0])[1]

@@ -6,13 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
-from rnnsent.evaluation.coverage import coverage
-from rnnsent.evaluation.error_analysis import PredictionError, most_confident_errors
-from rnnsent.evaluation.metrics import score
-from rnnsent.evaluation.predictions import Predictions, read_csv
+from rnnsent.evaluation.metrics import coverage, reliability_points, score
+from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
 from rnnsent.inference.predictor import load_run_predictor
@@ -20,6 +21,9 @@ from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import Evaluation, Origin
 
 logger = logging.getLogger(__name__)
+
+MAX_ERRORS = 20
+PLOTTED_SHARES = tuple(np.linspace(0.05, 1, 96).tolist())  # of the coverage curve
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,34 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Result:
-    """The evaluation of a run with what it was computed from.
+class PredictionError:
+    """A wrong prediction.
 
     Attributes:
-        run: which.
-        record: what evaluations/SPLIT.json says.
-        predictions: for the texts of the split.
+        index: of the text in its split, from 0, as in the predictions file.
+        label, predicted: the real one, and the predicted one.
+        probability: of the predicted one.
+        place: in its file, such as "reviews.csv, line 7"; empty if unknown.
+        text: its words as the network reads them; empty if unknown.
+    """
+
+    index: int
+    label: str
+    predicted: str
+    probability: float
+    place: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Result(EvaluatedRun):
+    """An evaluation that was just made.
+
+    Attributes:
         lines: of the texts in their file, if known.
         errors: the most confident ones.
     """
 
-    run: Run
-    record: Evaluation
-    predictions: Predictions
     lines: list[int] | None = field(repr=False)
     errors: list[PredictionError]
 
@@ -60,17 +78,19 @@ class Result:
         Raises:
             RunError: if the disk is full or may not be written to.
         """
-        split, names = self.record.split, self.run.config.data.label_names
+        split, names, predictions = self.record.split, self.run.config.data.label_names, self.predictions
         # The record last: it vouches for the predictions.
-        self.run.write(evaluation_name(split, "predictions", ".csv"), self.predictions.to_csv(names, self.lines))
-        self._write_plot("reliability", plots.reliability)
-        self._write_plot("coverage", plots.coverage_curve)
+        self.run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(names, self.lines))
+        points = reliability_points(predictions.confidence, predictions.right)
+        self._write_plot("reliability", plots.reliability, points)
+        rows = coverage(predictions.right, predictions.confidence, PLOTTED_SHARES)
+        self._write_plot("coverage", plots.coverage_curve, rows)
         self.run.write_evaluation("", self.record)
 
-    def _write_plot(self, kind: str, draw: Callable[[Predictions, str], bytes]) -> None:
+    def _write_plot(self, kind: str, draw: Callable[[Any, str], bytes], values: Any) -> None:
         name = evaluation_name(self.record.split, kind, ".png")
         try:
-            content = draw(self.predictions, f"{self.run}: {self.record.split}")
+            content = draw(values, f"{self.run}: {self.record.split}")
         except Exception as error:  # of matplotlib or its fonts: figures are worth more than a plot
             logger.warning("%s was not drawn: %s: %s", name, type(error).__name__, error)
         else:
@@ -82,7 +102,8 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
 
     Args:
         run: a finished one.
-        split: "test" or "validation".
+        split: "test" or "validation". Temperature and threshold were fitted on the validation texts, so these are
+            scored without them.
         options: where the texts are, and what computes.
 
     Raises:
@@ -91,9 +112,9 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     """
     data = load_run_data(run, options.source)
     origin = data.origin(split)
-    # Temperature and threshold were fitted on the validation texts, and are not scored on them.
-    calibrated = split != "validation"
-    predictor = load_run_predictor(run, backend=options.backend, device=options.device, calibrated=calibrated)
+    predictor = load_run_predictor(
+        run, backend=options.backend, device=options.device, calibrated=split != "validation"
+    )
     logger.info("backend: %s", predictor)
     log_warnings(data, split)
     texts, names = data.cut(split), run.config.data.label_names
@@ -103,8 +124,9 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     predictions = Predictions.of(texts.labels, probabilities)
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
     record = evaluation_record(origin, predictions, names, slices=slices, seconds=seconds)
+    decode = data.dataset.vocabulary.decode
     errors = most_confident_errors(
-        predictions, names, lambda index: data.place(split, index), lambda index: data.words(split, index)
+        predictions, names, lambda index: data.place(split, index), lambda index: decode(texts.sequence(index))
     )
     return Result(run, record, predictions, data.lines(split), errors)
 
@@ -140,7 +162,7 @@ def evaluation_record(
     )
 
 
-def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[Evaluation, Predictions]:
+def evaluation_of(run: Run, split: str, source: Source | None = None) -> EvaluatedRun:
     """Return the evaluation of a run: the one that was written, or else a new one, which is written now.
 
     Args:
@@ -152,14 +174,41 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[E
         RunError, DataError: as `evaluate`.
     """
     run.verify()
-    path = run.file(evaluation_name(split, "predictions", ".csv"))
-    record = run.evaluation(split, Evaluation)
-    if record is not None and path.is_file():
-        return record, read_csv(path, run.config.data.label_names)
+    written = read_evaluation(run, split)
+    if written is not None:
+        return written
     logger.info("%s: not evaluated on the %s texts yet; evaluating it now", run, split)
     result = evaluate(run, split, Options(source))
     try:
         result.write()
     except RunError as error:  # such as a folder that may only be read
         logger.warning("the evaluation of %s was not written: %s", run, error)
-    return result.record, result.predictions
+    return result
+
+
+def most_confident_errors(
+    predictions: Predictions,
+    names: Sequence[str],
+    place: Callable[[int], str],
+    text: Callable[[int], str] = lambda index: "",
+) -> list[PredictionError]:
+    """Return the wrong predictions with the highest confidence, at most `MAX_ERRORS`.
+
+    Args:
+        predictions: with their labels.
+        names: of the labels.
+        place, text: of a text, by its index.
+    """
+    wrong = np.flatnonzero(~predictions.right)
+    order = np.argsort(-predictions.confidence[wrong], kind="stable")[:MAX_ERRORS]
+    return [
+        PredictionError(
+            index=index,
+            label=names[int(predictions.labels[index])],
+            predicted=names[int(predictions.predicted[index])],
+            probability=float(predictions.confidence[index]),
+            place=place(index),
+            text=text(index),
+        )
+        for index in wrong[order].tolist()
+    ]

@@ -10,7 +10,7 @@ definition divides by zero is NaN here and None in an `Estimate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.evaluation.intervals import percentiles, prior_texts, proportion
-from rnnsent.evaluation.predictions import Costs, Floats, Ints, Predictions, Ranking
-from rnnsent.runs.schemas import Estimate, LabelMetrics, Metrics
+from rnnsent.evaluation.predictions import Floats, Ints, Predictions, Ranking
+from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, Metrics
 
 BINS = 15  # of the calibration error
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.5)
 
 Counts = NDArray[np.int64]  # a confusion matrix
 
@@ -96,11 +97,12 @@ class Sample:
         """Return the value of label 1 of two, or the macro average of more."""
         return float(values[1]) if len(values) == 2 else _defined_mean(values)
 
-    def mean(self, costs: Costs) -> float:
-        """Return the weighted mean of what texts cost with the labels that they count with."""
+    def mean(self, costs: Floats) -> float:
+        """Return the weighted mean of costs, (texts, labels), of texts with the labels that they count with."""
         weights = self.weights
-        extra = (weights.others * costs.each[weights.texts, weights.labels]).sum()
-        return float(((weights.own * costs.own).sum() + extra) / (weights.own.sum() + weights.others.sum()))
+        own = costs[np.arange(len(costs)), self.predictions.labels]
+        extra = (weights.others * costs[weights.texts, weights.labels]).sum()
+        return float(((weights.own * own).sum() + extra) / (weights.own.sum() + weights.others.sum()))
 
 
 def _areas(positives: Floats, negatives: Floats) -> tuple[float, float]:
@@ -252,3 +254,38 @@ def _bootstrap(predictions: Predictions, seed: int, resamples: int) -> Iterator[
     rng = np.random.default_rng(seed)
     for _ in range(resamples):
         yield Sample(predictions, Weights.drawn(rng.standard_exponential(len(predictions)), predictions, rng))
+
+
+def coverage(
+    right: NDArray[np.bool_], confidence: NDArray[np.floating[Any]], shares: Sequence[float] = COVERAGES
+) -> list[Coverage]:
+    """Return the accuracy of the most confident predictions for several shares of the texts.
+
+    Args:
+        right: (n,), whether the predicted label is the real one.
+        confidence: (n,), the probability of the predicted label.
+        shares: of the texts; equal confidences stay together, so a row may have a larger share.
+    """
+    ordered = np.sort(confidence)[::-1]
+    rows = []
+    for share in shares:
+        threshold = float(ordered[max(int(np.ceil(share * len(ordered))), 1) - 1])
+        kept = confidence >= threshold
+        texts = int(kept.sum())
+        accuracy = proportion(int(right[kept].sum()), texts)
+        rows.append(Coverage(threshold=threshold, share=texts / len(ordered), texts=texts, accuracy=accuracy))
+    return rows
+
+
+def reliability_points(
+    confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_]
+) -> list[tuple[float, float, float, float]]:
+    """Return mean confidence, accuracy and its Wilson interval for each bin of the confidence that is not empty."""
+    bins = confidence_bins(confidence)
+    points = []
+    for number in np.unique(bins):
+        inside = bins == number
+        share = proportion(int(right[inside].sum()), int(inside.sum()))
+        assert share.value is not None and share.low is not None and share.high is not None
+        points.append((float(confidence[inside].mean()), share.value, share.low, share.high))
+    return points

@@ -13,31 +13,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.errors import RunError
-from rnnsent.inference.batch import PROBABILITY_OF as OF
+from rnnsent.runs.directory import Run, evaluation_name
+from rnnsent.runs.schemas import Evaluation
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+UNCALIBRATED = "scored without calibration, which was fitted on these texts"  # on validation
+
 CLIP = 1e-7  # Keras' epsilon: one confident error costs at most 16.1 nats
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What texts add to a metric that is a mean.
-
-    Attributes:
-        own: (texts,), with their own labels.
-        each: (texts, labels), with each label.
-    """
-
-    own: Floats
-    each: Floats
-
-    @classmethod
-    def of(cls, labels: Ints, each: Floats) -> Costs:
-        """Take the own ones from those of `each` label."""
-        return cls(each[np.arange(len(labels)), labels], each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +43,6 @@ class Ranking:
     places: Ints
     members: Floats
     ends: Ints | None
-
-    @classmethod
-    def by(cls, label: int, probabilities: Floats, members: NDArray[np.bool_]) -> Ranking:
-        """Rank texts by the `probabilities` of a label, (texts,)."""
-        order = np.argsort(probabilities, kind="stable")
-        ends = np.flatnonzero(np.diff(probabilities[order], append=2.0))
-        distinct = len(ends) == len(order)
-        return cls(label, order, np.argsort(order), members[order].astype(float), None if distinct else ends)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +69,11 @@ class Predictions:
             ValueError: if the arrays are empty, have other shapes, or a value is out of its range.
         """
         real, given = np.asarray(labels), np.asarray(probabilities).astype(np.float64)
-        if real.ndim != 1 or given.ndim not in (1, 2) or len(real) != len(given) or not len(real):
+        columns = np.stack([1 - given, given], axis=1) if given.ndim == 1 else given
+        if real.ndim != 1 or columns.ndim != 2 or len(real) != len(columns) or not len(real):
             raise ValueError(f"labels must be (n,), probabilities (n,) or (n, labels), not {real.shape}, {given.shape}")
-        if not ((given >= 0) & (given <= 1)).all():
-            raise ValueError("probabilities must lie in [0, 1]")
-        columns = given if given.ndim == 2 else np.stack([1 - given, given], axis=1)
-        if not np.isin(real, np.arange(columns.shape[1])).all():
-            raise ValueError(f"labels must be whole numbers from 0 to {columns.shape[1] - 1}")
+        if not ((given >= 0) & (given <= 1)).all() or not np.isin(real, np.arange(columns.shape[1])).all():
+            raise ValueError(f"labels must be whole numbers below {columns.shape[1]}, probabilities from 0 to 1")
         return cls(real.astype(np.int64), columns)
 
     def __len__(self) -> int:
@@ -132,15 +108,16 @@ class Predictions:
         return self.probabilities[np.arange(len(self)), self.labels]
 
     @cached_property
-    def losses(self) -> Costs:
-        """What texts add to the log loss."""
-        return Costs.of(self.labels, -np.log(np.clip(self.probabilities, CLIP, 1 - CLIP)))
+    def losses(self) -> Floats:
+        """The log loss of each text with each label, (texts, labels)."""
+        losses: Floats = -np.log(np.clip(self.probabilities, CLIP, 1 - CLIP))
+        return losses
 
     @cached_property
-    def squares(self) -> Costs:
-        """What texts add to the Brier score; of two labels the square of one probability, not the sum of both."""
-        squares = (self.probabilities**2).sum(axis=1)[:, None] - 2 * self.probabilities + 1
-        return Costs.of(self.labels, squares / 2 if self.size == 2 else squares)
+    def squares(self) -> Floats:
+        """The Brier score of each text with each label, (texts, labels); of two labels that of one probability."""
+        squares: Floats = (self.probabilities**2).sum(axis=1)[:, None] - 2 * self.probabilities + 1
+        return squares / 2 if self.size == 2 else squares
 
     @cached_property
     def cells(self) -> Ints:
@@ -150,8 +127,13 @@ class Predictions:
     @cached_property
     def rankings(self) -> list[Ranking]:
         """The texts ranked by each label; of two by the second alone, since the first gives nothing new."""
-        columns = range(1 if self.size == 2 else 0, self.size)
-        return [Ranking.by(label, self.probabilities[:, label], self.labels == label) for label in columns]
+        return [self._ranking(label) for label in range(1 if self.size == 2 else 0, self.size)]
+
+    def _ranking(self, label: int) -> Ranking:
+        order = np.argsort(self.probabilities[:, label], kind="stable")
+        ends = np.flatnonzero(np.diff(self.probabilities[order, label], append=2.0))
+        members = (self.labels == label)[order].astype(float)
+        return Ranking(label, order, np.argsort(order), members, None if len(ends) == len(order) else ends)
 
     def same_as(self, other: Predictions) -> bool:
         """Return whether all probabilities are equal to the last digit."""
@@ -173,6 +155,34 @@ class Predictions:
             line = [] if lines is None else [lines[index]]
             writer.writerow([index, names[label], names[predicted], *shortest[index], *line])
         return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A finished run with its evaluation on a split.
+
+    Attributes:
+        run: which.
+        record: what evaluations/SPLIT.json says.
+        predictions: for the texts of the split.
+    """
+
+    run: Run
+    record: Evaluation
+    predictions: Predictions
+
+
+def read_evaluation(run: Run, split: str) -> EvaluatedRun | None:
+    """Return the evaluation that was written for this very run; None if there is none.
+
+    Raises:
+        RunError: if its predictions are damaged.
+    """
+    path = run.file(evaluation_name(split, "predictions", ".csv"))
+    record = run.evaluation(split, Evaluation)
+    if record is None or not path.is_file():
+        return None
+    return EvaluatedRun(run, record, read_csv(path, run.config.data.label_names))
 
 
 def read_csv(path: Path, names: Sequence[str]) -> Predictions:

@@ -78,10 +78,6 @@ class RunData:
         unit = "row" if self.dataset.provenance.get("format") == "parquet" else "line"
         return f"{Path(str(file or self.dataset.provenance['file'])).name}, {unit} {line}"
 
-    def words(self, split: str, index: int) -> str:
-        """Return the words of one text of a split that the network reads."""
-        return self.dataset.vocabulary.decode(self.cut(split).sequence(index))
-
     def origin(self, split: str) -> Origin:
         """Return what an evaluation of this split notes about its origin."""
         texts = self.texts(split)

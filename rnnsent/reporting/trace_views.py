@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rnnsent.errors import count, printable
 from rnnsent.inference.trace import INTEGRATED_GRADIENTS, OCCLUSION, Trace, percent
-from rnnsent.reporting.number_format import signed
-from rnnsent.reporting.pages import render
+from rnnsent.reporting.pages import render, signed
 from rnnsent.reporting.svg import PAGE, PAPER, Palette, new_figure, to_svg
 
 if TYPE_CHECKING:

@@ -103,7 +103,7 @@ class TrainingMetrics:
         epochs, best_epoch: trained, and kept; best_epoch is None for an ensemble.
         interrupted: whether training was stopped early.
         validation_texts: how many.
-        validation: {metric: estimate}, of probabilities that were calibrated on other texts than they are scored on.
+        validation: {metric: estimate}, without the calibration that was fitted on these texts.
         seconds, peak_memory_mb, parameters: what it cost.
         networks: of an ensemble, each of its networks.
         embeddings, language_model: what the networks began with.

@@ -16,8 +16,8 @@ from rnnsent.cli.options import RunPath, json_option, moved_option, opened_all, 
 from rnnsent.config.data import data_settings
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.compare import ComparedRun, RunComparison
-    from rnnsent.evaluation.significance import Comparison
+    from rnnsent.evaluation.compare import Comparison, RunComparison
+    from rnnsent.evaluation.predictions import EvaluatedRun
 
 ONE_SEED = (
     "Intervals and tests are about these runs, one training each. Other seeds of the same configs may compare "
@@ -46,11 +46,13 @@ def command(paths: tuple[Path, ...], split: str, data: str | None, flips: int, a
     for the runs of all its seeds.
     """
     from rnnsent.evaluation.compare import compare_runs
+    from rnnsent.evaluation.evaluate import evaluation_of
 
     runs = opened_all(paths)
     if len(runs) < 2:
         raise click.UsageError("name two runs or more")
-    result = compare_runs(runs, split, data=None if data is None else data_settings(data))
+    source = None if data is None else data_settings(data)
+    result = compare_runs([evaluation_of(run, split, source) for run in runs], source)
     if as_json:
         click.echo(json.dumps(to_values(result)))
     else:
@@ -61,10 +63,11 @@ def to_values(result: RunComparison) -> dict[str, Any]:
     """Return the comparison as plain values for JSON."""
     first, *others = result.runs
     return {
-        "split": result.split,
+        "split": first.record.split,
         "n": len(first.predictions),
         "runs": [
-            {"run": str(each.run), "costs": each.costs, "interrupted": each.stopped is not None} for each in result.runs
+            {"run": str(each.run), "costs": costs, "interrupted": each.run.metrics.interrupted}
+            for each, costs in zip(result.runs, result.costs, strict=True)
         ],
         "comparisons": [
             asdict(comparison)
@@ -91,20 +94,23 @@ def report(result: RunComparison, flips: int) -> Iterator[str]:
         yield from ["", ""] if number else []
         yield f"A: {_title(first)}"
         yield f"B: {_title(other)}"
-        yield f"{result.split}, {comparison.texts:,} texts"
+        yield f"{first.record.split}, {comparison.texts:,} texts"
         yield ""
         yield from _metric_lines(comparison)
-        yield from _warning(comparison, list(first.evaluation.labels))
+        yield from _warning(comparison, list(first.record.labels))
         yield from paragraph(verdict(comparison, corrected=len(others) > 1))
         yield from _slice_lines(comparison)
         yield from _flip_lines(comparison, result, flips)
         yield from _difference_lines(result.differences[number])
-        yield from _cost_lines(first.costs, other.costs)
+        yield from _cost_lines(result.costs[0], result.costs[number + 1])
     yield from paragraph(ONE_SEED)
 
 
-def _title(compared: ComparedRun) -> str:
-    return str(compared.run) + (f" ({compared.stopped})" if compared.stopped else "")
+def _title(compared: EvaluatedRun) -> str:
+    from rnnsent.runs.run_facts import stopped
+
+    why = stopped(compared.run.metrics)
+    return f"{compared.run} ({why})" if why else str(compared.run)
 
 
 def verdict(comparison: Comparison, *, corrected: bool) -> str:
@@ -139,7 +145,7 @@ def _metric_lines(comparison: Comparison) -> Iterator[str]:
 
 
 def _warning(comparison: Comparison, names: Sequence[str]) -> list[str]:
-    from rnnsent.evaluation.significance import paired_warning
+    from rnnsent.evaluation.compare import paired_warning
 
     warning = paired_warning(dict(zip(names, comparison.discordant, strict=True)))
     return [] if warning is None or comparison.same else paragraph(f"{warning}.")

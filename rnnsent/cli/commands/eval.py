@@ -35,8 +35,7 @@ from rnnsent.cli.terminal import say
 from rnnsent.config.data import data_settings
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.error_analysis import PredictionError
-    from rnnsent.evaluation.evaluate import Options, Result
+    from rnnsent.evaluation.evaluate import Options, PredictionError, Result
     from rnnsent.runs.directory import Run
     from rnnsent.runs.schemas import BaselineEvaluation, Evaluation, Metrics
 
@@ -159,8 +158,7 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
 
 
 def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bool) -> None:
-    from rnnsent.evaluation.error_analysis import most_confident_errors
-    from rnnsent.evaluation.evaluate import evaluation_record
+    from rnnsent.evaluation.evaluate import evaluation_record, most_confident_errors
     from rnnsent.evaluation.external_predictions import read_predictions
     from rnnsent.evaluation.run_data import make_origin
 
@@ -199,11 +197,15 @@ def _values(record: Evaluation, errors: Sequence[PredictionError]) -> dict[str, 
 
 
 def _run_lines(result: Result, linear: BaselineEvaluation | None, errors: Sequence[PredictionError]) -> list[str]:
+    from rnnsent.evaluation.predictions import UNCALIBRATED
+    from rnnsent.runs.directory import CALIBRATION
     from rnnsent.runs.run_facts import source_name
 
     record, seconds = result.record, result.record.seconds
     title = f"{result.run}: {record.split}, {record.texts:,} texts of {source_name(result.run.metrics.data)}"
     lines = _lines(record, errors, {} if linear is None else linear.metrics)
+    if record.split == "validation" and result.run.file(CALIBRATION).is_file():
+        title = f"{title}\n  {UNCALIBRATED}"
     return [title, *lines, "", f"  {seconds:.1f} s, {record.texts / max(seconds, 1e-9):,.0f} texts/s"]
 
 

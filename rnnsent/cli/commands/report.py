@@ -13,8 +13,8 @@ from rnnsent.cli.options import PAGE, RunPath, moved_option, opened, opened_all,
 from rnnsent.config.data import data_settings
 
 if TYPE_CHECKING:
-    from rnnsent.reporting.examples import Examples
-    from rnnsent.reporting.facts import EvaluatedRun
+    from rnnsent.reporting.facts import EvaluationFacts
+    from rnnsent.reporting.run_page import Examples
     from rnnsent.runs.directory import Run
 
 logger = logging.getLogger(__name__)
@@ -61,9 +61,14 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, data: str 
 
 
 def _page(runs: list[Run], split: str, data: Mapping[str, str | None] | None) -> str:
-    from rnnsent.reporting.facts import gather, names_of
+    from rnnsent.evaluation.evaluate import evaluation_of
+    from rnnsent.reporting.facts import EvaluationFacts, names_of
 
-    facts = [gather(run, split, name, data) for run, name in zip(runs, names_of(runs), strict=True)]
+    evaluated = [evaluation_of(run, split, data) for run in runs]
+    facts = [
+        EvaluationFacts(each.run, name, each.record, each.predictions)
+        for each, name in zip(evaluated, names_of(runs), strict=True)
+    ]
     if len(runs) == 1:
         from rnnsent.reporting.run_page import run_page
 
@@ -71,13 +76,13 @@ def _page(runs: list[Run], split: str, data: Mapping[str, str | None] | None) ->
     from rnnsent.evaluation.compare import compare_runs
     from rnnsent.reporting.comparison_page import comparison_page
 
-    return comparison_page(facts, compare_runs(runs, split, data=data))
+    return comparison_page(facts, compare_runs(evaluated, data))
 
 
-def _examples(facts: EvaluatedRun, data: Mapping[str, str | None] | None) -> Examples:
+def _examples(facts: EvaluationFacts, data: Mapping[str, str | None] | None) -> Examples:
     """Return the texts of a run; without a user's word on where they are, a page does without them."""
     from rnnsent.errors import DataError, RunError
-    from rnnsent.reporting.examples import Examples, read_examples
+    from rnnsent.reporting.run_page import Examples, read_examples
 
     try:
         return read_examples(facts, data)
