@@ -30,13 +30,7 @@ STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # scikit-learn's C; chosen by validation
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted baseline.
-
-    Attributes:
-        strength: the chosen C.
-        ngrams: that it weighs.
-        models: a logistic regression and its n-gram weights; of more than two labels one for each.
-    """
+    """A fitted baseline: C, n-grams, a regression with its n-gram weights; of more than two labels one for each."""
 
     strength: float
     ngrams: Ngrams
@@ -48,11 +42,7 @@ class Baseline:
 
 
 def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
-    """Fit the baseline on `train`, and choose the strength of its regularization on `validation`.
-
-    Args:
-        train, validation: texts before truncation.
-        labels: how many there are.
+    """Fit the baseline on `train`, and choose the strength of its regularization on `validation`, before truncation.
 
     Raises:
         RnnsentError: if scikit-learn is not installed.
@@ -80,11 +70,7 @@ def _probabilities(models: list[tuple[Any, NDArray[np.float32]]], matrix: Any) -
 
 
 def evaluate_baseline(data: RunData, split: str) -> BaselineEvaluation:
-    """Fit the baseline on the training texts of a run and evaluate it on one of its splits.
-
-    Args:
-        data: of a run, or of a config alone.
-        split: "test" or "validation".
+    """Fit the baseline on the training texts of a run, or of a config, and evaluate it on one of the splits.
 
     Raises:
         DataError: if the split is empty.

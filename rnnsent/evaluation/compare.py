@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsent.errors import DataError
 from rnnsent.evaluation.intervals import holm, mcnemar, paired_difference, percentiles
-from rnnsent.evaluation.metrics import METRICS, Sample, Weights
+from rnnsent.evaluation.metrics import METRICS, Sample
 from rnnsent.evaluation.predictions import EvaluatedRun, Floats, Predictions
 from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.evaluation.slices import Slice, slices_of
@@ -35,14 +35,7 @@ Differences = dict[str, tuple[object, object]]  # {key: (of the first run, of th
 
 @dataclass(frozen=True, slots=True)
 class SliceDifference:
-    """The difference of the accuracies on a slice of the texts.
-
-    Attributes:
-        group, name, texts: of the slice.
-        first, other: the two accuracies.
-        difference: of the other minus the first, with a paired interval.
-        p_value: of McNemar's exact test, corrected for the number of slices (Holm).
-    """
+    """The accuracies on a slice, their difference, and McNemar's p-value, corrected for the number of slices (Holm)."""
 
     group: str
     name: str
@@ -60,13 +53,7 @@ class SliceDifference:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """A text that one of two models alone has right.
-
-    Attributes:
-        index: its place in the split, from 0.
-        better: whether the other model has it right.
-        first, other: the probabilities of the real label.
-    """
+    """A text that one model alone has right: whether the other has, and both probabilities of its real label."""
 
     index: int
     better: bool
@@ -79,7 +66,6 @@ class Comparison:
     """Two models on the same texts; differences are those of the other minus the first.
 
     Attributes:
-        texts: how many.
         values: {metric: (of the first, of the other)}; None where undefined.
         differences: {metric: difference with its interval}.
         only_first, only_other: texts that one of them alone has right.
@@ -112,10 +98,8 @@ class RunComparison:
     """Runs, each except the first compared with the first.
 
     Attributes:
-        runs: in order.
-        costs: of each: seconds, epochs, peak_memory_mb, parameters; megabytes of what predicting needs, and of all.
-        comparisons: of each run except the first.
-        differences: of its config and environment, too.
+        costs: of each run: seconds, memory, parameters; megabytes of what predicting needs, and of all.
+        comparisons, differences: of each run except the first; the latter of config and environment.
         texts, places: {index: words, place in the file} of the texts in `flips`.
     """
 
@@ -163,22 +147,12 @@ def compare(
 ) -> list[Comparison]:
     """Compare every model except the first with the first.
 
-    A bootstrap sample weighs the texts in the same way for all models, since what is hard for one is hard for others
-    (B. Efron and R. Tibshirani, "An introduction to the bootstrap", 1993, chapter 8). The prior of
-    `intervals.prior_texts` is drawn for each model by itself: two that agree on a few texts need not agree on all. The
-    difference of accuracies has the interval of `paired_difference`.
-
     Args:
         predictions: two or more, for the same texts in the same order.
         slices: parts of these texts.
-        seed, resamples: of the bootstrap.
-
-    Raises:
-        ValueError: if the labels differ.
+        seed, resamples: of the bootstrap; the difference of accuracies has the interval of `paired_difference`.
     """
     first, *others = predictions
-    if any(not np.array_equal(first.labels, other.labels) for other in others):
-        raise ValueError("predictions of different texts")
     names = compared_metrics()
     drawn = _bootstrap(predictions, seed, resamples)
     whole = np.array([_values(Sample(each)) for each in predictions])
@@ -219,7 +193,12 @@ def _values(sample: Sample) -> list[float]:
 
 
 def _bootstrap(predictions: Sequence[Predictions], seed: int, resamples: int) -> Floats:
-    """Return the metrics of each model in each sample, (samples, models, metrics)."""
+    """Return the metrics of each model in each sample, (samples, models, metrics).
+
+    A sample weighs the texts in the same way for all models, since what is hard for one is hard for others (B. Efron
+    and R. Tibshirani, "An introduction to the bootstrap", 1993, chapter 8). The prior of `intervals.prior_texts` is
+    drawn for each model by itself: two that agree on a few texts need not agree on all.
+    """
     first = predictions[0]
     # Generators of their own: a comparison of two models does not depend on which others are compared.
     texts, *priors = (np.random.default_rng([seed, stream]) for stream in (0, 1, *[2] * (len(predictions) - 1)))
@@ -228,8 +207,8 @@ def _bootstrap(predictions: Sequence[Predictions], seed: int, resamples: int) ->
     for row in drawn:
         own = texts.standard_exponential(len(first))
         for number, each in enumerate(predictions):
-            weights = Weights.drawn(own, each, priors[number])
-            row[number] = row[0] if number and same[number] else _values(Sample(each, weights))
+            sample = Sample.drawn(each, own, priors[number])
+            row[number] = row[0] if number and same[number] else _values(sample)
     return drawn
 
 
@@ -271,19 +250,16 @@ def _defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def paired_warning(discordant: Mapping[str, int]) -> str | None:
-    """Return a warning that intervals of a paired bootstrap may be too narrow; None if they are not.
+def paired_warning(discordant: Mapping[str, int]) -> str:
+    """Return a warning that intervals of a paired bootstrap may be too narrow; empty if they are not.
 
     Args:
         discordant: of each label, how many of its texts one of the two models alone has right.
     """
-    few = {name: number for name, number in discordant.items() if number < MIN_DISCORDANT}
-    if not few:
-        return None
-    return (
-        f"Few texts are right in one run alone ({', '.join(f'{number} of {name}' for name, number in few.items())}): "
-        f"with fewer than {MIN_DISCORDANT} of a label all intervals but that of accuracy may be too narrow, and "
-        "contain the true difference in 85 to 93 % of cases instead of 95"
+    few = ", ".join(f"{number} of {name}" for name, number in discordant.items() if number < MIN_DISCORDANT)
+    return few and (
+        f"Few texts are right in one run alone ({few}): with fewer than {MIN_DISCORDANT} of a label all intervals but "
+        "that of accuracy may be too narrow, and contain the true difference in 85 to 93 % of cases instead of 95"
     )
 
 
@@ -323,13 +299,8 @@ def _require_same_texts(first: EvaluatedRun, other: EvaluatedRun) -> None:
 
 
 def _differences(first: Run, other: Run) -> Differences:
-    configs = differing(first.config.to_dict(), other.config.to_dict())
-    machines = differing(
-        to_dict(first.environment), to_dict(other.environment), ignore=lambda key: key in ("command", "seed")
-    )
-    return {f"config.{key}": pair for key, pair in configs.items()} | {
-        f"environment.{key}": pair for key, pair in machines.items()
-    }
+    one, two = ({"config": run.config.to_dict(), "environment": to_dict(run.environment)} for run in (first, other))
+    return differing(one, two, ignore=("environment.command", "environment.seed"))
 
 
 def flattened(values: Any, prefix: str = "") -> dict[str, object]:
@@ -341,13 +312,12 @@ def flattened(values: Any, prefix: str = "") -> dict[str, object]:
         pairs = list(enumerate(values))
     else:
         return {prefix: values}
-    flat: dict[str, object] = {}
-    for key, value in pairs:
-        flat |= flattened(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
+    parts = [flattened(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in pairs]
+    return {key: value for part in parts for key, value in part.items()}
 
 
-def differing(first: Any, other: Any, ignore: Callable[[str], bool] = lambda key: False) -> Differences:
+def differing(first: Any, other: Any, ignore: Sequence[str] = ()) -> Differences:
     """Return the keys of nested values that differ, with both values; None if one lacks the key."""
     one, two = flattened(first), flattened(other)
-    return {key: (one.get(key), two.get(key)) for key in one | two if one.get(key) != two.get(key) and not ignore(key)}
+    keys = (key for key in one | two if not key.startswith(tuple(ignore)))
+    return {key: (one.get(key), two.get(key)) for key in keys if one.get(key) != two.get(key)}

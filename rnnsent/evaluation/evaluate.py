@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -46,10 +45,8 @@ class PredictionError:
 
     Attributes:
         index: of the text in its split, from 0, as in the predictions file.
-        label, predicted: the real one, and the predicted one.
-        probability: of the predicted one.
-        place: in its file, such as "reviews.csv, line 7"; empty if unknown.
-        text: its words as the network reads them; empty if unknown.
+        label, predicted, probability: the real label, the predicted one and its probability.
+        place, text: where it is in its file, and its words as the network reads them; empty if unknown.
     """
 
     index: int
@@ -79,22 +76,14 @@ class Result(EvaluatedRun):
             RunError: if the disk is full or may not be written to.
         """
         split, names, predictions = self.record.split, self.run.config.data.label_names, self.predictions
-        # The record last: it vouches for the predictions.
+        # Before the record, which vouches for them.
         self.run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(names, self.lines))
-        points = reliability_points(predictions.confidence, predictions.right)
-        self._write_plot("reliability", plots.reliability, points)
-        rows = coverage(predictions.right, predictions.confidence, PLOTTED_SHARES)
-        self._write_plot("coverage", plots.coverage_curve, rows)
         self.run.write_evaluation("", self.record)
-
-    def _write_plot(self, kind: str, draw: Callable[[Any, str], bytes], values: Any) -> None:
-        name = evaluation_name(self.record.split, kind, ".png")
-        try:
-            content = draw(values, f"{self.run}: {self.record.split}")
-        except Exception as error:  # of matplotlib or its fonts: figures are worth more than a plot
-            logger.warning("%s was not drawn: %s: %s", name, type(error).__name__, error)
-        else:
-            self.run.write(name, content)
+        title = f"{self.run}: {split}"
+        points = reliability_points(predictions.confidence, predictions.right)
+        self.run.write(evaluation_name(split, "reliability", ".png"), plots.reliability(points, title))
+        rows = coverage(predictions.right, predictions.confidence, PLOTTED_SHARES)
+        self.run.write(evaluation_name(split, "coverage", ".png"), plots.coverage_curve(rows, title))
 
 
 def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Result:
@@ -102,8 +91,7 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
 
     Args:
         run: a finished one.
-        split: "test" or "validation". Temperature and threshold were fitted on the validation texts, so these are
-            scored without them.
+        split: "test" or "validation". The calibration was fitted on the validation texts, so these are scored without.
         options: where the texts are, and what computes.
 
     Raises:
@@ -140,14 +128,9 @@ def evaluation_record(
     seconds: float = 0.0,
     labels_only: bool = False,
 ) -> Evaluation:
-    """Return the record of an evaluation.
+    """Return the record of an evaluation: of texts with `names` of labels, whose predictions took `seconds`.
 
     Args:
-        origin: of the texts.
-        predictions: for them.
-        names: of the labels.
-        slices: of the texts.
-        seconds: that predicting took.
         labels_only: whether only predicted labels are known.
     """
     scores = score(predictions, labels_only=labels_only)
@@ -165,13 +148,7 @@ def evaluation_record(
 def evaluation_of(run: Run, split: str, source: Source | None = None) -> EvaluatedRun:
     """Return the evaluation of a run: the one that was written, or else a new one, which is written now.
 
-    Args:
-        run: a finished one.
-        split: "test" or "validation".
-        source: where the texts are, if they are no longer where the config says.
-
-    Raises:
-        RunError, DataError: as `evaluate`.
+    Arguments and errors are those of `evaluate`.
     """
     run.verify()
     written = read_evaluation(run, split)
@@ -192,13 +169,7 @@ def most_confident_errors(
     place: Callable[[int], str],
     text: Callable[[int], str] = lambda index: "",
 ) -> list[PredictionError]:
-    """Return the wrong predictions with the highest confidence, at most `MAX_ERRORS`.
-
-    Args:
-        predictions: with their labels.
-        names: of the labels.
-        place, text: of a text, by its index.
-    """
+    """Return the wrong predictions with the highest confidence; `names` are those of the labels."""
     wrong = np.flatnonzero(~predictions.right)
     order = np.argsort(-predictions.confidence[wrong], kind="stable")[:MAX_ERRORS]
     return [

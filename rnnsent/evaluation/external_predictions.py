@@ -33,11 +33,8 @@ class ExternalPredictions:
     """The contents of a table of predictions.
 
     Attributes:
-        path: the table.
-        predictions: with probabilities of 0 and 1 if only predicted labels are known.
-        label_names: what label 0, 1, … is called.
+        predictions: with probabilities of 0 and 1 if `labels_only`, without probabilities.
         lines: of each row in its file, from 1; of Parquet its row.
-        labels_only: whether only predicted labels are known.
     """
 
     path: Path
@@ -68,9 +65,8 @@ def read_predictions(
         label_column: of the real label. [default: one of LABEL_NAMES; what `predict` wrote needs a name]
         probability_column: of the probability of `positive`. [default: "probability of LABEL" for each label, one of
             PROBABILITY_NAMES, or the labels themselves, with one of PREFIXES or without]
-        predicted_column: of the predicted label, if there are no probabilities. [default: one of PREDICTED_NAMES]
-        positive: which of two labels is label 1, the one of a single column of probabilities. [default: the one that
-            the column is named after, or the last: numbers by size, then by alphabet]
+        predicted_column: of the predicted label, without probabilities. [default: one of PREDICTED_NAMES]
+        positive: which of two labels is label 1. [default: the one that the column is named after, or the last]
         label_map: what the real labels become, see `LabelMap`; rows of others are left out.
 
     Raises:
@@ -243,7 +239,6 @@ class _Reader:
         names = ordered(real | {str(predicted) for _, _, predicted in rows})
         if len(names) < 2:
             raise self.error(f"holds {count(len(names), 'label')}; two or more are needed")
-        self._require_two(names)
         names = self._with_last(names, self.positive)
         one_hot = [(line, name, [float(each == predicted) for each in names]) for line, name, predicted in rows]
         return self._result(names, one_hot, labels_only=True)
@@ -253,7 +248,7 @@ class _Reader:
         names = tuple(columns.values())
         if len(set(names)) < len(names):
             raise self.error(f"two columns are of one label: {', '.join(columns)}")
-        self._require_two(names)
+        ordered_names = self._with_last(names, self.positive)
         rows = list(self.probabilities(list(columns)))
         for line, name, values in rows:
             if name not in names:
@@ -264,17 +259,15 @@ class _Reader:
                 )
             if abs(sum(values) - 1) > SUM_TOLERANCE:
                 raise self.error(f"the probabilities add up to {sum(values):.4f}, not to 1", line)
-        if self._with_last(names, self.positive) != names:
-            return self._result(names[::-1], [(line, name, values[::-1]) for line, name, values in rows])
-        return self._result(names, rows)
-
-    def _require_two(self, names: Sequence[str]) -> None:
-        if self.positive is not None and len(names) > 2:
-            raise self.error(f"a positive label is one of two; there are {len(names)} labels: {', '.join(names)}")
+        order = [names.index(name) for name in ordered_names]
+        return self._result(ordered_names, [(line, name, [row[at] for at in order]) for line, name, row in rows])
 
     def _with_last(self, names: tuple[str, ...], last: str | None) -> tuple[str, ...]:
+        """Return the names with `last`, the positive label, at the end."""
         if last is None:
             return names
+        if len(names) > 2:
+            raise self.error(f"a positive label is one of two; there are {len(names)} labels: {', '.join(names)}")
         if last not in names:
             raise self.error(f"no row or column is labeled {last}; labels: {', '.join(names)}")
         return (*(name for name in names if name != last), last)

@@ -120,11 +120,6 @@ class Predictions:
         return squares / 2 if self.size == 2 else squares
 
     @cached_property
-    def cells(self) -> Ints:
-        """The cell of the flat confusion matrix that each text counts in, (texts,)."""
-        return self.labels * self.size + self.predicted
-
-    @cached_property
     def rankings(self) -> list[Ranking]:
         """The texts ranked by each label; of two by the second alone, since the first gives nothing new."""
         return [self._ranking(label) for label in range(1 if self.size == 2 else 0, self.size)]
@@ -140,12 +135,7 @@ class Predictions:
         return np.array_equal(self.probabilities, other.probabilities)
 
     def to_csv(self, names: Sequence[str], lines: Sequence[int] | None = None) -> str:
-        """Return a row for each text, which `read_csv` reads without loss.
-
-        Args:
-            names: of the labels.
-            lines: of each text in its file, if known.
-        """
+        """Return a row for each text, with names of labels and lines in its file; `read_csv` reads it without loss."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["index", "label", "predicted", *_columns(names), *(["line"] if lines is not None else [])])
@@ -159,13 +149,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class EvaluatedRun:
-    """A finished run with its evaluation on a split.
-
-    Attributes:
-        run: which.
-        record: what evaluations/SPLIT.json says.
-        predictions: for the texts of the split.
-    """
+    """A finished run, what its evaluations/SPLIT.json says, and its predictions for the texts of this split."""
 
     run: Run
     record: Evaluation
@@ -186,11 +170,7 @@ def read_evaluation(run: Run, split: str) -> EvaluatedRun | None:
 
 
 def read_csv(path: Path, names: Sequence[str]) -> Predictions:
-    """Read what `Predictions.to_csv` wrote.
-
-    Args:
-        path: the file.
-        names: of the labels, in order.
+    """Read what `Predictions.to_csv` wrote with the same names.
 
     Raises:
         RunError: if it holds anything else.

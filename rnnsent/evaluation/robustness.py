@@ -40,16 +40,7 @@ TURNS = (
 
 
 def evaluate_robustness(data: RunData, split: str, classifier: Classifier) -> RobustnessEvaluation:
-    """Evaluate the robustness of a run on one of its splits.
-
-    Args:
-        data: of the run.
-        split: "test" or "validation".
-        classifier: of the run.
-
-    Raises:
-        DataError: if the split is empty.
-    """
+    """Evaluate the robustness of a run on one of its splits; errors as `RunData.texts`."""
     return RobustnessEvaluation(**vars(data.origin(split)), rows=measure(classifier, data.texts(split)))
 
 

@@ -35,8 +35,6 @@ class RunData:
     Attributes:
         name: of the run or of the data set.
         run_sha256: of the run; empty without one.
-        config: how texts are read.
-        dataset: as loaded.
         indices: rows of each split.
     """
 
@@ -88,14 +86,7 @@ class RunData:
 
 
 def make_origin(run: str, data: str, split: str, texts: int) -> Origin:
-    """Return the origin of an evaluation that is made now.
-
-    Args:
-        run: SHA-256 of the run; empty without one.
-        data: SHA-256 of the texts and labels.
-        split: that they are; empty without a run.
-        texts: how many.
-    """
+    """Return the origin of an evaluation that is made now; `run` and `split` are empty without a run."""
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return Origin(run=run, data=data, date=date, command=["rnnsent", *sys.argv[1:]], split=split, texts=texts)
 
@@ -132,11 +123,7 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
 
 
 def load_config_data(config: DataConfig) -> RunData:
-    """Load the data set of a config without a run, never a fallback.
-
-    Raises:
-        DataError: if its texts are not available.
-    """
+    """Load the data set of a config without a run, never a fallback; errors as `load_run_data`."""
     dataset = load_dataset(replace(config, fallback=None))
     name = str(dataset.provenance.get("file", dataset.source))
     return RunData(name, "", config, dataset, dataset.split_indices(config.validation_split))

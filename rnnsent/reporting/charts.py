@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from markupsafe import Markup
@@ -30,7 +30,8 @@ DASHES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "D", "^", "v", "P")  # for 
 MAX_MARKED = 40  # points of a line with markers
 FALSE_POSITIVES, RECALL = 0.05, 0.9  # at which curves are quoted
 SHARES = tuple(np.linspace(0.05, 1, 96).tolist())
-MILESTONES = (0.7, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.97, 0.99)  # accuracies whose time is quoted
+
+Facts = TypeVar("Facts", bound="RunFacts")
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,14 @@ def reliability(runs: Sequence[EvaluationFacts]) -> Chart:
     """Draw the accuracy of predictions by their confidence."""
 
     def draw(axes: Axes) -> Iterator[str]:
-        for number, facts in enumerate(runs):
+        for number, (name, facts) in enumerate(_named(runs)):
             bins = reliability_points(facts.predictions.confidence, facts.predictions.right)
-            confidence, accuracy, low, high = map(np.array, zip(*bins, strict=True))
-            name = facts.name if len(runs) > 1 else "accuracy"
-            ends = [accuracy - low, high - accuracy]
-            axes.errorbar(confidence, accuracy, yerr=ends, capsize=2, label=_short(name), **_style(number))
+            confidence, accuracy, low, high = np.array(bins).T
+            ends, label = [accuracy - low, high - accuracy], _short(name or "accuracy")
+            axes.errorbar(confidence, accuracy, yerr=ends, capsize=2, label=label, **_style(number))
             widest = int(np.abs(confidence - accuracy).argmax())
             gap = f"confidence {percent(confidence[widest])}, accuracy {percent(accuracy[widest])}"
-            yield _sentence(facts.name if len(runs) > 1 else "", f"Widest gap: {gap}.")
+            yield _sentence(name, f"Widest gap: {gap}.")
         least = axes.get_xlim()[0]
         axes.plot([least, 1], [least, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="perfect")
         _percent(axes, "Confidence", "Accuracy")
@@ -80,20 +80,16 @@ def coverage_curve(runs: Sequence[EvaluationFacts]) -> Chart:
     """Draw the accuracy of the most confident predictions by their share."""
 
     def draw(axes: Axes) -> Iterator[str]:
-        for number, facts in enumerate(runs):
+        for number, (name, facts) in enumerate(_named(runs)):
             rows = coverage(facts.predictions.right, facts.predictions.confidence, SHARES)
             shares = [row.share for row in rows]
             value, low, high = ([getattr(row.accuracy, key) for row in rows] for key in ("value", "low", "high"))
             axes.plot(shares, value, label=_short(facts.name), **(_style(number) | {"marker": ""}))
-            if len(runs) == 1:
+            if not name:
                 axes.fill_between(shares, low, high, alpha=0.2, linewidth=0)
             half = min(range(len(rows)), key=lambda at: abs(shares[at] - 0.5))
-            share = percent(shares[half], 0)
-            on_all = percent(value[-1])
-            yield _sentence(
-                facts.name if len(runs) > 1 else "",
-                f"{percent(value[half])} on the most confident {share}, {on_all} on all.",
-            )
+            on_half = f"{percent(value[half])} on the most confident {percent(shares[half], 0)}"
+            yield _sentence(name, f"{on_half}, {percent(value[-1])} on all.")
         if len(runs) == 1:
             yield "The band is the 95 % interval."
         _percent(axes, "Coverage", "Accuracy")
@@ -103,7 +99,7 @@ def coverage_curve(runs: Sequence[EvaluationFacts]) -> Chart:
 
 def slices(runs: Sequence[EvaluationFacts]) -> Chart:
     """Draw the accuracy on slices of the texts."""
-    tables = {facts.name: facts.evaluation.slices for facts in runs}
+    tables = {name: facts.evaluation.slices for name, facts in _named(runs)}
     return _slices("slices", "Accuracy by slice", tables, runs[0].accuracy.value if len(runs) == 1 else None)
 
 
@@ -130,10 +126,9 @@ def _slices(
                 (at + shift, found[key]) for at, key in zip(heights, rows, strict=True) if key in found
             ]
             ends = np.array([[each.value - each.low, each.high - each.value] for _, each in places]).reshape(-1, 2).T
-            label = _short(run) if len(tables) > 1 else "slice"
-            style = _style(number) | {"linestyle": "none"}
+            label, style = _short(run or "slice"), _style(number) | {"linestyle": "none"}
             axes.errorbar([each.value for _, each in places], [at for at, _ in places], xerr=ends, label=label, **style)
-            yield _sentence(run if len(tables) > 1 else "", _extremes(table))
+            yield _sentence(run, _extremes(table))
         if overall is not None:
             axes.axvline(overall, color=PAGE.ink, linestyle=":", linewidth=1, label="all texts", zorder=0)
         names = [_short(each, LABEL_CELLS) for each in (*(name for _, name in rows), *headings.values())]
@@ -181,11 +176,8 @@ def _by_time(runs: Sequence[RunFacts]) -> Chart:
             best = np.maximum.accumulate([epoch.val_accuracy for epoch in epochs]).tolist()
             seconds = [epoch.elapsed for epoch in epochs]
             axes.step(seconds, best, where="post", label=_short(name), **_style(number, len(best)))
-            marks = [mark for mark in MILESTONES if mark <= best[-1]][-3:]
-            reached = [next(at for at, value in zip(seconds, best, strict=True) if value >= mark) for mark in marks]
-            passed = [f"{percent(mark, 0)} after {at:,.0f} s" for mark, at in zip(marks, reached, strict=True)]
             at = seconds[best.index(best[-1])]
-            yield f"{_title(name)}{', '.join([*passed, f'{percent(best[-1])} after {at:,.0f} s'])}."
+            yield f"{_title(name)}{percent(best[-1])} after {at:,.0f} s."
         yield "Reading the data and validation are included."
         axes.set_xlim(left=0)
         axes.set_xlabel("Seconds since the start")
@@ -194,14 +186,18 @@ def _by_time(runs: Sequence[RunFacts]) -> Chart:
     return _chart("time", "Time to accuracy", draw)
 
 
+def _named(runs: Sequence[Facts]) -> list[tuple[str, Facts]]:
+    """Return each run after its name; one alone has none."""
+    return [(facts.name if len(runs) > 1 else "", facts) for facts in runs]
+
+
 def _networks(runs: Sequence[RunFacts]) -> Iterator[tuple[str, tuple[Epoch, ...], int]]:
     """Yield name, epochs and index of the best epoch of every network; one alone has no name."""
-    for facts in runs:
+    for name, facts in _named(runs):
         for number, epochs in enumerate(facts.histories):
             network = f"network {number + 1}" if len(facts.histories) > 1 else ""
-            name = ", ".join(part for part in (facts.name if len(runs) > 1 else "", network) if part)
             if epochs:
-                yield name, epochs, facts.best_epoch(number)
+                yield ", ".join(part for part in (name, network) if part), epochs, facts.best_epoch(number)
 
 
 def _operating(runs: Sequence[EvaluationFacts], kind: str, title: str) -> Chart | None:

@@ -21,12 +21,7 @@ MAX_CHARACTERS = 300  # of the end of a text
 
 @dataclass(frozen=True)
 class ComparisonPage:
-    """What comparison.html.j2 shows.
-
-    Attributes:
-        runs: in order.
-        compared: all but the first with the first.
-    """
+    """What comparison.html.j2 shows."""
 
     runs: Sequence[EvaluationFacts]
     compared: RunComparison
@@ -102,12 +97,7 @@ class ComparisonPage:
 
 
 def comparison_page(runs: Sequence[EvaluationFacts], compared: RunComparison) -> str:
-    """Return the page of several runs as HTML.
-
-    Args:
-        runs: evaluated on the same texts.
-        compared: all of them compared with the first.
-    """
+    """Return the page of several runs, `compared` with the first, as HTML."""
     page = ComparisonPage(
         runs,
         compared,

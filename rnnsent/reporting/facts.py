@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 
@@ -23,13 +22,7 @@ from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 FILES = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
 HASHED = (directory.SETTINGS, directory.VOCABULARY, directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.CALIBRATION)
 SOURCES = {"imdb": "IMDB reviews", "sample": "the built-in sample reviews"}
-POOLINGS = {
-    "last": "last state",
-    "mean": "mean pooling",
-    "max": "max pooling",
-    "mean_max": "mean and max pooling",
-    "attention": "attention pooling",
-}
+POOLINGS = {"last": "last state", "mean_max": "mean and max pooling"}
 
 
 @dataclass(frozen=True)
@@ -118,14 +111,10 @@ class RunFacts:
         """The name of the data file without its folders; empty if there is none."""
         return PurePath(self.data.file or "").name
 
-    def detail(self, key: str) -> Any:
-        """Return what the reader of the data noted under a key; None if nothing."""
-        return self.data.details.get(key)
-
     @property
     def split_rule(self) -> str:
         """How the texts were split."""
-        rules = self.detail("splits")
+        rules = self.data.details.get("splits")
         if isinstance(rules, Mapping):
             return "; ".join(f"{name}: {rule}" for name, rule in rules.items())
         share = f"{self.config.data.validation_split:.0%}"
@@ -172,7 +161,19 @@ class RunFacts:
     @property
     def initialization(self) -> list[str]:
         """What it learned from besides labeled texts, in sentences without a capital."""
-        return list(_initialization(self.config, self.metrics))
+        training, metrics, lines = self.config.training, self.metrics, []
+        if (adversarial := training.adversarial) is not None:
+            unlabeled = ", also on unlabeled texts" if adversarial.unlabeled else ""
+            size = f"size {adversarial.size:g}, weight {adversarial.weight:g}"
+            lines.append(f"{adversarial.kind} training ({size}{unlabeled})")
+        if training.teacher is not None:
+            who = "an n-gram baseline" if training.teacher == "baseline" else "a first network of this config"
+            lines.append(f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {who}")
+        if (vectors := metrics.embeddings) is not None:
+            lines.append(f"pre-trained vectors of {vectors.found:,} of {vectors.words:,} words")
+        if metrics.language_model is not None:
+            lines.append("embedding and first recurrent layer pre-trained as a language model")
+        return lines
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ def layers(config: Config) -> Iterator[str]:
     for layer in model.recurrent:
         name = f"{cell_name(layer.cell)}({layer.units})"
         yield f"Bidirectional({name})" if layer.bidirectional else name
-    yield POOLINGS[model.pooling]
+    yield POOLINGS.get(model.pooling, f"{model.pooling} pooling")
     yield from (f"Dense({dense.units}, {dense.activation})" for dense in model.dense)
     yield "sigmoid" if len(config.data.label_names) == 2 else "softmax"
 
@@ -254,17 +255,3 @@ def layers(config: Config) -> Iterator[str]:
 def cell_name(cell: str) -> str:
     """Return the Keras name of a cell: "SimpleRNN" for "simple_rnn"."""
     return "".join(part.capitalize() if len(part) > 4 else part.upper() for part in cell.split("_"))
-
-
-def _initialization(config: Config, metrics: schemas.TrainingMetrics) -> Iterator[str]:
-    adversarial = config.training.adversarial
-    if adversarial is not None:
-        unlabeled = ", also on unlabeled texts" if adversarial.unlabeled else ""
-        yield f"{adversarial.kind} training (size {adversarial.size:g}, weight {adversarial.weight:g}{unlabeled})"
-    if config.training.teacher is not None:
-        who = "an n-gram baseline" if config.training.teacher == "baseline" else "a first network of this config"
-        yield f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {who}"
-    if metrics.embeddings is not None:
-        yield f"pre-trained vectors of {metrics.embeddings.found:,} of {metrics.embeddings.words:,} words"
-    if metrics.language_model is not None:
-        yield "embedding and first recurrent layer pre-trained as a language model"

@@ -91,7 +91,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     filters = (
-        metric_name, percent, probability, points, decimal, signed, bounds, percent_estimate, decimal_estimate,
+        metric_name, percent, points, decimal, signed, bounds, percent_estimate, decimal_estimate,
         points_estimate, p_value, size, sizes, duration, integer, markdown, code, fenced, yaml,
     )  # fmt: skip
     environment.filters |= {function.__name__: function for function in filters}
@@ -112,11 +112,6 @@ def metric_name(metric: str) -> str:
 def percent(share: float | None, digits: int = 1) -> str:
     """Return a share: "93.2 %"."""
     return UNDEFINED if share is None else f"{share * 100:.{digits}f}{SPACE}%"
-
-
-def probability(value: float) -> str:
-    """Return a probability, which is never shown as certain: "over 99.9 %"."""
-    return f"over 99.9{SPACE}%" if value > 0.999 else percent(value)
 
 
 def points(share: float, digits: int = 1) -> str:

@@ -14,11 +14,10 @@ from rnnsent.errors import count
 from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.inference import classifier
 from rnnsent.inference.classifier import Encoded
-from rnnsent.inference.trace import Trace, trace
+from rnnsent.inference.trace import Trace, percent, trace
 from rnnsent.reporting import charts
-from rnnsent.reporting.charts import Chart
 from rnnsent.reporting.facts import EvaluationFacts
-from rnnsent.reporting.pages import probability, render, signed
+from rnnsent.reporting.pages import render, signed
 from rnnsent.reporting.trace_views import OPACITY, ShadedWord, probability_chart, shaded_words
 from rnnsent.runs.schemas import Estimate
 
@@ -32,13 +31,7 @@ MIN_CONTRIBUTION = 0.005  # less is zero in two decimals
 
 @dataclass(frozen=True)
 class Example:
-    """A text with the attribution of its prediction.
-
-    Attributes:
-        title, description: which text, and how it was read.
-        words: shaded by their contributions.
-        chart: of the probability after each word; empty without.
-    """
+    """A text with the attribution of its prediction; the chart, if any, is of the probability after each word."""
 
     title: str
     description: str
@@ -55,54 +48,24 @@ class Examples:
     unavailable: str = ""
 
 
-@dataclass(frozen=True)
-class RunPage:
-    """What run.html.j2 shows."""
-
-    facts: EvaluationFacts
-    examples: Examples
-    training: list[Chart]
-    operating: list[Chart]
-    reliability: Chart
-    coverage: Chart
-    slices: Chart
-    robustness: Chart | None
-    opacity: float = OPACITY
-    max_words: int = MAX_WORDS
-
-    @property
-    def advantage(self) -> Estimate:
-        """By how much the network is more accurate than the baseline."""
-        assert self.facts.baseline is not None
-        return difference(self.facts.accuracy, self.facts.baseline.metrics["accuracy"])
-
-    @property
-    def predicted_names(self) -> list[str]:
-        """The heads of the confusion matrix."""
-        return [f"predicted: {name}" for name in self.facts.label_names]
-
-    @property
-    def confusion(self) -> tuple[int, str, str]:
-        """The most frequent error: how many texts, their label, their predicted label."""
-        names, counts = self.facts.label_names, self.facts.evaluation.confusion
-        errors = [(n, real, at) for real, row in enumerate(counts) for at, n in enumerate(row) if real != at]
-        texts, real, predicted = max(errors)
-        return texts, names[real], names[predicted]
-
-
 def run_page(facts: EvaluationFacts, examples: Examples) -> str:
     """Return the page of a run as HTML."""
-    page = RunPage(
-        facts,
-        examples,
+    accuracy, baseline = facts.accuracy, facts.baseline
+    return render(
+        "run.html.j2",
+        facts=facts,
+        examples=examples,
+        advantage=None if baseline is None else difference(accuracy, baseline.metrics["accuracy"]),
+        predicted_names=[f"predicted: {name}" for name in facts.label_names],
         training=charts.training_curves([facts]),
         operating=charts.operating_curves([facts]),
         reliability=charts.reliability([facts]),
         coverage=charts.coverage_curve([facts]),
         slices=charts.slices([facts]),
         robustness=charts.robustness(facts),
+        opacity=OPACITY,
+        max_words=MAX_WORDS,
     )
-    return render("run.html.j2", page=page)
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:
@@ -122,10 +85,6 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
 def read_examples(facts: EvaluationFacts, source: Source | None) -> Examples:
     """Return the most confident errors of a run, and for some labels a correct prediction of median confidence.
 
-    Args:
-        facts: of the run.
-        source: where its texts are, if they are no longer where the config says.
-
     Raises:
         RunError: if the run has no words.
         DataError: if its texts are not available any more.
@@ -144,7 +103,7 @@ def read_examples(facts: EvaluationFacts, source: Source | None) -> Examples:
 
     def example(index: int, kind: str, chart: str) -> Example:
         traced, place = trace(model, encode(index)), data.place(facts.split, index)
-        label, likely = facts.label_names[facts.predictions.labels[index]], probability(traced.probability)
+        label, likely = facts.label_names[facts.predictions.labels[index]], percent(traced.probability)
         at = f" ({place})" if place else ""
         return Example(
             f"{kind}. Text {index}{at}: {label}, predicted {traced.label} with {likely}",

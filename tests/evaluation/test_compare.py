@@ -16,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 
 from rnnsent.evaluation.compare import compare, compared_metrics, differing, paired_warning
 from rnnsent.evaluation.intervals import holm, mcnemar, paired_difference
-from rnnsent.evaluation.metrics import METRICS, Sample, Weights
+from rnnsent.evaluation.metrics import METRICS, Sample
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.evaluation.slices import Slice
 from tests.conftest import rnnsent
@@ -43,7 +43,7 @@ def test_weighted_metrics_equal_scikit_learn(size: int) -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, size, N)
     predictions, w = predicted(1, 1.0, labels, size), rng.integers(1, 4, N)
-    sample = Sample(predictions, Weights(w.astype(float)))
+    sample = Sample(predictions, w.astype(float))
     guess, q, one_hot = predictions.predicted, predictions.probabilities, np.eye(size)[labels]
     macro = {"average": "binary" if size == 2 else "macro", "sample_weight": w}
     real, scores = (labels, q[:, 1]) if size == 2 else (one_hot, q)
@@ -157,9 +157,9 @@ def test_few_discordant_texts_of_a_label_are_warned_of() -> None:
     wrong = np.concatenate([np.arange(0, 40, 2), np.arange(1, 19, 2)])  # 20 of label 0, 9 of label 1
     (found,) = compare([of_label(labels, 0.9), of_label(labels, 0.9, wrong)], [], resamples=10)
     assert found.discordant == [20, 9]
-    warning = paired_warning(dict(zip(("bad", "good"), found.discordant, strict=True))) or ""
+    warning = paired_warning(dict(zip(("bad", "good"), found.discordant, strict=True)))
     assert "(9 of good): with fewer than 10 of a label" in warning
-    assert paired_warning({"bad": 10, "good": 10}) is None
+    assert not paired_warning({"bad": 10, "good": 10})
 
 
 @pytest.mark.parametrize(("one", "other"), [(0, 0), (1, 0), (5, 5), (3, 12), (40, 90), (700, 800)])
@@ -221,7 +221,7 @@ def test_other_texts_are_refused() -> None:
         ({"labels": ("bad", "good")}, "other labels: negative, positive and bad, good"),
         ({"texts_sha256": "2" * 64}, "other splits of one file (data.split_seed"),
     ):
-        write_run(Path("two"), **changes)  # type: ignore[arg-type]
+        write_run(Path("two"), **changes)
         result = rnnsent("compare", "one", "two")
         assert result.exit_code == 1, result.stderr
         assert f"one and two cannot be compared, their test texts differ: {reason}" in result.stderr

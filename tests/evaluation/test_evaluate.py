@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from rnnsent.cli.metric_tables import confusion_table
-from rnnsent.evaluation import plots
-from rnnsent.evaluation.evaluate import evaluate, evaluation_of, most_confident_errors
+from rnnsent.evaluation.evaluate import evaluation_of, most_confident_errors
 from rnnsent.evaluation.metrics import METRICS, Metric, Sample
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.files import sha256
@@ -109,20 +107,6 @@ def test_evaluation_of_reads_what_was_written_for_this_very_run(run: Run) -> Non
     assert run.evaluation("validation", Evaluation) is None
     evaluation_of(run, "validation")
     assert run.evaluation("validation", Evaluation) is not None
-
-
-def test_a_plot_that_fails_is_a_warning(
-    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: Any) -> bytes:
-        raise RuntimeError("no fonts")
-
-    monkeypatch.setattr(plots, "coverage_curve", fail)
-    result = evaluate(run, "validation")
-    with caplog.at_level("WARNING", "rnnsent"):
-        result.write()
-    assert "validation-coverage.png was not drawn: RuntimeError: no fonts" in caplog.text
-    assert run.evaluation("validation", Evaluation) == result.record
 
 
 @pytest.mark.parametrize("size", [2, 3])

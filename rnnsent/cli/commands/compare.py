@@ -148,7 +148,7 @@ def _warning(comparison: Comparison, names: Sequence[str]) -> list[str]:
     from rnnsent.evaluation.compare import paired_warning
 
     warning = paired_warning(dict(zip(names, comparison.discordant, strict=True)))
-    return [] if warning is None or comparison.same else paragraph(f"{warning}.")
+    return [] if not warning or comparison.same else paragraph(f"{warning}.")
 
 
 def _slice_lines(comparison: Comparison) -> Iterator[str]:
