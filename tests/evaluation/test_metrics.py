@@ -273,13 +273,6 @@ def test_bad_predictions_are_refused(labels: Any, probabilities: Any) -> None:
         Predictions.of(labels, probabilities)
 
 
-def test_booleans_integers_and_floats_are_equal() -> None:
-    def of(labels: Any, probabilities: Any) -> Scores:
-        return scored(labels, probabilities, resamples=10)
-
-    assert of([True, False], [1, 0]) == of([1.0, 0.0], [1.0, 0.0]) == of([1, 0], np.array([1, 0], np.float16))
-
-
 def test_few_texts_are_warned_of() -> None:
     assert small_sample_warning(30) is None
     assert small_sample_warning(29) == "only 29 texts: intervals may be too narrow below 30"
