@@ -1,10 +1,10 @@
-"""The `data` section: which reviews, and how they become sequences of ids."""
+"""The `data` section: which texts, and how they become sequences of ids."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from rnnsent.config.section import MAX_LENGTH, MAX_WORDS, Limits, Section
+from rnnsent.config.section import Count, Fraction, Limits, Section, Seed, Share
 
 LABELS = ("negative", "positive")  # of imdb and sample
 
@@ -20,71 +20,70 @@ def label_texts(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-Column = str | Annotated[int, Limits(ge=1)]  # a name, or a number from 1
+Column = str | Count
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section):
-    """Which reviews, and how they become sequences of word ids."""
+    """Which texts, and how they become sequences of word ids. Keys marked "texts:" need `source: texts`."""
 
     source: Literal["imdb", "sample", "texts"] = "imdb"
-    """imdb: 25,000 + 25,000 film reviews as ids, imdb.npz. sample: reviews that rnnsent writes itself. texts: your own,
-    in a table, in folders, or the original IMDB texts."""
+    """imdb: the 50,000 film reviews of Keras, as ids. sample: reviews that rnnsent generates. texts: your own texts, in
+    a table or in folders, or the original IMDB reviews."""
     path: str | None = None
-    """imdb: imdb.npz or its folder; null: $RNNSENT_DATA, the Keras cache, a download. texts: the file or folder.
-    Relative to the current folder; $NAME stands for a variable of the environment."""
+    """File or folder of the data, relative to the current folder. Environment variables such as $HOME are expanded.
+    imdb: imdb.npz or its folder. null: look in $RNNSENT_DATA and the Keras cache, then download."""
     test_path: str | None = None
-    """texts: a second table, whose rows are the test split; those of `path` are then for training."""
+    """texts: Second file, whose rows are the test split. All rows of `path` are then for training."""
     fallback: Literal["sample"] | None = None
-    """What to train on, and say so, when the source cannot be had. null: stop with an error."""
-    num_words: Annotated[int, Limits(ge=5, le=MAX_WORDS)] | None = 10_000
-    """Ids below this are kept, others become the unknown id 2, as in Keras: ids 0 to 3 are special, so 9,996 words
-    survive the default. null: keep every word."""
-    maxlen: Annotated[int, Limits(ge=1, le=MAX_LENGTH)] | None = 500
-    """Words kept of a review, start token included. null: all. The notebook takes 500."""
+    """Source used, with a warning, when the data is not available. null: stop with an error."""
+    num_words: Annotated[int, Limits(ge=5, le=10_000_000)] | None = 10_000
+    """Size of the vocabulary, as in Keras: other words become the unknown id 2. Ids 0 to 3 are special, so 9,996 words
+    remain of 10,000. null: keep every word."""
+    maxlen: Annotated[int, Limits(ge=1, le=2**17)] | None = 500
+    """Maximum length of a text in words, start token included. null: no limit."""
     truncating: Literal["pre", "post"] = "pre"
-    """Which end of a longer review is cut. pre keeps the end, where reviewers sum up."""
+    """Which end of a longer text is cut. pre: keep the end, where reviewers sum up."""
     padding: Literal["post", "notebook"] = "post"
-    """post: pad after the words, up to the longest review of a batch, and mask the padding. notebook: pad before the
+    """post: pad after the words, up to the longest text of a batch, and mask the padding. notebook: pad before the
     words, always to maxlen, without a mask."""
-    validation_split: Annotated[float, Limits(gt=0.0, lt=1.0)] = 0.2
-    """Share of the training reviews that is kept for validation. imdb, sample: the last ones, as in Keras' fit. texts:
-    drawn, unless a split column gives them."""
-    test_split: Annotated[float, Limits(ge=0.0, lt=1.0)] = 0.2
-    """texts: share of all rows that is drawn for the test, where no test split is given."""
-    split_seed: Annotated[int, Limits(ge=0)] = 0
-    """texts: of what is drawn."""
+    validation_split: Share = 0.2
+    """Fraction of the training texts used for validation. imdb, sample: the last ones, as in Keras. texts: a random
+    sample, unless there is a split column."""
+    test_split: Fraction = 0.2
+    """texts: Fraction of all rows used for the test, if no test split is given."""
+    split_seed: Seed = 0
+    """texts: Seed of the random splits."""
     format: Literal["csv", "tsv", "jsonl", "parquet", "folder", "aclimdb"] | None = None
-    """texts: null goes by the name of the file, or by what is in the folder."""
+    """texts: Format of `path`. null: detect it by the name of the file or the content of the folder."""
     encoding: str | None = None
-    """texts: null finds UTF-8, and UTF-16 by its mark. Or cp1252, …"""
+    """texts: Encoding, such as cp1252. null: UTF-8, or UTF-16 if there is a byte order mark."""
     delimiter: Annotated[str, Limits(min_length=1, max_length=1)] | None = None
-    """texts: of a CSV; null finds comma, tab, semicolon or bar."""
+    """texts: Delimiter of a CSV. null: detect comma, tab, semicolon or bar."""
     quotes: bool = True
-    """texts: whether quotes around a cell of CSV or TSV are not part of it. false: they are text."""
+    """texts: Remove the quotes around cells of CSV and TSV. false: they are part of the text."""
     text_column: Column | None = None
-    """texts: its name, or its number from 1 where the file has no line of names. null: text, review, sentence, content,
-    …"""
+    """texts: Column of the text, by name or by number from 1. null: text, review, sentence, content, …"""
     label_column: Column | None = None
-    """texts: the same for the label; null: label, sentiment, class, category, rating, … aclimdb: rating for 1 to 10
-    instead of negative and positive."""
+    """texts: Column of the label. null: label, sentiment, class, category, rating, … With aclimdb, rating gives labels
+    1 to 10."""
     split_column: Column | None = None
-    """texts: says train, validation or test of each row; null: split, where there is one."""
+    """texts: Column that says train, validation or test. null: split, if there is one."""
     group_column: Column | None = None
-    """texts: rows that share it stay in one split, as the reviews of one film. aclimdb knows the films."""
+    """texts: Column whose equal values must stay in the same split. aclimdb groups reviews by film."""
     label_map: dict[str, str] | None = None
-    """texts: what labels become: {1-4: negative, 7-10: positive}; what is not named is dropped. null: they stay."""
+    """texts: New names of labels, such as {1-4: negative, 7-10: positive}. Other labels are dropped. null: keep all."""
     labels: Annotated[tuple[str, ...], Limits(min_length=2)] | None = None
-    """texts: the names of the labels in order. null: those found, numbers by size, then by alphabet."""
+    """texts: Names of the labels in order. null: all labels, sorted by number, then by alphabet."""
     drop_duplicates: bool = False
-    """texts: keep a text that occurs again once only; one that is tested on is not trained on."""
+    """texts: Keep only one copy of each text. A text of the test split is removed from the training split."""
     unlabeled: bool = False
-    """texts: read the texts without a label too: rows whose label is empty, the 50,000 of aclimdb. Their words count
-    for the vocabulary."""
+    """texts: Read texts without a label too: rows with an empty label, or the 50,000 of aclimdb. Their words
+    count for the vocabulary."""
     tokenizer: Literal["unicode", "imdb"] = "unicode"
-    """texts: what a word is. unicode: in any script, emoji too. imdb: as the IMDB arrays were made."""
+    """texts: unicode: words of any script, and emoji. imdb: the tokenizer of the IMDB arrays."""
     vocabulary: Literal["training", "imdb"] = "training"
-    """texts: the words of the training split, or those of imdb_word_index.json."""
+    """texts: training: the words of the training split. imdb: those of imdb_word_index.json."""
 
     @property
     def label_names(self) -> tuple[str, ...]:

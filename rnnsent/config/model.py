@@ -5,20 +5,17 @@ from typing import Annotated, Literal
 
 from rnnsent.config.cells import CELLS, Cell, CellName
 from rnnsent.config.section import (
-    MAX_EPOCHS,
-    MAX_FACTOR,
     MAX_LAYERS,
-    MAX_PARTS,
-    MAX_SAMPLES,
-    MAX_TEXTS,
     Activation,
+    BatchSize,
+    Count,
     Fraction,
     Limits,
+    Pooling,
+    Positive,
     Section,
     Units,
 )
-
-NgramWeight = Literal["naive_bayes", "regression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,21 +23,21 @@ class RecurrentConfig(Section):
     """One recurrent layer of the stack."""
 
     cell: CellName
-    """Which recurrent cell."""
+    """Recurrent cell."""
     units: Units = 32
-    """Width of the state. The notebook takes 32."""
+    """Width of the state."""
     bidirectional: bool = False
-    """Read in both directions and concatenate: twice the width."""
+    """Read in both directions and concatenate the states. The output is twice as wide."""
     activation: Activation = "tanh"
-    """Of the candidate state. cuDNN needs tanh."""
+    """Activation of the candidate state. cuDNN needs tanh."""
     dropout: Fraction = 0.0
-    """Share of the layer's inputs dropped while training: the same ones at every word of a review (spatial dropout)."""
+    """Fraction of the inputs dropped in training, the same at every word of a text."""
     recurrent_dropout: Fraction = 0.0
-    """Share of the state dropped at each step while training. Rules out cuDNN."""
+    """Fraction of the state dropped at each step in training. cuDNN and the native kernel need 0."""
     return_sequences: bool | None = None
-    """null: as the place in the stack and the pooling need it. To be set only at the stack's end."""
+    """Return the states of all words. null: as the next layer and the pooling need it."""
     reset_after: bool | None = None
-    """GRU only: reset gate after the product (true or null, as cuDNN does) or before it (false, as first published)."""
+    """GRU: apply the reset gate after the matrix product. null: true, as in Keras and cuDNN."""
 
     @property
     def kind(self) -> Cell:
@@ -56,68 +53,64 @@ class DenseConfig(Section):
     units: Units
     """Width of the layer."""
     activation: Activation = "relu"
-    """Its nonlinearity."""
+    """Activation of the layer."""
     dropout: Fraction = 0.0
-    """Share of the layer's outputs dropped while training."""
+    """Fraction of the outputs dropped in training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NgramsConfig(Section):
-    """What the n-grams that end at each word say of the label, beside its vector."""
+    """Weights of the n-grams that end at each word, as inputs beside its vector."""
 
-    weights: Annotated[tuple[NgramWeight, ...], Limits(min_length=1)] = ("naive_bayes",)
-    """naive_bayes: log-count ratios. regression: what a logistic regression on these ratios makes of each n-gram (needs
-    scikit-learn). Both: two numbers an order."""
-
+    weights: Annotated[tuple[Literal["naive_bayes", "regression"], ...], Limits(min_length=1)] = ("naive_bayes",)
+    """naive_bayes: log-count ratios. regression: coefficients of a logistic regression on these ratios, which needs
+    scikit-learn. Each adds one number per order."""
     orders: Annotated[int, Limits(ge=1, le=3)] = 3
-    """1: of words; 2: and of bigrams; 3: and trigrams."""
-    folds: Annotated[int, Limits(ge=2, le=MAX_PARTS)] = 10
-    """The ratios of a training review are counted on the reviews of the other folds, which hold none of its own group
-    (its film)."""
-    strength: Annotated[float, Limits(gt=0.0, le=MAX_FACTOR)] = 0.3
-    """regression: the inverse of its regularization, scikit-learn's C."""
-    least_reviews: Annotated[int, Limits(ge=1)] = 2
-    """N-grams that stand in fewer reviews count as unseen. A run keeps a number for each other one."""
+    """1: words. 2: words and bigrams. 3: words, bigrams and trigrams."""
+    folds: Annotated[int, Limits(ge=2, le=1000)] = 10
+    """Number of folds. The weights of a training text are computed from the other folds."""
+    strength: Positive = 0.3
+    """regression: inverse of the regularization, C in scikit-learn."""
+    least_reviews: Count = 2
+    """Ignore n-grams that occur in fewer texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Word2VecConfig(Section):
-    """Skip-gram vectors from the training texts, and from those without a label; labels are not looked at."""
+    """Skip-gram vectors, trained on the training texts and the unlabeled texts without their labels."""
 
-    epochs: Annotated[int, Limits(ge=1, le=MAX_EPOCHS)] = 5
+    epochs: Count = 5
     """Passes over the texts."""
-    window: Annotated[int, Limits(ge=1, le=MAX_PARTS)] = 8
-    """Words to either side that a word is to foretell."""
-    least_count: Annotated[int, Limits(ge=1)] = 3
-    """Rarer words get no vector of their own."""
+    window: Count = 8
+    """Maximum distance between the current and the predicted word."""
+    least_count: Count = 3
+    """Ignore words that occur less often, min_count in gensim."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VectorsConfig(Section):
-    """Word vectors as the initial rows of the embedding: from a file, or trained on the texts."""
+    """Pretrained word vectors as initial weights of the embedding. Give either `path` or `word2vec`."""
 
     path: str | None = None
-    """A text file of GloVe, word2vec or fastText, gzipped or not; relative to the current folder."""
+    """Text file of GloVe, word2vec or fastText, also gzipped, relative to the current folder."""
     word2vec: Word2VecConfig | None = None
-    """Train them instead, with gensim, on one thread: minutes, once for the same texts."""
+    """Train the vectors with gensim. This takes minutes and is cached for the same texts."""
     trainable: bool = True
-    """Whether training changes them. false: words say the same in every text, which overfits less."""
+    """Update the vectors in training. false: freeze them, which overfits less."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelConfig(Section):
-    """A first training, in which embedding and first recurrent layer foretell words; labels are not looked at."""
+    """Pretraining of the embedding and the first recurrent layer as a language model, without labels."""
 
-    epochs: Annotated[int, Limits(ge=1, le=MAX_EPOCHS)] = 3
-    """Passes over the training texts and those without a label. The state is kept in the cache: after each, and as
-    training.checkpoint_every says. The run's language_model.json has the loss of each, and the mean and the largest
-    norm of its gradients, before clipping."""
-    batch_size: Annotated[int, Limits(ge=1, le=MAX_TEXTS)] = 64
+    epochs: Count = 3
+    """Passes over the training texts and the unlabeled texts."""
+    batch_size: BatchSize = 64
     """Texts in a batch."""
-    learning_rate: Annotated[float, Limits(gt=0.0)] = 2e-3
-    """Of Adam, at the beginning; it falls to a hundredth of it along a cosine."""
-    samples: Annotated[int, Limits(ge=1, le=MAX_SAMPLES)] = 512
-    """Words that each right one is told apart from, drawn anew for each batch, frequent ones oftener."""
+    learning_rate: Positive = 2e-3
+    """Initial learning rate of Adam. It decays to a hundredth along a cosine."""
+    samples: Annotated[int, Limits(ge=1, le=2**16)] = 512
+    """Negative samples of the sampled softmax in each batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,28 +118,27 @@ class ModelConfig(Section):
     """Embedding, recurrent stack, pooling, dense layers, output."""
 
     embedding_dim: Units = 32
-    """Width of a word vector. The notebook takes 32."""
+    """Width of a word vector."""
     ngrams: NgramsConfig | None = None
-    """Weights of n-grams as further inputs at each word, and their sum beside the pooled states. null: words alone."""
+    """Weights of n-grams as additional inputs. null: only words."""
     embedding_dropout: Fraction = 0.0
-    """Share of the features of all word vectors of a review dropped while training (spatial dropout); what
-    ngrams put beside them stays. Without ngrams the dropout of the first recurrent layer does the same, faster."""
+    """Fraction of the word vectors' features dropped in training, the same at every word of a text. Without ngrams the
+    dropout of the first recurrent layer does the same, faster."""
     vectors: VectorsConfig | None = None
-    """Word vectors to begin with, of width embedding_dim. null: random ones."""
+    """Pretrained word vectors. null: random initial vectors."""
     language_model: LanguageModelConfig | None = None
-    """Begin with an embedding and a first recurrent layer that were trained to foretell the next word, and the one
-    before where the layer is bidirectional: minutes to hours, once for the same texts. null: begin with random ones."""
+    """Pretrain the embedding and the first recurrent layer to predict the next word, and the previous one if the layer
+    is bidirectional. This takes minutes to hours and is cached for the same texts. null: no pretraining."""
     recurrent: Annotated[tuple[RecurrentConfig, ...], Limits(min_length=1, max_length=MAX_LAYERS)]
-    """The stack, first layer first; cells can be mixed."""
-    pooling: Literal["last", "mean", "max", "mean_max", "attention"] = "last"
-    """How the states of a review become one vector. last is the notebook's; mean and max see every word at the same
-    distance; attention learns a weight for each."""
+    """The recurrent layers, first layer first. Cells can be mixed."""
+    pooling: Pooling = "last"
+    """How the states of a text become one vector. attention: a learned weighted mean."""
     dropout: Fraction = 0.0
-    """Share of the pooled vector dropped while training."""
+    """Fraction of the pooled vector dropped in training."""
     dense: Annotated[tuple[DenseConfig, ...], Limits(max_length=MAX_LAYERS)] = ()
-    """Dense layers before the output. None: []"""
+    """Dense layers before the output."""
     head: bool = True
-    """The output layer. false: the model ends before it; it can be summarized but not trained."""
+    """Add the output layer. false: the model can be summarized, but not trained."""
 
     @property
     def layer_names(self) -> list[str]:

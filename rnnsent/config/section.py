@@ -6,20 +6,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from rnnsent.errors import ConfigError, Problem
 
-# What a config of a stranger may ask for: each far more than anybody trains, none enough to take all of a machine.
-MAX_LENGTH = 2**17  # words of a text that are kept; the whole text is `maxlen: null`
-MAX_WORDS = 10_000_000
-MAX_UNITS = 2**14
-MAX_LAYERS = 64
-MAX_TEXTS = 2**20  # in a batch
-MAX_EPOCHS = 1_000_000
-MAX_STEPS = 10**9
-MAX_SAMPLES = 2**16  # of the sampled softmax
-MAX_PARTS = 1000  # folds, rounds, words to either side
-MAX_FACTOR = 1e6  # of a weight, a size or a decay
-MAX_CLASS_WEIGHT = 1e30  # in 32-bit numbers
-MIN_SHARE = 1e-9  # of the learning rate, at the end of a decay
-
 
 class Limits:
     """Bounds of a value; pydantic, which is slow to import, reads them when a file is validated."""
@@ -35,9 +21,17 @@ class Limits:
         return iter(Field(**self._limits).metadata)
 
 
+# The upper bounds are far more than anybody trains, and too little to take all memory or to overflow.
+Count = Annotated[int, Limits(ge=1, le=10**9)]
 Fraction = Annotated[float, Limits(ge=0.0, lt=1.0)]
-Units = Annotated[int, Limits(ge=1, le=MAX_UNITS)]
+Positive = Annotated[float, Limits(gt=0.0, le=1e6)]
+Share = Annotated[float, Limits(gt=0.0, lt=1.0)]
+Units = Annotated[int, Limits(ge=1, le=2**14)]
+BatchSize = Annotated[int, Limits(ge=1, le=2**20)]
+Seed = Annotated[int, Limits(ge=0, lt=2**32)]
 Activation = Literal["tanh", "sigmoid", "relu", "gelu", "elu", "selu", "silu", "softplus", "softsign", "linear"]
+Pooling = Literal["last", "mean", "max", "mean_max", "attention"]
+MAX_LAYERS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
