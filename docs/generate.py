@@ -15,9 +15,8 @@ import click
 from pydantic import TypeAdapter
 
 from rnnsent.cli.main import cli
-from rnnsent.config import Config, Section
 from rnnsent.config.loader import description, json_schema, shipped_names
-from rnnsent.config.section import section_of
+from rnnsent.config.sections import Config, Section, section_of
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 80

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.cli.terminal import say
-from rnnsent.config.data import data_settings
+from rnnsent.config.sections import data_settings
 from rnnsent.errors import escaped, printable
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def label_map_of(value: str) -> dict[str, str]:
     Raises:
         click.UsageError: if it is no map.
     """
-    from rnnsent.config.data import label_texts
+    from rnnsent.config.sections import label_texts
     from rnnsent.config.yaml_reader import read_document
     from rnnsent.errors import ConfigError
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rnnsent.config import Config
 from rnnsent.config.cells import CELLS
-from rnnsent.config.section import Section
+from rnnsent.config.sections import Config, Section
 from rnnsent.config.yaml_reader import KeyPath
 
 Violation = tuple[KeyPath, str, Any]  # where, the rule, the value given

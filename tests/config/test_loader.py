@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.loader import (
     dump_config,
     find_config,
@@ -19,6 +18,7 @@ from rnnsent.config.loader import (
     parse_config,
     shipped_names,
 )
+from rnnsent.config.sections import Config
 from rnnsent.errors import ConfigError
 from tests.conftest import REPOSITORY, rnnsent
 
