@@ -1,4 +1,4 @@
-"""How often the 95 % intervals hold the truth, over simulated reviews, and prints the tables of docs/experiments.md.
+"""How often the 95 % intervals hold the truth, over simulated reviews, and prints the tables of docs/research-log.md.
 
     python benchmarks/coverage.py [--samples 1000] [--reviews 30 100 300 1000] [--pairs]
 
