@@ -36,11 +36,12 @@ torture: install ## kill trainings and commands, damage files, take away disk an
 fuzz: install ## feed every reader with 100,000 damaged and forged files; ten minutes
 	$(BIN)/python -m tests.fuzz
 
-check: install ## lint, formatting, types
+check: install ## lint, formatting, types, import order, words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.words
 
 bench: install ## race against stock Keras on the real reviews; fails where rnnsent is not 6 times as fast
 	$(BIN)/python -m benchmarks race --peer keras --epochs 3 --require 6
