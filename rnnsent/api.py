@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnsent.config import Config
+from rnnsent.config.data import data_settings
 from rnnsent.config.loader import load_config
-from rnnsent.data.sources import data_settings
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Evaluation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.cli.terminal import say
-from rnnsent.data.sources import data_settings
+from rnnsent.config.data import data_settings
 from rnnsent.errors import escaped, printable
 
 if TYPE_CHECKING:

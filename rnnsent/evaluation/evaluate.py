@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
@@ -64,11 +65,12 @@ class Result:
         title = f"{self.run}: {split}"
         # The record last: it vouches for the predictions.
         self.run.write(evaluation_name(split, "predictions", ".csv"), self.predictions.to_csv(names, self.lines))
-        for name, plot in (("reliability", plots.reliability), ("coverage", plots.coverage_curve)):
-            self._write_plot(evaluation_name(split, name, ".png"), lambda plot=plot: plot(self.predictions, title))
+        self._write_plot("reliability", partial(plots.reliability, self.predictions, title))
+        self._write_plot("coverage", partial(plots.coverage_curve, self.predictions, title))
         self.run.write_evaluation("", self.record)
 
-    def _write_plot(self, name: str, draw: Callable[[], bytes]) -> None:
+    def _write_plot(self, kind: str, draw: Callable[[], bytes]) -> None:
+        name = evaluation_name(self.record.split, kind, ".png")
         try:
             content = draw()
         except Exception as error:  # of matplotlib or its fonts: figures are worth more than a plot

@@ -100,7 +100,7 @@ def _figure(width: float, height: float) -> Figure:
 def _finish(axes: Axes, **labels: str) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    axes.set(**labels)  # type: ignore[arg-type]
+    axes.set(**labels)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.grid(alpha=0.25)
