@@ -66,7 +66,7 @@ SECTIONS = {
     "recipes": Section(
         f"python benchmarks/recipes.py {{runs}} {' '.join(RECIPES)}",
         "Accuracy of the recipes",
-        "Mean ± standard deviation over seeds. The epoch is chosen on validation: 5 % of the training reviews, split by "
+        "Mean ± standard deviation over seeds. The epoch is chosen on validation: 5 % of the training reviews, by "
         "film. The test split is evaluated once a run. Several versions of a recipe were tested, this one included: "
         "four of best_small and best_unlabelled, two of best and best_ensemble. All are in the research log, and every "
         "change was chosen on validation. All seeds share their word vectors, so the deviation leaves them out. Wall "
@@ -75,7 +75,7 @@ SECTIONS = {
     ),
     "recipes-gpu": Section(
         f"KERAS_BACKEND=jax python benchmarks/recipes.py {{runs}} --gpu {ON_A_GPU}",
-        text="A wider network on the texts of best_unlabelled, with the same validation reviews. One version was tested.",
+        text="A wider network on the texts of best_unlabelled, with the same validation reviews. One version tested.",
     ),
     "baseline": Section(
         "rnnsent baseline --config best_small",
@@ -85,7 +85,7 @@ SECTIONS = {
     "plain": Section(
         "rnnsent train --config NAME && rnnsent eval",
         "Accuracy of the plain networks",
-        "On imdb.npz, seed 0. The epoch is chosen on validation, and the test split is evaluated after training. `lstm` "
+        "On imdb.npz, seed 0. The epoch is chosen on validation, the test split is evaluated after training. `lstm` "
         "and `gru` are each the second recipe that was tested. Seconds are medians over the epochs.",
     ),
     "ablations": Section(
@@ -130,14 +130,14 @@ SECTIONS = {
     "breakdown": Section(
         "python -m benchmarks breakdown",
         "Parts of a training step",
-        "Batch 128, masked and bucketed, medians of 40 batches, each part timed alone. The rest is Keras and TensorFlow "
-        "between the parts, and cache misses of the kernel.",
+        "Batch 128, masked and bucketed, medians of 40 batches, each part timed alone. The rest is Keras and "
+        "TensorFlow between the parts, and cache misses of the kernel.",
     ),
     "growth": Section(
         "python -m benchmarks growth",
         "Cost of a step by size",
-        "LSTM, one dimension varied at a time from 32 units, batch 128, maxlen 500, one layer, lengths as on IMDB. Stock "
-        "Keras pads to maxlen, as in the notebook. With one round, rows were measured minutes apart, and differences "
+        "LSTM, one dimension varied at a time from 32 units, batch 128, maxlen 500, one layer, lengths as on IMDB. "
+        "Stock Keras pads to maxlen, as in the notebook. With one round, rows were measured minutes apart, and differences "
         "of a third may be noise of the machine.",
     ),
     "scale": Section(
@@ -149,8 +149,8 @@ SECTIONS = {
     "soak": Section(
         "python benchmarks/soak.py --plot docs/soak.png",
         "Memory of a long process",
-        "Resident memory of a process that trains and evaluates a small network 50 times, then predicts 1,000 times for "
-        "1 to 300 texts of up to 20,000 words. Plot: docs/soak.png.",
+        "Resident memory of a process that trains and evaluates a small network 50 times, then predicts 1,000 times "
+        "for 1 to 300 texts of up to 20,000 words. Plot: docs/soak.png.",
     ),
     "kills": Section(
         "python -m tests.torture.kills {runs}",
