@@ -137,7 +137,7 @@ SECTIONS = {
         "python -m benchmarks growth",
         "Cost of a step by size",
         "LSTM, one dimension varied at a time from 32 units, batch 128, maxlen 500, one layer, lengths as on IMDB. "
-        "Stock Keras pads to maxlen, as in the notebook. With one round, rows were measured minutes apart, and differences "
+        "Stock Keras pads to maxlen, as in the notebook. With one round, rows are minutes apart, and differences "
         "of a third may be noise of the machine.",
     ),
     "scale": Section(
