@@ -170,15 +170,15 @@ class _Rnnsent(Observer):
 
         self._config, self._parts = config, parts
         paths = choose(config, start("cpu"))
-        from rnnsent.models.builder import model_for
+        from rnnsent.models.builder import build_model
 
         native = [layer.path == NATIVE for layer in paths]
-        self._model = model_for(config, num_words=10_000, seed=0, native=native)
+        self._model = build_model(config, 10_000, seed=0, native=native)
         self._trained: dict[str, NDArray[np.float32]] = {}
         self._after: Callable[[Epoch], None] = lambda epoch: None
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-        from rnnsent.models.builder import weights_of
+        from rnnsent.models.weights import weights_of
 
         self._trained = weights_of(model)
         self._after(Epoch(facts.seconds, facts.val_accuracy))

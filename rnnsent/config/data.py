@@ -43,9 +43,9 @@ class DataConfig(Section):
     """Words kept of a review, start token included. null: all. The notebook takes 500."""
     truncating: Literal["pre", "post"] = "pre"
     """Which end of a longer review is cut. pre keeps the end, where reviewers sum up."""
-    padding: Literal["post", "pre", "notebook"] = "post"
-    """post, pre: pad after or before the words, only up to the longest review of a batch, and mask the padding; post is
-    what cuDNN takes. notebook: pad before, always to maxlen, and no mask."""
+    padding: Literal["post", "notebook"] = "post"
+    """post: pad after the words, only up to the longest text of a batch, and mask the padding. notebook: pad before the
+    words, always to maxlen, without a mask."""
     validation_split: Annotated[float, Limits(gt=0.0, lt=1.0)] = 0.2
     """Share of the training reviews that is kept for validation. imdb, sample: the last ones, as in Keras' fit. texts:
     drawn, unless a split column gives them."""

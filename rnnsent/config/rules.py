@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rnnsent.config import Config, DataConfig, ScheduleConfig
+from rnnsent.config.cells import CELLS
 from rnnsent.config.yaml_reader import KeyPath
 
 Conflict = tuple[KeyPath, str, Any]  # where, the rule, the value given
@@ -62,8 +63,9 @@ def _stack_rules(config: Config) -> Iterator[Conflict]:
         here: KeyPath = ("model", "recurrent", index)
         if index < last and layer.return_sequences is False:
             yield (*here, "return_sequences"), "must be null or true before another recurrent layer", False
-        if layer.cell != "gru" and layer.reset_after is not None:
-            yield (*here, "reset_after"), "only cell: gru has this key", layer.reset_after
+        if CELLS[layer.cell].reset_before is None and layer.reset_after is not None:
+            names = " and ".join(name for name, cell in CELLS.items() if cell.reset_before)
+            yield (*here, "reset_after"), f"only cell: {names} has this key", layer.reset_after
     returns = model.recurrent[last].return_sequences
     place: KeyPath = ("model", "recurrent", last, "return_sequences")
     if returns is False and model.pooling != "last":
@@ -91,9 +93,9 @@ def _engine_rules(config: Config) -> Iterator[Conflict]:
     if config.training.precision != "float32":
         rule = "must be float32 under engine: native"
         yield ("training", "precision"), rule, config.training.precision
-    if config.data.padding == "pre":
-        yield ("data", "padding"), "must be post or notebook under engine: native; post reads the same words", "pre"
     for index, layer in enumerate(config.model.recurrent):
+        if layer.kind.native is None and layer.reset_after is not False:
+            yield ("model", "recurrent", index, "cell"), "is not in the native kernel; set engine: auto", layer.cell
         for key, valid in (("activation", "tanh"), ("recurrent_dropout", 0.0), ("reset_after", None)):
             given = getattr(layer, key)
             if given != valid and given is not True:

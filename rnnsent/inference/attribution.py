@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rnnsent.data.vocabulary import FIRST_WORD, PAD, UNKNOWN
 from rnnsent.errors import DataError
-from rnnsent.models.network import EMBEDDINGS
+from rnnsent.models.weights import EMBEDDINGS
 
 if TYPE_CHECKING:
     from rnnsent.inference.classifier import Classifier
@@ -96,7 +96,7 @@ def integrated_gradients(model: Classifier, ids: Ids, label: int, words: slice =
     config, table = model.config, model.predictor.weights.get(EMBEDDINGS)
     if config.ensemble is not None or table is None:
         raise DataError("integrated gradients are not available for ensembles; occlusion is")
-    if config.channels or config.model.hashed_ngrams is not None:
+    if config.channels:
         raise DataError("integrated gradients are not available for networks that read n-grams; occlusion is")
     target = table[ids].astype(np.float64)
     baseline = target.copy()
@@ -156,9 +156,9 @@ def _gradient(classifier: Classifier, entries: int, label: int) -> Gradient:
     from rnnsent.engine.device import start
 
     backend = start().backend
-    from rnnsent.models.builder import model_for, set_weights
+    from rnnsent.models.weights import set_weights
 
-    model = model_for(classifier.config, num_words=entries)
+    model = build_model(classifier.config, entries)
     table = np.zeros((entries, classifier.predictor.weights[EMBEDDINGS].shape[1]), np.float32)
     set_weights(model, {**classifier.predictor.weights, EMBEDDINGS: table})
     # Before sigmoid or softmax: their float32 outputs have no slope left if the network is confident.

@@ -17,8 +17,7 @@ from rnnsent.inference.classifier import CHUNK
 from rnnsent.json_files import json_line
 
 if TYPE_CHECKING:
-    from rnnsent.data.readers import Column
-    from rnnsent.data.readers import Table
+    from rnnsent.data.readers import Column, Table
     from rnnsent.inference.classifier import Classifier, Prediction
 
 ROW, LABEL, PROBABILITY = "row", "label", "probability"

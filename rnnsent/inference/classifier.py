@@ -18,12 +18,9 @@ from rnnsent.inference.predictor import (
     Floats,
     Predictor,
     by_label,
-    load_calibration,
-    load_ngram_weights,
-    load_predictor,
     most_probable,
 )
-from rnnsent.models.network import EMBEDDINGS
+from rnnsent.models.weights import EMBEDDINGS
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,6 @@ from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
-from rnnsent.models.requirements import require_trainable
 from rnnsent.runs import directory, registry
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import CalibrationFile, DataInfo, Fingerprint, TrainingMetrics
@@ -32,7 +32,8 @@ from rnnsent.signals import DeferredSignals
 from rnnsent.training import environment, resume
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.features import Features, data_info, fit_features, log_data, resolve
-from rnnsent.training.pseudo_label import add_unlabeled, self_train
+from rnnsent.training.pseudo_label import add_unlabeled, label_texts
+from rnnsent.training.requirements import require_trainable
 from rnnsent.training.trainer import CallbackFactory, Session, TrainedNetwork, train_network
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,11 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     run.write_record(directory.ENVIRONMENT, info)
     session = Session(features, device, request.callbacks, started)
     for number in range(1, config.training.teaching_networks + 1):
-        session = replace(session, features=self_train(run, config.members[0], session, number))
+        logger.info("teacher: training a network on %s texts", f"{len(session.features.train):,}")
+        teacher = _train_network(run.part(directory.TEACHER, number), config.members[0], session, "teacher")
+        if teacher.stopped is not None:
+            raise teacher.stopped
+        session = replace(session, features=label_texts(session.features, teacher, device))
     networks = _train_networks(run, config, session, found.name)
     with DeferredSignals(FINISHING):
         data = data_info(dataset, split, config, requested)
@@ -162,7 +167,7 @@ def _train_networks(run: Run, config: Config, session: Session, name: str) -> li
         title = name if config.ensemble is None else f"{name}, network {place}"
         if config.ensemble is not None:
             logger.info("network %d of %d", place, len(config.members))
-        network = train_network(folder, member, session, title)
+        network = _train_network(folder, member, session, title)
         if network.stopped is not None and config.ensemble is not None:
             raise Interrupted(
                 f"{network.stopped}, in network {place} of {len(config.members)}; continue: rnnsent train --resume "
@@ -173,9 +178,16 @@ def _train_networks(run: Run, config: Config, session: Session, name: str) -> li
     return networks
 
 
+def _train_network(run: Run, config: Config, session: Session, title: str) -> TrainedNetwork:
+    from rnnsent.training.pretrain import initial_weights
+
+    initial = initial_weights(run, config, session.features, session.device)
+    return train_network(run, config, session, title, initial)
+
+
 def _finish(run: Run, config: Config, session: Session, networks: Sequence[TrainedNetwork], data: DataInfo) -> None:
     """Calibrate, evaluate on validation, write metrics.json and the manifest."""
-    from rnnsent.models.summary import summarize_models
+    from rnnsent.models.summary import summarize
 
     first, texts = networks[0], session.features.split.validation
     predict = load_predictor(config, run.weights(), session.features.ngram_weights, device=session.device.name)
@@ -184,9 +196,9 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         fitted = calibration.fit_calibration(texts.labels, probabilities)
         logger.info("calibration: %s", fitted)
         run.write_record(directory.CALIBRATION, _calibration_file(fitted, texts.labels, probabilities))
-    summary = summarize_models([network.plain for network in networks])
+    summary = summarize(config, session.features.rows)
     run.write(directory.SUMMARY, summary.text)
-    run.write(directory.SUMMARY_JSON, summary.to_json())
+    run.write(directory.SUMMARY_JSON, json.dumps(summary.to_dict()) + "\n")
     ensemble = config.ensemble is not None
     metrics = TrainingMetrics(
         data=data,
@@ -205,8 +217,8 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         peak_memory_mb=round(environment.peak_memory_mb(), 1),
         parameters=summary.parameters,
         networks=[network.info() for network in networks] if ensemble else None,
-        embeddings=first.embeddings,
-        language_model=first.language_model,
+        embeddings=first.initial.embeddings,
+        language_model=first.initial.language_model,
         pseudo_labels=session.features.pseudo_labels,
     )
     run.write_record(directory.METRICS, metrics)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from rnnsent.data.sources import expanded
 from rnnsent.data.statistics import embedding_rows, unknown_share
 from rnnsent.errors import DataError, count
 from rnnsent.models import embeddings
-from rnnsent.models.ngram_weights import NgramRatios, out_of_fold
-from rnnsent.runs.schemas import DataInfo, EmbeddingInfo
+from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
+from rnnsent.runs.schemas import DataInfo, EmbeddingInfo, PretrainInfo
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Features:
     train: Split
     validation: Split
     rows: int
-    ngram_weights: NgramRatios | None
+    ngram_weights: NgramWeights | None
     pseudo_labels: int = 0
 
     @property
@@ -123,31 +123,38 @@ def fit_features(dataset: Dataset, split: Partition, config: Config) -> Features
 
 
 @dataclass(frozen=True)
-class InitialEmbedding:
-    """The embedding that a network begins with: (rows, width), or None for random vectors; and where it is from."""
+class InitialWeights:
+    """The weights that a network begins with, and where they are from; random ones where there are none.
+
+    Attributes:
+        table: word vectors, float32 (rows, width).
+        layers: embedding and first recurrent layer of a language model, by name.
+    """
 
     table: NDArray[np.float32] | None = None
-    info: EmbeddingInfo | None = None
+    embeddings: EmbeddingInfo | None = None
+    layers: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    language_model: PretrainInfo | None = None
 
 
-def initial_embedding(config: Config, features: Features) -> InitialEmbedding:
-    """Return the word vectors that a network begins with: from a file, trained by word2vec, or random ones."""
+def word_vectors(config: Config, features: Features) -> InitialWeights:
+    """Return the word vectors that a network begins with: from a file, or trained by word2vec."""
     vectors, width = config.model.vectors, config.model.embedding_dim
     if vectors is None:
-        return InitialEmbedding()
+        return InitialWeights()
     vocabulary, rows = features.split.vocabulary, features.rows
     if vectors.path is not None:
         found = embeddings.load(Path(vectors.path), vocabulary, rows, width, config.training.seed)
         logger.info("vectors: %s of %s words are in %s", f"{found.found:,}", f"{found.words:,}", vectors.path)
-        return InitialEmbedding(found.table, EmbeddingInfo(found=found.found, words=found.words))
+        return InitialWeights(found.table, EmbeddingInfo(found=found.found, words=found.words))
     assert vectors.word2vec is not None
     # Seed 0: the same for all networks, whatever their seeds.
-    found = embeddings.trained(features.all_texts, vocabulary, rows, width, vectors.word2vec, 0)
+    found = embeddings.train(features.all_texts, vocabulary, (rows, width), vectors.word2vec, 0)
     seconds, cached = found.facts["seconds"], found.facts["cached"]
     where = "from the cache" if cached else f"trained in {seconds:.0f} s"
     logger.info("vectors: %s of %s words have one, %s", f"{found.found:,}", f"{found.words:,}", where)
     info = EmbeddingInfo(found=found.found, words=found.words, seconds=seconds, cached=cached)
-    return InitialEmbedding(found.table, info)
+    return InitialWeights(found.table, info)
 
 
 def data_info(dataset: Dataset, split: Partition, config: Config, requested: str) -> DataInfo:

@@ -14,7 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
@@ -26,48 +26,64 @@ from rnnsent.data.batching import Batches
 from rnnsent.data.cache import cache_root, cached_arrays, stored_arrays
 from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
-from rnnsent.engine.dispatch import NATIVE, LayerPath
+from rnnsent.engine.dispatch import NATIVE, LayerPath, choose
 from rnnsent.errors import Interrupted
-from rnnsent.models.builder import build_model, embedding_of, set_embedding, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import embedding_of, weights_of
+from rnnsent.runs.directory import CHECKPOINTS, LANGUAGE_MODEL, Run
 from rnnsent.runs.schemas import Epoch, PretrainInfo
 from rnnsent.training.callbacks import FiniteCallback, HistoryCallback, Tracked
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.environment import versions
+from rnnsent.training.features import Features, InitialWeights, word_vectors
 from rnnsent.training.fit import FitData, fit, optimizer_for
 from rnnsent.training.sampled_softmax import SampledSoftmax
 
 logger = logging.getLogger(__name__)
 
 SEED = 0  # the same for all networks, whatever their seeds
-Arrays = dict[str, NDArray[np.float32]]
 Table = NDArray[np.float32] | None
 
 
-@dataclass(frozen=True)
-class Pretrained:
-    """Weights to begin with, float32, named as `models.builder.weights_of` names them in the network."""
-
-    weights: Arrays
-    info: PretrainInfo
-
-
-def pretrain(
-    texts: Sequence[Split], config: Config, rows: int, table: Table, path: LayerPath, device: Device
-) -> Pretrained:
-    """Train the embedding and the first recurrent layer of a network as a language model, or take them from the cache.
+def initial_weights(run: Run, config: Config, features: Features, device: Device) -> InitialWeights:
+    """Return what a network begins with: word vectors, and layers trained as a language model.
 
     Args:
-        texts: in the ids of one vocabulary.
-        config: of the network, with `model.language_model`.
-        rows: of the embedding.
-        table: word vectors to begin with, (rows, width); None: random ones.
-        path: what runs the recurrent layer.
+        run: of the network; one that has checkpoints is resumed, and begins with nothing.
+        config: of the network.
+        features: of the training.
         device: where.
 
     Raises:
         TrainingError: if loss, gradient or a weight is no longer finite.
         Interrupted: after a signal; the state after the step in progress is in the cache.
     """
+    resumed = bool(CheckpointFolder(run.file(CHECKPOINTS), run.training).names())
+    vectors = InitialWeights() if resumed else word_vectors(config, features)
+    if config.model.language_model is None:
+        return vectors
+    if resumed:
+        return replace(vectors, language_model=run.read_record(LANGUAGE_MODEL, PretrainInfo))
+    found = pretrain(features, config, vectors.table, choose(config, device)[0], device)
+    assert found.language_model is not None
+    run.write_record(LANGUAGE_MODEL, found.language_model)
+    return replace(vectors, layers=found.layers, language_model=found.language_model)
+
+
+def pretrain(features: Features, config: Config, table: Table, path: LayerPath, device: Device) -> InitialWeights:
+    """Train the embedding and the first recurrent layer of a network as a language model, or take them from the cache.
+
+    Args:
+        features: whose texts are read.
+        config: of the network, with `model.language_model`.
+        table: word vectors to begin with, (rows, width); None: random ones.
+        path: what runs the recurrent layer.
+        device: where.
+
+    Raises:
+        TrainingError, Interrupted: as `initial_weights`.
+    """
+    texts, rows = features.all_texts, features.rows
     batches = _batches(texts, config, device.multiple)
     key = _key(batches, config, rows, table, path)
     stored = stored_arrays(key)
@@ -80,7 +96,8 @@ def pretrain(
     loss, seconds = weights.pop("_facts").tolist()
     where = "from the cache" if stored is not None else "trained"
     logger.info("language model: %s, loss %.4f", where, loss)
-    return Pretrained(weights, PretrainInfo(loss=loss, seconds=seconds, cached=stored is not None))
+    info = PretrainInfo(loss=loss, seconds=seconds, cached=stored is not None)
+    return InitialWeights(layers=weights, language_model=info)
 
 
 def _train(trunk: keras.Model, model: keras.Model, config: Config, batches: Batches, key: str) -> dict[str, Any]:
@@ -154,15 +171,10 @@ def _model(config: Config, rows: int, table: Table, path: LayerPath) -> tuple[ke
     """Return the layers that a network begins with, and the language model around them."""
     asked = config.model.language_model
     assert asked is not None
-    trunk = build_model(
-        _trunk(config.model),
-        num_words=rows,
-        precision=config.training.precision,
-        seed=SEED,
-        native=[path.path == NATIVE],
-    )
+    alone = replace(config, model=_trunk(config.model), training=replace(config.training, adversarial=None))
+    trunk = build_model(alone, rows, native=[path.path == NATIVE], seed=SEED, training=True)
     if table is not None:
-        set_embedding(trunk, table)
+        embedding_of(trunk).assign(table)
     directions = 2 if config.model.recurrent[0].bidirectional else 1
     loss = SampledSoftmax(embedding_of(trunk), directions, asked.samples, SEED)
     tokens, states = trunk.inputs[0], trunk.outputs[0]

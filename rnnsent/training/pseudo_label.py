@@ -6,16 +6,19 @@ Source: D. Yarowsky, "Unsupervised word sense disambiguation rivaling supervised
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnnsent.config import Config
 from rnnsent.data.dataset import Dataset
+from rnnsent.engine.device import Device
 from rnnsent.evaluation import baseline
 from rnnsent.inference.predictor import by_label, load_predictor
-from rnnsent.runs.directory import TEACHER, Run
 from rnnsent.training.features import Features
-from rnnsent.training.trainer import Session, train_network
+
+if TYPE_CHECKING:
+    from rnnsent.training.trainer import TrainedNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -34,15 +37,11 @@ def add_unlabeled(features: Features, dataset: Dataset, config: Config) -> Featu
     return features
 
 
-def self_train(run: Run, config: Config, session: Session, number: int) -> Features:
-    """Train teacher `number`, from 1, in a folder of the run; return the features with the texts that it labeled."""
-    logger.info("teacher: training a network on %s texts", f"{len(session.features.train):,}")
-    trained = train_network(run.part(TEACHER, number), config, session, "teacher")
-    if trained.stopped is not None:
-        raise trained.stopped
-    from rnnsent.models.builder import weights_of
+def label_texts(features: Features, teacher: TrainedNetwork, device: Device) -> Features:
+    """Return the features with the texts without a label in `train`, labeled by a network."""
+    from rnnsent.models.weights import weights_of
 
-    features = session.features
-    predict = load_predictor(config, weights_of(trained.plain), features.ngram_weights, device=session.device.name)
+    config = teacher.config
+    predict = load_predictor(config, weights_of(teacher.plain), features.ngram_weights, device=device.name)
     logger.info("teacher: labeling %s texts", f"{len(features.unlabeled):,}")
     return features.with_pseudo_labels(by_label(predict(features.unlabeled)))

@@ -14,13 +14,13 @@ from rnnsent.config import Config, TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
-from rnnsent.engine.dispatch import NATIVE, LayerPath, choose, describe
+from rnnsent.engine.dispatch import NATIVE, choose, describe
 from rnnsent.errors import Interrupted, TrainingError, count
-from rnnsent.runs.directory import CHECKPOINTS, LANGUAGE_MODEL, SUMMARY, Run
-from rnnsent.runs.schemas import EmbeddingInfo, Epoch, LayerEngine, NetworkInfo, PretrainInfo
+from rnnsent.runs.directory import CHECKPOINTS, Run
+from rnnsent.runs.schemas import Epoch, LayerEngine, NetworkInfo
 from rnnsent.signals import DeferredSignals, wants_out
 from rnnsent.training.checkpoint import Checkpoint, CheckpointFolder
-from rnnsent.training.features import Features, InitialEmbedding, initial_embedding
+from rnnsent.training.features import Features, InitialWeights
 
 if TYPE_CHECKING:
     import keras
@@ -57,24 +57,24 @@ class TrainedNetwork:
     """A network after its training.
 
     Attributes:
-        run: its files.
+        run, config: its files and its own config.
         plain: in stock Keras, with the weights of its best epoch.
         history: its epochs.
         best: the epoch that was kept.
         engine: {layer: what ran it}.
         started: `Session.started`, as if all of its training had been in this process.
-        embeddings, language_model: what it began with.
+        initial: what it began with.
         stopped: why training was stopped before its end.
     """
 
     run: Run
+    config: Config
     plain: keras.Model
     history: list[Epoch]
     best: Epoch
     engine: dict[str, LayerEngine]
     started: float
-    embeddings: EmbeddingInfo | None = None
-    language_model: PretrainInfo | None = None
+    initial: InitialWeights
     stopped: Interrupted | None = None
 
     def info(self) -> NetworkInfo:
@@ -88,7 +88,7 @@ class TrainedNetwork:
         )
 
 
-def train_network(run: Run, config: Config, session: Session, title: str) -> TrainedNetwork:
+def train_network(run: Run, config: Config, session: Session, title: str, initial: InitialWeights) -> TrainedNetwork:
     """Build a network, train it from its newest checkpoint on, and keep its best epoch in `run`.
 
     Args:
@@ -96,6 +96,7 @@ def train_network(run: Run, config: Config, session: Session, title: str) -> Tra
         config: of this network alone.
         session: what it shares with the others.
         title: above its curves.
+        initial: what it begins with, if it is not resumed.
 
     Raises:
         Interrupted: if it was stopped before the first epoch was complete.
@@ -113,20 +114,19 @@ def train_network(run: Run, config: Config, session: Session, title: str) -> Tra
     warn_if_slow(training, len(train))
     folder = CheckpointFolder(run.file(CHECKPOINTS), run.training)
     begin = folder.newest()
-    embedding = initial_embedding(config, features) if begin is None else InitialEmbedding()
-    language_model, weights = _pretrained(run, config, session, embedding, paths[0], begin)
     with DeferredSignals(BUILDING):
-        from rnnsent.models.builder import begin_with, model_for, set_embedding, summary_text
+        from rnnsent.models.builder import build_model
+        from rnnsent.models.weights import begin_with, embedding_of
 
-        model = model_in_training(config, features.rows, session.device)
-        if embedding.table is not None:
-            set_embedding(model, embedding.table)
-        if weights is not None:
-            begin_with(model, weights)
+        native = [layer.path == NATIVE for layer in paths]
+        model = build_model(config, features.rows, native=native, seed=training.seed, training=True)
+        if initial.table is not None:
+            embedding_of(model).assign(initial.table)
+        if initial.layers:
+            begin_with(model, initial.layers)
         labels = features.split.label_names
         compile_model(model, training, len(labels), len(train))
-        plain = model_for(config, num_words=features.rows)
-        run.write(SUMMARY, summary_text(plain))
+        plain = build_model(config, features.rows)
     started = session.started if begin is None else time.perf_counter() - begin.elapsed
     history = HistoryCallback(run, train, title, started, begin)
     tracked = _tracked(run, plain, training, history)
@@ -151,9 +151,7 @@ def train_network(run: Run, config: Config, session: Session, title: str) -> Tra
         finish_trackers(trackers, {} if best is None else vars(best), sys.exception() or stopped)
     assert best is not None
     engine = {each.layer: LayerEngine(each.path, each.because) for each in paths}
-    return TrainedNetwork(
-        run, plain, tracked.history.history, best, engine, started, embedding.info, language_model, stopped
-    )
+    return TrainedNetwork(run, config, plain, tracked.history.history, best, engine, started, initial, stopped)
 
 
 def batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
@@ -161,37 +159,6 @@ def batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> B
     if not config.channels:  # though other networks of the ensemble may read them
         split = replace(split, channels=None)
     return Batches.from_config(split, config, shuffle=shuffle, multiple=device.multiple)
-
-
-def model_in_training(config: Config, rows: int, device: Device) -> keras.Model:
-    """Build the network of `config`, with `rows` words, as it is trained on `device`."""
-    from rnnsent.models.builder import model_for
-
-    training = config.training
-    return model_for(
-        config,
-        num_words=rows,
-        precision=training.precision,
-        seed=training.seed,
-        native=[layer.path == NATIVE for layer in choose(config, device)],
-        adversarial=training.adversarial,
-    )
-
-
-def _pretrained(
-    run: Run, config: Config, session: Session, embedding: InitialEmbedding, path: LayerPath, begin: Checkpoint | None
-) -> tuple[PretrainInfo | None, dict[str, Any] | None]:
-    """Return what is known of the language model that a network begins with, and its weights unless it is resumed."""
-    if config.model.language_model is None:
-        return None, None
-    if begin is not None:
-        return run.read_record(LANGUAGE_MODEL, PretrainInfo), None
-    from rnnsent.training.pretrain import pretrain
-
-    features = session.features
-    found = pretrain(features.all_texts, config, features.rows, embedding.table, path, session.device)
-    run.write_record(LANGUAGE_MODEL, found.info)
-    return found.info, found.weights
 
 
 def _tracked(run: Run, plain: keras.Model, training: TrainingConfig, history: HistoryCallback) -> Tracked:

@@ -100,7 +100,7 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
     manifest = json.loads((trained / "manifest.json").read_text())["files"]
     assert set(manifest) == {
         "config.yaml", "summary.txt", "vocabulary.json", "model.keras", "weights.npz", "checkpoints/epoch-0001.npz",
-        "history.csv", "metrics.json", "probes.json", "calibration.json", "environment.json", "origin.json",
+        "history.csv", "metrics.json", "calibration.json", "environment.json", "origin.json",
         "plots/curves.png", "model_card.md",
     }  # fmt: skip
     header = (

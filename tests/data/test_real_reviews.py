@@ -15,7 +15,7 @@ from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split, split_dataset
 from rnnsent.data.sources import load_dataset
 from rnnsent.inference.predictor import load_predictor
-from rnnsent.models.builder import model_for
+from rnnsent.models.builder import build_model
 from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from rnnsent.training.features import prepare
@@ -63,7 +63,7 @@ def test_the_notebooks_training_follows_the_losses_of_stock_keras(cell: str) -> 
             def on_step(self, facts: StepFacts, told: list[float] = told) -> None:
                 told.append(facts.loss)
 
-        model = model_for(reviews.config, num_words=reviews.rows, seed=0, native=[native])
+        model = build_model(reviews.config, reviews.rows, seed=0, native=[native])
         shuffled = Batches.from_config(train.train, reviews.config, shuffle=True)
         fit(model, shuffled, Batches.from_config(train.validation, reviews.config, shuffle=False),
             reviews.config.training, observers=[Watch()])  # fmt: skip

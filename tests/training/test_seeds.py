@@ -61,7 +61,7 @@ def test_the_same_command_goes_on(two_seeds: list[str]) -> None:
     assert Path("both/seed-0/weights.npz").stat().st_mtime_ns == first
     assert [each["run"] for each in json.loads(found.stdout)["runs"]] == ["both/seed-0", "both/seed-1"]
     # As a kill leaves it: without the manifest and what is written before it.
-    for name in ("manifest.json", "metrics.json", "probes.json", "model_card.md"):
+    for name in ("manifest.json", "metrics.json", "model_card.md"):
         Path("both/seed-1", name).unlink()
     again = rnnsent("train", "--resume", "both", "--quiet", "--json")
     assert again.exit_code == 0, again.stderr

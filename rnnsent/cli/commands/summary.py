@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -48,7 +49,6 @@ def _of_config(name: str, changes: list[tuple[str, str]]) -> tuple[str, str]:
     from rnnsent.config.loader import load_config
     from rnnsent.data.sources import load_dataset
     from rnnsent.data.statistics import embedding_rows
-    from rnnsent.engine.device import start
     from rnnsent.models.summary import summarize
     from rnnsent.training.features import resolve
 
@@ -58,6 +58,5 @@ def _of_config(name: str, changes: list[tuple[str, str]]) -> tuple[str, str]:
         dataset = load_dataset(config.data)
         config = resolve(config, dataset)
         rows = embedding_rows(dataset, config.data.num_words)
-    start("cpu")
     summary = summarize(config, rows)
-    return summary.text, summary.to_json()
+    return summary.text, json.dumps(summary.to_dict())
