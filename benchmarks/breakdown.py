@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.steps import step_times
 from rnnsent.config.cells import CELLS
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batch, Batches
 from rnnsent.data.dataset import split_dataset
@@ -49,7 +50,7 @@ def breakdown(cell: str, source: str) -> Breakdown:
 
     start("cpu")
     settings = ["data.padding=post", "data.fallback=null", f"data.source={source}", f"training.batch_size={BATCH}"]
-    config = load_config(f"notebook/{cell}", [("bench", setting) for setting in settings])
+    config = load_config(f"notebook/{cell}", overrides(settings))
     parts = split_dataset(load_dataset(config.data), config.data)
     batches = Batches.from_config(parts.train, config, shuffle=True)
     order = batches.order(0)[: STEPS + WARMUP]

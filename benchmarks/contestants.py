@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
@@ -56,7 +57,7 @@ def contestant(name: str, cell: str, source: str) -> tuple[Contestant, Partition
     """
     padding = "post" if name == "rnnsent" else "notebook"
     settings = [f"data.source={source}", "data.fallback=null", f"data.padding={padding}"]
-    config = load_config(f"notebook/{cell}", [("bench", setting) for setting in settings])
+    config = load_config(f"notebook/{cell}", overrides(settings))
     parts = split_dataset(load_dataset(config.data), config.data)
     made: Contestant
     if name == "keras":

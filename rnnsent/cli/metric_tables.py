@@ -79,7 +79,7 @@ def slice_table(rows: Sequence[SliceAccuracy]) -> list[str]:
 
 def coverage_table(rows: Sequence[Coverage]) -> list[str]:
     """Return a line for each share of the texts, the most confident ones."""
-    lines = ["", f"  {'by coverage':<28} {'texts':>8} {'accuracy':>9}   95 % interval"]
+    lines = ["", f"  {'by coverage':<28} {'texts':>8} {'accuracy':>9}   95 % interval"] if rows else []
     for row in rows:
         lines.append(_accuracy_line(f"{row.share:.0%}, probability {row.threshold:.3f}", row.texts, row.accuracy))
     return lines

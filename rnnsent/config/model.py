@@ -129,9 +129,8 @@ class ModelConfig(Section):
     ngrams: NgramsConfig | None = None
     """Weights of n-grams as further inputs at each word, and their sum beside the pooled states. null: words alone."""
     embedding_dropout: Fraction = 0.0
-    """Share of the features of all word vectors of a review dropped while training (spatial dropout);
-    what ngrams put beside them stays. Without ngrams the dropout of the first recurrent layer
-    does the same, sooner."""
+    """Share of the features of all word vectors of a review dropped while training (spatial dropout); what
+    ngrams put beside them stays. Without ngrams the dropout of the first recurrent layer does the same, faster."""
     vectors: VectorsConfig | None = None
     """Word vectors to begin with, of width embedding_dim. null: random ones."""
     language_model: LanguageModelConfig | None = None

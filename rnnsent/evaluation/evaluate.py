@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rnnsent.errors import RunError
@@ -13,11 +13,11 @@ from rnnsent.evaluation.coverage import coverage
 from rnnsent.evaluation.error_analysis import PredictionError, most_confident_errors
 from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions, read_csv
-from rnnsent.evaluation.run_data import RunData, Source, load_run_data, log_warnings
-from rnnsent.evaluation.slices import accuracies, slices_of
-from rnnsent.inference.predictor import Predictor, load_run_predictor
+from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
+from rnnsent.evaluation.slices import Slice, accuracies, slices_of
+from rnnsent.inference.predictor import load_run_predictor
 from rnnsent.runs.directory import Run, evaluation_name
-from rnnsent.runs.schemas import Evaluation
+from rnnsent.runs.schemas import Evaluation, Origin
 
 logger = logging.getLogger(__name__)
 
@@ -90,36 +90,54 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
         DataError: if its texts are not available any more.
     """
     data = load_run_data(run, options.source)
+    origin = data.origin(split)
     # Temperature and threshold were fitted on the validation texts, and are not scored on them.
     calibrated = split != "validation"
     predictor = load_run_predictor(run, backend=options.backend, device=options.device, calibrated=calibrated)
     logger.info("backend: %s", predictor)
     log_warnings(data, split)
-    return _evaluate(data, split, predictor)
-
-
-def _evaluate(data: RunData, split: str, predictor: Predictor) -> Result:
-    run, texts = data.run, data.cut(split)
+    texts, names = data.cut(split), run.config.data.label_names
     started = time.perf_counter()
     probabilities = predictor(texts)
     seconds = time.perf_counter() - started
     predictions = Predictions.of(texts.labels, probabilities)
-    scores = score(predictions)
-    names = run.config.data.label_names
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
-    record = Evaluation(
-        **vars(data.origin(split)),
+    record = evaluation_record(origin, predictions, names, slices=slices, seconds=seconds)
+    errors = most_confident_errors(
+        predictions, names, lambda index: data.place(split, index), lambda index: data.words(split, index)
+    )
+    return Result(run, record, predictions, data.lines(split), errors)
+
+
+def evaluation_record(
+    origin: Origin,
+    predictions: Predictions,
+    names: Sequence[str],
+    *,
+    slices: Sequence[Slice] = (),
+    seconds: float = 0.0,
+    labels_only: bool = False,
+) -> Evaluation:
+    """Return the record of an evaluation.
+
+    Args:
+        origin: of the texts.
+        predictions: for them.
+        names: of the labels.
+        slices: of the texts.
+        seconds: that predicting took.
+        labels_only: whether only predicted labels are known.
+    """
+    scores = score(predictions, labels_only=labels_only)
+    return Evaluation(
+        **vars(origin),
         seconds=round(seconds, 3),
         metrics=scores.metrics,
         confusion=scores.confusion,
         labels=dict(zip(names, scores.labels, strict=True)),
         slices=accuracies(slices, predictions.right),
-        coverage=coverage(predictions.right, predictions.confidence),
+        coverage=[] if labels_only else coverage(predictions.right, predictions.confidence),
     )
-    errors = most_confident_errors(
-        predictions, names, lambda index: data.place(split, index), lambda index: data.words(split, index)
-    )
-    return Result(run, record, predictions, data.lines(split), errors)
 
 
 def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[Evaluation, Predictions]:

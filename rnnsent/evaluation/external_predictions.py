@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent.data.columns import TAKEN
 from rnnsent.data.labels import LabelMap, cell_label, cell_text, ordered
 from rnnsent.data.readers import Table
-from rnnsent.data.tables import choose_columns, open_table
+from rnnsent.data.tables import INPUT_PREFIX, choose_columns, format_of, open_table
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation.predictions import Predictions
-from rnnsent.inference.answers import ABSTENTION, DOUBTS, EACH, LABEL, OF, PROBABILITY, ROW
+from rnnsent.inference.batch import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, ROW, WARNINGS
+from rnnsent.inference.batch import PROBABILITY_OF as OF
 
-LABELS = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
+LABEL_NAMES = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
 # Not "confidence" or "score": these are as often the probability of the predicted label.
-PROBABILITIES = ("probability", "prob", "p", "y_score", "y_prob")
+PROBABILITY_NAMES = ("probability", "prob", "p", "y_score", "y_prob")
 PREFIXES = ("probability_", "proba_", "prob_", "p_", "")  # before a label: the column of its probability
-PREDICTED = ("predicted", "prediction", "predictions", "pred", "y_pred", "predicted_label", "answer")
+PREDICTED_NAMES = ("predicted", "prediction", "predictions", "pred", "y_pred", "predicted_label", "answer")
 SUM_TOLERANCE = 1e-3
 
 Row = tuple[int, str, list[Any]]  # line, real label, other cells
@@ -33,23 +33,23 @@ class ExternalPredictions:
     """The contents of a table of predictions.
 
     Attributes:
+        path: the table.
         predictions: with probabilities of 0 and 1 if only predicted labels are known.
         label_names: what label 0, 1, … is called.
         lines: of each row in its file, from 1; of Parquet its row.
         labels_only: whether only predicted labels are known.
-        file, unit: the name of the file, and "line" or "row".
     """
 
+    path: Path
     predictions: Predictions
     label_names: tuple[str, ...]
     lines: list[int]
     labels_only: bool
-    file: str
-    unit: str
 
     def place(self, index: int) -> str:
         """Return where a row is, such as "answers.csv, line 7"."""
-        return f"{self.file}, {self.unit} {self.lines[index]}"
+        unit = "row" if format_of(self.path) == "parquet" else "line"
+        return f"{self.path.name}, {unit} {self.lines[index]}"
 
 
 def read_predictions(
@@ -65,10 +65,10 @@ def read_predictions(
 
     Args:
         path: the table, also one that `eval` or `predict` wrote.
-        label_column: of the real label. [default: one of LABELS; what `predict` wrote needs a name]
+        label_column: of the real label. [default: one of LABEL_NAMES; what `predict` wrote needs a name]
         probability_column: of the probability of `positive`. [default: "probability of LABEL" for each label, one of
-            PROBABILITIES, or the labels themselves, with one of PREFIXES or without]
-        predicted_column: of the predicted label, if there are no probabilities. [default: one of PREDICTED]
+            PROBABILITY_NAMES, or the labels themselves, with one of PREFIXES or without]
+        predicted_column: of the predicted label, if there are no probabilities. [default: one of PREDICTED_NAMES]
         positive: which of two labels is label 1, the one of a single column of probabilities. [default: the one that
             the column is named after, or the last: numbers by size, then by alphabet]
         label_map: what the real labels become, see `LabelMap`; rows of others are left out.
@@ -86,10 +86,10 @@ def read_predictions(
     columns = _label_columns(reader) if probability_column is None else {}
     if len(columns) > 1:
         return _from_columns(reader, columns, positive)
-    predicted = reader.known(name for name in PREDICTED if name != reader.label)
-    if predicted and probability_column is None and not columns and not reader.known(PROBABILITIES):
+    predicted = reader.known(name for name in PREDICTED_NAMES if name != reader.label)
+    if predicted and probability_column is None and not columns and not reader.known(PROBABILITY_NAMES):
         return _from_labels(reader, predicted, positive, requested=False)
-    known = [name.lower() for name in columns] or PROBABILITIES
+    known = [name.lower() for name in columns] or PROBABILITY_NAMES
     options = "--probability-column, or --predicted-column of labels"
     column = reader.find(probability_column, known, f"the probability ({options})")
     of = column[len(OF) :] if column.lower().startswith(OF) else columns.get(column)
@@ -102,8 +102,10 @@ class _Reader:
     def __init__(self, table: Table, label_map: LabelMap | None) -> None:
         self.table, self.path, self.label_map = table, table.path, label_map
         self.label = ""
-        nested = EACH in table.columns and table.format == "jsonl"
-        first: Any = next((cell for _, (cell,) in table.rows([EACH]) if isinstance(cell, dict)), {}) if nested else {}
+        nested = PROBABILITIES in table.columns and table.format == "jsonl"
+        first: Any = (
+            next((cell for _, (cell,) in table.rows([PROBABILITIES]) if isinstance(cell, dict)), {}) if nested else {}
+        )
         self.nested = [f"{OF}{name}" for name in first if f"{OF}{name}" not in table.columns]
         self.columns = (*table.columns, *self.nested)
 
@@ -111,7 +113,7 @@ class _Reader:
         """Yield line, real label and cells of each row whose label the map does not leave out."""
         empty = True
         for line, (label, *cells) in self.table.rows(
-            [self.label, *(EACH if column in self.nested else column for column in columns)]
+            [self.label, *(PROBABILITIES if column in self.nested else column for column in columns)]
         ):
             name = cell_label(label)
             if name is None:
@@ -164,20 +166,20 @@ class _Reader:
     @property
     def _from_predict(self) -> bool:
         """Whether `rnnsent predict` wrote the table, of which some columns may have been removed."""
-        each = EACH in self.columns or any(name.startswith(OF) for name in self.columns)
+        each = PROBABILITIES in self.columns or any(name.startswith(OF) for name in self.columns)
         return {LABEL, PROBABILITY} <= set(self.columns) and (
-            DOUBTS[0] in self.columns or (ROW in self.columns and each)
+            WARNINGS[0] in self.columns or (ROW in self.columns and each)
         )
 
     def real_label(self, requested: str | None) -> str:
         """Return the column of the real label; in a table of `predict` `label` is the predicted one."""
         if not self._from_predict:
-            return self.find(requested, LABELS, "the real label (--label-column)")
-        if requested == LABEL and f"{TAKEN}{LABEL}" in self.columns:
-            return f"{TAKEN}{LABEL}"
+            return self.find(requested, LABEL_NAMES, "the real label (--label-column)")
+        if requested == LABEL and f"{INPUT_PREFIX}{LABEL}" in self.columns:
+            return f"{INPUT_PREFIX}{LABEL}"
         if requested is not None and requested != LABEL:
             return self.find(requested, (), "")
-        own = {ROW, LABEL, PROBABILITY, EACH, ABSTENTION, *DOUBTS}
+        own = {ROW, LABEL, PROBABILITY, PROBABILITIES, ABSTAINED, *WARNINGS}
         kept = [name for name in self.columns if name not in own and not name.startswith(OF)]
         hint = f"of {', '.join(kept)}" if kept else "which predict --keep NAME adds"
         raise DataError(
@@ -207,14 +209,13 @@ class _Reader:
         numbers = {name: number for number, name in enumerate(names)}
         values = np.array([row[2] for row in rows], np.float64)
         predictions = Predictions.of([numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1])
-        unit = "row" if self.table.format == "parquet" else "line"
-        return ExternalPredictions(predictions, names, [row[0] for row in rows], labels_only, self.path.name, unit)
+        return ExternalPredictions(self.path, predictions, names, [row[0] for row in rows], labels_only)
 
 
 def _label_columns(reader: _Reader) -> dict[str, str]:
     """Return the columns of probabilities that are named after labels, each with its label."""
     named = {column: column[len(OF) :] for column in reader.columns if column.lower().startswith(OF)}
-    if named or reader.known(PROBABILITIES) or reader.table.stdin is not None:  # which cannot be read twice
+    if named or reader.known(PROBABILITY_NAMES) or reader.table.stdin is not None:  # which cannot be read twice
         return named
     labels = {name for _, name, _ in reader.rows([])}
     for prefix in PREFIXES:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import LABELS
-from rnnsent.data.dataset import Ids, Split
+from rnnsent.data.dataset import Split
 from rnnsent.evaluation import challenge_set
 from rnnsent.evaluation.run_data import RunData
 from rnnsent.evaluation.slices import Slice, accuracies, by_length
@@ -46,7 +46,7 @@ def measure(classifier: Classifier, texts: Split, seed: int = 0) -> list[SliceAc
         seed: of the typos.
     """
     right = classifier.labels_of(texts) == texts.labels
-    rows = accuracies([Slice("all", "all texts", np.ones(len(texts), np.bool_)), *by_length(texts)], right)
+    rows = accuracies([Slice("all texts", "all texts", np.ones(len(texts), np.bool_)), *by_length(texts)], right)
     words = [classifier.vocabulary.decode(texts.sequence(index)).split(" ") for index in range(len(texts))]
     for share in TYPO_SHARES:
         rng = np.random.default_rng([seed, int(share * 1000)])
@@ -82,6 +82,8 @@ def with_typos(words: Sequence[str], share: float, rng: np.random.Generator) -> 
     return changed
 
 
-def _row(classifier: Classifier, group: str, name: str, ids: Sequence[Ids], labels: NDArray[np.int64]) -> SliceAccuracy:
+def _row(
+    classifier: Classifier, group: str, name: str, ids: Sequence[NDArray[np.int32]], labels: NDArray[np.int64]
+) -> SliceAccuracy:
     right = classifier.labels_of(Split.from_sequences(ids, labels)) == labels
     return accuracies([Slice(group, name, np.ones(len(labels), np.bool_))], right)[0]

@@ -88,14 +88,20 @@ class RunData:
         digest = hashlib.sha256(str(self.dataset.provenance.get("sha256")).encode())
         for part in (self.indices[split], texts.labels):
             digest.update(np.ascontiguousarray(part, "<i8").data)
-        return Origin(
-            run=self.run_sha256,
-            data=digest.hexdigest(),
-            date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            command=["rnnsent", *sys.argv[1:]],
-            split=split,
-            texts=len(texts),
-        )
+        return make_origin(self.run_sha256, digest.hexdigest(), split, len(texts))
+
+
+def make_origin(run: str, data: str, split: str, texts: int) -> Origin:
+    """Return the origin of an evaluation that is made now.
+
+    Args:
+        run: SHA-256 of the run; empty without one.
+        data: SHA-256 of the texts and labels.
+        split: that they are; empty without a run.
+        texts: how many.
+    """
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return Origin(run=run, data=data, date=date, command=["rnnsent", *sys.argv[1:]], split=split, texts=texts)
 
 
 def load_run_data(run: Run, source: Source | None = None) -> RunData:

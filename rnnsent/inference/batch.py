@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -78,15 +78,8 @@ class Texts:
 
     def predictions(self, classifier: Classifier) -> Iterator[tuple[Row, Prediction]]:
         """Yield each row with its prediction."""
-        pending: deque[Row] = deque()
-
-        def texts() -> Iterator[str]:
-            for row in self:
-                pending.append(row)
-                yield row.text
-
-        for prediction in classifier.stream(texts()):
-            yield pending.popleft(), prediction
+        rows, read_ahead = tee(self)
+        return zip(rows, classifier.stream(row.text for row in read_ahead), strict=False)
 
 
 def open_texts(source: str, classifier: Classifier, options: ReadOptions) -> Texts:

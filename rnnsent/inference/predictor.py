@@ -19,12 +19,12 @@ from rnnsent.engine import kernel
 from rnnsent.errors import ConfigError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
 from rnnsent.models.network import Network, runs_on_kernel
+from rnnsent.models.weights import Weights
 from rnnsent.runs.directory import CALIBRATION, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
 
 if TYPE_CHECKING:
     from rnnsent.config import Config
-    from rnnsent.models.weights import Weights
-from rnnsent.models.ngram_weights import NgramWeights
+    from rnnsent.models.ngram_weights import NgramWeights
 
 Floats = NDArray[np.float32]
 
@@ -121,8 +121,7 @@ def load_ngram_weights(run: Run) -> NgramWeights | None:
     """
     if not run.file(NGRAM_WEIGHTS).is_file():
         return None
-    from rnnsent.models.weights import Weights
-from rnnsent.models.ngram_weights import NgramWeights
+    from rnnsent.models.ngram_weights import NgramWeights
 
     return NgramWeights.from_arrays(read_arrays(run.file(NGRAM_WEIGHTS)))
 

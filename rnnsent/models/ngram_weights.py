@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import NgramsConfig
 from rnnsent.data.dataset import Split
-from rnnsent.data.datasetting import label_counts
+from rnnsent.data.splitting import label_counts
 from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError, installed
 

@@ -342,7 +342,7 @@ def test_json_of_configs_and_summaries(trained: Path) -> None:
     assert printed("config", "check", "lstm") == {"file": "lstm", "problems": []}
     (problem,) = printed("config", "check", "lstm", "--epochs", "0", code=1)["problems"]
     assert problem == {
-        "place": "--epochs 0",
+        "place": "--set training.epochs=0",
         "key": "training.epochs",
         "rule": "must be at least 1",
         "given": "0",

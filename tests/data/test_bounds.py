@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import batching as batches
@@ -51,13 +52,13 @@ NETWORK = "model: {recurrent: [{cell: gru}]}\n"
 )
 def test_a_config_has_bounds_and_the_message_names_them(key: str, value: str, rule: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        parse_config(NETWORK, "c.yaml", [("--set", f"{key}={value}")])
+        parse_config(NETWORK, "c.yaml", overrides([f"{key}={value}"]))
     found = str(raised.value)
     assert key in found and rule in found
 
 
 def config_of(*settings: str) -> Config:
-    return parse_config(NETWORK, "c.yaml", [("--set", each) for each in settings])
+    return parse_config(NETWORK, "c.yaml", overrides(settings))
 
 
 def weights_for(config: Config, num_words: int = 20) -> dict[str, np.ndarray]:

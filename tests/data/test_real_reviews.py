@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split, split_dataset
@@ -53,7 +54,7 @@ def test_data_info_agrees_with_what_is_known_of_the_reviews() -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])  # a SimpleRNN's training blows any rounding up, in stock Keras too
 def test_the_notebooks_training_follows_the_losses_of_stock_keras(cell: str) -> None:
-    config = load_config(f"notebook/{cell}", [("test", "training.epochs=1"), ("test", "training.batch_size=64")])
+    config = load_config(f"notebook/{cell}", {"training.epochs": 1, "training.batch_size": 64})
     reviews = prepare(config)
     train = replace(reviews, train=reviews.train.take(slice(50 * 64)), validation=reviews.validation.take(slice(64)))
     losses: dict[bool, list[float]] = {False: [], True: []}
@@ -99,8 +100,8 @@ def test_the_original_texts_are_encoded_as_the_arrays_are(real_imdb: Path) -> No
     if not archive.is_file():
         pytest.skip(f"{archive} is not there")
     settings = ["source=texts", f"path={archive}", "fallback=null", "tokenizer=imdb", "vocabulary=imdb"]
-    texts = load_dataset(load_config("lstm", [("test", f"data.{setting}") for setting in settings]).data)
-    arrays = load_dataset(load_config("notebook/lstm", [("test", "data.fallback=null")]).data)
+    texts = load_dataset(load_config("lstm", overrides([f"data.{setting}" for setting in settings])).data)
+    arrays = load_dataset(load_config("notebook/lstm", {"data.fallback": None}).data)
     assert texts.validation is not None
     assert _by_label(texts.train, texts.validation) == _by_label(arrays.train)
     assert _by_label(texts.test) == _by_label(arrays.test)

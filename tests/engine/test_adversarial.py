@@ -16,8 +16,7 @@ from rnnsent.config import AdversarialConfig
 from rnnsent.config.loader import load_config, parse_config
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine.adversarial import Perturbation
-from rnnsent.models.builder import build_model
-from rnnsent.models.weights import weights_of
+from rnnsent.models.builder import model_for, weights_of
 from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from tests.conftest import TINY_CONFIG, rnnsent
@@ -28,9 +27,8 @@ LABELS = np.array([[1.0], [0.0]], np.float32)
 
 
 def build(adversarial: AdversarialConfig | None, *, native: bool = False, cell: str = "gru") -> keras.Model:
-    config = parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", [])
-    config = config.model_copy(update={"training": config.training.model_copy(update={"adversarial": adversarial})})
-    model = build_model(config, 60, native=[native], seed=3, training=True)
+    config = parse_config(TINY_CONFIG.replace("CELL", cell), "tiny")
+    model = model_for(config, num_words=60, seed=3, native=[native], adversarial=adversarial)
     model.compile(optimizer=keras.optimizers.SGD(1.0), loss="binary_crossentropy", jit_compile=False)
     return model
 
@@ -48,7 +46,7 @@ def test_the_gradient_is_that_of_both_losses() -> None:
     size, weight = 0.1, 0.5
     found = moved(build(AdversarialConfig(size=size, weight=weight)))
     plain = build(None)
-    _, embedding, recurrent, head = plain.layers
+    embedding, recurrent, head = plain.layers
     loss = keras.losses.BinaryCrossentropy()
     mask = IDS != 0
     # By hand: the direction from the gradient by the vectors, its length, and the gradients of the sum.
@@ -150,7 +148,7 @@ def test_a_virtual_adversary_does_what_its_formula_says(sure: bool, monkeypatch:
         weights[-1] += 12  # of the output: 1 - 6e-6
         model.set_weights(weights)
         plain.set_weights(weights)
-    _, embedding, recurrent, head = plain.layers
+    embedding, recurrent, head = plain.layers
     mask = IDS != 0
 
     def lengths(vectors: np.ndarray) -> np.ndarray:
@@ -202,7 +200,7 @@ def test_accuracy_and_loss_are_those_of_the_labels_that_are_known() -> None:
 STEPS = """
 import sys, keras, numpy as np
 from rnnsent.config import AdversarialConfig
-from rnnsent.models.weights import weights_of
+from rnnsent.models.builder import weights_of
 from tests.engine.test_adversarial import IDS, LABELS, build
 given, drawn = dict(np.load("given.npz")), np.load("drawn.npy")
 keras.random.normal = lambda shape, seed: keras.ops.convert_to_tensor(drawn)
@@ -254,7 +252,7 @@ def test_texts_without_a_label_are_trained_on_and_move_the_vectors_of_words_that
         assert rnnsent("verify", unlabeled).exit_code == 0
         run = open_run(Path(unlabeled))
         table = load_weights(run)["embedding/embeddings"]
-        first = weights_of(build_model(load_config(f"{unlabeled}/config.yaml"), len(table), seed=0))
+        first = weights_of(model_for(load_config(f"{unlabeled}/config.yaml"), num_words=len(table), seed=0))
         known = Vocabulary.load(run.file("vocabulary.json"))
         words = np.array([known.id_of(word) for word in test_teacher.ONLY_UNLABELED], np.int64)
         still.append(bool((table[words] == first["embedding/embeddings"][words]).all()))

@@ -1,4 +1,4 @@
-"""The skeptic's baseline, its n-grams and its ratios, against plain Python and scikit-learn."""
+"""The n-gram baseline, its n-grams and weights, against plain Python and scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from rnnsent.data.dataset import Split
 from rnnsent.evaluation.baseline import fit
-from rnnsent.models import ngram_weights
-from rnnsent.models.ngram_weights import Ngrams, ending_keys, log_count_ratios, ngram_sets
+from rnnsent.models import ngrams
+from rnnsent.models.ngram_weights import log_count_ratios
+from rnnsent.models.ngrams import Ngrams, ngram_keys, ngram_sets
+from rnnsent.runs.directory import Run
+from rnnsent.runs.schemas import BaselineEvaluation
 from tests.conftest import rnnsent
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 6), max_size=9), min_size=1, max_size=8)
@@ -33,25 +36,26 @@ def plain(sequence: list[int], order: int) -> list[tuple[int, ...]]:
 
 @settings(derandomize=True, deadline=None)
 @given(SEQUENCES, st.integers(1, 3))
-def test_keys_tell_ngrams_apart_and_stay_inside_reviews(sequences: list[list[int]], order: int) -> None:
-    keys = ending_keys(split_of(sequences), order)
-    keys = keys[keys >= 0]
-    expected = [gram for sequence in sequences for gram in plain(sequence, order)]
-    assert len(set(zip(keys.tolist(), expected, strict=True))) == len(set(keys.tolist())) == len(set(expected))
+def test_keys_identify_ngrams_and_stay_inside_texts(sequences: list[list[int]], order: int) -> None:
+    keys, reviews = ngram_keys(split_of(sequences), order)
+    expected = [(gram, index) for index, sequence in enumerate(sequences) for gram in plain(sequence, order)]
+    assert reviews.tolist() == [index for _, index in expected]
+    assert len(set(zip(keys.tolist(), [gram for gram, _ in expected], strict=True))) == len(set(keys.tolist()))
+    assert len(set(keys.tolist())) == len({gram for gram, _ in expected})
 
 
 @settings(derandomize=True, deadline=None)
 @given(SEQUENCES, st.integers(1, 3))
-def test_a_review_holds_an_ngram_once(sequences: list[list[int]], order: int) -> None:
+def test_a_text_has_an_ngram_once(sequences: list[list[int]], order: int) -> None:
     patch = pytest.MonkeyPatch()
-    patch.setattr(ngram_weights, "CHUNK", 3)
+    patch.setattr(ngrams, "CHUNK", 3)
     sets = ngram_sets(split_of(sequences), order)
     patch.undo()
     held = Counter(index for _, reviews in sets for index in reviews.tolist())
     assert held == Counter({index: len(set(plain(s, order))) for index, s in enumerate(sequences) if plain(s, order)})
 
 
-def test_the_matrix_is_that_of_scikit_learn() -> None:
+def test_the_matrix_equals_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     train, test = ([rng.integers(4, 30, rng.integers(0, 25)).tolist() for _ in range(60)] for _ in range(2))
     texts, others = ([" ".join(f"w{id_}" for id_ in sequence) for sequence in part] for part in (train, test))
@@ -66,7 +70,7 @@ def test_the_matrix_is_that_of_scikit_learn() -> None:
         np.testing.assert_array_equal(matrix.sum(axis=1), reference.sum(axis=1))
 
 
-def test_ratios_are_those_of_the_paper() -> None:
+def test_weights_are_those_of_the_paper() -> None:
     from scipy import sparse
 
     matrix = sparse.csr_matrix(np.array([[1, 1, 0], [1, 0, 0], [0, 1, 1]], np.float32))
@@ -84,82 +88,77 @@ def labeled(count: int, labels: int, seed: int, *, shuffled: bool = False) -> Sp
 
 
 @pytest.mark.parametrize("labels", [2, 3])
-def test_it_learns_what_words_tell(labels: int) -> None:
-    told: list[str] = []
-    fitted = fit(labeled(300, labels, 0), labeled(100, labels, 1), labels, told.append)
+def test_baseline_learns_what_words_tell(labels: int, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "rnnsent"):
+        fitted = fit(labeled(300, labels, 0), labeled(100, labels, 1), labels)
     test = labeled(200, labels, 2)
     found = fitted.probabilities(test)
     guesses = found.argmax(axis=1) if labels > 2 else found > 0.5
     assert (guesses == test.labels).mean() > 0.98
-    assert len(told) == 4 and told[0].startswith("C 0.3: validation accuracy ")
+    assert caplog.text.count("validation accuracy") == 4 and fitted.strength in (0.3, 1.0, 3.0, 10.0)
     if labels > 2:
         np.testing.assert_allclose(found.sum(axis=1), 1.0)
 
 
-def test_it_learns_nothing_from_labels_that_mean_nothing() -> None:
+def test_baseline_learns_nothing_from_random_labels() -> None:
     fitted = fit(labeled(400, 2, 0, shuffled=True), labeled(200, 2, 1, shuffled=True))
     test = labeled(1000, 2, 2, shuffled=True)
     assert abs(((fitted.probabilities(test) > 0.5) == test.labels).mean() - 0.5) < 0.06
 
 
-def test_the_command_writes_it_into_the_run_and_eval_shows_it(
-    finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
-    shutil.copytree(finished_run, "run")
+    return Run(Path(shutil.copytree(finished_run, "run")))
+
+
+def test_baseline_is_written_beside_the_run_and_eval_shows_it(run: Run) -> None:
     first = rnnsent("baseline", "run")
     assert first.exit_code == 0, first.stderr
     assert "rnnsent eval run --split test" in first.stdout
     assert all(len(line) <= 80 for line in first.stdout.splitlines())
-    recorded = json.loads(Path("run/metrics.json").read_text())["baseline"]
-    assert recorded["test"]["accuracy"]["value"] > 0.9 and recorded["validation"] is None
-    shown = rnnsent("eval", "run").stdout
-    accuracy = recorded["test"]["accuracy"]["value"]
-    assert "n-grams" in shown.splitlines()[2] and f"{accuracy:.4f}" in shown.splitlines()[3].split()[-1]
-    again = json.loads(rnnsent("baseline", "run", "--split", "validation", "--json").stdout)
-    assert again["n"] == 24
-    recorded = json.loads(Path("run/metrics.json").read_text())["baseline"]
-    assert recorded["validation"] == again["metrics"] and recorded["test"] is not None
-    assert rnnsent("verify", "run", "--backend", "numpy").exit_code == 0
+    record = run.evaluation("test", BaselineEvaluation, "baseline")
+    assert record is not None and (record.metrics["accuracy"].value or 0) > 0.9
+    shown = rnnsent("eval", "run").stdout.splitlines()
+    assert shown[2].split()[-1] == "baseline"
+    assert shown[3].split()[-1] == f"{record.metrics['accuracy'].value:.4f}"
+    assert rnnsent("baseline", "run").stdout.splitlines()[2].split()[-1] == "network"
+    validation = json.loads(rnnsent("baseline", "run", "--split", "validation", "--json").stdout)
+    assert validation["n"] == 24 and run.evaluation("test", BaselineEvaluation, "baseline") is not None
+    run.verify()
 
 
-def test_eval_judges_it_too_where_it_is_asked_for(
-    finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
-    shutil.copytree(finished_run, "run")
-    assert "baseline" not in json.loads(rnnsent("eval", "run", "--json").stdout)
+def test_eval_evaluates_the_baseline_on_request(run: Run) -> None:
+    assert json.loads(rnnsent("eval", "run", "--json").stdout)["baseline"] is None
     first = rnnsent("eval", "run", "--baseline", "--json")
-    assert first.exit_code == 0, first.stderr
-    assert "C 0.3: validation accuracy" in first.stderr
-    beside = json.loads(first.stdout)["baseline"]
-    assert beside["accuracy"]["value"] > 0.9
-    assert json.loads(Path("run/metrics.json").read_text())["baseline"]["test"] == beside
+    assert first.exit_code == 0 and "C 0.3, validation accuracy" in first.stderr
+    assert json.loads(first.stdout)["baseline"]["accuracy"]["value"] > 0.9
     again = rnnsent("eval", "run", "--baseline")
-    assert "C 0.3" not in again.stderr and "n-grams" in again.stdout
+    assert "C 0.3" not in again.stderr and "baseline" in again.stdout
 
 
-def test_what_it_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnsent.models.ngram_weights.installed", lambda module: module != "sklearn")
-    found = rnnsent("baseline", "--config", "lstm", "--data", "sample")
-    assert found.exit_code == 1 and found.stdout == ""
-    assert found.stderr.endswith("regression on n-grams needs scikit-learn: pip install 'rnnsent[baseline]'\n")
+def test_baseline_without_scikit_learn_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnsent.models.ngram_weights.missing", lambda module: module == "sklearn")
+    result = rnnsent("baseline", "--config", "lstm", "--data", "sample")
+    assert result.exit_code == 1 and result.stdout == ""
+    assert result.stderr.endswith("pip install 'rnnsent[baseline]'\n")
 
 
-def test_it_needs_no_run() -> None:
-    found = rnnsent("baseline", "--config", "lstm", "--data", "sample", "--split", "validation", "--json")
-    assert found.exit_code == 0, found.stderr
-    judged = json.loads(found.stdout)
-    assert judged["run"] is None and 0.6 < judged["metrics"]["accuracy"]["value"] < 0.95
-    shown = rnnsent("baseline", "--config", "lstm", "--data", "sample", "--split", "validation")
-    assert shown.stdout.startswith("sample: validation") and "rnnsent eval" not in shown.stdout
+def test_baseline_needs_no_run() -> None:
+    arguments = ("baseline", "--config", "lstm", "--data", "sample", "--split", "validation")
+    result = rnnsent(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    values = json.loads(result.stdout)
+    assert values["run"] is None and 0.6 < values["metrics"]["accuracy"]["value"] < 0.95
+    shown = rnnsent(*arguments).stdout
+    assert shown.startswith("sample: validation") and "rnnsent eval" not in shown
     assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
-    named = rnnsent("baseline", "run", "--label-column", "mood")
-    assert named.exit_code == 2 and "a run is as it is: --label-column needs --config" in named.stderr
+    refused = rnnsent("baseline", "run", "--label-column", "mood")
+    assert refused.exit_code == 2 and "--label-column needs --config" in refused.stderr
     assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2
 
 
-def test_it_takes_the_options_that_say_how_a_file_is_read() -> None:
+def test_baseline_reads_a_file_as_its_options_say() -> None:
     rows = [
         f"{'fine warm' if row % 2 else 'dull grey'} w{row % 7},{row},{'up' if row % 2 else 'down'}" for row in range(80)
     ]

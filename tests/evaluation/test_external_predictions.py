@@ -46,8 +46,8 @@ def test_several_labels_as_jsonl(tmp_path: Path) -> None:
     path.write_text("\n".join(lines))
     found = read_predictions(path)
     assert found.label_names == ("a", "b", "c")
-    assert found.labels.tolist() == [0, 1, 2, 2]
-    np.testing.assert_allclose(found.probabilities, [values for _, values in rows])
+    assert found.predictions.labels.tolist() == [0, 1, 2, 2]
+    np.testing.assert_allclose(found.predictions.probabilities, [values for _, values in rows])
     shown = rnnsent("eval", "--predictions", str(path))
     assert "accuracy            0.7500" in shown.stdout
 
@@ -58,9 +58,12 @@ def test_a_runs_own_predictions(finished_run: Path, tiny_imdb: Path, monkeypatch
 
     shutil.copytree(finished_run, "run")
     of_run = json.loads(rnnsent("eval", "run", "--json").stdout)["metrics"]
-    of_table = json.loads(rnnsent("eval", "--predictions", "run/predictions-test.csv", "--json").stdout)["metrics"]
-    assert of_table["accuracy"] == of_run["accuracy"]
-    assert of_table["log_loss"]["value"] == pytest.approx(of_run["log_loss"]["value"], abs=1e-5)
+    of_table = json.loads(rnnsent("eval", "--predictions", "run/evaluations/test-predictions.csv", "--json").stdout)[
+        "metrics"
+    ]
+    assert {name: each["value"] for name, each in of_table.items()} == pytest.approx(
+        {name: each["value"] for name, each in of_run.items()}, abs=1e-7
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,17 +73,17 @@ def test_a_runs_own_predictions(finished_run: Path, tiny_imdb: Path, monkeypatch
         ("label,probability\n1,x\n", ":2: probability must be a number from 0 to 1, not 'x'"),
         ("label,probability\n1,0.5\n,0.5\n", ":3: has no label"),
         ("label,probability\n1,0.5\n", "column 'label' holds 1 label (1); with"),
-        ("label,probability\n1,0.5\n2,0.5\n3,0.5\n", "Of several labels each needs a column 'probability of LABEL'"),
+        ("label,probability\n1,0.5\n2,0.5\n3,0.5\n", "Of more labels each needs a column 'probability of LABEL'"),
         ("label,probability\n", "holds no rows"),
         ("a,b\n1,2\n", "no column for the real label"),
         ("label,b\n1,2\n", "no column for the probability"),
-        ("label,predicted\n1,0.7\n0,0.1\n", ":2: no column for the probability, and predicted says 0.7, which no row"),
+        ("label,predicted\n1,0.7\n0,0.1\n", ":2: no column for the probability, and predicted says 0.7, which is no"),
         ("label,predicted\n1,1\n0,\n", ":3: has no predicted"),
         ("label,predicted\n1,1\n", "holds 1 label; two or more are needed"),
         ("label,probability of a,probability of b\nc,0.5,0.5\n", ":2: labeled c, but no column is called"),
         ("label,probability of a,probability of b\na,0.5,0.9\n", ":2: the probabilities add up to 1.4"),
         ("label,probability of pos\npos,1.0\n", "holds 1 label (pos); with one column of probabilities"),
-        ("label,probability of up\nno,0.1\nyes,0.9\n", "no row is labeled up; labels: no, yes"),
+        ("label,probability of up\nno,0.1\nyes,0.9\n", "no row or column is labeled up; labels: no, yes"),
         ("label,probability of a,Probability of a\na,0.5,0.5\n", "two columns are of one label"),
     ],
 )
@@ -100,7 +103,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: str, message: str) -> N
             ["--probability-column", "probability of po"],
             "called probability of po; did you mean probability of pos? It has: label, ",
         ),
-        (["--positive", "good"], "no column is called 'probability of good'; labels: neg, pos"),
+        (["--positive", "good"], "no row or column is labeled good; labels: neg, pos"),
         (
             ["--probability-column", "probability of neg", "--positive", "pos"],
             "column 'probability of neg' is of neg, so the positive label cannot be pos",
@@ -141,19 +144,19 @@ def test_the_positive_label_of_columns_called_after_labels(columns: str, argumen
     assert found["metrics"]["precision"]["value"] == pytest.approx(precision)
 
 
-def test_coverage_and_surest_mistakes_with_file_and_line() -> None:
+def test_coverage_and_most_confident_errors_by_line() -> None:
     rows = [("neg", 0.1), ("neg", 0.9), ("neg", 0.6), ("pos", 0.05), ("pos", 0.8)]
     Path("p.csv").write_text("\n".join(["label,probability", *(f"{name},{p}" for name, p in rows)]) + "\n")
     found = json.loads(rnnsent("eval", "--predictions", "p.csv", "--worst", "2", "--json").stdout)
-    assert found["confusion"] == [[1, 2], [1, 1]] and found["slices"] == []
-    assert found["labels"]["pos"]["reviews"] == 2 and found["labels"]["pos"]["recall"]["value"] == 0.5
+    assert found["confusion"] == [[1, 2], [1, 1]]
+    assert found["labels"]["pos"]["texts"] == 2 and found["labels"]["pos"]["recall"]["value"] == 0.5
     assert found["labels"]["pos"]["recall"]["low"] < 0.5 < found["labels"]["pos"]["recall"]["high"]
-    assert [(each["reviews"], each["accuracy"]["value"]) for each in found["coverage"]][-1] == (3, 1 / 3)
-    places = [(each["review"], each["place"]) for each in found["mistakes"]]
+    assert [(each["texts"], each["accuracy"]["value"]) for each in found["coverage"]][-1] == (3, 1 / 3)
+    places = [(each["index"], each["place"]) for each in found["errors"]]
     assert places == [(3, "p.csv, line 5"), (1, "p.csv, line 3")]
     shown = rnnsent("eval", "--predictions", "p.csv", "--worst", "1").stdout
     assert "  by coverage" in shown
-    assert "row 3 (p.csv, line 5): pos, predicted neg at 0.9500" in shown and "line 3" not in shown
+    assert "text 3 (p.csv, line 5): pos, predicted neg at 0.9500" in shown and "line 3" not in shown
 
 
 def test_several_labels_have_no_positive_one() -> None:
@@ -175,7 +178,7 @@ def test_predicted_labels_alone_against_scikit_learn() -> None:
         | {"balanced_accuracy": sk.balanced_accuracy_score(real, said), "mcc": sk.matthews_corrcoef(real, said)}
     )
     assert found["confusion"] == sk.confusion_matrix(real, said).tolist()
-    assert found["coverage"] == found["mistakes"] == []
+    assert found["coverage"] == found["errors"] == []
     shown = rnnsent("eval", "--predictions", "p.csv").stdout
     assert "log loss, Brier score" in " ".join(shown.split()) and "log_loss" not in shown and "by coverage" not in shown
 
@@ -188,9 +191,9 @@ def test_two_predicted_labels_have_a_positive_one() -> None:
     for positive, recall in (("yes", 1 / 3), ("no", 1 / 2)):
         found = json.loads(rnnsent(*arguments, "--positive", positive, "--json").stdout)
         assert found["metrics"]["recall"]["value"] == pytest.approx(recall)
-    assert "one of two; labels: no, yes" in rnnsent(*arguments, "--positive", "maybe").stderr
+    assert "labeled maybe; labels: no, yes" in rnnsent(*arguments, "--positive", "maybe").stderr
     refused = rnnsent(*arguments, "--probability-column", "says")
-    assert refused.exit_code == 1 and "either predicted labels or probabilities" in refused.stderr
+    assert refused.exit_code == 1 and "exclude each other" in refused.stderr
 
 
 @pytest.mark.parametrize("before", ["", "p_", "prob_", "proba_", "probability_"])
@@ -200,15 +203,16 @@ def test_columns_may_be_called_after_the_labels(before: str, tmp_path: Path) -> 
     head = ",".join(["id,label,predicted", *(f"{before}{name}" for name in "abc")])
     path.write_text("\n".join([head, *(f"1,{','.join(map(str, [row[0], 'a', *row[1:]]))}" for row in rows)]))
     found = read_predictions(path)
-    assert (found.label_names, found.labels.tolist(), found.hard) == (("a", "b", "c"), [1, 0, 2], False)
-    np.testing.assert_allclose(found.probabilities, [row[1:] for row in rows])
+    assert found.label_names == ("a", "b", "c") and not found.labels_only
+    assert found.predictions.labels.tolist() == [1, 0, 2]
+    np.testing.assert_allclose(found.predictions.probabilities, [row[1:] for row in rows])
     path.write_text(f"label,{before}yes\nno,0.25\nyes,0.75\n")
     one = read_predictions(path)
-    assert (one.label_names, one.probabilities.tolist()) == (("no", "yes"), [0.25, 0.75])
+    assert one.label_names == ("no", "yes") and one.predictions.probabilities[:, 1].tolist() == [0.25, 0.75]
 
 
 def test_usage() -> None:
-    assert rnnsent("eval", "run", "--predictions", "p.csv").exit_code == 2
+    assert rnnsent("eval", "--predictions", "p.csv", "--baseline").exit_code == 2
     assert rnnsent("eval", "run", "--positive", "good").exit_code == 2
     missing = rnnsent("eval", "--predictions", "nowhere.csv")
     assert missing.exit_code == 1 and "nowhere.csv" in missing.stderr
@@ -264,8 +268,8 @@ def test_answers_of_predict_are_not_judged_against_themselves(name: str) -> None
     for arguments in ([], ["--label-column", "label"], ["--predicted-column", "label"]):
         found = rnnsent("eval", "--predictions", name, *arguments)
         assert (found.exit_code, found.stdout, found.stderr.count("\n")) == (1, "", 1), found.stderr
-        assert f"{name}: holds answers of rnnsent predict, in which label is the predicted label" in found.stderr
-        assert "--label-column has to name the real one, of what --keep left: mood\n" in found.stderr
+        assert f"{name}: predictions of rnnsent predict, in which label is the predicted label" in found.stderr
+        assert "name the column of the real one with --label-column, of mood\n" in found.stderr
     fixed = rnnsent("eval", "--predictions", name, "--label-column", "mood", "--probability-column", "probability")
     assert fixed.exit_code == 1 and "probability is that of the predicted label" in fixed.stderr
     assert "--probability-column 'probability of angry'" in fixed.stderr
@@ -291,10 +295,13 @@ def test_a_real_label_that_was_called_label_is_found_under_the_name_that_keep_ga
 def test_answers_without_the_real_label_or_the_probability_of_each() -> None:
     Path("a.jsonl").write_text('{"label": "a", "probability": 0.9, "probabilities": {"a": 0.9, "b": 0.1}, "row": 1}\n')
     found = rnnsent("eval", "--predictions", "a.jsonl")
-    assert found.exit_code == 1 and "--keep NAME writes that column too, for --label-column NAME" in found.stderr
+    assert found.exit_code == 1 and "which predict --keep NAME adds" in found.stderr
     Path("a.csv").write_text("row,mood,label,probability\n1,a,b,0.6\n2,b,b,0.9\n")
     found = rnnsent("eval", "--predictions", "a.csv", "--label-column", "mood")
-    assert found.exit_code == 1 and "to judge the labels alone: --predicted-column label; if here it is" in found.stderr
+    assert (
+        found.exit_code == 1
+        and "use --predicted-column label, or --probability-column probability if it is" in found.stderr
+    )
     for arguments in (["--predicted-column", "label"], ["--probability-column", "probability"]):
         assert rnnsent("eval", "--predictions", "a.csv", "--label-column", "mood", *arguments).exit_code == 0
 
@@ -313,7 +320,7 @@ def test_answers_that_lost_the_probability_of_each_label(name: str, content: str
     assert "in which label is the predicted label" in rnnsent("eval", "--predictions", name).stderr
     for arguments in ([], ["--probability-column", "probability"]):
         found = rnnsent("eval", "--predictions", name, "--label-column", "mood", *arguments)
-        assert found.exit_code == 1 and "to judge the labels alone: --predicted-column label\n" in found.stderr
+        assert found.exit_code == 1 and "use --predicted-column label\n" in found.stderr
 
 
 def test_the_object_of_probabilities_may_be_missing_in_the_first_rows(tmp_path: Path) -> None:
@@ -341,6 +348,21 @@ def test_labels_of_a_table_can_be_called_as_the_probabilities_are(tmp_path: Path
     facts = json.loads(judged.stdout)
     assert facts["n"] == 3 and facts["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
     wrong = rnnsent(*given, "1-2 bad, 4-5: good")
-    assert wrong.exit_code == 2 and "a colon is missing in '1-2 bad'" in wrong.stderr
+    assert wrong.exit_code == 2 and "is no map" in wrong.stderr
     assert rnnsent(*given, "1-2: {a: b}").exit_code == 2
     assert rnnsent("eval", "run", "--label-map", "1: a").exit_code == 2
+
+
+def test_texts_that_the_run_was_trained_on_are_counted() -> None:
+    rows = [f"{word}{' film' * n},{word}" for n in range(20) for word in ("bad", "good")]
+    Path("films.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    trained = rnnsent("train", "--config", "gru", "--data", "films.csv", "--epochs", "1", "--run-dir", "films")
+    assert trained.exit_code == 0, trained.stderr
+    table = [f"{row},{'0.9' if row.endswith('good') else '0.2'}" for row in rows]
+    Path("p.csv").write_text("\n".join(["text,label,probability", *table, "another one,good,0.7"]) + "\n")
+    evaluated = rnnsent("eval", "films", "--predictions", "p.csv", "--json")
+    # One fifth of the rows is for the test.
+    assert "WARNING: films was trained on 32 of the 41 texts in p.csv\n" in evaluated.stderr
+    assert json.loads(evaluated.stdout)["n"] == 41 and "trained" not in rnnsent("eval", "--predictions", "p.csv").stderr
+    Path("q.csv").write_text("label,probability\ngood,0.7\nbad,0.2\n")
+    assert "it is unknown if films was trained" in rnnsent("eval", "films", "--predictions", "q.csv").stderr

@@ -8,13 +8,18 @@ import pytest
 from matplotlib.figure import Figure
 
 from rnnsent.evaluation.plots import curves
-from rnnsent.training.observers import EpochFacts
+from rnnsent.runs.schemas import Epoch
 
-HISTORY = [
-    EpochFacts(1, 1.0, 0.7, 0.5, 0.65, 0.6, 1e-3, 1.0),
-    EpochFacts(2, 1.0, 0.5, 0.8, 0.55, 0.75, 1e-3, 1.0),
-    EpochFacts(3, 1.0, 0.3, 0.9, 0.60, 0.7, 1e-3, 1.0),
-]
+
+def epoch(number: int, *figures: float) -> Epoch:
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    others = dict.fromkeys(
+        ("seconds", "learning_rate", "tokens_per_second", "elapsed", "gradient_norm", "largest_gradient_norm"), 1.0
+    )
+    return Epoch(epoch=number, **dict(zip(names, figures, strict=True)), **others)
+
+
+HISTORY = [epoch(1, 0.7, 0.5, 0.65, 0.6), epoch(2, 0.5, 0.8, 0.55, 0.75), epoch(3, 0.3, 0.9, 0.60, 0.7)]
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

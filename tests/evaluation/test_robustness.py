@@ -1,8 +1,9 @@
-"""What a network loses on texts that are not as in training."""
+"""Robustness: accuracies on texts unlike those of training."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,47 +12,47 @@ import pytest
 from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine import kernel
-from rnnsent.evaluation import challenge_set as challenges
-from rnnsent.evaluation.robustness import measure, mistyped
+from rnnsent.evaluation.challenge_set import all_challenges
+from rnnsent.evaluation.robustness import measure, with_typos
+from rnnsent.runs.directory import Run
+from rnnsent.runs.schemas import RobustnessEvaluation
 from tests.conftest import rnnsent
 
 
-def test_the_table_says_what_eval_says_and_adds_up(sample_run: Path) -> None:
-    found = rnnsent("robustness", str(sample_run), "--json")
-    assert found.exit_code == 0, found.stderr
-    rows = json.loads(found.stdout)["rows"]
-    evaluated = json.loads(rnnsent("eval", str(sample_run), "--json").stdout)
-    judged = evaluated["metrics"]["accuracy"]
-    assert (rows[0]["accuracy"], rows[0]["low"], rows[0]["high"]) == pytest.approx(tuple(judged.values()), abs=1e-5)
+def test_robustness_agrees_with_eval_and_adds_up(sample_run: Path) -> None:
+    shutil.copytree(sample_run, "run")
+    result = rnnsent("robustness", "run", "--json")
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(result.stdout)["rows"]
+    evaluated = json.loads(rnnsent("eval", "run", "--json").stdout)
+    assert rows[0]["accuracy"] == evaluated["metrics"]["accuracy"]
     lengths = [row for row in rows if row["group"] == "length"]
-    assert sum(row["texts"] for row in lengths) == rows[0]["texts"] and len(lengths) == 4
-    parts = [part for part in evaluated["slices"] if part["group"] == "length"]  # the same cuts
-    assert [(row["name"], row["texts"]) for row in lengths] == [(part["name"], part["reviews"]) for part in parts]
-    assert [row["accuracy"] for row in lengths] == pytest.approx([part["accuracy"]["value"] for part in parts])
-    right = sum(row["accuracy"] * row["texts"] for row in lengths)
-    assert right == pytest.approx(rows[0]["accuracy"] * rows[0]["texts"])
-    assert [row["name"] for row in rows if row["group"] == "written for it"] == [
+    assert lengths == [row for row in evaluated["slices"] if row["group"] == "length"] and len(lengths) == 4
+    assert [row["name"] for row in rows if row["group"] == "challenge set"] == [
         "negations", "contrasts", "not about films",
     ]  # fmt: skip
-    shown = rnnsent("robustness", str(sample_run)).stdout
-    assert max(map(len, shown.splitlines())) <= 80 and f"{rows[0]['accuracy']:.2%}" in shown
-    lost = 100 * (rows[-1]["accuracy"] - rows[0]["accuracy"])
-    assert f"{lost:+.2f}" in next(line for line in shown.splitlines() if "not about films" in line)
-    assert rnnsent("robustness", str(sample_run), "--json").stdout == found.stdout
+    record = Run(Path("run")).evaluation("test", RobustnessEvaluation, "robustness")
+    assert record is not None and [row.name for row in record.rows] == [row["name"] for row in rows]
+    shown = rnnsent("robustness", "run").stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    for row in (rows[0], rows[-1]):
+        assert f"{row['accuracy']['value']:.4f}" in next(
+            line for line in shown.splitlines() if f"  {row['name']} " in line
+        )
 
 
-def test_every_backend_finds_the_same_losses(sample_run: Path) -> None:
+def test_backends_agree_on_robustness(sample_run: Path) -> None:
+    shutil.copytree(sample_run, "run")
     by = {}
-    backends = ["numpy", "keras", *(["native"] if kernel.available() else [])]
-    for backend in backends:
-        found = rnnsent("robustness", str(sample_run), "--json", "--split", "validation", "--backend", backend)
-        assert found.exit_code == 0 and f"backend: {backend} (" in found.stderr
-        by[backend] = json.loads(found.stdout)["rows"]
+    for backend in ["numpy", "keras", *(["native"] if kernel.available() else [])]:
+        result = rnnsent("robustness", "run", "--json", "--split", "validation", "--backend", backend)
+        assert result.exit_code == 0 and f"backend: {backend} (" in result.stderr
+        by[backend] = json.loads(result.stdout)["rows"]
     for one, *others in zip(*by.values(), strict=True):
         assert {row["texts"] for row in others} == {one["texts"]}
         for row in others:  # a probability of one half may fall to either side
-            assert row["accuracy"] == pytest.approx(one["accuracy"], abs=1.5 / one["texts"]), row["name"]
-    refused = rnnsent("robustness", str(sample_run), "--backend", "numpy", "--device", "gpu")
+            assert row["accuracy"]["value"] == pytest.approx(one["accuracy"]["value"], abs=1.5 / one["texts"])
+    refused = rnnsent("robustness", "run", "--backend", "numpy", "--device", "gpu")
     assert refused.exit_code == 1 and "backend: must be keras on gpu" in refused.stderr
 
 
@@ -68,20 +69,20 @@ class Counting:
         return np.array([int(self.id in split.sequence(index)) for index in range(len(split))])
 
 
-def test_typing_errors_cost_what_they_hide() -> None:
+def test_typos_cost_what_they_hide() -> None:
     network = Counting(("excellent", "filler"))
     ids = [network.vocabulary.encode(text) for text in ["filler excellent", "filler filler"] * 2000]
     split = Split.from_sequences(ids, np.array([1, 0] * 2000))
-    rows = {row.name: row.accuracy for row in measure(network, split)}  # type: ignore[arg-type]
-    assert rows["all reviews"] == 1.0
+    rows = {row.name: row.accuracy.value or 0 for row in measure(network, split)}  # type: ignore[arg-type]
+    assert rows["all texts"] == 1.0
     for share in (0.01, 0.05, 0.10):  # half of the reviews have the word; an error in it is always one
         assert 1 - rows[f"in {share:.0%} of the words"] == pytest.approx(share / 2, abs=0.01)
     assert "negations" not in rows  # its labels are others
 
 
-def test_errors_are_of_four_kinds_and_in_about_so_many_words() -> None:
+def test_typos_are_of_four_kinds_and_as_many_as_requested() -> None:
     words = ["wonderful", "a", "film"] * 3000
-    found = mistyped(words, 0.3, np.random.default_rng(0))
+    found = with_typos(words, 0.3, np.random.default_rng(0))
     changed = [(one, other) for one, other in zip(words, found, strict=True) if one != other]
     assert len(changed) / 6000 == pytest.approx(0.29, abs=0.03)  # now and then a letter is replaced by itself
     assert all(one != "a" for one, _ in changed)
@@ -90,10 +91,10 @@ def test_errors_are_of_four_kinds_and_in_about_so_many_words() -> None:
     swapped = [other for one, other in changed if len(one) == len(other) and sorted(one) == sorted(other)]
     replaced = [other for one, other in changed if len(one) == len(other) and sorted(one) != sorted(other)]
     assert swapped and replaced
-    assert mistyped(words, 0.0, np.random.default_rng(0)) == words
+    assert with_typos(words, 0.0, np.random.default_rng(0)) == words
 
 
-def test_the_texts_that_are_brought_along_are_balanced_and_all_different() -> None:
-    for texts in (challenges.negated(), challenges.contrasted(), challenges.of_other_domains()):
+def test_challenges_are_balanced_and_all_different() -> None:
+    for texts in all_challenges().values():
         assert len({text for text, _ in texts}) == len(texts) >= 48
         assert sum(positive for _, positive in texts) * 2 == len(texts)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data.batching import Batches
@@ -22,7 +23,7 @@ from tests.conftest import TINY_CONFIG
 
 def config(*settings: str) -> Config:
     text = TINY_CONFIG.replace("CELL", "simple_rnn")
-    return parse_config(text, "tiny", [("--set", setting) for setting in settings])
+    return parse_config(text, "tiny", overrides(settings))
 
 
 @pytest.fixture

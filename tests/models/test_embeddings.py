@@ -1,4 +1,4 @@
-"""Word vectors from files and from word2vec, and the embeddings that they become."""
+"""Word vectors of others: the formats they come in, and what they become."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import gzip
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from rnnsent.config import Word2VecConfig
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.split import Split
 from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
 from rnnsent.errors import DataError
-from rnnsent.models.embeddings import WordVectors, load, train
+from rnnsent.models.embeddings import load
 from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from rnnsent.training.features import resolve
@@ -94,7 +92,7 @@ def test_a_file_of_vectors_is_found_by_a_variable_and_from_another_folder(monkey
     Path("there/v.txt").write_text("the 1 2 3\nfilm 4 5 6\n")
     monkeypatch.setenv("VECTORS", str(Path("there").resolve()))
     vectors = "model.vectors={path: $VECTORS/v.txt}"
-    config = load_config("notebook/gru", [("--set", "data.source=sample"), ("--set", vectors)], to_train=True)
+    config = load_config("notebook/gru", overrides(["data.source=sample", vectors]), to_train=True)
     found = resolve(config, load_dataset(config.data)).model.vectors
     assert found is not None and found.path == str(Path("there/v.txt").resolve())
     missing = rnnsent("train", "--config", "notebook/gru", "--set", "model.vectors={path: $NOWHERE/v.txt}")
@@ -177,79 +175,3 @@ def test_a_file_that_is_not_there_is_said_before_anything_is_read() -> None:
     assert "no such file" in found.stderr
     folder = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--set", "model.vectors.path=.")
     assert folder.exit_code == 1 and "is a folder: name the file of vectors in it" in folder.stderr
-
-
-ANIMALS, TOOLS = list(range(4, 12)), list(range(12, 20))
-RARE = 20
-
-
-def texts(count: int = 400) -> Split:
-    rng = np.random.default_rng(0)
-    sequences = [[1, *rng.choice(ANIMALS if number % 2 else TOOLS, 20)] for number in range(count)]
-    sequences[0] = [*sequences[0], RARE]
-    return Split.from_sequences(sequences, np.zeros(count, np.int64))
-
-
-def test_words_that_stand_together_get_vectors_that_are_alike() -> None:
-    trained = train([texts()], WORDS, (24, 12), Word2VecConfig(epochs=20), seed=0)
-    vectors = trained.table[FIRST_WORD:RARE]
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    alike = vectors @ vectors.T
-    same = np.kron(np.eye(2), np.ones((8, 8))).astype(bool)
-    assert alike[same].min() > alike[~same].max()
-    assert trained.found == RARE - FIRST_WORD  # the rare word has none
-
-
-def test_a_seed_decides_every_bit_and_the_cache_gives_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def trained(splits: list[Split], seed: int) -> WordVectors:
-        return train(splits, WORDS, (24, 6), Word2VecConfig(epochs=2), seed)
-
-    monkeypatch.setenv("RNNSENT_CACHE", str(tmp_path / "one"))
-    first, again = trained([texts()], 0), trained([texts()], 0)
-    assert (first.facts["cached"], again.facts["cached"]) == (False, True)
-    assert first.facts["seconds"] == again.facts["seconds"] > 0
-    monkeypatch.setenv("RNNSENT_CACHE", str(tmp_path / "another"))
-    other = trained([texts()], 0)
-    assert not other.facts["cached"]
-    for table in (again.table, other.table):
-        np.testing.assert_array_equal(first.table, table)
-    assert not np.array_equal(first.table, trained([texts()], 1).table)
-    assert not np.array_equal(first.table, trained([texts(), texts(30)], 0).table)
-
-
-@pytest.mark.parametrize("least", [1, 1000])
-def test_texts_without_a_word_that_is_frequent_enough_are_refused(least: int) -> None:
-    nothing = Split.from_sequences([[1], [1]] if least == 1 else [[1, 5, 6, 5]] * 2, [0, 1])
-    most = "0 times" if least == 1 else "4 times"
-    with pytest.raises(DataError, match=f"of 2 texts stands there {most}, fewer than .*least_count: {least}"):
-        train([nothing], WORDS, (24, 6), Word2VecConfig(least_count=least), seed=0)
-
-
-WORD2VEC_CONFIG = """\
-data: {source: sample, num_words: 300, maxlen: 40}
-model:
-  embedding_dim: 6
-  vectors: {word2vec: {epochs: 1}, trainable: false}
-  recurrent: [{cell: gru, units: 4}]
-training: {epochs: 1, batch_size: 256, learning_rate: 1e-2}
-"""
-
-
-def test_a_network_begins_with_them_and_keeps_them_where_they_are_not_trainable() -> None:
-    Path("c.yaml").write_text(WORD2VEC_CONFIG)
-    tables = []
-    for seed in ("0", "1"):
-        trained = rnnsent("train", "--config", "c.yaml", "--run-dir", f"run{seed}", "--seed", seed, "--json")
-        assert trained.exit_code == 0, trained.stderr
-        facts: dict[str, Any] = json.loads(trained.stdout)["vectors"]
-        assert facts["word2vec"] > 1000 and 100 < facts["found"] <= facts["words"]
-        tables.append(load_weights(open_run(Path(f"run{seed}")))["embedding/embeddings"])
-    found = (tables[0] == tables[1]).all(axis=1)
-    assert found.sum() >= facts["found"]  # what has no vector is drawn with the seed of the network
-
-
-@pytest.mark.parametrize("vectors", ["{}", "{path: v.txt, word2vec: {}}"])
-def test_vectors_are_from_one_place(vectors: str) -> None:
-    Path("c.yaml").write_text(WORD2VEC_CONFIG.replace("{word2vec: {epochs: 1}, trainable: false}", vectors))
-    found = rnnsent("config", "check", "c.yaml")
-    assert found.exit_code == 1 and "needs path or word2vec, and not both" in found.stdout + found.stderr

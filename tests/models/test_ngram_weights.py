@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config
 from rnnsent.data.split import Split
@@ -260,7 +261,7 @@ def test_all_backends_give_the_same_answers(pooling: str, labels: int) -> None:
     given_settings += ["model.dropout=0.5", "model.dense=[{units: 5}]"]
     given_settings += [f"model.pooling={pooling}", "data.source=texts", "data.path=x.csv", f"data.labels={names}"]
     Path("c.yaml").write_text(CONFIG)
-    config = load_config("c.yaml", [("test", setting) for setting in given_settings])
+    config = load_config("c.yaml", overrides(given_settings))
     ratios, _ = out_of_fold(labeled(60, 0, labels), labels, config.model.ngrams or NgramsConfig(), 0)
     weights = weights_of(build_model(config, 60, seed=1))
     reviews = labeled(30, 2, labels)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
@@ -55,7 +56,7 @@ def parts(tiny_imdb: Path) -> Partition:
 
 
 def config(*settings: str, cell: str = "gru") -> Config:
-    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", [("--set", setting) for setting in settings])
+    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", overrides(settings))
 
 
 def small(precision: str = "float32") -> keras.Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,13 @@ from rnnsent.cli.options import (
     split_option,
 )
 from rnnsent.cli.terminal import say
-from rnnsent.data.sources import data_settings
+from rnnsent.config.data import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.error_analysis import PredictionError
     from rnnsent.evaluation.evaluate import Options, Result
     from rnnsent.runs.directory import Run
-    from rnnsent.runs.schemas import BaselineEvaluation
+    from rnnsent.runs.schemas import BaselineEvaluation, Evaluation, Metrics
 
 LABELS_ONLY = (
     "From predicted labels alone: ROC AUC, PR AUC, log loss, Brier score, calibration, coverage and error analysis "
@@ -120,47 +120,18 @@ def command(
     if several and several != [run]:
         _evaluate_seeds([opened(path) for path in several], split, options, baseline, as_json)
         return
-    evaluated = _evaluate(opened(run, quiet=quiet), split, options, baseline)
+    result, linear = _evaluate(opened(run, quiet=quiet), split, options, baseline)
+    errors = result.errors[:worst]
     if as_json:
-        click.echo(json.dumps(evaluated.values(worst)))
+        baseline_metrics = None if linear is None else asdict(linear)["metrics"]
+        values = {"run": str(result.run), "split": split, **_values(result.record, errors)}
+        click.echo(json.dumps(values | {"seconds": result.record.seconds, "baseline": baseline_metrics}))
     else:
-        show("\n".join(evaluated.lines(worst)))
-    evaluated.result.write()
+        show("\n".join(_run_lines(result, linear, errors)))
+    result.write()
 
 
-@dataclass(frozen=True)
-class _Evaluated:
-    """The evaluation of a run and of its baseline, if there is one."""
-
-    result: Result
-    baseline: BaselineEvaluation | None
-
-    def values(self, worst: int) -> dict[str, Any]:
-        """Return all that `lines` shows for JSON."""
-        record = asdict(self.result.record)
-        return {
-            "run": str(self.result.run),
-            "split": record["split"],
-            "n": record["texts"],
-            **{key: record[key] for key in ("metrics", "labels", "confusion", "slices", "coverage", "seconds")},
-            "errors": [asdict(error) for error in self.result.errors[:worst]],
-            "baseline": None if self.baseline is None else asdict(self.baseline)["metrics"],
-        }
-
-    def lines(self, worst: int) -> list[str]:
-        """Return the evaluation as tables, and the most confident errors."""
-        from rnnsent.runs.run_facts import source_name
-
-        run, record = self.result.run, self.result.record
-        baseline = {} if self.baseline is None else self.baseline.metrics
-        lines = [f"{run}: {record.split}, {record.texts:,} texts of {source_name(run.metrics.data)}", ""]
-        lines += metric_table(record.metrics, baseline, "baseline") + _warning(record.texts)
-        lines += label_table(record.labels) + confusion_table(list(record.labels), record.confusion)
-        lines += slice_table(record.slices) + coverage_table(record.coverage) + _error_lines(self.result.errors[:worst])
-        return [*lines, "", f"  {record.seconds:.1f} s, {record.texts / max(record.seconds, 1e-9):,.0f} texts/s"]
-
-
-def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> _Evaluated:
+def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> tuple[Result, BaselineEvaluation | None]:
     from rnnsent.evaluation.baseline import evaluate_baseline
     from rnnsent.evaluation.evaluate import evaluate
     from rnnsent.evaluation.run_data import load_run_data
@@ -171,7 +142,7 @@ def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> _Evalua
     if baseline and linear is None:
         linear = evaluate_baseline(load_run_data(run, options.source), split)
         run.write_evaluation("baseline", linear)
-    return _Evaluated(result, linear)
+    return result, linear
 
 
 def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline: bool, as_json: bool) -> None:
@@ -180,7 +151,7 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
 
     for run in runs:
         say(f"run: {run}")
-        _evaluate(run, split, options, baseline).result.write()
+        _evaluate(run, split, options, baseline)[0].write()
     if as_json:
         click.echo(json.dumps(seeds.to_values(runs, [split])))
     else:
@@ -188,35 +159,22 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
 
 
 def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bool) -> None:
-    from rnnsent.evaluation.coverage import coverage
     from rnnsent.evaluation.error_analysis import most_confident_errors
+    from rnnsent.evaluation.evaluate import evaluation_record
     from rnnsent.evaluation.external_predictions import read_predictions
-    from rnnsent.evaluation.metrics import score
+    from rnnsent.evaluation.run_data import make_origin
 
     table = read_predictions(path, **options)
-    names, predictions, labels_only = table.label_names, table.predictions, table.labels_only
-    scores = score(predictions, labels_only=labels_only)
-    labels = dict(zip(names, scores.labels, strict=True))
-    rows = [] if labels_only else coverage(predictions.right, predictions.confidence)
-    errors = [] if labels_only else most_confident_errors(predictions, names, table.place)[:worst]
+    names, labels_only = table.label_names, table.labels_only
+    origin = make_origin("", "", "", len(table.predictions))
+    record = evaluation_record(origin, table.predictions, names, labels_only=labels_only)
+    errors = [] if labels_only else most_confident_errors(table.predictions, names, table.place)[:worst]
     if as_json:
-        values = {
-            "predictions": str(path),
-            "n": len(predictions),
-            "metrics": {name: asdict(each) for name, each in scores.metrics.items()},
-            "labels": {name: asdict(each) for name, each in labels.items()},
-            "confusion": scores.confusion,
-            "coverage": [asdict(row) for row in rows],
-            "errors": [asdict(error) for error in errors],
-        }
-        click.echo(json.dumps(values))
+        click.echo(json.dumps({"predictions": str(path), **_values(record, errors)}))
         return
     of = "precision and recall are those" if labels_only else "the probability is that"
-    title = f"{path}: {len(predictions):,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else "")
-    lines = [title, "", *metric_table(scores.metrics, {}), *_warning(len(predictions))]
-    lines += label_table(labels) + confusion_table(names, scores.confusion)
-    lines += paragraph(LABELS_ONLY) if labels_only else coverage_table(rows) + _error_lines(errors)
-    show("\n".join(lines))
+    title = f"{path}: {record.texts:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else "")
+    show("\n".join([title, *_lines(record, errors, {}), *(paragraph(LABELS_ONLY) if labels_only else [])]))
 
 
 def _warn_of_training_texts(path: Path, run: Run, source: dict[str, str | None] | None) -> None:
@@ -233,15 +191,32 @@ def _warn_of_training_texts(path: Path, run: Run, source: dict[str, str | None] 
     say(f"{prefix}{run} was trained on {known:,} of the {len(texts):,} texts in {path}")
 
 
-def _warning(texts: int) -> list[str]:
+def _values(record: Evaluation, errors: Sequence[PredictionError]) -> dict[str, Any]:
+    """Return an evaluation as plain values for JSON."""
+    values = asdict(record)
+    shown = {key: values[key] for key in ("metrics", "labels", "confusion", "slices", "coverage")}
+    return {"n": record.texts, **shown, "errors": [asdict(error) for error in errors]}
+
+
+def _run_lines(result: Result, linear: BaselineEvaluation | None, errors: Sequence[PredictionError]) -> list[str]:
+    from rnnsent.runs.run_facts import source_name
+
+    record, seconds = result.record, result.record.seconds
+    title = f"{result.run}: {record.split}, {record.texts:,} texts of {source_name(result.run.metrics.data)}"
+    lines = _lines(record, errors, {} if linear is None else linear.metrics)
+    return [title, *lines, "", f"  {seconds:.1f} s, {record.texts / max(seconds, 1e-9):,.0f} texts/s"]
+
+
+def _lines(record: Evaluation, errors: Sequence[PredictionError], baseline: Metrics) -> list[str]:
+    """Return an evaluation as tables, and the most confident errors."""
     from rnnsent.evaluation.intervals import small_sample_warning
 
-    warning = small_sample_warning(texts)
-    return [] if warning is None else paragraph(warning)
-
-
-def _error_lines(errors: Sequence[PredictionError]) -> list[str]:
-    lines = ["", "  most confident errors"] if errors else []
+    warning = small_sample_warning(record.texts)
+    lines = ["", *metric_table(record.metrics, baseline, "baseline")]
+    lines += [] if warning is None else paragraph(warning)
+    lines += label_table(record.labels) + confusion_table(list(record.labels), record.confusion)
+    lines += slice_table(record.slices) + coverage_table(record.coverage)
+    lines += ["", "  most confident errors"] if errors else []
     for error in errors:
         place = f" ({error.place})" if error.place else ""
         prediction = f"{error.label}, predicted {error.predicted} at {error.probability:.4f}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from rnnsent.cli.metric_tables import slice_table
 from rnnsent.cli.options import (
     backend_option,
     device_option,
@@ -20,10 +20,7 @@ from rnnsent.cli.options import (
     split_option,
 )
 from rnnsent.cli.terminal import say
-from rnnsent.data.sources import data_settings
-
-if TYPE_CHECKING:
-    from rnnsent.runs.schemas import RobustnessEvaluation
+from rnnsent.config.data import data_settings
 
 
 @click.command(name="robustness")
@@ -57,22 +54,5 @@ def command(run: Path | None, split: str, data: str | None, backend: str, device
         values = {"run": str(finished), "split": split, "n": record.texts, "rows": asdict(record)["rows"]}
         click.echo(json.dumps(values))
     else:
-        show(report(f"{finished}: {split}", record))
+        show("\n".join([f"{finished}: {split}", *slice_table(record.rows)]))
     finished.write_evaluation("robustness", record)
-
-
-def report(title: str, record: RobustnessEvaluation) -> str:
-    """Return the accuracies as a table of at most 80 columns; points are differences from all texts."""
-    lines = [title, "", f"  {'':<30} {'texts':>7} {'accuracy':>9}   95 % interval  {'points':>6}"]
-    whole = record.rows[0]
-    group = whole.group
-    for row in record.rows:
-        if row.group != group:
-            group = row.group
-            lines += ["", f"  {group}"]
-        accuracy = row.accuracy
-        points = "" if row is whole else f"{100 * ((accuracy.value or 0) - (whole.accuracy.value or 0)):+7.2f}"
-        name = row.name if row is whole else f"  {row.name}"
-        ends = f"{accuracy.low:.3f} … {accuracy.high:.3f}"
-        lines.append(f"  {name:<30} {row.texts:>7,} {accuracy.value:9.2%}   {ends} {points}".rstrip())
-    return "\n".join(lines)

@@ -45,7 +45,7 @@ def command(
     show((as_values if as_json else text).rstrip("\n"))
 
 
-def _of_config(name: str, changes: list[tuple[str, str]]) -> tuple[str, str]:
+def _of_config(name: str, changes: dict[str, object]) -> tuple[str, str]:
     from rnnsent.config.loader import load_config
     from rnnsent.data.sources import load_dataset
     from rnnsent.data.statistics import embedding_rows

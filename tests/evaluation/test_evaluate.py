@@ -1,0 +1,161 @@
+"""`rnnsent eval`: what it writes beside a run, shows, and gives as JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnsent.cli.metric_tables import confusion_table
+from rnnsent.evaluation import plots
+from rnnsent.evaluation.error_analysis import most_confident_errors
+from rnnsent.evaluation.evaluate import evaluate, evaluation_of
+from rnnsent.evaluation.metrics import METRICS, Metric, Sample
+from rnnsent.evaluation.predictions import Predictions, read_csv
+from rnnsent.files import sha256
+from rnnsent.runs.directory import Run
+from rnnsent.runs.schemas import Evaluation
+from tests.conftest import rnnsent
+
+
+@pytest.fixture
+def run(sample_run: Path) -> Run:
+    return Run(Path(shutil.copytree(sample_run, "run")))
+
+
+def test_evaluations_are_written_beside_a_run_that_stays_as_it_is(run: Run) -> None:
+    before = {path: sha256(path) for path in run.path.rglob("*") if path.is_file()}
+    shown = rnnsent("eval", "run")
+    assert shown.exit_code == 0, shown.stderr
+    assert {path: sha256(path) for path in before} == before
+    added = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()} - {
+        path.relative_to(run.path).as_posix() for path in before
+    }
+    names = ("test.json", "test-predictions.csv", "test-reliability.png", "test-coverage.png")
+    assert added == {f"evaluations/{name}" for name in names}
+    record = run.evaluation("test", Evaluation)
+    assert record is not None and record.run == run.sha256 and record.texts == 2000
+    assert (run.path / "evaluations/test-coverage.png").read_bytes().startswith(b"\x89PNG")
+    run.verify()
+
+
+def test_eval_json_has_what_eval_shows(run: Run) -> None:
+    linear = json.loads(rnnsent("baseline", "run", "--json").stdout)["metrics"]
+    values = json.loads(rnnsent("eval", "run", "--json", "--worst", "2").stdout)
+    assert set(values) == {
+        "run", "split", "n", "metrics", "labels", "confusion", "slices", "coverage", "seconds", "errors", "baseline",
+    }  # fmt: skip
+    assert (values["run"], values["split"], values["n"], values["baseline"]) == ("run", "test", 2000, linear)
+    assert len(values["errors"]) == 2
+    for error in values["errors"]:
+        assert error["label"] != error["predicted"] and error["probability"] >= 0.5 and error["text"]
+    shown = rnnsent("eval", "run").stdout.splitlines()
+    assert all(len(line) <= 80 for line in shown[1:])
+    for name, figures in values["labels"].items():
+        row = next(n for n, line in enumerate(shown) if line.split()[:2] == [name, f"{figures['texts']:,}"])
+        estimates = [figures[key] for key in ("precision", "recall", "f1")]
+        assert shown[row].split()[2:] == [f"{each['value']:.4f}" for each in estimates]
+        ends = " ".join(f"{each['low']:.3f} … {each['high']:.3f}" for each in estimates)
+        assert " ".join(shown[row + 1].split()) == ends
+    accuracy = next(line for line in shown if line.split()[:1] == ["accuracy"]).split()
+    assert accuracy[1] == f"{values['metrics']['accuracy']['value']:.4f}"
+    assert accuracy[-1] == f"{linear['accuracy']['value']:.4f}"
+    ece = next(line for line in shown if line.split()[:1] == ["ece"])
+    assert "…" not in ece and values["metrics"]["ece"]["low"] is None and values["metrics"]["ece"]["value"] > 0
+
+
+def test_eval_can_be_quiet(run: Run) -> None:
+    quiet, loud = rnnsent("eval", "run", "--quiet"), rnnsent("eval", "run")
+    assert quiet.exit_code == 0 and quiet.stderr == "", quiet.stderr
+    assert "backend: " in loud.stderr and loud.stdout.splitlines()[:5] == quiet.stdout.splitlines()[:5]
+
+
+def test_a_new_metric_is_in_eval_json_and_report(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def specificity(sample: Sample) -> float:
+        return float(sample.confusion[0, 0] / sample.confusion[0].sum())
+
+    monkeypatch.setitem(METRICS, "specificity", Metric(specificity, labels_only=True))
+    values = json.loads(rnnsent("eval", "run", "--json").stdout)
+    tn, fp = values["confusion"][0]
+    assert values["metrics"]["specificity"]["value"] == pytest.approx(tn / (tn + fp))
+    assert any(line.split()[:1] == ["specificity"] for line in rnnsent("eval", "run").stdout.splitlines())
+    assert rnnsent("report", "run").exit_code == 0
+    assert "specificity" in Path("run/report.html").read_text()
+
+
+def test_evaluation_of_reads_what_was_written_for_this_very_run(run: Run) -> None:
+    record, predictions = evaluation_of(run, "validation")
+    again, read = evaluation_of(run, "validation")
+    assert again == record == run.evaluation("validation", Evaluation)
+    np.testing.assert_array_equal(read.probabilities, predictions.probabilities)
+    path = run.path / "evaluations/validation.json"
+    path.write_text(path.read_text().replace(run.sha256, "0" * 64))  # of the run before more training
+    assert run.evaluation("validation", Evaluation) is None
+    evaluation_of(run, "validation")
+    assert run.evaluation("validation", Evaluation) is not None
+
+
+def test_a_plot_that_fails_is_a_warning(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> bytes:
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setattr(plots, "coverage_curve", fail)
+    result = evaluate(run, "validation")
+    with caplog.at_level("WARNING", "rnnsent"):
+        result.write()
+    assert "validation-coverage.png was not drawn: RuntimeError: no fonts" in caplog.text
+    assert run.evaluation("validation", Evaluation) == result.record
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_predictions_are_read_without_loss(size: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels, names = rng.integers(0, size, 50), ["a", 'b "c", d', "e"][:size]
+    given = rng.dirichlet(np.ones(size), 50).astype(np.float32)
+    predictions = Predictions.of(labels, given[:, 1] if size == 2 else given)
+    path = tmp_path / "p.csv"
+    path.write_text(predictions.to_csv(names, list(range(2, 52))))
+    read = read_csv(path, names)
+    assert read.same_as(predictions) and read.labels.tolist() == labels.tolist()
+
+
+def test_errors_are_named_by_file_and_line() -> None:
+    rows = [f"{word}{' film' * n},{word}" for n in range(20) for word in ("bad", "good")]
+    Path("films.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    arguments = ["--config", "gru", "--data", "films.csv", "--epochs", "1", "--run-dir", "films"]
+    trained = rnnsent("train", *arguments)
+    assert trained.exit_code == 0, trained.stderr
+    errors = json.loads(rnnsent("eval", "films", "--json", "--worst", "20").stdout)["errors"]
+    assert errors
+    for error in errors:
+        file, _, line = error["place"].partition(", line ")
+        assert file == "films.csv"
+        text, _, label = Path("films.csv").read_text().splitlines()[int(line) - 1].partition(",")
+        assert (error["text"], error["label"]) == (text, label)
+
+
+def test_most_confident_errors_come_first() -> None:
+    predictions = Predictions.of([0, 0, 1, 1], [0.9, 0.6, 0.05, 0.8])
+    errors = most_confident_errors(predictions, ["no", "yes"], lambda index: f"line {index}")
+    assert [(error.index, error.label, error.predicted, error.place) for error in errors] == [
+        (2, "yes", "no", "line 2"), (0, "no", "yes", "line 0"), (1, "no", "yes", "line 1"),
+    ]  # fmt: skip
+
+
+def test_of_many_labels_the_most_frequent_confusions_are_shown() -> None:
+    names = [f"label {number}" for number in range(25)]
+    confusion = np.diag(np.full(25, 70))
+    confusion[3, 7], confusion[9, 2] = 30, 10
+    lines = confusion_table(names, confusion.tolist())
+    assert lines[1:] == [
+        "  most frequent confusions, 2 of 2",
+        "          30  label 3, predicted label 7 (30.0% of label 3)",
+        "          10  label 9, predicted label 2 (12.5% of label 9)",
+    ]
+    assert len(confusion_table(["a", "b"], [[1, 2], [3, 4]])) == 4
