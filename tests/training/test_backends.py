@@ -51,8 +51,8 @@ class Killer(keras.callbacks.Callback):
         if self.model.optimizer.iterations == 8:
             raise Killed
 
-changes = ("training.epochs=2", "training.batch_size=20", "training.checkpoint_every=1", "training.ema=0.9")
-config = load_config(sys.argv[1], [("--set", change) for change in changes])
+changes = {"training.batch_size": 20, "training.checkpoint_every": 1, "training.ema": 0.9, "training.epochs": 2}
+config = load_config(sys.argv[1], changes)
 whole = train(config, Request("tiny"), run_dir=Path("whole"))
 try:
     train(config, Request("tiny", callbacks=lambda config: [Killer()]), run_dir=Path("cut"))

@@ -10,14 +10,12 @@ import keras
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
-from rnnsent.config.loader import parse_config
 from rnnsent.data.dataset import Split
 from rnnsent.errors import Interrupted
 from rnnsent.inference.predictor import load_ngram_weights, load_predictor
 from rnnsent.runs.registry import open_run
 from rnnsent.training.experiment import Request, train
-from tests.conftest import rnnsent
+from tests.conftest import parsed, rnnsent
 
 CONFIG = """\
 data: {source: sample, num_words: 300, maxlen: 40}
@@ -87,10 +85,10 @@ class StopAt(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def test_stopped_training_resumes_in_the_network_where_it_stopped() -> None:
-    config: Config = parse_config(CONFIG, "c", [("--set", "training.checkpoint_every=1")])
+    config = parsed(CONFIG, "training.checkpoint_every=1")
     whole = train(config, Request("whole"), run_dir=Path("whole"))
     stop = StopAt(6 + 2)  # 4,800 texts make 6 steps
-    with pytest.raises(Interrupted, match=r"stopped after 0 epochs and 1 step, in network 2 of 3; continue: rnnsent"):
+    with pytest.raises(Interrupted, match="stopped after 0 epochs and 1 step"):
         train(config, Request("c", callbacks=lambda config: [stop]), run_dir=Path("stopped"))
     assert rnnsent("eval", "stopped").exit_code == 1
     resumed = rnnsent("train", "--resume", "stopped", "--quiet")

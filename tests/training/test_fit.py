@@ -15,20 +15,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnsent.cli.options import overrides
 from rnnsent.config import Config
-from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Partition, split_dataset
 from rnnsent.errors import ConfigError, DataError, TrainingError
-from rnnsent.models.builder import model_for, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import weights_of
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import Epoch
 from rnnsent.training.callbacks import BestWeightsCallback, EMACallback, FiniteCallback, HistoryCallback, Tracked
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.fit import FitData, WarmupDecay, class_weights, compile_model, counting_callbacks, fit
-from tests.conftest import TINY_CONFIG, needs_kernel
+from tests.conftest import TINY_CONFIG, needs_kernel, parsed
 
 NAMES = ("negative", "positive")
 HEAVY = "training.class_weights={negative: 1.0e19, positive: 1.0e19}"
@@ -56,7 +55,7 @@ def parts(tiny_imdb: Path) -> Partition:
 
 
 def config(*settings: str, cell: str = "gru") -> Config:
-    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", overrides(settings))
+    return parsed(TINY_CONFIG.replace("CELL", cell), *settings)
 
 
 def small(precision: str = "float32") -> keras.Model:
@@ -105,7 +104,7 @@ def test_native_loss_curve_is_that_of_stock_keras_and_every_weight_moves(parts: 
     chosen = config("training.epochs=12", "training.learning_rate=1e-2", cell=cell)
     curves = []
     for native in (True, False):
-        plain, model = model_for(chosen, num_words=60), model_for(chosen, num_words=60, seed=0, native=[native])
+        plain, model = build_model(chosen, 60), build_model(chosen, 60, seed=0, native=[native])
         before = weights_of(model)
         history, _ = train(parts, chosen, model, plain)
         assert history[-1].loss < 0.7 * history[0].loss and history[-1].val_accuracy > 0.8
@@ -117,9 +116,9 @@ def test_native_loss_curve_is_that_of_stock_keras_and_every_weight_moves(parts: 
 
 def test_seed_decides_every_bit(parts: Partition) -> None:
     chosen = config("model.dropout=0.3", "training.epochs=1", cell="simple_rnn")
-    models = [model_for(chosen, num_words=60, seed=seed) for seed in (1, 1, 2)]
+    models = [build_model(chosen, 60, seed=seed) for seed in (1, 1, 2)]
     for model in models:
-        train(parts, chosen, model, model_for(chosen, num_words=60))
+        train(parts, chosen, model, build_model(chosen, 60))
     first, again, other = map(weights_of, models)
     assert all(np.array_equal(first[name], again[name]) for name in first)
     assert any(not np.array_equal(first[name], other[name]) for name in first)

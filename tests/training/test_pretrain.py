@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
 from rnnsent.config import Config, NgramsConfig
-from rnnsent.config.loader import parse_config
 from rnnsent.data.dataset import Split
 from rnnsent.engine.device import start
 from rnnsent.engine.dispatch import NATIVE, STOCK, LayerPath
-from rnnsent.models.builder import begin_with, model_for, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import begin_with, weights_of
 from rnnsent.runs.registry import open_run
-from rnnsent.training.pretrain import Pretrained, pretrain
+from rnnsent.training.features import InitialWeights
+from rnnsent.training.pretrain import pretrain
 from rnnsent.training.sampled_softmax import SampledSoftmax
-from tests.conftest import rnnsent
+from tests.conftest import parsed, rnnsent
 
 ROWS = 13
 CONFIG = """\
@@ -41,8 +44,9 @@ def walks() -> Split:
     return Split.from_sequences(sequences, np.zeros(200, np.int64))
 
 
-def of_walks(config: Config, path: str = NATIVE) -> Pretrained:
-    return pretrain([walks()], config, ROWS, None, LayerPath("0", path, "asked for"), start("cpu"))
+def of_walks(config: Config, path: str = NATIVE) -> InitialWeights:
+    features: Any = SimpleNamespace(all_texts=[walks()], rows=ROWS)
+    return pretrain(features, config, None, LayerPath("0", path, "asked for"), start("cpu"))
 
 
 @pytest.mark.parametrize("directions", [1, 2])
@@ -76,24 +80,25 @@ def test_loss_is_that_of_a_softmax_over_all_words(directions: int) -> None:
 def test_it_learns_what_may_follow(path: str, cell: str) -> None:
     text = CONFIG.replace("epochs: 1, batch_size: 400, learning_rate: 2e-2", "epochs: 12, batch_size: 8")
     text = text.replace("cell: gru", f"cell: {cell}").replace("embedding_dim: 6", "embedding_dim: 16")
-    found = of_walks(parse_config(text.replace("samples: 64", "learning_rate: 5e-2, samples: 64"), "c"), path)
-    assert np.log(2) * 0.95 < found.info.loss < np.log(2) * 1.35  # of ten words, two may follow
-    again = of_walks(parse_config(text.replace("samples: 64", "learning_rate: 5e-2, samples: 64"), "c"), path)
-    assert again.info == replace(found.info, cached=True) and not found.info.cached
-    assert all(np.array_equal(again.weights[name], each) for name, each in found.weights.items())
+    config = parsed(text.replace("samples: 64", "learning_rate: 5e-2, samples: 64"))
+    found, again = of_walks(config, path), of_walks(config, path)
+    assert found.language_model is not None and not found.language_model.cached
+    assert np.log(2) * 0.95 < found.language_model.loss < np.log(2) * 1.35  # of ten words, two may follow
+    assert again.language_model == replace(found.language_model, cached=True)
+    assert all(np.array_equal(again.layers[name], each) for name, each in found.layers.items())
 
 
 def test_network_begins_with_its_weights_and_reads_other_inputs_with_its_own() -> None:
-    found = of_walks(parse_config(CONFIG, "c"))
-    config = parse_config(CONFIG, "c")
+    found = of_walks(parsed(CONFIG))
+    config = parsed(CONFIG)
     config = replace(config, model=replace(config.model, ngrams=NgramsConfig(orders=2)))
-    model = model_for(config, num_words=ROWS, seed=5)
+    model = build_model(config, ROWS, seed=5)
     before = weights_of(model)
-    begin_with(model, found.weights)
+    begin_with(model, found.layers)
     after = weights_of(model)
-    assert set(found.weights) < set(after) and len(found.weights) == 7
+    assert set(found.layers) < set(after) and len(found.layers) == 7
     for name, value in after.items():
-        given = found.weights.get(name, value[:0])
+        given = found.layers.get(name, value[:0])
         np.testing.assert_array_equal(value[: len(given)], given)
         np.testing.assert_array_equal(value[len(given) :], before[name][len(given) :])
         if len(given):

@@ -25,7 +25,7 @@ from tests.conftest import rnnsent
 def arguments(finished_run: Path, tiny_imdb: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The arguments of a training with two seeds; the first is trained already."""
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
-    begin(Path("both"), load_config(str(tiny_config), [("", "training.epochs=1")]), Plan([0, 1], False), force=False)
+    begin(Path("both"), load_config(str(tiny_config), {"training.epochs": 1}), Plan([0, 1], False), force=False)
     shutil.copytree(finished_run, "both/seed-0")
     return ["--config", str(tiny_config), "--epochs", "1", "--run-dir", "both", "--seeds", "2"]
 

@@ -57,7 +57,7 @@ def test_rows_without_a_label_are_read_apart_and_their_words_count() -> None:
     assert found.unlabeled is not None and found.validation is not None
     assert (len(found.train) + len(found.validation) + len(found.test), len(found.unlabeled)) == (200, 300)
     assert set(ONLY_UNLABELED) <= set(found.vocabulary.words)
-    without = load_dataset(load_config("c.yaml", [("--set", "data.unlabeled=false")]).data)
+    without = load_dataset(load_config("c.yaml", {"data.unlabeled": False, "training.teacher": None}).data)
     assert without.unlabeled is None and not set(ONLY_UNLABELED) & set(without.vocabulary.words)
     texts = [[each.vocabulary.decode(each.test.sequence(k)) for k in range(len(each.test))] for each in (found, without)]
     assert texts[0] == texts[1]
