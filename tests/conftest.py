@@ -18,8 +18,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.data import imdb
 from rnnsent.engine import kernel
 

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
 from rnnsent.config.loader import load_config
+from rnnsent.config.sections import Config
 from rnnsent.data import imdb
 from rnnsent.errors import ConfigError, DataError, DataUnavailable, DeviceError, Interrupted, RunError, TrainingError
 from rnnsent.runs import directory

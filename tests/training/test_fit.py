@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Partition, split_dataset

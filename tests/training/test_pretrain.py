@@ -10,9 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from rnnsent.runs.artifacts import load_weights
 
-from rnnsent.config import Config, NgramsConfig
+from rnnsent.config.sections import Config, NgramsConfig
 from rnnsent.data.dataset import Split
 from rnnsent.engine.device import start
 from rnnsent.engine.dispatch import NATIVE, STOCK, LayerPath
