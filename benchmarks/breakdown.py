@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.steps import step_times
+from rnnsent.config.cells import CELLS
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batch, Batches
 from rnnsent.data.dataset import split_dataset
@@ -48,14 +50,15 @@ def breakdown(cell: str, source: str) -> Breakdown:
 
     start("cpu")
     settings = ["data.padding=post", "data.fallback=null", f"data.source={source}", f"training.batch_size={BATCH}"]
-    config = load_config(f"notebook/{cell}", [("bench", setting) for setting in settings])
+    config = load_config(f"notebook/{cell}", overrides(settings))
     parts = split_dataset(load_dataset(config.data), config.data)
     batches = Batches.from_config(parts.train, config, shuffle=True)
     order = batches.order(0)[: STEPS + WARMUP]
     made = [batches.batch(index) for index in order]
-    from rnnsent.models.builder import model_for, weights_of
+    from rnnsent.models.builder import build_model
+    from rnnsent.models.weights import weights_of
 
-    model = model_for(config, num_words=10_000, seed=0, native=[True])
+    model = build_model(config, 10_000, seed=0, native=[True])
     model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["accuracy"])
     from rnnsent.engine.keras_data import keras_batches
 
@@ -75,7 +78,7 @@ def breakdown(cell: str, source: str) -> Breakdown:
 def _kernel(cell: str, weights: dict[str, Any], made: Sequence[Batch]) -> tuple[float, float]:
     names = [f"{cell}/{cell}_cell/{name}" for name in ("kernel", "recurrent_kernel", "bias")]
     one, two, bias = (weights[name] for name in names)
-    layer = Weights(cell, one, two, bias, weights["embedding/embeddings"])
+    layer = Weights(CELLS[cell], one, two, bias, weights["embedding/embeddings"])
     times: tuple[list[float], list[float]] = ([], [])
     workspace = None
     for (ids, *_), _ in made:

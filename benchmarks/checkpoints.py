@@ -132,6 +132,7 @@ def settings(case: Case, texts: Path) -> list[str]:
 def measured(case: Case, folder: str) -> Waits:
     """Train a case in this process."""
     os.environ |= {"RNNSENT_CACHE": str(Path(folder, "cache")), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    from rnnsent.cli.options import overrides
     from rnnsent.config.loader import load_config
     from rnnsent.training import experiment
     from rnnsent.training.checkpoint import Checkpoint
@@ -153,8 +154,7 @@ def measured(case: Case, folder: str) -> Waits:
 
     texts = Path(folder, "texts.csv")
     write_texts(texts, case.reviews)
-    overrides = [(setting, setting) for setting in settings(case, texts)]
-    config = load_config(case.config, overrides, to_train=True)
+    config = load_config(case.config, overrides(settings(case, texts)), to_train=True)
     with watched(waits):
         experiment.train(config, "cost", run_dir=run, observers=[Watch()])
     return waits

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
@@ -56,7 +57,7 @@ def contestant(name: str, cell: str, source: str) -> tuple[Contestant, Partition
     """
     padding = "post" if name == "rnnsent" else "notebook"
     settings = [f"data.source={source}", "data.fallback=null", f"data.padding={padding}"]
-    config = load_config(f"notebook/{cell}", [("bench", setting) for setting in settings])
+    config = load_config(f"notebook/{cell}", overrides(settings))
     parts = split_dataset(load_dataset(config.data), config.data)
     made: Contestant
     if name == "keras":
@@ -170,15 +171,15 @@ class _Rnnsent(Observer):
 
         self._config, self._parts = config, parts
         paths = choose(config, start("cpu"))
-        from rnnsent.models.builder import model_for
+        from rnnsent.models.builder import build_model
 
         native = [layer.path == NATIVE for layer in paths]
-        self._model = model_for(config, num_words=10_000, seed=0, native=native)
+        self._model = build_model(config, 10_000, seed=0, native=native)
         self._trained: dict[str, NDArray[np.float32]] = {}
         self._after: Callable[[Epoch], None] = lambda epoch: None
 
     def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-        from rnnsent.models.builder import weights_of
+        from rnnsent.models.weights import weights_of
 
         self._trained = weights_of(model)
         self._after(Epoch(facts.seconds, facts.val_accuracy))

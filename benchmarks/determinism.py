@@ -29,8 +29,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.config import cells
 from rnnsent.engine import kernel
-from rnnsent.engine.kernel import GATES, LEVELS, Inputs, Pass, Weights
+from rnnsent.engine.kernel import LEVELS, Inputs, Pass, Weights
 
 Arrays = list[NDArray[np.float32]]
 
@@ -46,6 +47,7 @@ KILLS = 3
 # The command line on a kernel that believes in no better instructions than these.
 ON_LEVEL = """
 import sys
+from rnnsent.config import cells
 from rnnsent.engine import kernel
 level = int(sys.argv.pop(1))
 kernel._library().rnnsent_best = lambda: level
@@ -107,9 +109,10 @@ def layer(cell: str, reviews: int, words: int, units: int) -> tuple[Weights, Inp
     def normal(*shape: int, size: float) -> NDArray[np.float32]:
         return (rng.normal(size=shape) * size).astype(np.float32)
 
-    gates = GATES[cell] * units
-    bias = np.zeros((2, gates) if cell == "gru" else gates, np.float32)
-    weights = Weights(cell, normal(units, gates, size=units**-0.5), normal(units, gates, size=units**-0.5), bias)
+    kind = cells.CELLS[cell]
+    gates = kind.gates * units
+    bias = np.zeros((2, gates) if kind.biases == 2 else gates, np.float32)
+    weights = Weights(kind, normal(units, gates, size=units**-0.5), normal(units, gates, size=units**-0.5), bias)
     lengths = rng.integers(1, words + 1, reviews).astype(np.int32)
     return weights, Inputs(normal(reviews, words, units, size=1.0), lengths)
 

@@ -102,13 +102,13 @@ def cost(cell: str, setting: Setting, native: bool) -> float:
 
 
 def _model(cell: str, setting: Setting, *, masked: bool) -> Any:
-    from rnnsent.config import ModelConfig
+    from rnnsent.config.loader import parse_config
     from rnnsent.models.builder import build_model
 
     layers = [{"cell": cell, "units": setting.units}] * setting.layers
-    config = ModelConfig.from_dict({"recurrent": layers})
-    native = [masked] * setting.layers
-    model = build_model(config, num_words=WORDS, masked=masked, right_padded=masked, seed=0, native=native)
+    padding = "post" if masked else "notebook"
+    config = parse_config(json.dumps({"data": {"padding": padding}, "model": {"recurrent": layers}}), "growth")
+    model = build_model(config, WORDS, native=[masked] * setting.layers, seed=0)
     model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["accuracy"])
     return model
 

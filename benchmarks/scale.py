@@ -45,14 +45,14 @@ def epoch_over(reviews: int) -> Scale:
     from rnnsent.engine.device import start
 
     start("cpu")
-    from rnnsent.models.builder import model_for
+    from rnnsent.models.builder import build_model
     from rnnsent.training.fit import fit
 
-    config = load_config("notebook/lstm", [("bench", "data.padding=post"), ("bench", "training.epochs=1")])
+    config = load_config("notebook/lstm", {"data.padding": "post", "training.epochs": 1})
     with tempfile.TemporaryDirectory(prefix="rnnsent-bench-") as folder:
         split = _written(Path(folder), reviews).cut(config.data.num_words, config.data.maxlen)
         train, validation = split.take(slice(None, -1000)), split.take(slice(-1000, None))
-        model = model_for(config, num_words=10_000, seed=0, native=[True])
+        model = build_model(config, 10_000, seed=0, native=[True])
         seen: list[float] = []
 
         class Watch(Observer):

@@ -27,12 +27,12 @@ LENGTHS = (0, 1, 5, 20, 100, 500, 3000, 20_000)  # words
 COUNTS = (1, 1, 2, 8, 64, 300)  # texts
 SETTINGS = {
     "data.source": "sample",
-    "data.fallback": "null",
-    "data.maxlen": "60",
-    "model.embedding_dim": "8",
-    "model.recurrent": "[{cell: gru, units: 8}]",
-    "training.epochs": "1",
-    "training.batch_size": "256",
+    "data.fallback": None,
+    "data.maxlen": 60,
+    "model.embedding_dim": 8,
+    "model.recurrent": [{"cell": "gru", "units": 8}],
+    "training.epochs": 1,
+    "training.batch_size": 256,
 }
 
 
@@ -55,7 +55,7 @@ def cycles(run: Path, number: int) -> Iterator[float]:
     from rnnsent.evaluation import evaluate as judgment
     from rnnsent.training import experiment
 
-    config = load_config("gru", [(key, f"{key}={value}") for key, value in SETTINGS.items()], to_train=True)
+    config = load_config("gru", SETTINGS, to_train=True)
     for _ in range(number):
         trained = experiment.train(config, "soak", run_dir=run, force=True)
         judgment.judge(trained.run, "validation")

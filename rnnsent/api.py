@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rnnsent.config import Config
+from rnnsent.config.data import data_settings
 from rnnsent.config.loader import load_config
-from rnnsent.data.sources import data_settings
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Evaluation
@@ -54,7 +54,8 @@ def train(
         if settings or data is not None:
             raise TypeError("settings and data are for a config by name or path; a Config has its own")
     else:
-        overrides = dict(settings or {}) | ({} if data is None else data_settings(str(data)))
+        named = {} if data is None else data_settings(str(data))
+        overrides = dict(settings or {}) | {f"data.{key}": value for key, value in named.items()}
         config = load_config(str(config), overrides, to_train=True)
     request = experiment.Request(name, callbacks=lambda _: callbacks)
     with _logging_to_stderr(verbose):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 
 def count(number: int, noun: str) -> str:
@@ -30,6 +31,12 @@ def printable(text: str, keep: str = "") -> str:
     """Return a text without characters, except those in `keep`, that control a terminal or turn the text direction."""
     harmless = "\u00a0\u200c\u200d" + keep  # a space that does not break, joiners inside emoji and some scripts
     return "".join(char if char.isprintable() or char in harmless else "\ufffd" for char in text)
+
+
+def installed(module: str) -> bool:
+    """Return whether an optional package can be imported."""
+    spec = find_spec(module)
+    return spec is not None and spec.origin is not None  # a folder may happen to be called so, as `wandb` leaves one
 
 
 class RnnsentError(Exception):

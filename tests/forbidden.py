@@ -19,7 +19,7 @@ PLACES = {
     "os.system", "os.popen", "numpy.fromregex", "torch.load", "pandas.read_pickle",
     *(f"builtins.{name}" for name in BUILTINS),
 }  # fmt: skip
-KERAS = {"load_model", "load_weights"}  # of keras_archive alone
+KERAS = {"load_model", "load_weights"}
 OWN = {"rnnsent.runs.artifacts.load_weights", "artifacts.load_weights"}
 OF_PICKLE = {"data/imdb.py": {"pickle.Unpickler", "pickle.UnpicklingError"}}
 READERS = {"numpy.load", "numpy.lib.format.read_array", "numpy.lib.npyio.load"}  # each says that it takes no pickle
@@ -94,11 +94,7 @@ def _is_forbidden(name: str, file: str) -> bool:
     last = name.rpartition(".")[2]
     if name in OWN:
         return False
-    return (
-        name in BUILTINS | PLACES
-        or last in NAMES
-        or (last in KERAS and "." in name and file != "models/keras_archive.py")
-    )
+    return name in BUILTINS | PLACES or last in NAMES or (last in KERAS and "." in name)
 
 
 def _called(node: ast.AST, aliases: dict[str, str], file: str) -> Iterator[str]:
@@ -112,8 +108,6 @@ def _called(node: ast.AST, aliases: dict[str, str], file: str) -> Iterator[str]:
         yield f"{name} that takes pickles"
     if keys.get("shell", "False") != "False":
         yield f"{name} with a shell"
-    if last == "load_model" and keys.get("safe_mode") != "True":
-        yield f"{name} without safe_mode"
     if last == "YAML" and keys.get("typ", "'rt'") not in ("'rt'", "'safe'"):
         yield f"{name} that makes objects"
     if last in ("getattr", "attrgetter", "methodcaller"):

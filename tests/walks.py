@@ -31,7 +31,7 @@ def config(*changes: str) -> Config:
         old, new = change.split(" -> ")
         assert old in text
         text = text.replace(old, new)
-    return parse_config(text, "c.yaml", [])
+    return parse_config(text, "c.yaml")
 
 
 def walks(count: int = 200) -> Split:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.cli.terminal import say
-from rnnsent.data.sources import data_settings
+from rnnsent.config.data import data_settings
 from rnnsent.errors import escaped, printable
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Overrides = list[tuple[str, str]]
+Overrides = dict[str, object]  # of keys of a config, by their dotted names
 
 NO_QUOTES = "Quotes in a CSV or TSV are text, not around cells."
 ONCE = "Keep a text that occurs again once only."
@@ -63,47 +62,36 @@ def texts_options(command: F) -> F:
 
 
 def text_settings(given: dict[str, Any]) -> Overrides:
-    """Return what the `texts_options` set, as pairs for the config reader."""
-    pairs: Overrides = []
-    for name, value in given.items():
-        if value is None:
-            continue
-        flag = "--no-quotes" if name == "quotes" else f"--{name.replace('_', '-')}"
-        flag += "" if isinstance(value, bool) else f" {value}"
-        pairs.append((flag, f"data.{name}={_as_yaml(name, value)}"))
-    return pairs
+    """Return what the `texts_options` set."""
+    read: dict[str, Callable[[str], Any]] = {"label_map": label_map_of, "delimiter": delimiter_of}
+    read |= {f"{name}_column": column_number for name in ("text", "label", "split", "group")}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return {f"data.{name}": read[name](value) if name in read else value for name, value in chosen.items()}
 
 
-def _as_yaml(name: str, value: Any) -> str:
-    """Return the value of one of the `texts_options` as it stands in a config."""
-    if name == "label_map":
-        parts = [value] if {"'", '"'} & set(value) else value.split(",")
-        missing = next((part.strip() for part in parts if part.strip() and ":" not in part), None)
-        if missing is not None or ":" not in value:
-            where = f" in '{missing}'" if missing and len(parts) > 1 else ""
-            example = "such as '1-4: negative, 7-10: positive'"
-            raise click.UsageError(f"--label-map {value}: a colon is missing{where}; {example}")
-        return str(value) if value.lstrip().startswith("{") else f"{{{value}}}"
-    if name.endswith("_column"):
-        value = column_number(value)
-    return json.dumps(delimiter_of(value) if name == "delimiter" else value)
-
-
-def as_label_map(context: click.Context, option: click.Parameter, value: str | None) -> dict[str, str] | None:
-    """Return what `--label-map` says; the callback of an option.
+def label_map_of(value: str) -> dict[str, str]:
+    """Return what `--label-map` says.
 
     Raises:
         click.UsageError: if it is no map.
     """
-    if value is None:
-        return None
     from rnnsent.config.data import label_texts
     from rnnsent.config.yaml_reader import read_document
+    from rnnsent.errors import ConfigError
 
-    labels: dict[str, str] = label_texts(read_document(_as_yaml("label_map", value), "--label-map").values)
+    try:
+        text = value if value.lstrip().startswith("{") else f"{{{value}}}"
+        labels: dict[str, str] = label_texts(read_document(text, "--label-map").values)
+    except ConfigError:
+        labels = {}
     if not labels or not all(isinstance(label, str) for label in labels.values()):
         raise click.UsageError(f"--label-map {value}: is no map; such as '1-4: negative, 7-10: positive'")
     return labels
+
+
+def as_label_map(context: click.Context, option: click.Parameter, value: str | None) -> dict[str, str] | None:
+    """Return what `--label-map` says; the callback of an option."""
+    return None if value is None else label_map_of(value)
 
 
 class RunPath(click.Path):
@@ -191,7 +179,7 @@ def opened_all(paths: Sequence[Path]) -> list[Run]:
 
 
 def overrides(
-    settings: tuple[str, ...] = (),
+    settings: Sequence[str] = (),
     data: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -199,20 +187,35 @@ def overrides(
     no_fallback: bool = False,
     data_name: str = "--data",
 ) -> Overrides:
-    """Return pairs of (place in messages, "key=value") for the config reader, short forms after --set."""
-    pairs: Overrides = [(f"--set {setting}", setting) for setting in settings]
+    """Return the overrides of a config that the options ask for; short forms come after --set.
+
+    Raises:
+        ConfigError: if one of `settings` is not KEY=VALUE.
+    """
+    changes = _settings(settings)
     if data is not None:
-        keys = [setting.partition("=")[0].strip() for setting in settings]
-        twice = next((key for key in keys if key in ("data", "data.source", "data.path")), None)
+        twice = next((key for key in changes if key in ("data", "data.source", "data.path")), None)
         if twice is not None:
             raise click.UsageError(f"{data_name} and --set {twice} both say which reviews; give one of them")
-        place = f"{data_name} {data}"
-        pairs += [(place, f"data.{key}={json.dumps(value)}") for key, value in data_settings(data).items()]
+        changes |= {f"data.{key}": value for key, value in data_settings(data).items()}
     short = {"epochs": epochs, "seed": seed, "device": device}
-    pairs += [(f"--{key} {value}", f"training.{key}={value}") for key, value in short.items() if value is not None]
-    if no_fallback:
-        pairs.append(("--no-fallback", "data.fallback=null"))
-    return pairs
+    changes |= {f"training.{key}": value for key, value in short.items() if value is not None}
+    return changes | ({"data.fallback": None} if no_fallback else {})
+
+
+def _settings(settings: Sequence[str]) -> Overrides:
+    from rnnsent.config.yaml_reader import read_value
+    from rnnsent.errors import ConfigError, Problem
+
+    changes: Overrides = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        key = re.sub(r"\[(\d+)\]", r".\1", key.strip())
+        if not equals or not key:
+            raise ConfigError([Problem(f"--set {setting}", "", "must look like training.epochs=3")])
+        changes.pop(key, None)  # the last one wins, also against a section that was set in between
+        changes[key] = read_value(value, f"--set {setting}", key)
+    return changes
 
 
 PICTURE = (".png",)

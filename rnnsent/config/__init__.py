@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from rnnsent.config.data import LABELS, DataConfig
 from rnnsent.config.model import (
     DenseConfig,
-    HashedNgramsConfig,
     LanguageModelConfig,
     ModelConfig,
     NgramsConfig,
@@ -24,7 +23,6 @@ __all__ = [
     "DataConfig",
     "DenseConfig",
     "EarlyStoppingConfig",
-    "HashedNgramsConfig",
     "LanguageModelConfig",
     "MemberConfig",
     "ModelConfig",

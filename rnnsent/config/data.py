@@ -1,6 +1,7 @@
 """The `data` section: which reviews, and how they become sequences of ids."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from rnnsent.config.section import MAX_LENGTH, MAX_WORDS, Limits, Section
@@ -43,9 +44,9 @@ class DataConfig(Section):
     """Words kept of a review, start token included. null: all. The notebook takes 500."""
     truncating: Literal["pre", "post"] = "pre"
     """Which end of a longer review is cut. pre keeps the end, where reviewers sum up."""
-    padding: Literal["post", "pre", "notebook"] = "post"
-    """post, pre: pad after or before the words, only up to the longest review of a batch, and mask the padding; post is
-    what cuDNN takes. notebook: pad before, always to maxlen, and no mask."""
+    padding: Literal["post", "notebook"] = "post"
+    """post: pad after the words, up to the longest review of a batch, and mask the padding. notebook: pad before the
+    words, always to maxlen, without a mask."""
     validation_split: Annotated[float, Limits(gt=0.0, lt=1.0)] = 0.2
     """Share of the training reviews that is kept for validation. imdb, sample: the last ones, as in Keras' fit. texts:
     drawn, unless a split column gives them."""
@@ -89,3 +90,16 @@ class DataConfig(Section):
     def label_names(self) -> tuple[str, ...]:
         """What label 0, 1, … means."""
         return LABELS if self.labels is None else self.labels
+
+
+def data_settings(source: str) -> dict[str, str | None]:
+    """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of imdb.npz or texts."""
+    path = Path(source)
+    if source in ("imdb", "sample"):
+        # The sample takes no path, and `--data imdb` means the usual places.
+        return {"source": source, "path": None}
+    if path.suffix == ".npz" or (path / "imdb.npz").is_file():
+        return {"source": "imdb", "path": source}
+    if path.exists() or path.suffix or path.name != source:
+        return {"source": "texts", "path": source, "fallback": None}
+    return {"source": source, "path": None}

@@ -1,6 +1,6 @@
-"""YAML file + overrides → Config, or every problem at once with its line.
+"""Read a config file, apply overrides and validate, with every problem and its line at once.
 
-The order of precedence is: defaults < file < `--set` and flags.
+The order of precedence is: defaults < file < `--set` and other options.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -16,33 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent.config import Config, Section
 from rnnsent.config.data import label_texts
-from rnnsent.config.rules import conflicts
+from rnnsent.config.rules import violations
 from rnnsent.config.section import section_of
-from rnnsent.config.suggestions import choice_meant, nearest_key, nearest_value
-from rnnsent.config.yaml_reader import Document, KeyPath, apply_override, dotted, dump, read_document
+from rnnsent.config.suggestions import similar_key, similar_value
+from rnnsent.config.yaml_reader import Document, KeyPath, dotted, dump, read_document
 from rnnsent.errors import ConfigError, Problem, count
-from rnnsent.files import plain_size, read_plain
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-    from pydantic_core import ErrorDetails
+from rnnsent.files import read_plain
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
 MAX_BYTES = 1 << 18  # a config is a page; ruamel would take half a minute for a MiB of comments
-
-# What stands in for a faulty value without a default, so that the rest can still be checked for conflicts.
-_STAND_INS: dict[str, Any] = {
-    "model": {"recurrent": [{"cell": "gru"}]},
-    "recurrent": [{"cell": "gru"}],
-    "recurrent[]": {"cell": "gru"},
-    "dense[]": {"units": 1},
-    "ensemble[]": {},
-    "cell": "gru",
-    "units": 1,
-}
+NO_OVERRIDES: Mapping[str, object] = {}
 
 
 def shipped_configs() -> Path:
@@ -59,34 +45,33 @@ def shipped_names() -> list[str]:
 
 
 def find_config(name: str) -> Path:
-    """Return the file that `--config NAME` means: a path, or a shipped config with or without `.yaml`."""
-    if not name:
-        raise ConfigError([Problem("--config", "", "names no file", hint=f"shipped: {', '.join(shipped_names())}")])
-    path = Path(name)
-    if path.is_file():
+    """Return the file that `--config NAME` means: a path, or a shipped config with or without `.yaml`.
+
+    Raises:
+        ConfigError: if there is no such file and no such shipped config.
+    """
+    path, shipped = Path(name), shipped_names()
+    if name and path.exists() and not path.is_dir():
         return path
     # A config written as in the source tree, configs/lstm.yaml, should work from any folder as well.
     plain = name.removeprefix("configs/").removesuffix(".yaml")
-    if plain in shipped_names():
+    if plain in shipped:
         return shipped_configs() / f"{plain}.yaml"
-    if path.is_dir():
+    if name and path.is_dir():
         raise ConfigError([Problem(name, "", "is a folder, not a config file")])
-    if path.exists():
-        raise ConfigError([Problem(name, "", "is a pipe or a device, not a config file; write it to a file first")])
-    # Rather a file of one's own than a shipped config that happens to be called so.
-    own = [str(each) for each in path.parent.glob("*.y*ml") if each.is_file()]
-    close = difflib.get_close_matches(name, own, n=1) or difflib.get_close_matches(plain.lower(), shipped_names(), n=1)
-    hint = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(shipped_names())}"
-    raise ConfigError([Problem(name, "", "no such file, and no shipped config of that name", hint=hint)])
+    # Rather a file of one's own than a shipped config of a similar name.
+    own = [str(file) for file in path.parent.glob("*.y*ml") if file.is_file()]
+    close = difflib.get_close_matches(name, own, n=1) or difflib.get_close_matches(plain.lower(), shipped, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(shipped)}"
+    raise ConfigError([Problem(name or "--config", "", "no such file, and no shipped config of that name", hint=hint)])
 
 
-def load_config(name: str, overrides: Sequence[tuple[str, str]] = (), *, to_train: bool = False) -> Config:
+def load_config(name: str, overrides: Mapping[str, object] = NO_OVERRIDES, *, to_train: bool = False) -> Config:
     """Read the config file that `name` means, apply `overrides` and validate.
 
     Args:
         name: a path, or the name of a shipped config.
-        overrides: pairs of (place in messages, "a.b=value"), as `("--epochs 3", "training.epochs=3")`; the last one
-            wins.
+        overrides: values by dotted key, such as `{"training.epochs": 3}`.
         to_train: also require what training needs.
 
     Raises:
@@ -97,10 +82,6 @@ def load_config(name: str, overrides: Sequence[tuple[str, str]] = (), *, to_trai
 
 def _read(path: Path, name: str) -> str:
     try:
-        size = plain_size(path)
-        if size > MAX_BYTES:
-            rule = f"is larger than a config may be, {MAX_BYTES:,} bytes; a config is a page of YAML"
-            raise ConfigError([Problem(name, "", rule, f"{size:,}")])
         return io.StringIO(read_plain(path, MAX_BYTES).decode(), newline=None).read()
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(name, "", f"is not UTF-8 text (byte {error.start})")]) from None
@@ -108,15 +89,16 @@ def _read(path: Path, name: str) -> str:
         raise ConfigError([Problem(name, "", f"cannot be read: {error.strerror}")]) from None
 
 
-def parse_config(text: str, name: str, overrides: Sequence[tuple[str, str]] = (), *, to_train: bool = False) -> Config:
+def parse_config(
+    text: str, name: str, overrides: Mapping[str, object] = NO_OVERRIDES, *, to_train: bool = False
+) -> Config:
     """Validate the YAML `text`, called `name` in messages; see `load_config`."""
-    document = read_document(text, name)
-    problems = [problem for place, override in overrides for problem in apply_override(document, place, override)]
-    config, found = _validate(document, to_train)
-    problems += found
-    if problems or config is None:
-        raise ConfigError(sorted(problems, key=document.line))
-    return config
+    return _validate(read_document(text, name), overrides, to_train)
+
+
+def override_config(config: Config, overrides: Mapping[str, object], name: str, *, to_train: bool = False) -> Config:
+    """Return `config` with other values, validated again; see `load_config`."""
+    return _validate(Document(name, config.to_dict()), overrides, to_train)
 
 
 def dump_config(config: Config) -> str:
@@ -137,62 +119,40 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "rnnsent config"}
 
 
-def _validate(document: Document, to_train: bool) -> tuple[Config | None, list[Problem]]:
-    """Validate; what is wrong in itself is taken out and the rest is still checked for conflicts."""
+def _validate(document: Document, overrides: Mapping[str, object], to_train: bool) -> Config:
     from pydantic import ValidationError
 
-    problems = _misspelt_sections(document)
-    values = document.values
-    data = values.get("data")
+    problems = list(document.override(overrides))
+    data = document.values.get("data")
     if isinstance(data, dict):
         data |= {key: label_texts(data[key]) for key in ("labels", "label_map") if key in data}
-    faulty: set[KeyPath] = set()
-    config = None
-    while config is None:
-        try:
-            config = _adapter().validate_json(json.dumps(values))
-        except ValidationError as error:
-            details = [detail for detail in _merge_unions(error.errors()) if _key_path(detail["loc"]) not in faulty]
-            if not details:
-                return None, problems
-            if not all(_key_path(detail["loc"]) for detail in details):  # of a key there is no place
-                return None, [*problems, Problem(document.name, "", "holds a key that is no text: half a character")]
-            problems += [_problem(document, detail) for detail in details]
-            faulty |= {_key_path(detail["loc"]) for detail in details}
-            for detail in reversed(details):  # the last of a list first, or it would have another number
-                values = _mended(values, _key_path(detail["loc"]), choice_meant(detail))
-    problems += [
-        Problem(document.place(path), dotted(path), rule, _shown(given))
-        for path, rule, given in conflicts(config, to_train=to_train)
-        if not any(known[: len(path)] == path for known in faulty)  # what is said of a section may be of its stand-in
-    ]
-    return config, problems
+    try:
+        # As JSON, because the strict mode of pydantic takes dictionaries for dataclasses from JSON only.
+        config = _adapter().validate_json(json.dumps(document.values))
+    except ValidationError as error:
+        problems += [_problem(document, path, detail) for path, detail in _by_path(error.errors()).items()]
+    else:
+        problems += [
+            Problem(document.place(path), dotted(path), rule, _shown(given))
+            for path, rule, given in violations(config, to_train=to_train)
+        ]
+    if problems:
+        raise ConfigError(sorted(problems, key=document.line))
+    return config
 
 
-def _misspelt_sections(document: Document) -> list[Problem]:
-    """Report sections that are all but the name of a known one, and call them that, so that they are checked too."""
-    problems = []
-    names = {field.name for field in fields(Config) if section_of(field.type)}
-    for key in [key for key in document.values if key not in names]:
-        close = difflib.get_close_matches(key, names - set(document.values), n=1)
-        if close and isinstance(document.values[key], dict):
-            problems.append(Problem(document.place((key,)), key, "unknown key", hint=f"did you mean {close[0]}?"))
-            document.rename((key,), close[0])
-    return problems
-
-
-def _merge_unions(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Keep one error for a value that fits no member of a union; pydantic reports one for each member."""
-    merged: dict[KeyPath, ErrorDetails] = {}
+def _by_path(details: list[ErrorDetails]) -> dict[KeyPath, ErrorDetails]:
+    """Return one error a key: pydantic reports one for each member of a union, and one of a list for its items."""
+    by_path: dict[KeyPath, ErrorDetails] = {}
     for detail in details:
         path = _key_path(detail["loc"])
-        if not any(path[: len(known)] == known[: len(path)] for known in merged):
-            merged[path] = detail
-    return list(merged.values())
+        if not any(path[: len(known)] == known[: len(path)] for known in by_path):
+            by_path[path] = detail
+    return by_path
 
 
 def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
-    """Strip the names of union members, which pydantic mixes into the location, and of dictionary keys' marks."""
+    """Strip the names of union members, which pydantic mixes into the location, and the keys of mappings."""
     known: list[str | int] = []
     section: type[Section] | None = Config
     for part in loc:
@@ -204,53 +164,27 @@ def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
     return tuple(known)
 
 
-def _mended(values: Any, path: KeyPath, meant: str | None, parent: str = "") -> Any:
-    """Return `values` with what was meant at `path`, or what stands there left to its default, or to a stand-in."""
-    head, rest = path[0], path[1:]
-    name = head if isinstance(head, str) else f"{parent}[]"
-    items = dict(values) if isinstance(values, Mapping) else dict(enumerate(values))
-    if rest:
-        items[head] = _mended(items[head], rest, meant, name)
-    elif meant is not None:
-        items[head] = meant
-    elif name in _STAND_INS:
-        items[head] = _STAND_INS[name]
-    else:
-        items.pop(head, None)
-    return items if isinstance(values, Mapping) else list(items.values())
+def _problem(document: Document, path: KeyPath, detail: ErrorDetails) -> Problem:
+    place, key, kind = document.place(path), dotted(path), detail["type"]
+    if kind == "json_invalid":
+        return Problem(place, "", "holds a character that is no text")
+    if kind == "unexpected_keyword_argument":
+        return Problem(place, key, "unknown key", hint=similar_key(path))
+    if kind == "missing":
+        return Problem(place, key, "is missing and has no default")
+    rule = _RULES.get(key) or broken_rule(detail)
+    return Problem(place, key, rule, _shown(detail["input"]), hint=similar_value(path, detail))
 
 
-def _problem(document: Document, detail: ErrorDetails) -> Problem:
-    path = _key_path(detail["loc"])
-    if detail["type"] == "unexpected_keyword_argument":
-        return Problem(document.place(path), dotted(path), "unknown key", hint=nearest_key(path))
-    if detail["type"] == "missing":
-        return Problem(document.place(path), dotted(path), "is missing and has no default")
-    given = _lookup(document.values, path)
-    if detail["type"] == "literal_error":
-        given = detail["input"]  # of a list one item
-    hint = nearest_value(path, detail, given)
-    return Problem(document.place(path), dotted(path), _rule(path, detail), _shown(given), hint=hint)
-
-
-def _lookup(values: Any, path: KeyPath) -> Any:
-    for part in path:
-        values = values[part]
-    return values
-
-
-def _rule(path: KeyPath, detail: ErrorDetails) -> str:
-    if path == ("training", "class_weights"):
-        return "must be balanced, null, or a positive weight, at most 1e30, for each label"
-    if path == ("training", "checkpoint_every"):
-        return "must be a number of steps, a time such as 60s, 5m or 1h, or null"
-    if path == ("training", "device"):
-        return "must be auto, cpu, gpu or gpu:N"
-    return broken_rule(detail)
+_RULES = {
+    "training.class_weights": "must be balanced, null, or a positive weight, at most 1e30, for each label",
+    "training.checkpoint_every": "must be a number of steps, a time such as 60s, 5m or 1h, or null",
+    "training.device": "must be auto, cpu, gpu or gpu:N",
+}
 
 
 def broken_rule(detail: ErrorDetails) -> str:
-    """Say the rule that was broken in words of our own, from pydantic's typed error."""
+    """Return the rule that was broken in plain words, from pydantic's typed error."""
     context = detail.get("ctx", {})
     words = {
         "literal_error": f"must be one of {context.get('expected', '')}".replace(" or ", ", ").replace("'", "").lower(),
@@ -262,6 +196,7 @@ def broken_rule(detail: ErrorDetails) -> str:
         "finite_number": "must be a finite number",
         "bool_type": "must be true or false",
         "string_type": "must be text",
+        "list_type": "must be a list",
         "tuple_type": "must be a list",
         "dict_type": "must be a mapping",
         "dataclass_type": "must be a section with keys of its own",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from rnnsent.config.cells import CELLS, Cell, CellName
 from rnnsent.config.section import (
     MAX_EPOCHS,
     MAX_FACTOR,
@@ -24,7 +25,7 @@ NgramWeight = Literal["naive_bayes", "regression"]
 class RecurrentConfig(Section):
     """One recurrent layer of the stack."""
 
-    cell: Literal["simple_rnn", "lstm", "gru"]
+    cell: CellName
     """Which recurrent cell."""
     units: Units = 32
     """Width of the state. The notebook takes 32."""
@@ -40,6 +41,12 @@ class RecurrentConfig(Section):
     """null: as the place in the stack and the pooling need it. To be set only at the stack's end."""
     reset_after: bool | None = None
     """GRU only: reset gate after the product (true or null, as cuDNN does) or before it (false, as first published)."""
+
+    @property
+    def kind(self) -> Cell:
+        """The entry of its cell in `CELLS`."""
+        cell = CELLS[self.cell]
+        return cell.reset_before or cell if self.reset_after is False else cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +78,6 @@ class NgramsConfig(Section):
     """regression: the inverse of its regularization, scikit-learn's C."""
     least_reviews: Annotated[int, Limits(ge=1)] = 2
     """N-grams that stand in fewer reviews count as unseen. A run keeps a number for each other one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HashedNgramsConfig(Section):
-    """A vector for the n-grams that end at each word, beside the word's own. They are hashed to rows of one table."""
-
-    orders: Annotated[int, Limits(ge=2, le=3)] = 2
-    """2: of bigrams; 3: the sum of bigram and trigram."""
-    buckets: Annotated[int, Limits(ge=2, le=2**20)] = 2**16
-    """Rows of the table. N-grams that share one share a vector."""
-    dim: Units = 8
-    """Width of such a vector. The table is learned with the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,12 +128,9 @@ class ModelConfig(Section):
     """Width of a word vector. The notebook takes 32."""
     ngrams: NgramsConfig | None = None
     """Weights of n-grams as further inputs at each word, and their sum beside the pooled states. null: words alone."""
-    hashed_ngrams: HashedNgramsConfig | None = None
-    """Learned vectors of bigrams and trigrams as further inputs at each word. null: words alone."""
     embedding_dropout: Fraction = 0.0
-    """Share of the features of all word vectors of a review dropped while training (spatial dropout), those of
-    hashed_ngrams included; what ngrams put beside them stays. Without ngrams the dropout of the first recurrent layer
-    does the same, sooner."""
+    """Share of the features of all word vectors of a review dropped while training (spatial dropout); what
+    ngrams put beside them stays. Without ngrams the dropout of the first recurrent layer does the same, faster."""
     vectors: VectorsConfig | None = None
     """Word vectors to begin with, of width embedding_dim. null: random ones."""
     language_model: LanguageModelConfig | None = None
@@ -155,11 +147,6 @@ class ModelConfig(Section):
     """Dense layers before the output. None: []"""
     head: bool = True
     """The output layer. false: the model ends before it; it can be summarized but not trained."""
-
-    @property
-    def vector_width(self) -> int:
-        """Width of all learned vectors at a word together."""
-        return self.embedding_dim + (self.hashed_ngrams.dim if self.hashed_ngrams else 0)
 
     @property
     def layer_names(self) -> list[str]:

@@ -1,31 +1,27 @@
-"""YAML 1.2 as plain Python values that remember where they stand.
-
-Tags are refused, equal keys are an error, `1e-3` is a number and `on` is text.
-"""
+"""Plain YAML 1.2 whose keys remember their lines: no tags, no key twice, `1e-3` is a number and `on` is text."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent
-from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from rnnsent.errors import ConfigError, Problem
 
 KeyPath = tuple[str | int, ...]  # ("model", "recurrent", 0, "units")
-MAX_DEPTH = 20  # of nesting
-MAX_STACK = 100  # of what is told so with the key at which it is
-MAX_BITS = 1024  # of a whole number: Python refuses to print one of 4,300 digits
-MAX_NODES = 10_000  # keys, values and items; a few aliases of aliases make billions
-MAX_ALIASES = 100  # each is a copy of what it stands for
+MAX_DEPTH = 20
+MAX_NODES = 10_000  # a few aliases of aliases make billions
+MAX_DIGITS = 300  # Python refuses to print numbers of more than 4,300
+TAG = "tag:yaml.org,2002:"
+TEXTS = {f"{TAG}str", f"{TAG}timestamp", f"{TAG}value"}
+SCALARS = {f"{TAG}{kind}" for kind in ("int", "float", "bool", "null")}
 
 
 @dataclass
@@ -35,59 +31,126 @@ class Document:
     name: str
     values: dict[str, Any]
     places: dict[KeyPath, str] = field(default_factory=dict)
-    nodes: int = field(default=0, repr=False)  # how many were made plain so far
-
-    def line(self, problem: Problem) -> float:
-        """Return the line a problem stands in; what is not in the file comes after it."""
-        name, _, line = problem.place.rpartition(":")
-        return int(line) if name == self.name and line.isdecimal() else float("inf")
-
-    def rename(self, path: KeyPath, key: str) -> None:
-        """Give the last key of `path` another name, and leave its lines to it."""
-        section: Any = self.values
-        for part in path[:-1]:
-            section = section[part]
-        section[key] = section.pop(path[-1])
-        size = len(path)
-        moved = {at: line for at, line in self.places.items() if at[:size] == path}
-        self.places |= {(*path[:-1], key, *at[size:]): line for at, line in moved.items()}
 
     def place(self, path: KeyPath) -> str:
         """Return where `path` stands, or where the nearest enclosing key does."""
-        for end in range(len(path), -1, -1):
-            if path[:end] in self.places:
-                return self.places[path[:end]]
-        return self.name
+        around = (path[:end] for end in range(len(path), 0, -1))
+        return next((self.places[at] for at in around if at in self.places), self.name)
 
+    def line(self, problem: Problem) -> float:
+        """Return the line of a problem; what is not in the file comes after it."""
+        name, _, line = problem.place.rpartition(":")
+        return int(line) if name == self.name and line.isdecimal() else float("inf")
 
-# What ruamel lets slip on odd documents, besides its own.
-_NOT_YAML = (YAMLError, ValueError, RecursionError, OverflowError, TypeError, AttributeError, KeyError, IndexError)
+    def override(self, overrides: Mapping[str, object]) -> Iterator[Problem]:
+        """Set each dotted key, such as `training.epochs` or `model.recurrent.0.units`; yield what cannot be set."""
+        for key, value in overrides.items():
+            place = f"--set {key}={value if isinstance(value, str) else json.dumps(value)}"
+            path: tuple[Any, ...] = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+            target: Any = self.values
+            try:
+                for depth, part in enumerate(path, start=1):
+                    if isinstance(target, list):
+                        target[part]  # the index exists
+                    if depth == len(path):
+                        target[part] = value
+                    elif isinstance(target, dict) and not isinstance(target.get(part), dict | list):
+                        target[part] = {}
+                        self.places[path[:depth]] = place
+                    target = target[part]
+            except (IndexError, TypeError):
+                yield Problem(place, key, f"there is no item {part} to set")
+                continue
+            self.places = {at: line for at, line in self.places.items() if at[: len(path)] != path} | {path: place}
 
 
 def read_document(text: str, name: str) -> Document:
-    """Parse YAML 1.2 without tags into plain values that remember their lines.
+    """Parse a mapping in YAML 1.2.
+
+    Args:
+        text: of the file.
+        name: of the file, for messages.
 
     Raises:
-        ConfigError: if it is not that, or more than a config may be: in depth, in nodes, in aliases.
+        ConfigError: if it is not plain YAML, is nested too deeply or holds too many values.
     """
+    reader = _Reader(name)
     try:
-        _check_events(text, name)
-        tree = YAML(typ="rt", pure=True).load(text)
+        node = reader.yaml.compose(text)
+        if node is None:
+            raise ConfigError([Problem(name, "", "is empty; a config has at least a `model:` section")])
+        if not isinstance(node, MappingNode):
+            raise ConfigError([Problem(f"{name}:1", "", "must be a mapping of keys to values")])
+        return Document(name, reader.plain(node, ()), reader.places)
     except MarkedYAMLError as error:
         raise _broken(error, name) from None
-    except _NOT_YAML as error:
-        said = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ConfigError([Problem(name, "", f"broken YAML: {said}")]) from None
-    document = Document(name, {})
-    if tree is None:
-        raise ConfigError([Problem(name, "", "is empty; a config has at least a `model:` section")])
-    if not isinstance(tree, CommentedMap):
-        raise ConfigError([Problem(f"{name}:1", "", "must be a mapping of keys to values")])
-    document.values = _plain(tree, (), document)
-    return document
+    except (YAMLError, ValueError, RecursionError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ConfigError([Problem(name, "", f"broken YAML: {reason}")]) from None
 
 
-# What ruamel says of common mistakes, in words for people; True: the mistake is where ruamel saw the context begin.
+def read_value(text: str, place: str, key: str) -> Any:
+    """Parse the value of an option as YAML.
+
+    Raises:
+        ConfigError: if it is not YAML.
+    """
+    try:
+        (value,) = read_document(f"value: {text}\n", place).values.values()
+    except (ConfigError, ValueError):
+        raise ConfigError([Problem(place, key, "the value is not YAML", text)]) from None
+    return value
+
+
+class _Reader:
+    """Turns ruamel's nodes into plain values and notes the line of every key and item."""
+
+    def __init__(self, name: str) -> None:
+        self.yaml = YAML(typ="safe", pure=True)
+        self.name = name
+        self.places: dict[KeyPath, str] = {}
+        self._nodes = 0
+
+    def plain(self, node: Node, path: KeyPath) -> Any:
+        self._nodes += 1
+        if len(path) > MAX_DEPTH:
+            raise self._error(node, path[:2], "is nested too deeply")
+        if self._nodes > MAX_NODES:
+            raise self._error(node, path[:1], "holds more values than a config may")
+        if isinstance(node, MappingNode) and node.tag == f"{TAG}map":
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode) and node.tag == f"{TAG}seq":
+            return [self._item(value, (*path, index), value) for index, value in enumerate(node.value)]
+        if node.tag in TEXTS:
+            return node.value
+        if node.tag not in SCALARS:
+            raise self._error(node, (), "YAML tags are not allowed", node.tag)
+        if len(node.value) > MAX_DIGITS:
+            raise self._error(node, path, "is too large a number")
+        return self.yaml.constructor.construct_object(node)
+
+    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
+        self.yaml.constructor.flatten_mapping(node)  # merges what `<<` names
+        values: dict[str, Any] = {}
+        for key_node, value in node.value:
+            key = str(self.plain(key_node, path))
+            if key in values:
+                raise self._error(key_node, (), f'broken YAML: found duplicate key "{key}"')
+            values[key] = self._item(value, (*path, key), key_node)
+        return values
+
+    def _item(self, node: Node, path: KeyPath, mark: Node) -> Any:
+        self.places[path] = self._place(mark)
+        return self.plain(node, path)
+
+    def _place(self, node: Node) -> str:
+        return f"{self.name}:{node.start_mark.line + 1}"
+
+    def _error(self, node: Node, path: KeyPath, rule: str, given: str | None = None) -> ConfigError:
+        return ConfigError([Problem(self._place(node), dotted(path), rule, given)])
+
+
+# What ruamel says of common mistakes, in plain words; True: the mistake is where ruamel saw the context begin.
 _BROKEN = (
     ("\\t", "a tab; lines are indented with spaces", False),
     ("unexpected end of stream", "a quote is opened here and never closed", True),
@@ -106,100 +169,9 @@ def _broken(error: MarkedYAMLError, name: str) -> ConfigError:
     return ConfigError([Problem(place, "", f"broken YAML: {rule}")])
 
 
-def _check_events(text: str, name: str) -> None:
-    """Refuse what ruamel would obey, tags, and what it would read as null, aliases inside what they stand for.
-
-    What is too much is refused here as well: building it would take ruamel minutes, or more stack than there is.
-    """
-    around: list[str | None] = []
-    nodes = aliases = 0
-    for event in YAML(typ="rt", pure=True).parse(text):
-        nodes, aliases = nodes + isinstance(event, NodeEvent), aliases + isinstance(event, AliasEvent)
-        place = f"{name}:{event.start_mark.line + 1}"
-        if getattr(event, "tag", None) is not None:
-            raise ConfigError([Problem(place, "", "YAML tags are not allowed", str(event.tag))])
-        if isinstance(event, AliasEvent) and event.anchor in around:
-            raise ConfigError([Problem(place, "", "an alias cannot hold itself", f"*{event.anchor}")])
-        if isinstance(event, CollectionStartEvent):
-            around.append(event.anchor)
-            if len(around) > MAX_STACK:
-                raise ConfigError([Problem(place, "", "is nested too deeply")])
-        elif isinstance(event, CollectionEndEvent):
-            around.pop()
-        if nodes > 2 * MAX_NODES or aliases > MAX_ALIASES:
-            raise ConfigError([Problem(place, "", "holds more than a config may")])
-
-
-def _plain(node: Any, path: KeyPath, document: Document) -> Any:
-    """Convert ruamel's nodes to plain values, noting the line of every key and item."""
-    if len(path) > MAX_DEPTH:
-        raise ConfigError([Problem(document.place(path[:1]), dotted(path[:2]), "is nested too deeply")])
-    document.nodes += 1
-    if document.nodes > MAX_NODES:
-        raise ConfigError([Problem(document.place(path[:1]), dotted(path[:1]), "holds more than a config may")])
-    if isinstance(node, CommentedMap):
-        lines = node.lc.data or {}
-        for key in lines:  # keys that `<<` merges in have no line here
-            document.places[(*path, str(key))] = f"{document.name}:{lines[key][0] + 1}"
-        return {str(key): _plain(value, (*path, str(key)), document) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        for index in range(len(node)):
-            document.places[(*path, index)] = f"{document.name}:{node.lc.item(index)[0] + 1}"
-        return [_plain(value, (*path, index), document) for index, value in enumerate(node)]
-    if isinstance(node, ScalarBoolean):
-        return bool(node)
-    if isinstance(node, int) and node.bit_length() > MAX_BITS:
-        raise ConfigError([Problem(document.place(path), dotted(path), "is too large a number")])
-    plain: type
-    for plain in (bool, int, float, str):  # ruamel's scalars are subclasses that remember their notation
-        if isinstance(node, plain):
-            return plain(node)
-    return node
-
-
-def apply_override(document: Document, place: str, override: str) -> Iterator[Problem]:
-    """Set `a.b.0.c=value`, or `a.b[0].c=value`, in the document; the value is read as YAML."""
-    name, equals, value = override.partition("=")
-    name = re.sub(r"\[(\d+)\]", r".\1", name)
-    if not equals or not name.strip():
-        yield Problem(place, "", "must look like training.epochs=3")
-        return
-    path: list[str | int] = [int(part) if part.isdecimal() else part for part in name.strip().split(".")]
-    target: Any = document.values
-    for depth, part in enumerate(path[:-1], start=1):
-        if isinstance(target, dict) and isinstance(part, str):
-            if not isinstance(target.get(part), dict | list):
-                target[part] = {}
-                document.places[tuple(path[:depth])] = place
-            target = target[part]
-        elif isinstance(target, list) and isinstance(part, int) and part < len(target):
-            target = target[part]
-        else:
-            yield Problem(place, name, f"there is no item {part} to set a value in")
-            return
-    last = path[-1]
-    if not isinstance(target, dict | list):
-        yield Problem(place, name, f"there is no item {last} to set a value in")
-        return
-    try:
-        (parsed,) = read_document(f"value: {value}\n", place).values.values()
-    except (ConfigError, ValueError):
-        yield Problem(place, name, "the value is not YAML", value)
-        return
-    if isinstance(target, dict):
-        target[str(last)] = parsed
-    elif isinstance(last, int) and last < len(target):
-        target[last] = parsed
-    else:
-        yield Problem(place, name, f"there is no item {last}; the list has {len(target)}")
-        return
-    document.places = {at: line for at, line in document.places.items() if at[: len(path)] != tuple(path)}
-    document.places[tuple(path)] = place
-
-
 def dotted(path: KeyPath) -> str:
     """Return `model.recurrent.0.units` for a path of keys and indices."""
-    return ".".join(str(part) for part in path)
+    return ".".join(map(str, path))
 
 
 def dump_quoted(values: dict[str, Any]) -> str:
@@ -214,9 +186,9 @@ def dump_quoted(values: dict[str, Any]) -> str:
 
 def _quoted(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _quoted(each) for key, each in value.items()}
+        return {key: _quoted(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_quoted(each) for each in value]
+        return [_quoted(item) for item in value]
     return DoubleQuotedScalarString(value) if isinstance(value, str) else value
 
 

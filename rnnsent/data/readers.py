@@ -241,8 +241,8 @@ def _csv_rows(table: Table, stream: Any, columns: Sequence[Column], strict: bool
                 width = width or len(cells)
                 if len(cells) > width or (strict and len(cells) < width):
                     raise DataError(
-                        f"{table.name}:{reader.line_num}: has {len(cells)} cells, the first line has {width}; is a text "
-                        "not in quotes, or a quote not closed?"
+                        f"{table.name}:{reader.line_num}: has {len(cells)} cells, the first line has {width}; is a "
+                        "text not in quotes, or a quote not closed?"
                     )
                 if not table.columns and max(places.values()) >= len(cells):
                     raise DataError(

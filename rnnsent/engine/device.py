@@ -8,10 +8,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from ctypes.util import find_library
 from dataclasses import dataclass
-from importlib.util import find_spec
+from pathlib import Path
 
-from rnnsent.errors import DeviceError, count
+from rnnsent.errors import DeviceError, count, installed
 from rnnsent.signals import DeferredSignals
 
 logger = logging.getLogger(__name__)
@@ -38,20 +39,31 @@ class Device:
         return f"{self.name} ({self.because}; Keras on {self.backend}{threads})"
 
 
+def require_device(asked: str) -> None:
+    """Require that a GPU can be there if one is asked for, which is known long before Keras is imported.
+
+    Raises:
+        DeviceError: if there is no driver of a GPU.
+    """
+    if asked.startswith("gpu") and not _has_gpu_driver():
+        raise _not_there(asked, [])
+
+
 def start(asked: str = "auto") -> Device:
     """Import Keras with its backend and settle on a device, once per process.
 
     Args:
-        asked: "auto" (a GPU where there is one), "cpu", "gpu" or "gpu:N".
+        asked: "auto" (a GPU if there is one), "cpu", "gpu" or "gpu:N".
 
     Raises:
         DeviceError: if a GPU was asked for that is not there.
     """
-    asked_backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if asked_backend not in BACKENDS:
-        raise DeviceError(f"KERAS_BACKEND={asked_backend}: rnnsent runs on {' or '.join(BACKENDS)}")
-    if find_spec(asked_backend) is None:
-        raise DeviceError(f"KERAS_BACKEND={asked_backend}: it is not installed; `pip install {asked_backend}` does it")
+    require_device(asked)
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if backend not in BACKENDS:
+        raise DeviceError(f"KERAS_BACKEND={backend}: rnnsent runs on {' or '.join(BACKENDS)}")
+    if not installed(backend):
+        raise DeviceError(f"KERAS_BACKEND={backend}: it is not installed; `pip install {backend}` does it")
     # Silences what TensorFlow's C++ code logs later on; its own start-up lines are caught below.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "keras" not in sys.modules and sys.stderr.isatty():
@@ -60,22 +72,16 @@ def start(asked: str = "auto") -> Device:
     with DeferredSignals(), _caught_stderr():
         import keras
 
+        with suppress(ImportError):
+            import tensorflow  # noqa: F401  # Keras does so sooner or later on JAX too, where its lines would be seen
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of what is not the user's doing
 
         backend = keras.backend.backend()
-        if backend == "tensorflow":
-            gpus = _tensorflow_gpus()
-        elif backend == "jax":
-            with suppress(ImportError):
-                import tensorflow  # noqa: F401  # Keras does so sooner or later, where its lines would be seen
-            gpus = _jax_gpus(asked)
-        else:  # from Keras' own settings, ~/.keras/keras.json
+        if backend not in BACKENDS:  # from Keras' own settings, ~/.keras/keras.json
             raise DeviceError(f"Keras is set to {backend}: KERAS_BACKEND must be {' or '.join(BACKENDS)}")
+        gpus = _tensorflow_gpus() if backend == "tensorflow" else _jax_gpus(asked)
         index, because = _choose(asked, gpus)
-        if backend == "tensorflow":
-            _tensorflow_use(index)
-        else:
-            _jax_use(index)
+        (_tensorflow_use if backend == "tensorflow" else _jax_use)(index)
     name = "cpu" if index is None else f"gpu:{index}"
     return Device(name, because, backend, threads=len(os.sched_getaffinity(0)))
 
@@ -89,8 +95,20 @@ def _choose(asked: str, gpus: list[str]) -> tuple[int | None, str]:
     index = int(asked.partition(":")[2] or 0)
     if index < len(gpus):
         return index, f"asked for, {gpus[index]}"
+    raise _not_there(asked, gpus)
+
+
+def _not_there(asked: str, gpus: list[str]) -> DeviceError:
     found = f"GPUs found: {', '.join(gpus)}" if gpus else "no GPU was found"
-    raise DeviceError(f"device {asked} is not there: {found}; use --device auto or --device cpu")
+    return DeviceError(f"device {asked} is not there: {found}; use --device auto or --device cpu")
+
+
+def _has_gpu_driver() -> bool:
+    """Return whether this machine has the devices or the library of a GPU driver: of NVIDIA, AMD or WSL."""
+    if sys.platform != "linux":
+        return True  # nobody knows
+    devices = [*Path("/dev").glob("nvidia[0-9]*"), Path("/dev/kfd"), Path("/dev/dxg")]
+    return any(device.exists() for device in devices) or find_library("cuda") is not None
 
 
 def _tensorflow_gpus() -> list[str]:
@@ -102,8 +120,7 @@ def _tensorflow_gpus() -> list[str]:
 def _tensorflow_use(index: int | None) -> None:
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
-    chosen = [] if index is None else [gpus[index]]
+    chosen = [] if index is None else [tf.config.list_physical_devices("GPU")[index]]
     try:
         tf.config.set_visible_devices(chosen, "GPU")
         for gpu in chosen:

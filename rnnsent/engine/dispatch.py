@@ -66,15 +66,13 @@ def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> t
 
 def _no_cudnn(config: Config, layer: RecurrentConfig, device: Device) -> str:
     """Return what keeps the layer from cuDNN, empty if nothing does."""
-    if layer.cell == "simple_rnn":
-        return "cuDNN has no SimpleRNN"
+    if not layer.kind.cudnn and layer.reset_after is not False:
+        return f"cuDNN has no {layer.kind.title}"
     if device.backend == "jax":  # Keras' own rules there: keras/src/backend/jax/rnn.py
         if layer.cell == "gru":
             return "Keras reaches cuDNN's GRU from TensorFlow only"
         if config.data.padding != "notebook":
             return "Keras on JAX leaves cuDNN out where padding is masked"
-    if config.data.padding == "pre":
-        return "padding: pre, and cuDNN masks right-padded reviews only"
     return _unusual(layer)
 
 
@@ -86,10 +84,10 @@ def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
         return f"it is reached from TensorFlow, not from {device.backend}"
     if not kernel.available():
         return "it was not built; see docs/architecture.md"
+    if layer.kind.native is None and layer.reset_after is not False:
+        return f"it has no {layer.kind.title}"
     if config.training.precision != "float32":
         return f"precision: {config.training.precision}"
-    if config.data.padding == "pre":
-        return "padding: pre; post reads the same words"
     return _unusual(layer)
 
 

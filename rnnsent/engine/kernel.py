@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.config.cells import Cell
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-CELLS = {"simple_rnn": 0, "lstm": 1, "gru": 2}
-GATES = {"simple_rnn": 1, "lstm": 4, "gru": 3}
 LEVELS = ("plain", "avx2", "avx512")
 MAX_THREADS = 64
 
@@ -48,14 +48,14 @@ class Weights:
     """The weights of one layer as Keras keeps them, and the embedding before it where that is folded in.
 
     Attributes:
-        cell: "simple_rnn", "lstm" or "gru" (with `reset_after`).
+        cell: one that the kernel has.
         kernel: (features, gates · units).
         recurrent: (units, gates · units).
         bias: (gates · units,); GRU (2, 3 · units).
         embedding: (words, features), or None where the inputs are vectors.
     """
 
-    cell: str
+    cell: Cell
     kernel: Floats
     recurrent: Floats
     bias: Floats
@@ -203,7 +203,7 @@ class Pass:
             np.zeros((batch, steps, units), np.float32) if carries else None,
         )
         self._layer = _Layer(
-            cell=CELLS[weights.cell],
+            cell=weights.cell.native,
             units=units,
             features=weights.kernel.shape[0],
             reverse=inputs.reverse,
@@ -280,13 +280,11 @@ def _address(array: NDArray[Any] | None) -> int | None:
 
 def _check(weights: Weights, inputs: Inputs) -> None:
     """Everything that the C code relies on."""
-    gates = GATES[weights.cell]
-    units = weights.recurrent.shape[0]
-    features = weights.kernel.shape[0]
-    _require("recurrent", weights.recurrent, np.float32, (units, gates * units))
-    _require("kernel", weights.kernel, np.float32, (features, gates * units))
-    bias = (2, gates * units) if weights.cell == "gru" else (gates * units,)
-    _require("bias", weights.bias, np.float32, bias)
+    units, features = weights.recurrent.shape[0], weights.kernel.shape[0]
+    width = weights.cell.gates * units
+    _require("recurrent", weights.recurrent, np.float32, (units, width))
+    _require("kernel", weights.kernel, np.float32, (features, width))
+    _require("bias", weights.bias, np.float32, (2, width) if weights.cell.biases == 2 else (width,))
     batch, steps = inputs.values.shape[:2]
     if not (batch and steps and units and features):
         raise ValueError("a layer needs at least one review, step, unit and feature")

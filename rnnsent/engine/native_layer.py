@@ -4,98 +4,63 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 from numpy.typing import NDArray
 
+from rnnsent.config.cells import Cell
 from rnnsent.engine.kernel import Gradients, Weights
-from rnnsent.engine.left_padding import LeftPaddedPass
-from rnnsent.engine.padding import AnyPass, run_pass
-
-CELLS = {layers.SimpleRNN: "simple_rnn", layers.LSTM: "lstm", layers.GRU: "gru"}
-
-
-def accelerated(
-    embedding: Any, recurrent: Sequence[Any], native: Sequence[bool], channels: int = 0, *, apart: bool = False
-) -> list[Any]:
-    """Return the layers to call one after the other instead of `embedding` and the `recurrent` ones.
-
-    The stock layers keep the weights, under the names that they would have without this.
-
-    Args:
-        embedding: a stock Embedding.
-        recurrent: stock recurrent layers, Bidirectional or not.
-        native: for each of `recurrent`, whether the kernel takes it over.
-        channels: how many numbers are put beside each vector of the embedding, which then stays a layer by itself.
-        apart: whether it stays one anyway.
-    """
-    chain: list[Any] = []
-    shape: tuple[int | None, ...] = (None, None, embedding.output_dim + channels)
-    embedding.build((None, None))
-    apart = apart or bool(channels) or not native[0]
-    if apart:
-        chain.append(embedding)
-    for index, (layer, taken) in enumerate(zip(recurrent, native, strict=True)):
-        if taken:
-            layer.build(shape)
-            layer = NativeRecurrent(layer, None if index or apart else embedding)
-            shape = (None, None, layer.features)
-        else:
-            shape = layer.compute_output_shape(shape)
-        chain.append(layer)
-    return chain
+from rnnsent.engine.padding import AnyPass, LeftPaddedPass, run_pass
 
 
 class NativeRecurrent(layers.Layer):  # type: ignore[misc]
-    """A SimpleRNN, LSTM or GRU, in one direction or both, with an Embedding folded in where there is one.
+    """A recurrent layer that the kernel has, in one direction or both, with an Embedding folded in if there is one.
 
-    Input: int32 (batch, time) with an embedding, else float32 (batch, time, features); right-padded where masked.
-    Output: (batch, units) or (batch, time, units) as the stock layer's; zero, not repeated, where there is padding.
+    Input: int32 (batch, time) with an embedding, else float32 (batch, time, features); right-padded if masked.
+    Output: (batch, units) or (batch, time, units) as the stock layer's; zero, not repeated, at padding.
+
+    Args:
+        stock: the stock layer, Bidirectional or not, which keeps the weights, under the names that they would have
+            without this.
+        cell: of the stock layer.
+        features: width of an input vector.
+        embedding: a stock Embedding, if the layer looks its vectors up itself.
     """
 
-    def __init__(self, stock: Any, embedding: Any | None = None) -> None:
+    def __init__(self, stock: Any, cell: Cell, features: int, embedding: Any | None = None) -> None:
         super().__init__(name=f"native_{stock.name}", dtype=stock.dtype_policy)
-        self.stock = stock
-        self.embedding = embedding
-        self.supports_masking = True
+        stock.build((None, None, features))
+        if embedding is not None:
+            embedding.build((None, None))
+        self.stock, self.embedding = stock, embedding
+        self._cell = cell
         both = isinstance(stock, layers.Bidirectional)
         self._directions = [stock.forward_layer, stock.backward_layer] if both else [stock]
-        self.features = sum(direction.units for direction in self._directions)
         self.built = True
 
-    def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
-        """Run every direction over the batch."""
-        if self.embedding is not None:
-            mask = self._mask_of(inputs)
+    def call(self, inputs: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        """Run every direction over the batch; the arguments are those of a stock layer, without an initial state."""
         outputs = [self._run(direction, inputs, mask, training) for direction in self._directions]
         return outputs[0] if len(outputs) == 1 else tf.concat(outputs, axis=-1)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """Return the mask of what comes out, None where it is one vector a review."""
-        if not self._directions[0].return_sequences:
-            return None
-        return previous_mask if self.embedding is None else self._mask_of(inputs)
-
-    def compute_output_spec(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
+    def compute_output_spec(
+        self, inputs: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
         """Return the symbolic output."""
         shape = inputs.shape[:2] if self._directions[0].return_sequences else inputs.shape[:1]
-        return keras.KerasTensor((*shape, self.features), dtype="float32")
-
-    def _mask_of(self, tokens: Any) -> Any:
-        assert self.embedding is not None
-        return ops.not_equal(tokens, 0) if self.embedding.mask_zero else None
+        units = sum(direction.units for direction in self._directions)
+        return keras.KerasTensor((*shape, units), dtype="float32")
 
     def _run(self, layer: Any, inputs: Any, mask: Any, training: bool) -> Any:
         cell = layer.cell
         source = inputs if self.embedding is None else tf.convert_to_tensor(self.embedding.embeddings.value)
         tokens = tf.zeros((0, 0), tf.int32) if self.embedding is None else inputs
         runner = _Runner(
-            CELLS[type(layer)],
+            self._cell,
             sequence=layer.return_sequences,
             reverse=layer.go_backwards,
             masked=mask is not None,
@@ -134,7 +99,7 @@ def _dropout_scale(cell: Any, batch: Any, features: int) -> Any | None:
 class _Runner:
     """Calls the kernel from TensorFlow's graph; passes wait here for their gradient."""
 
-    def __init__(self, cell: str, *, sequence: bool, reverse: bool, masked: bool, keep: bool) -> None:
+    def __init__(self, cell: Cell, *, sequence: bool, reverse: bool, masked: bool, keep: bool) -> None:
         self._cell, self._sequence, self._reverse, self._masked, self._keep = cell, sequence, reverse, masked, keep
 
     def forward(

@@ -1,17 +1,104 @@
-"""One way into the kernel for any batch, wherever its padding stands, and whether it is masked or read."""
+"""Runs the kernel over padded batches: masked and right-padded, or unmasked with padding before the words.
+
+Unmasked left padding is how the notebook feeds its networks. Before its first word every row is in the same states,
+those of the padding alone. They are computed once, for the longest padding, and each row begins in the state in which
+its own padding ends. Backward, the gradients of these initial states flow into one pass over the padding. Values and
+gradients are those of reading every row from its first padding on, up to rounding.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.engine.gaps import GappedPass, Mask, has_gaps, lengths_of
-from rnnsent.engine.kernel import Floats, Inputs, Pass, Weights
-from rnnsent.engine.left_padding import LeftPaddedPass, shares_padding
+from rnnsent.engine.kernel import Floats, Gradients, Inputs, Pass, States, Weights
 
-AnyPass = Pass | LeftPaddedPass | GappedPass
+PAD = 0
+
+Mask = NDArray[np.bool_]
+
+
+class LeftPaddedPass:
+    """A `Pass` over whole rows of ids that begin with padding; only the last states come out.
+
+    Args:
+        weights: of the layer, with its embedding.
+        inputs: ids; all rows are read from their first step to their last. Neither scale nor reverse.
+        keep, workspace: as for `Pass`.
+    """
+
+    def __init__(
+        self, weights: Weights, inputs: Inputs, *, keep: bool = True, workspace: NDArray[np.uint8] | None = None
+    ) -> None:
+        words = inputs.values != PAD
+        # A row of padding alone keeps its last step as a word.
+        self._pads = np.where(words.any(axis=1), words.argmax(axis=1), words.shape[1] - 1)
+        self._padded = self._pads > 0
+        self._padding = _padding_pass(weights, int(self._pads.max()), keep)
+        self._words = Pass(weights, self._without_padding(inputs), keep=keep, workspace=workspace)
+
+    @property
+    def states(self) -> States:
+        """The states after the last step."""
+        return self._words.states
+
+    @property
+    def workspace(self) -> NDArray[np.uint8]:
+        """The bytes that were worked in."""
+        return self._words.workspace
+
+    def backward(self, d_last: Floats) -> Gradients:
+        """Return the gradients, as `Pass.backward` does; `initial` and `initial_carry` are those of the padding."""
+        gradients = self._words.backward(d_last)
+        d_states, d_carries = (self._summed(each) for each in (gradients.initial, gradients.initial_carry))
+        padding = self._padding.backward(None, d_states, d_carries)
+        gradients.inputs[PAD] += padding.inputs[0].sum(axis=0)
+        for name in ("kernel", "recurrent", "bias"):
+            total = getattr(gradients, name)
+            total += getattr(padding, name)
+        return replace(gradients, initial=padding.initial, initial_carry=padding.initial_carry)
+
+    def _without_padding(self, inputs: Inputs) -> Inputs:
+        """Return the words alone, moved to the left, with the states in which they begin."""
+        steps = inputs.values.shape[1]
+        moved = np.full_like(inputs.values, PAD)
+        for row, ids, pads in zip(moved, inputs.values, self._pads.tolist(), strict=True):
+            row[: steps - pads] = ids[pads:]
+        states = self._padding.states
+        return Inputs(
+            moved,
+            (steps - self._pads).astype(np.int32),
+            initial=self._initial(states.sequence),
+            initial_carry=self._initial(states.carries),
+        )
+
+    def _initial(self, sequence: Floats | None) -> Floats | None:
+        if sequence is None:
+            return None
+        states: Floats = sequence[0, self._pads - 1]
+        states[~self._padded] = 0
+        return states
+
+    def _summed(self, gradient: Floats) -> Floats:
+        """Sum the gradients of equal initial states: (rows, units) → (1, longest padding, units)."""
+        total = np.zeros((1, int(self._pads.max()), gradient.shape[1]), np.float32)
+        np.add.at(total[0], self._pads[self._padded] - 1, gradient[self._padded])
+        return total
+
+
+def _padding_pass(weights: Weights, steps: int, keep: bool) -> Pass:
+    """Run the layer over so much padding, as vectors: nothing as large as the embedding is touched for one row."""
+    assert weights.embedding is not None
+    vectors = np.repeat(weights.embedding[None, PAD : PAD + 1], steps, axis=1)
+    inputs = Inputs(vectors, np.array([steps], np.int32))
+    weights = replace(weights, embedding=None)
+    return Pass(weights, inputs, keep=keep, sequence=True, carries=weights.cell.states == 2, threads=1)
+
+
+AnyPass = Pass | LeftPaddedPass
 
 
 def run_pass(
@@ -29,17 +116,21 @@ def run_pass(
 
     Args:
         values, scale, reverse: as for `kernel.Inputs`.
-        mask: bool (batch, time), where the words are; None: all of it is read, padding too.
+        mask: bool (batch, time), where the words are; None: every row is read to its end, padding too.
         weights, keep, sequence, workspace: as for `kernel.Pass`.
 
     Raises:
-        ValueError: as `kernel.Pass` does.
+        ValueError: if a mask is not right-padded, or as `kernel.Pass` does.
     """
     batch, steps = values.shape[:2]
-    lengths = np.full(batch, steps, np.int32) if mask is None else lengths_of(mask)
-    inputs = Inputs(values, lengths, scale=scale, reverse=reverse)
-    if mask is not None and batch and steps and has_gaps(mask):
-        return GappedPass(weights, inputs, mask, keep=keep, sequence=sequence, workspace=workspace)
-    if mask is None and shares_padding(weights, inputs, sequence):
-        return LeftPaddedPass(weights, inputs, keep=keep, workspace=workspace)
+    if mask is None:
+        inputs = Inputs(values, np.full(batch, steps, np.int32), scale=scale, reverse=reverse)
+        plain = weights.embedding is not None and scale is None and not reverse and not sequence
+        if plain and steps > 1 and (values[:, 0] == PAD).any():
+            return LeftPaddedPass(weights, inputs, keep=keep, workspace=workspace)
+    else:
+        if (mask[:, 1:] > mask[:, :-1]).any():
+            raise ValueError("the native kernel reads right-padded rows only: the mask has a word after padding")
+        lengths = np.count_nonzero(mask, axis=1).astype(np.int32)
+        inputs = Inputs(values, lengths, scale=scale, reverse=reverse)
     return Pass(weights, inputs, keep=keep, sequence=sequence, workspace=workspace)

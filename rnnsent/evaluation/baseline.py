@@ -19,8 +19,7 @@ from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.evaluation.run_data import RunData
 from rnnsent.inference.predictor import most_probable
-from rnnsent.models.ngram_weights import log_count_ratios, logistic_regression, require_scikit_learn, sides
-from rnnsent.models.ngrams import Ngrams
+from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn, sides
 from rnnsent.runs.schemas import BaselineEvaluation
 
 logger = logging.getLogger(__name__)

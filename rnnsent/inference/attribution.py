@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rnnsent.data.vocabulary import FIRST_WORD, PAD, UNKNOWN
 from rnnsent.errors import DataError
-from rnnsent.models.network import EMBEDDINGS
+from rnnsent.models.weights import EMBEDDINGS
 
 if TYPE_CHECKING:
     from rnnsent.inference.classifier import Classifier
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int32]
 Table = NDArray[np.float32]  # (entries, features), of vectors
-Gradient = Callable[[Ids, Table], tuple[Floats, Floats]]  # ids (rows, time) → log-odds (rows,), their gradient by Table
+Differentiated = Callable[[Ids, Table], tuple[Floats, Floats]]  # ids (rows, time) → log-odds (rows,), gradient by Table
 
 MIN_PROBABILITY = 1e-7  # a float32 probability has no digits below this distance from 1
 STEPS, MAX_STEPS = 32, 1024  # doubled until completeness holds
@@ -96,18 +96,19 @@ def integrated_gradients(model: Classifier, ids: Ids, label: int, words: slice =
     config, table = model.config, model.predictor.weights.get(EMBEDDINGS)
     if config.ensemble is not None or table is None:
         raise DataError("integrated gradients are not available for ensembles; occlusion is")
-    if config.channels or config.model.hashed_ngrams is not None:
+    if config.channels:
         raise DataError("integrated gradients are not available for networks that read n-grams; occlusion is")
     target = table[ids].astype(np.float64)
     baseline = target.copy()
     baseline[words] = table[UNKNOWN]
     rows = max(min(STEPS, BATCH_TOKENS // len(ids)), 1)
-    length = config.data.maxlen if config.data.padding == "notebook" and config.data.maxlen else len(ids)
-    path = _Path(baseline, target, table, rows, length, _gradient(model, FIRST_WORD + rows * len(ids), label))
-    baseline_logit, logit = path.run(np.array([0.0, 1.0]))[0].tolist()
+    gradient = _gradient(model, label, rows, len(ids))
+    baseline_logit, logit = (float(gradient(vectors[None])[0][0]) for vectors in (baseline, target))
     steps = STEPS
     while True:
-        slopes = path.run((np.arange(steps) + 0.5) / steps)[1] / steps  # the midpoint rule
+        positions = ((np.arange(steps) + 0.5) / steps)[:, None, None]  # the midpoint rule
+        points = (baseline + positions[start : start + rows] * (target - baseline) for start in range(0, steps, rows))
+        slopes = sum((gradient(part)[1].sum(axis=0) for part in points), np.zeros_like(target)) / steps
         contributions = ((target - baseline) * slopes).sum(axis=1)[words]
         attribution = Attribution(contributions, logit, baseline_logit, steps)
         if attribution.complete or steps >= MAX_STEPS:
@@ -115,59 +116,40 @@ def integrated_gradients(model: Classifier, ids: Ids, label: int, words: slice =
         steps *= 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """The way from the baseline to the text; each point on it is a row of ids with table entries of its own.
+def _gradient(classifier: Classifier, label: int, rows: int, time: int) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Return a function of vectors: up to (rows, time, features) → log-odds (rows,), and their gradients, as vectors.
 
-    Attributes:
-        baseline, target: (time, features).
-        table: the vectors of the network.
-        rows: points in a batch.
-        length: to which ids are padded, on the left, as `padding: notebook` does.
-        gradient: of the network.
+    Vectors reach the network as entries of the embedding table, one for each place, so that it is the model as built.
     """
-
-    baseline: Floats
-    target: Floats
-    table: Table
-    rows: int
-    length: int
-    gradient: Gradient
-
-    def run(self, positions: Floats) -> tuple[Floats, Floats]:
-        """Return the log-odds at positions from 0 to 1, and the sum of their gradients, (time, features)."""
-        time = len(self.target)
-        ids = np.full((self.rows, self.length), PAD, np.int32)
-        ids[:, self.length - time :] = FIRST_WORD + np.arange(self.rows * time).reshape(self.rows, time)
-        values, slopes = [], np.zeros_like(self.target)
-        for start in range(0, len(positions), self.rows):
-            part = positions[start : start + self.rows]
-            points = np.repeat(self.target[None], self.rows, axis=0)  # batches of one shape: spare rows are ignored
-            points[: len(part)] = self.baseline + part[:, None, None] * (self.target - self.baseline)
-            entries = np.concatenate([self.table[:FIRST_WORD], points.reshape(-1, self.target.shape[1])])
-            logits, by_entry = self.gradient(ids, entries.astype(np.float32))
-            values.append(logits[: len(part)])
-            slopes += by_entry[FIRST_WORD:].reshape(points.shape)[: len(part)].sum(axis=0)
-        return np.concatenate(values), slopes
-
-
-def _gradient(classifier: Classifier, entries: int, label: int) -> Gradient:
-    """Return a function that computes log-odds and their gradient by an embedding table of `entries` rows."""
     from rnnsent.engine.device import start
 
     backend = start().backend
-    from rnnsent.models.builder import model_for, set_weights
+    from rnnsent.models.builder import build_model
+    from rnnsent.models.weights import set_weights
 
-    model = model_for(classifier.config, num_words=entries)
-    table = np.zeros((entries, classifier.predictor.weights[EMBEDDINGS].shape[1]), np.float32)
-    set_weights(model, {**classifier.predictor.weights, EMBEDDINGS: table})
+    config, calibration = classifier.config, classifier.predictor.calibration
+    table = classifier.predictor.weights[EMBEDDINGS]
+    model = build_model(config, FIRST_WORD + rows * time)
+    entries = np.zeros((FIRST_WORD + rows * time, table.shape[1]), np.float32)
+    set_weights(model, {**classifier.predictor.weights, EMBEDDINGS: entries})
     # Before sigmoid or softmax: their float32 outputs have no slope left if the network is confident.
-    calibration = classifier.predictor.calibration
     model.get_layer("output").activation = lambda logits: (logits - calibration.shift) / calibration.temperature
     model.trainable = True
     for variable in model.trainable_variables:
         variable.trainable = variable is model.get_layer("embedding").embeddings
-    return (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, label)
+    differentiated = (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, label)
+    length = config.data.maxlen if config.data.padding == "notebook" and config.data.maxlen else time
+    ids = np.full((rows, length), PAD, np.int32)
+    ids[:, length - time :] = FIRST_WORD + np.arange(rows * time).reshape(rows, time)
+
+    def gradient(vectors: Floats) -> tuple[Floats, Floats]:
+        number = len(vectors)  # batches of one shape: spare rows are ignored
+        entries[:FIRST_WORD] = table[:FIRST_WORD]
+        entries[FIRST_WORD : FIRST_WORD + number * time] = vectors.reshape(number * time, -1)
+        values, slopes = differentiated(ids, entries)
+        return values[:number], slopes[FIRST_WORD:].reshape(rows, time, -1)[:number]
+
+    return gradient
 
 
 def _from_logits(outputs: Any, label: int) -> Any:
@@ -180,7 +162,7 @@ def _from_logits(outputs: Any, label: int) -> Any:
     return outputs[:, label] - ops.logsumexp(ops.take(outputs, others, axis=1), axis=1)
 
 
-def _by_tensorflow(model: Any, label: int) -> Gradient:
+def _by_tensorflow(model: Any, label: int) -> Differentiated:
     import tensorflow as tf
 
     embeddings = model.get_layer("embedding").embeddings
@@ -199,7 +181,7 @@ def _by_tensorflow(model: Any, label: int) -> Gradient:
     return gradient
 
 
-def _by_jax(model: Any, label: int) -> Gradient:
+def _by_jax(model: Any, label: int) -> Differentiated:
     import jax
 
     fixed = [variable.value for variable in model.non_trainable_variables]

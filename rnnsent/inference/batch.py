@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -17,8 +17,7 @@ from rnnsent.inference.classifier import CHUNK
 from rnnsent.json_files import json_line
 
 if TYPE_CHECKING:
-    from rnnsent.data.readers import Column
-    from rnnsent.data.readers import Table
+    from rnnsent.data.readers import Column, Table
     from rnnsent.inference.classifier import Classifier, Prediction
 
 ROW, LABEL, PROBABILITY = "row", "label", "probability"
@@ -79,15 +78,8 @@ class Texts:
 
     def predictions(self, classifier: Classifier) -> Iterator[tuple[Row, Prediction]]:
         """Yield each row with its prediction."""
-        pending: deque[Row] = deque()
-
-        def texts() -> Iterator[str]:
-            for row in self:
-                pending.append(row)
-                yield row.text
-
-        for prediction in classifier.stream(texts()):
-            yield pending.popleft(), prediction
+        rows, read_ahead = tee(self)
+        return zip(rows, classifier.stream(row.text for row in read_ahead), strict=False)
 
 
 def open_texts(source: str, classifier: Classifier, options: ReadOptions) -> Texts:

@@ -14,16 +14,8 @@ from numpy.typing import NDArray
 from rnnsent.data.dataset import Ids, Split
 from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
 from rnnsent.errors import RunError
-from rnnsent.inference.predictor import (
-    Floats,
-    Predictor,
-    by_label,
-    load_calibration,
-    load_ngram_weights,
-    load_predictor,
-    most_probable,
-)
-from rnnsent.models.network import EMBEDDINGS
+from rnnsent.inference.predictor import Floats, Predictor, by_label, load_run_predictor, most_probable
+from rnnsent.models.weights import EMBEDDINGS
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run

@@ -18,12 +18,13 @@ from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel
 from rnnsent.errors import ConfigError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
-from rnnsent.models.network import Network, Weights, runs_on_kernel
+from rnnsent.models.network import Network, runs_on_kernel
+from rnnsent.models.weights import Weights
 from rnnsent.runs.directory import CALIBRATION, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
 
 if TYPE_CHECKING:
     from rnnsent.config import Config
-    from rnnsent.models.ngram_weights import NgramRatios
+    from rnnsent.models.ngram_weights import NgramWeights
 
 Floats = NDArray[np.float32]
 
@@ -55,7 +56,7 @@ class Predictor:
     reason: str
     config: Config
     compute: Callable[[Batches], Floats]
-    ngram_weights: NgramRatios | None = None
+    ngram_weights: NgramWeights | None = None
     calibration: Calibration = NONE
     multiple: int = 1
     weights: Weights = field(default_factory=dict, repr=False)
@@ -92,8 +93,8 @@ def _max_tokens(config: Config) -> int:
     """Return how many words a batch may have, by the widest layer."""
     widths = [
         max(
-            member.model.vector_width + member.channels,
-            *(kernel.GATES[layer.cell] * layer.units * (1 + layer.bidirectional) for layer in member.model.recurrent),
+            member.model.embedding_dim + member.channels,
+            *(layer.kind.gates * layer.units * (1 + layer.bidirectional) for layer in member.model.recurrent),
         )
         for member in config.members
     ]
@@ -112,7 +113,7 @@ def most_probable(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]
     return labels
 
 
-def load_ngram_weights(run: Run) -> NgramRatios | None:
+def load_ngram_weights(run: Run) -> NgramWeights | None:
     """Return the n-gram weights of a finished run; None if it has none.
 
     Raises:
@@ -120,9 +121,9 @@ def load_ngram_weights(run: Run) -> NgramRatios | None:
     """
     if not run.file(NGRAM_WEIGHTS).is_file():
         return None
-    from rnnsent.models.ngram_weights import NgramRatios
+    from rnnsent.models.ngram_weights import NgramWeights
 
-    return NgramRatios.from_arrays(read_arrays(run.file(NGRAM_WEIGHTS)))
+    return NgramWeights.from_arrays(read_arrays(run.file(NGRAM_WEIGHTS)))
 
 
 def load_calibration(run: Run) -> Calibration:
@@ -136,9 +137,7 @@ def load_calibration(run: Run) -> Calibration:
     return Calibration.from_dict(json.loads(run.read(CALIBRATION)), str(run.file(CALIBRATION)))
 
 
-def load_run_predictor(
-    run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True
-) -> Predictor:
+def load_run_predictor(run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True) -> Predictor:
     """Return the predictor of a run whose files were verified.
 
     Args:
@@ -159,7 +158,7 @@ def load_run_predictor(
 def load_predictor(
     config: Config,
     weights: Weights,
-    ngram_weights: NgramRatios | None = None,
+    ngram_weights: NgramWeights | None = None,
     *,
     backend: str = "auto",
     device: str = "auto",
@@ -187,7 +186,7 @@ def load_predictor(
 
 
 def _single(
-    config: Config, weights: Weights, ngram_weights: NgramRatios | None, backend: str, device: str
+    config: Config, weights: Weights, ngram_weights: NgramWeights | None, backend: str, device: str
 ) -> Predictor:
     width = 0 if ngram_weights is None else ngram_weights.unseen.size
     if config.channels not in (0, width):
@@ -219,7 +218,7 @@ def member_weights(weights: Weights, number: int) -> dict[str, Floats]:
 
 
 def _ensemble(
-    config: Config, weights: Weights, ngram_weights: NgramRatios | None, backend: str, device: str
+    config: Config, weights: Weights, ngram_weights: NgramWeights | None, backend: str, device: str
 ) -> Predictor:
     members = [
         _single(member, member_weights(weights, number), ngram_weights, backend, device)
@@ -228,7 +227,7 @@ def _ensemble(
     return averaged(config, members, ngram_weights)
 
 
-def averaged(config: Config, members: Sequence[Predictor], ngram_weights: NgramRatios | None) -> Predictor:
+def averaged(config: Config, members: Sequence[Predictor], ngram_weights: NgramWeights | None) -> Predictor:
     """Return a predictor that averages the probabilities of the networks of an ensemble."""
 
     def compute(batches: Batches) -> Floats:

@@ -1,41 +1,21 @@
-"""Texts whose encoding and answers are kept in a run, so that a later installation can be held against them.
-
-They are not anybody's reviews: a run can be given away.
-"""
+"""Check the files of a run, and that every backend gives the same probabilities for the same texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from rnnsent.config import Config
-from rnnsent.config.loader import load_config
-from rnnsent.data.dataset import Split
-from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
-from rnnsent.engine.device import start
+from rnnsent.data.dataset import Ids
+from rnnsent.data.vocabulary import FIRST_WORD
 from rnnsent.errors import ConfigError, RunError, count
-from rnnsent.inference.classifier import Classifier
-from rnnsent.inference.predictor import (
-    Predictor,
-    averaged,
-    by_label,
-    by_model,
-    load_ngram_weights,
-    load_predictor,
-    member_weights,
-)
-from rnnsent.models.network import EMBEDDINGS, Weights
-from rnnsent.models.ngram_weights import NgramRatios
-from rnnsent.runs import artifacts as stored
-from rnnsent.runs import directory as runs
-from rnnsent.runs.directory import RunDirectory
+from rnnsent.inference.classifier import load
+from rnnsent.runs.directory import Run
 
-FORMAT = 1
-TOLERANCE = 1e-5  # what backends may differ by
-BACKENDS = ("native", "numpy", "keras")
+TOLERANCE = 1e-5  # between the probabilities of two backends
+REFERENCE = "numpy"
+BACKENDS = (REFERENCE, "native", "keras")
 
 TEXTS = (
     "",
@@ -54,32 +34,6 @@ TEXTS = (
 )
 
 
-def written(
-    config: Config, vocabulary: Vocabulary, weights: Weights, ratios: NgramRatios | None = None
-) -> dict[str, Any]:
-    """Return what is kept in a run: each text, its ids and the probability of each label."""
-    if not vocabulary.words:
-        return {"format": FORMAT, "probes": []}
-    classifier = Classifier(vocabulary, load_predictor(config, weights, ratios))
-    texts = (*TEXTS, *_of_words(vocabulary))
-    ids = [classifier.encode(text).ids for text in texts]
-    found = classifier.probabilities(ids)
-    return {
-        "format": FORMAT,
-        "backend": classifier.predictor.backend,
-        "probes": [
-            {"text": text, "ids": each.tolist(), "probabilities": row.tolist()}
-            for text, each, row in zip(texts, ids, found, strict=True)
-        ],
-    }
-
-
-def _of_words(vocabulary: Vocabulary) -> list[str]:
-    """Return texts of words that the network knows: the most frequent, and some of every frequency."""
-    known = vocabulary.words[: max(vocabulary.size - FIRST_WORD, 1)]
-    return [" ".join(known[:40]), " ".join(known[:: max(len(known) // 40, 1)])]
-
-
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing that was verified: what, whether it holds, and the figure behind that."""
@@ -89,111 +43,41 @@ class Check:
     found: str
 
 
-def verify(
-    run: RunDirectory, backends: tuple[str, ...] = BACKENDS, tell: Callable[[Check], None] = lambda check: None
-) -> list[Check]:
-    """Check the files of a run, its encoder on the probes, and that all backends give the answers it was finished with.
+def verify(run: Run, backends: tuple[str, ...] = BACKENDS) -> Iterator[Check]:
+    """Yield a check of the files of a finished run, then one of each backend against the NumPy reference.
+
+    Networks are built from the run's config and filled with its plain weights.
 
     Args:
         run: a finished one.
-        backends: which to compare; one that cannot run here is reported so, and fails nothing.
-        tell: told of every check as it is done.
+        backends: those of `BACKENDS` to compare; one that cannot run here is reported so, and fails nothing.
 
     Raises:
-        RunError: if the run is unfinished, or has no probes.
+        RunError: if the run is unfinished.
     """
-    checks: list[Check] = []
-
-    def note(name: str, passed: bool, found: str) -> None:
-        checks.append(Check(name, passed, found))
-        tell(checks[-1])
-
     try:
         run.verify()
     except RunError as error:
-        note("files", False, str(error))
-        return checks
-    edited = f"; {runs.MODEL_CARD} was edited since" if run.edited(runs.MODEL_CARD) else ""
-    whole = count(len(run.manifest()) - bool(edited), "file")
-    note("files", True, f"{whole} as the run was finished with{edited}")
-    kept = _kept(run)
-    if not kept:
-        note("encoder", True, "no probes: the run knows no words")
-        return checks
-    config, vocabulary = load_config(str(run.file(runs.CONFIG))), Vocabulary.load(run.file(runs.VOCABULARY))
-    weights, ratios = stored.load_weights(run), load_ngram_weights(run)
-    _verify_encoder(Classifier(vocabulary, load_predictor(config, weights, ratios, backend="numpy")), kept, note)
-    known = min(len(array) for name, array in weights.items() if name.endswith(EMBEDDINGS))
-    labels = len(config.data.label_names)
-    if any(max(probe["ids"]) >= known or len(probe["probabilities"]) != labels for probe in kept):
-        raise RunError(f"{run.file(runs.PROBES)}: is of another network than this run's")
+        yield Check("files", False, str(error))
+        return
+    yield Check("files", True, f"{count(len(run.manifest()), 'file')} as the run was finished with")
+    reference = load(run, backend=REFERENCE)
+    drawn = _drawn(reference.vocabulary.size, run.config.data.maxlen)
+    sequences = [*(reference.encode(text).ids for text in TEXTS), *drawn]
+    expected = reference.probabilities(sequences)
     for backend in backends:
         try:
-            predictor = load_predictor(config, weights, ratios, backend=backend, device="cpu")
+            classifier = load(run, backend=backend, device="cpu")
         except ConfigError as error:
-            note(backend, True, f"not compared, it cannot run here: {error.problems[0].rule}")
+            yield Check(backend, True, f"not compared, it cannot run here: {error.problems[0].rule}")
             continue
-        _compare(backend, predictor, kept, note)
-    if "keras" in backends:
-        try:
-            _compare(runs.MODEL, _saved(run, config, weights, ratios), kept, note)
-        except RunError as error:
-            note(runs.MODEL, False, str(error))
-    return checks
+        largest = float(np.abs(classifier.probabilities(sequences) - expected).max())
+        figure = f"largest difference {largest:.1e} from {REFERENCE} on {count(len(sequences), 'text')}"
+        yield Check(backend, largest <= TOLERANCE, f"{figure}, {TOLERANCE:.0e} is allowed")
 
 
-def _kept(run: RunDirectory) -> list[Mapping[str, Any]]:
-    if not run.file(runs.PROBES).is_file():
-        raise RunError(f"{run}: has no {runs.PROBES}: it was trained by an older rnnsent; its files are as they were")
-    values = run.read_json(runs.PROBES)
-    probes: list[Mapping[str, Any]] = values.get("probes", [])
-    if values.get("format") != FORMAT or not isinstance(probes, list) or not all(map(_is_probe, probes)):
-        raise RunError(f"{run.file(runs.PROBES)}: is of another format than this rnnsent reads")
-    return probes
-
-
-def _is_probe(value: Any) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
-        return False
-    ids, probabilities = value.get("ids"), value.get("probabilities")
-    return (
-        isinstance(ids, list)
-        and all(isinstance(each, int) and 0 <= each < 2**31 for each in ids)
-        and bool(ids)
-        and isinstance(probabilities, list)
-        and all(isinstance(each, float | int) and 0 <= each <= 1 for each in probabilities)
-    )
-
-
-def _verify_encoder(classifier: Classifier, kept: list[Mapping[str, Any]], note: Callable[..., None]) -> None:
-    other = [probe["text"] for probe in kept if classifier.encode(probe["text"]).ids.tolist() != probe["ids"]]
-    found = f"{len(other)} of {len(kept)} probes are encoded otherwise, the first: {other[0][:40]!r}" if other else ""
-    note("encoder", not other, found or f"{len(kept)} probes are encoded as they were")
-
-
-def _saved(run: RunDirectory, config: Config, weights: Weights, ratios: NgramRatios | None) -> Predictor:
-    """Return what predicts with `model.keras`, which is for those who load it without rnnsent.
-
-    Raises:
-        RunError: if the file is not one of such a network; see `keras_archive`.
-    """
-    start("cpu")
-    from rnnsent.models import keras_archive
-    from rnnsent.models.builder import model_for
-
-    names = [runs.MODEL] if config.ensemble is None else runs.member_files(run.manifest(), runs.MODEL)
-    if len(names) != len(config.members):
-        raise RunError(f"{run}: {len(names)} of {len(config.members)} networks are saved for Keras")
-    saved = []
-    for number, (name, member) in enumerate(zip(names, config.members, strict=True), start=1):
-        own = weights if config.ensemble is None else member_weights(weights, number)
-        model = keras_archive.load(run.file(name), model_for(member, num_words=len(own[EMBEDDINGS])))
-        saved.append(Predictor("keras", "as saved", member, by_model(model), ratios))
-    return saved[0] if config.ensemble is None else averaged(config, saved, ratios)
-
-
-def _compare(name: str, predictor: Predictor, kept: list[Mapping[str, Any]], note: Callable[..., None]) -> None:
-    split = Split.from_sequences([probe["ids"] for probe in kept], np.zeros(len(kept), np.int64))
-    found = by_label(predictor(split))
-    largest = float(np.abs(found - np.array([probe["probabilities"] for probe in kept])).max())
-    note(name, largest <= TOLERANCE, f"largest difference {largest:.1e}, {TOLERANCE:.0e} is allowed")
+def _drawn(words: int, maxlen: int | None) -> list[Ids]:
+    """Return two texts of words that the network knows, which those of `TEXTS` need not be."""
+    rng = np.random.default_rng(0)
+    length = min(40, maxlen or 40)
+    return [rng.integers(min(FIRST_WORD, words - 1), words, length).astype(np.int32) for _ in range(2)]

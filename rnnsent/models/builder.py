@@ -1,310 +1,171 @@
-"""Config → Keras model, made of stock Keras layers and operations only."""
+"""Config → Keras model, made of stock Keras layers and operations.
+
+The mask is computed once from the ids and handed to each layer that reads steps: Keras after 3.15 no longer passes it
+on through recurrent layers. It is handed over by position, because a recurrent layer there warns of a mask by keyword.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers, ops
-from numpy.typing import NDArray
 
-from rnnsent.config import AdversarialConfig, Config, ModelConfig, RecurrentConfig
-from rnnsent.data.hashing import hashed_ngrams
+from rnnsent.config import Config, RecurrentConfig
 from rnnsent.data.vocabulary import PAD
 from rnnsent.engine.device import leave_cores_to_kernel
-from rnnsent.errors import ConfigError, Problem
-from rnnsent.models.network import CHANNEL_SUM_SCALE, EMBEDDINGS, output_of, require_shapes, weight_shapes
+from rnnsent.models.network import CHANNEL_SUM_SCALE
+from rnnsent.models.weights import Weights, output_of, require_size, require_weights, set_weights
 
-CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
+NAME = "rnnsent"
 
 _LOW = -6e4  # below any state or score, and still a number in float16
 
 
 def build_model(
-    config: ModelConfig,
-    *,
-    num_words: int,
-    masked: bool = True,
-    right_padded: bool = True,
-    precision: str = "float32",
-    seed: int | None = None,
-    native: Sequence[bool] = (),
-    labels: int = 2,
-    channels: int = 0,
-    adversarial: AdversarialConfig | None = None,
+    config: Config, rows: int, *, native: Sequence[bool] = (), seed: int | None = None, training: bool = False
 ) -> keras.Model:
-    """Build the network: ids, int32 (batch, time) → probability of label 1, float32 (batch, 1).
+    """Build the network of a config: ids, int32 (batch, time) → probability of label 1, float32 (batch, 1).
 
-    Of three labels or more it gives the probability of each, (batch, labels).
-
-    Without `config.head` the output is what stands before it: (batch, features), or (batch, time, features) where the
-    stack ends in a sequence.
+    With three labels or more it gives the probability of each, (batch, labels). With n-grams it has a second input,
+    float32 (batch, time, channels), zero at padding. Without `model.head` the output is what stands before it.
 
     Args:
-        config: the `model` section.
-        num_words: rows of the embedding table.
-        masked: whether id 0 is padding, to be passed over.
-        right_padded: whether padding comes after the words; cuDNN can only take that.
-        precision: Keras dtype policy of all layers but the output.
-        seed: makes the initial weights and the dropout a function of this number.
+        config: of the network.
+        rows: of the embedding.
         native: for each recurrent layer, whether the native kernel runs it; none by default. Weights and their names
             stay those of the stock layers, but only a network without native layers can be saved.
-        labels: how many there are to tell apart.
-        channels: how many numbers stand beside each id; the network then has a second input, float32 (batch, time,
-            channels), zero where there is padding.
-        adversarial: makes a network whose `fit` trains against adversaries. It cannot be saved.
-    """
-    if native and all(native):
-        leave_cores_to_kernel()
-    if seed is not None:
-        keras.utils.set_random_seed(seed)
-    trunk: list[Any] = [
-        layers.Embedding(num_words, config.embedding_dim, mask_zero=masked, dtype=precision, name="embedding")
-    ]
-    trunk[0].trainable = config.vectors is None or config.vectors.trainable
-    for index, (name, layer) in enumerate(zip(config.layer_names, config.recurrent, strict=True)):
-        sequences = config.returns_sequence(index)
-        trunk.append(_recurrent(layer, name, sequences, precision, cudnn=right_padded or not masked))
-    apart = adversarial is not None or _apart(config)
-    if any(native):
-        from rnnsent.engine.native_layer import accelerated  # needs TensorFlow
-
-        beside = config.vector_width - config.embedding_dim + channels
-        trunk = accelerated(trunk[0], trunk[1:], native, beside, apart=apart)
-    if apart or channels or config.pooling in ("max", "mean_max", "attention"):
-        return _functional(trunk, config, masked, precision, labels, channels, adversarial)
-    if config.pooling == "mean":
-        trunk.append(layers.GlobalAveragePooling1D(dtype=precision, name="mean"))
-    if config.dropout:
-        trunk.append(layers.Dropout(config.dropout, dtype=precision, name="dropout"))
-    return keras.Sequential([_tokens(), *trunk, *_dense(config, precision, labels)], name="rnnsent")
-
-
-def model_for(
-    config: Config,
-    *,
-    num_words: int,
-    precision: str = "float32",
-    seed: int | None = None,
-    native: Sequence[bool] = (),
-    adversarial: AdversarialConfig | None = None,
-) -> keras.Model:
-    """Build the network that `config` describes, with the masking that its padding asks for; see `build_model`.
+        seed: makes the initial weights and the dropout a function of this number.
+        training: take precision and adversary from `config.training`; else the network is float32 and without one.
 
     Raises:
         ConfigError: if its weights would be more than a run can hold.
     """
-    return build_model(
-        config.model,
-        num_words=num_words,
-        masked=config.data.padding != "notebook",
-        right_padded=config.data.padding == "post",
-        precision=precision,
-        seed=seed,
-        native=native,
-        labels=len(config.data.label_names),
-        channels=config.channels,
-        adversarial=adversarial,
-    )
+    require_size(config, rows)
+    if native and all(native):
+        leave_cores_to_kernel()
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+    return _Network(config, training).build(rows, native or [False] * len(config.model.recurrent))
 
 
-def rebuild_model(
-    config: Config,
-    weights: Mapping[str, NDArray[np.float32]],
-    *,
-    precision: str = "float32",
-    native: Sequence[bool] = (),
-) -> keras.Model:
+def rebuild_model(config: Config, weights: Weights, *, native: Sequence[bool] = ()) -> keras.Model:
     """Return the network of a run: built from its config, filled with its weights.
 
     Raises:
         RunError: if the weights are not those of the config.
     """
-    table = weights.get(EMBEDDINGS)
-    rows = 1 if table is None or table.ndim == 0 else len(table)
-    require_shapes(weight_shapes(config, rows), weights)  # before memory is taken for what a config only claims
-    model = model_for(config, num_words=rows, precision=precision, native=native)
+    model = build_model(config, require_weights(config, weights), native=native)
     set_weights(model, weights)
     return model
 
 
-def _tokens() -> Any:
-    return keras.Input((None,), dtype="int32", name="tokens")
+class _Network:
+    """The parts of a network, as they are connected."""
 
+    def __init__(self, config: Config, training: bool) -> None:
+        self._config, self._model = config, config.model
+        self._dtype = config.training.precision if training else "float32"
+        self._adversarial = config.training.adversarial if training else None
+        self._tokens = keras.Input((None,), dtype="int32", name="tokens")
+        channels = config.channels
+        self._channels = keras.Input((None, channels), dtype="float32", name="channels") if channels else None
+        self._mask = ops.not_equal(self._tokens, PAD) if config.data.padding != "notebook" else None
+        self._perturbation: Any = None
 
-def _recurrent(config: RecurrentConfig, name: str, sequences: bool, precision: str, cudnn: bool) -> Any:
-    arguments: dict[str, Any] = {
-        "units": config.units,
-        "activation": config.activation,
-        "dropout": config.dropout,
-        "recurrent_dropout": config.recurrent_dropout,
-        "return_sequences": sequences,
-        "dtype": precision,
-        "name": config.cell if config.bidirectional else name,
-    }
-    if config.cell == "gru":
-        arguments["reset_after"] = config.reset_after is not False
-    if config.cell != "simple_rnn" and not cudnn:
-        arguments["use_cudnn"] = False
-    layer = CELLS[config.cell](**arguments)
-    return layers.Bidirectional(layer, name=name) if config.bidirectional else layer
+    def build(self, rows: int, native: Sequence[bool]) -> keras.Model:
+        embedding = layers.Embedding(rows, self._model.embedding_dim, dtype=self._dtype, name="embedding")
+        embedding.trainable = self._model.vectors is None or self._model.vectors.trainable
+        names = zip(self._model.layer_names, self._model.recurrent, strict=True)
+        stack = [self._recurrent(name, layer, index) for index, (name, layer) in enumerate(names)]
+        # The kernel looks vectors up itself, unless something happens to them on the way.
+        folded = native[0] and not (self._model.embedding_dropout or self._adversarial or self._config.channels)
+        states = self._tokens if folded else self._vectors(embedding)
+        features = self._model.embedding_dim + self._config.channels
+        for index, (stock, settings) in enumerate(zip(stack, self._model.recurrent, strict=True)):
+            layer = stock
+            if native[index]:
+                from rnnsent.engine.native_layer import NativeRecurrent  # needs TensorFlow
 
+                looked_up = embedding if folded and index == 0 else None
+                layer = NativeRecurrent(stock, settings.kind, features, looked_up)
+            states = layer(states) if self._mask is None else layer(states, None, self._mask)
+            features = settings.units * (2 if settings.bidirectional else 1)
+        return self._connected(self._head(self._pooled(states)))
 
-def _functional(
-    trunk: list[Any],
-    config: ModelConfig,
-    masked: bool,
-    precision: str,
-    labels: int,
-    channels: int,
-    adversarial: AdversarialConfig | None,
-) -> keras.Model:
-    """Build what is no chain of layers: channels, adversaries, poolings of which Keras has none that heeds the mask."""
-    tokens = _tokens()
-    beside = keras.Input((None, channels), dtype="float32", name="channels") if channels else None
-    make, moved = (keras.Model, None) if adversarial is None else _perturbed(adversarial)
-    states, rest = tokens, trunk
-    if adversarial is not None or beside is not None or _apart(config):
-        vectors = _vectors(trunk[0], tokens, config, precision)
-        # By hand: Keras takes what has no mask of its own, the channels, for words wherever they stand.
-        mask = {"mask": ops.not_equal(tokens, PAD)} if masked else {}
-        vectors = vectors if moved is None else moved(vectors, **mask)
-        if beside is not None:
-            vectors = ops.concatenate([vectors, ops.cast(beside, vectors.dtype)], axis=-1)
-        states = trunk[1](vectors, **mask)
-        rest = trunk[2:]
-    for layer in rest:
-        states = layer(states)
-    vector = _pooled(states, tokens, config, masked, precision)
-    if config.dropout:
-        vector = layers.Dropout(config.dropout, dtype=precision, name="dropout")(vector)
-    if beside is not None:
-        vector = ops.concatenate([vector, ops.cast(ops.sum(beside, axis=1), vector.dtype) / CHANNEL_SUM_SCALE], axis=-1)
-    for layer in _dense(config, precision, labels):
-        vector = layer(vector)
-    return make(tokens if beside is None else [tokens, beside], vector, name="rnnsent")
+    def _recurrent(self, name: str, layer: RecurrentConfig, index: int) -> Any:
+        stock = layer.kind.keras_layer(
+            units=layer.units,
+            activation=layer.activation,
+            dropout=layer.dropout,
+            recurrent_dropout=layer.recurrent_dropout,
+            return_sequences=self._model.returns_sequence(index),
+            dtype=self._dtype,
+            name=layer.cell if layer.bidirectional else name,
+        )
+        if not layer.bidirectional:
+            return stock
+        both = layers.Bidirectional(stock, name=name)
+        # Bidirectional hands the mask on by keyword, of which Keras after 3.15 warns.
+        both.forward_layer.supports_masking = both.backward_layer.supports_masking = True
+        return both
 
+    def _vectors(self, embedding: Any) -> Any:
+        """Return all that stands at each word, (batch, time, features)."""
+        vectors = embedding(self._tokens)
+        if self._model.embedding_dropout:
+            dropout = self._model.embedding_dropout
+            vectors = layers.SpatialDropout1D(dropout, dtype=self._dtype, name="embedding_dropout")(vectors)
+        if self._adversarial is not None:
+            from rnnsent.engine.adversarial import Perturbation
 
-def _apart(config: ModelConfig) -> bool:
-    """Return whether something happens to the word vectors before they are read, so that no layer can look them up."""
-    return bool(config.embedding_dropout) or config.hashed_ngrams is not None
+            self._perturbation = Perturbation(self._adversarial)
+            vectors = self._perturbation(vectors, self._mask)
+        if self._channels is not None:
+            vectors = ops.concatenate([vectors, ops.cast(self._channels, vectors.dtype)], axis=-1)
+        return vectors
 
+    def _pooled(self, states: Any) -> Any:
+        pooling = self._model.pooling
+        if pooling == "last":
+            return states
+        if pooling == "mean":
+            return self._mean(states)
+        if pooling == "attention":
+            scores = layers.Dense(1, dtype=self._dtype, name="attention")(states)
+            return ops.sum(states * ops.softmax(self._low_at_padding(scores), axis=1), axis=1)
+        highest = ops.max(self._low_at_padding(states), axis=1)
+        return highest if pooling == "max" else ops.concatenate([self._mean(states), highest], axis=-1)
 
-def _vectors(embedding: Any, tokens: Any, config: ModelConfig, precision: str) -> Any:
-    """Return the learned vectors at each word: its own, and those of the n-grams that end there."""
-    vectors = embedding(tokens)
-    if hashed := config.hashed_ngrams:
-        table = layers.Embedding(hashed.buckets, hashed.dim, dtype=precision, name="hashed_ngrams")
-        orders = range(2, hashed.orders + 1)
-        found = [table(hashed_ngrams(tokens, order, hashed.buckets, ops)) for order in orders]
-        vectors = ops.concatenate([vectors, sum(found[1:], found[0])], axis=-1)
-    if config.embedding_dropout:
-        vectors = layers.SpatialDropout1D(config.embedding_dropout, dtype=precision, name="embedding_dropout")(vectors)
-    return vectors
+    def _mean(self, states: Any) -> Any:
+        return layers.GlobalAveragePooling1D(dtype=self._dtype, name="mean")(states, mask=self._mask)
 
+    def _low_at_padding(self, values: Any) -> Any:
+        """Return `values`, (batch, time, features), with a number at padding that no maximum and no softmax takes."""
+        return values if self._mask is None else ops.where(ops.expand_dims(self._mask, -1), values, _LOW)
 
-def _perturbed(config: AdversarialConfig) -> tuple[Any, Any]:
-    """Return what makes a model that trains against adversaries, and the layer that moves its word vectors."""
-    from rnnsent.engine.adversarial import Perturbation, perturbed
+    def _head(self, vector: Any) -> Any:
+        if self._model.dropout:
+            vector = layers.Dropout(self._model.dropout, dtype=self._dtype, name="dropout")(vector)
+        if self._channels is not None:
+            sums = ops.cast(ops.sum(self._channels, axis=1), vector.dtype) / CHANNEL_SUM_SCALE
+            vector = ops.concatenate([vector, sums], axis=-1)
+        for index, dense in enumerate(self._model.dense):
+            name = f"dense_{index}"
+            vector = layers.Dense(dense.units, dense.activation, dtype=self._dtype, name=name)(vector)
+            if dense.dropout:
+                vector = layers.Dropout(dense.dropout, dtype=self._dtype, name=f"{name}_dropout")(vector)
+        if self._model.head:
+            # float32 whatever the precision: a probability near 1 has no digits to spare.
+            units, activation = output_of(len(self._config.data.label_names))
+            vector = layers.Dense(units, activation, dtype="float32", name="output")(vector)
+        return vector
 
-    layer = Perturbation()
-    return partial(perturbed, layer, config), layer
+    def _connected(self, output: Any) -> keras.Model:
+        inputs = self._tokens if self._channels is None else [self._tokens, self._channels]
+        if self._perturbation is None:
+            return keras.Model(inputs, output, name=NAME)
+        from rnnsent.engine.adversarial import adversarial_model
 
-
-def _pooled(states: Any, tokens: Any, config: ModelConfig, masked: bool, precision: str) -> Any:
-    words = ops.expand_dims(ops.not_equal(tokens, PAD), -1) if masked else None  # (batch, time, 1)
-    if config.pooling == "last":
-        return states
-    if config.pooling == "mean":
-        return layers.GlobalAveragePooling1D(dtype=precision, name="mean")(states)
-    if config.pooling == "attention":
-        scores = layers.Dense(1, dtype=precision, name="attention")(states)
-        scores = scores if words is None else ops.where(words, scores, _LOW)
-        return ops.sum(states * ops.softmax(scores, axis=1), axis=1)
-    vector = ops.max(states if words is None else ops.where(words, states, _LOW), axis=1)
-    if config.pooling == "mean_max":
-        mean = layers.GlobalAveragePooling1D(dtype=precision, name="mean")(states)
-        vector = ops.concatenate([mean, vector], axis=-1)
-    return vector
-
-
-def _dense(config: ModelConfig, precision: str, labels: int) -> list[Any]:
-    top: list[Any] = []
-    for index, dense in enumerate(config.dense):
-        top.append(layers.Dense(dense.units, dense.activation, dtype=precision, name=f"dense_{index}"))
-        if dense.dropout:
-            top.append(layers.Dropout(dense.dropout, dtype=precision, name=f"dense_{index}_dropout"))
-    if config.head:
-        # float32 whatever the precision: a probability near 1 has no digits to spare.
-        units, activation = output_of(labels)
-        top.append(layers.Dense(units, activation, dtype="float32", name="output"))
-    return top
-
-
-def weights_of(model: keras.Model) -> dict[str, NDArray[np.float32]]:
-    """Return the weights as float32 arrays by name, `layer/…/weight`."""
-    return {name: np.asarray(ops.convert_to_numpy(weight), np.float32) for name, weight in _by_name(model).items()}
-
-
-def _by_name(model: keras.Model) -> dict[str, Any]:
-    """Return the variables of all weights by the names that runs have for them."""
-    prefix = f"{model.name}/"
-    return {weight.path.removeprefix(prefix): weight for weight in model.weights}
-
-
-def set_weights(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Put `weights`, as `weights_of` names them, into `model`.
-
-    Raises:
-        RunError: if names or shapes are not those of the model; the model is then unchanged.
-    """
-    wanted = _by_name(model)
-    require_shapes({name: tuple(weight.shape) for name, weight in wanted.items()}, weights)
-    for name, weight in wanted.items():
-        weight.assign(weights[name])
-
-
-def embedding_of(model: keras.Model) -> Any:
-    """Return the variable with the word vectors of `model`, (words, features)."""
-    return next(weight for weight in model.weights if weight.path.endswith(EMBEDDINGS))
-
-
-def set_embedding(model: keras.Model, table: NDArray[np.float32]) -> None:
-    """Put `table`, (words, features), into the embedding of `model`."""
-    embedding_of(model).assign(table)
-
-
-def begin_with(model: keras.Model, weights: Mapping[str, NDArray[np.float32]]) -> None:
-    """Put weights that were trained before into `model`, by name.
-
-    A kernel that reads more than those did, as what n-grams put beside the word vectors, keeps its own rows for that.
-    """
-    own = _by_name(model)
-    for name, given in weights.items():
-        value = np.array(ops.convert_to_numpy(own[name]))
-        value[: len(given)] = given
-        own[name].assign(value)
-
-
-def layer_facts(model: keras.Model) -> list[dict[str, Any]]:
-    """Return name, type, output_shape and parameters of each layer; None in a shape stands for any size."""
-    return [
-        {
-            "name": layer.name,
-            "type": type(layer).__name__,
-            "output_shape": list(layer.output.shape),
-            "parameters": int(layer.count_params()),
-        }
-        for layer in model.layers
-    ]
-
-
-def summary_text(model: keras.Model, width: int = 80) -> str:
-    """Return Keras' own table of layers, shapes and parameters."""
-    lines: list[str] = []
-    model.summary(line_length=width, print_fn=lambda line, **_: lines.append(line))
-    return "\n".join(line.rstrip() for line in "\n".join(lines).splitlines()) + "\n"
+        return adversarial_model(self._perturbation, inputs, output, NAME)

@@ -1,17 +1,23 @@
-"""Word vectors to begin with, as rows of the embedding: those of a file, or those that `word2vec` trains.
+"""Pretrained word vectors as rows of the embedding: from a file, or trained on the texts by word2vec.
 
-Files are those of GloVe, word2vec and fastText in their text formats.
+Files are those of GloVe, word2vec and fastText in their text formats: a line a word, the word and then its numbers,
+with spaces between. word2vec and fastText write a first line with the number of words and of numbers; GloVe does not.
+A name that ends in .gz is read through gzip.
 
-A line a word: the word, then its numbers, with spaces between. word2vec and fastText write a first line with the number
-of words and of numbers; GloVe does not. A name that ends in .gz is read through gzip.
+word2vec is skip-gram with negative sampling, by gensim, without labels (T. Mikolov et al., "Distributed representations
+of words and phrases and their compositionality", NeurIPS 2013). It runs on one thread, so that a seed decides every
+bit; what was trained is kept in the cache.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +27,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import Word2VecConfig
+from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Split
 from rnnsent.data.readers import open_bytes
-from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
-from rnnsent.errors import DataError, count
+from rnnsent.data.vocabulary import FIRST_WORD, UNKNOWN, Vocabulary
+from rnnsent.errors import DataError, RnnsentError, count
 from rnnsent.files import sha256
+
+logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
 MAX_LINE = 1 << 20  # characters, of a word and its numbers
-_ZIP = "PK\x03\x04"
+NEGATIVE = 5  # words that did not stand there, for each that did
+SAMPLE = 1e-4  # above this share of all words a word is passed over now and then
 _HEADER = re.compile(r"[0-9]{1,12}[ \t]+[0-9]{1,9}")
 _BLANKS = re.compile(r"[ \t]+")  # others may be part of a word
 
@@ -40,9 +50,9 @@ class WordVectors:
     """The vectors of a vocabulary's words.
 
     Attributes:
-        table: float32 (rows, width), for every id; words that the file does not have are drawn with the mean and the
-            spread of those that it has.
-        found: how many words of the vocabulary the file has.
+        table: float32 (rows, width), for every id; words without a vector are drawn with the mean and the spread of
+            those that have one.
+        found: how many words of the vocabulary have one.
         words: how many there are.
         facts: where they are from, for metrics.json.
     """
@@ -72,60 +82,78 @@ def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -
         id_ = vocabulary.id_of(word)
         if id_ is not None and id_ < rows and not filled[id_]:
             table[id_], filled[id_] = _numbers(path, number, cells), True
-    found = int(filled.sum())
     if not path.stat().st_size:
         raise DataError(f"{path}: is empty")
-    if not found:
+    if not filled.any():
         raise DataError(f"{path}: has none of the {len(vocabulary.words):,} words of the vocabulary")
     facts = {"file": str(path.resolve()), "sha256": sha256(path)}
-    return WordVectors(_completed(table, filled, seed), found, _words(vocabulary, rows), facts)
+    return _completed(table, filled, vocabulary, seed, facts)
 
 
-def trained(
-    texts: Sequence[Split],
-    vocabulary: Vocabulary,
-    rows: int,
-    width: int,
-    config: Word2VecConfig,
-    seed: int,
-    tell: Callable[[str], None] = lambda line: None,
+def train(
+    texts: Sequence[Split], vocabulary: Vocabulary, shape: tuple[int, int], config: Word2VecConfig, seed: int
 ) -> WordVectors:
-    """Return vectors that `word2vec` trains on `texts`; arguments and errors are its own."""
-    from rnnsent.models import word2vec
+    """Return vectors that word2vec trains; there is none for padding, start and what is too rare.
 
-    made = word2vec.train(texts, rows, width, config, seed, tell)
-    table = made.table
-    filled = np.asarray(table.any(axis=1), np.bool_)
-    facts = {"word2vec": sum(map(len, texts)), "seconds": round(made.seconds, 3), "cached": made.cached}
-    found = int(filled[FIRST_WORD:].sum())
-    return WordVectors(_completed(table, filled, seed), found, _words(vocabulary, rows), facts)
+    Args:
+        texts: in the ids of one vocabulary.
+        vocabulary: of the texts.
+        shape: rows and width of the embedding.
+        config: passes, window, least count.
+        seed: of what is drawn.
+
+    Raises:
+        RnnsentError: if gensim is not installed, or no word is frequent enough.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for split in texts:
+        digest.update(np.ascontiguousarray(split.flat()).tobytes())
+        digest.update(np.ascontiguousarray(split.lengths).tobytes())
+    rows, width = shape
+    digest.update(f"{rows} {width} {seed} {config}".encode())
+    cached = True
+
+    def build() -> Arrays:
+        nonlocal cached
+        cached = False
+        logger.info(f"vectors: word2vec on {sum(map(len, texts)):,} texts, {config.epochs} passes on one thread")
+        started = time.perf_counter()
+        table = _word2vec(texts, shape, config, seed)
+        return {"vectors": table, "seconds": np.array([time.perf_counter() - started])}
+
+    arrays = cached_arrays(f"word2vec-2-{digest.hexdigest()}", build)
+    table = np.array(arrays["vectors"], np.float32)
+    seconds = round(float(arrays["seconds"][0]), 3)
+    facts = {"word2vec": sum(map(len, texts)), "seconds": seconds, "cached": cached}
+    return _completed(table, np.asarray(table.any(axis=1), np.bool_), vocabulary, seed, facts)
 
 
-def _words(vocabulary: Vocabulary, rows: int) -> int:
-    return min(len(vocabulary.words), rows - FIRST_WORD)
-
-
-def _completed(table: Floats, filled: NDArray[np.bool_], seed: int) -> Floats:
+def _completed(
+    table: Floats, filled: NDArray[np.bool_], vocabulary: Vocabulary, seed: int, facts: dict[str, Any]
+) -> WordVectors:
     """Draw the rows that are not filled, with the mean and the spread of those that are."""
     known = table[filled]
     drawn = np.random.default_rng(seed).normal(
         known.mean(axis=0), known.std(axis=0), (int((~filled).sum()), table.shape[1])
     )
     table[~filled] = drawn.astype(np.float32)
-    return table
+    words = min(len(vocabulary.words), len(table) - FIRST_WORD)
+    return WordVectors(table, int(filled[FIRST_WORD:].sum()), words, facts)
 
 
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
     """Yield number of the line, word, and the cells of its vector."""
     promised = read = 0
     with _opened(path) as lines:
-        for number, line in enumerate(_bounded(path, lines), start=1):
-            if number == 1 and line.startswith(_ZIP):
+        for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), ""), start=1):
+            if len(line) > MAX_LINE:
+                raise DataError(f"{path}: has a line of more than {MAX_LINE:,} characters")
+            if number == 1 and line.startswith("PK\x03\x04"):
                 raise DataError(f"{path}: is a zip archive: unpack it, and name the file of vectors in it")
             if number == 1 and _HEADER.fullmatch(line.strip()):
-                promised, found = map(int, line.split())
-                if found != width:
-                    raise _other_width(path, found, width)
+                promised, columns = map(int, line.split())
+                if columns != width:
+                    raise _other_width(path, columns, width)
                 continue
             if not line.strip():
                 continue
@@ -151,28 +179,20 @@ def _not_a_vector(path: Path, number: int, cells: list[str], width: int, *, know
     return _other_width(path, len(cells), width)
 
 
-def _bounded(path: Path, lines: IO[str]) -> Iterator[str]:
-    """Yield the lines of a file; one that does not end is not read into memory."""
-    while line := lines.readline(MAX_LINE + 1):
-        if len(line) > MAX_LINE:
-            raise DataError(f"{path}: has a line of more than {MAX_LINE:,} characters")
-        yield line
+def _other_width(path: Path, columns: int, width: int) -> DataError:
+    has = f"its vectors have {count(columns, 'number')}, not {width}"
+    return DataError(f"{path}: {has}: set model.embedding_dim to {columns}" if columns else f"{path}: {has}")
 
 
 def _numbers(path: Path, number: int, cells: list[str]) -> Floats:
     try:
         with np.errstate(over="ignore"):  # infinity, which is refused below
-            found = np.array(cells, np.float32)
+            numbers = np.array(cells, np.float32)
     except ValueError:
         raise DataError(f"{path}, line {number}: not a word and {len(cells)} numbers") from None
-    if not np.isfinite(found).all():
+    if not np.isfinite(numbers).all():
         raise DataError(f"{path}, line {number}: not all numbers are finite")
-    return found
-
-
-def _other_width(path: Path, found: int, width: int) -> DataError:
-    has = f"its vectors have {count(found, 'number')}, not {width}"
-    return DataError(f"{path}: {has}: set model.embedding_dim to {found}" if found else f"{path}: {has}")
+    return numbers
 
 
 def _is_number(cell: str) -> bool:
@@ -193,3 +213,56 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         raise DataError(f"{path}: damaged: {error}") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _word2vec(texts: Sequence[Split], shape: tuple[int, int], config: Word2VecConfig, seed: int) -> Floats:
+    """Return float32 (rows, width), zero where a word has no vector."""
+    try:
+        from gensim.models import Word2Vec
+    except ImportError:
+        raise RnnsentError("model.vectors.word2vec needs gensim: pip install 'rnnsent[word2vec]'") from None
+    rows, width = shape
+    _require_frequent(texts, rows, config)
+    model = Word2Vec(
+        _Sentences(texts, rows),
+        vector_size=width,
+        window=config.window,
+        min_count=config.least_count,
+        epochs=config.epochs,
+        sg=1,
+        negative=NEGATIVE,
+        sample=SAMPLE,
+        workers=1,
+        seed=seed,
+    )
+    table = np.zeros((rows, width), np.float32)
+    ids = np.array([int(word) for word in model.wv.index_to_key], np.int64)
+    table[ids] = model.wv.vectors
+    return table
+
+
+def _require_frequent(texts: Sequence[Split], rows: int, config: Word2VecConfig) -> None:
+    most_often = int(np.sum([np.bincount(_words(split.flat(), rows), minlength=rows) for split in texts], axis=0).max())
+    if most_often < config.least_count:
+        most = f"the most frequent word of {sum(map(len, texts)):,} texts stands there {count(most_often, 'time')}"
+        rule = f"fewer than model.vectors.word2vec.least_count: {config.least_count}"
+        raise DataError(f"{most}, {rule}, so none would have a vector; lower that, or set model.vectors to null")
+
+
+def _words(ids: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
+    """Return those of `ids` that are words, the unknown one included, and below `rows`."""
+    words: NDArray[np.int32] = ids[((ids >= FIRST_WORD) | (ids == UNKNOWN)) & (ids < rows)]
+    return words
+
+
+class _Sentences:
+    """The words of each text as gensim wants them; it goes through them once a pass."""
+
+    def __init__(self, texts: Sequence[Split], rows: int) -> None:
+        self._texts, self._rows = texts, rows
+
+    def __iter__(self) -> Iterator[list[str]]:
+        names = np.array([str(id_) for id_ in range(self._rows)], object)
+        for split in self._texts:
+            for index in range(len(split)):
+                yield names[_words(split.sequence(index), self._rows)].tolist()

@@ -1,4 +1,4 @@
-"""Weights of n-grams, naive-Bayes log-count ratios above all: for the baseline, and as inputs of a network.
+"""N-grams of word ids and their weights, naive-Bayes log-count ratios above all: for the baseline, and as inputs.
 
 Source: S. Wang and C. Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012,
 section 2.3.
@@ -17,32 +17,119 @@ from rnnsent.config import NgramsConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.splitting import label_counts
 from rnnsent.data.statistics import fingerprints
-from rnnsent.errors import RnnsentError
-from rnnsent.models.ngrams import Keys, Ngrams, common_keys, ending_keys, ngram_sets, places
-from rnnsent.models.requirements import missing
+from rnnsent.errors import RnnsentError, installed
 
 Floats = NDArray[np.float32]
 Counts = NDArray[np.float64]
+Keys = NDArray[np.int64]
+Places = NDArray[np.int64]
 
+BITS = 20  # of a word id in a key: three fit into 62 bits, and the order of the n-gram stands above them
+MAX_ORDER = 3
 SMOOTHING = 1.0  # added to every count
-REGRESSION_SCALE = 5.0
-CHUNK = 4096  # reviews whose channels are made together
+REGRESSION_SCALE = 5.0  # makes the weight of a regression as large as a ratio
+CHUNK = 4096  # texts whose n-grams are made together
+
+
+def ending_keys(split: Split, order: int) -> Keys:
+    """Return a number for the n-gram that ends at each id, (sum of lengths,); -1 where a text is not as long yet.
+
+    Equal n-grams have equal numbers. The start token counts as a word; ids of 2**20 and more count as one word.
+
+    Args:
+        split: texts.
+        order: how many words, 1 … 3.
+    """
+    ids = np.minimum(split.flat(), (1 << BITS) - 1).astype(np.int64)
+    texts = np.repeat(np.arange(len(split)), split.lengths)
+    keys = np.full(len(ids), -1, np.int64)
+    ends = np.zeros(max(len(ids) - order + 1, 0), np.int64)
+    for place in range(order):
+        ends = (ends << BITS) | ids[place : place + len(ends)]
+    keys[order - 1 :] = np.where(texts[: len(ends)] == texts[order - 1 :], ends, -1)
+    return keys
+
+
+def ngram_sets(split: Split, order: int) -> list[tuple[Keys, Places]]:
+    """Return every n-gram that a text holds, once, and the text, (n-grams,) each; some texts at a time."""
+    sets = []
+    for start in range(0, len(split), CHUNK):
+        part = split.take(slice(start, start + CHUNK))
+        keys, texts = ending_keys(part, order), np.repeat(np.arange(len(part)), part.lengths)
+        keys, texts = keys[keys >= 0], texts[keys >= 0]
+        by_text = np.lexsort((keys, texts))
+        keys, texts = keys[by_text], texts[by_text]
+        new = np.ones(len(keys), np.bool_)
+        new[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
+        sets.append((keys[new], texts[new] + start))
+    return sets
+
+
+def _places(known: Keys, keys: Keys) -> tuple[Places, NDArray[np.bool_]]:
+    """Return where each of `keys` is in `known`, which ascends, and whether it is there at all; else the place is 0."""
+    if not len(known):
+        return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
+    at = np.searchsorted(known, keys)
+    at[at == len(known)] = 0
+    return at, known[at] == keys
+
+
+def _common(sets: list[tuple[Keys, Places]], least_texts: int) -> Keys:
+    """Return the n-grams that at least so many texts hold, ascending."""
+    keys, counts = np.unique(np.concatenate([keys for keys, _ in sets]), return_counts=True)
+    return keys[counts >= least_texts]
+
+
+class Ngrams:
+    """The n-grams of some texts, as columns of a matrix.
+
+    Args:
+        split: the texts.
+        orders: the most words of an n-gram.
+        least_texts: an n-gram that fewer texts hold is no column.
+
+    Attributes:
+        keys: for each order from 1 the n-grams, ascending.
+    """
+
+    def __init__(self, split: Split, orders: int = MAX_ORDER, least_texts: int = 2) -> None:
+        self.keys = [_common(ngram_sets(split, order), least_texts) for order in range(1, orders + 1)]
+
+    @property
+    def size(self) -> int:
+        """The number of columns."""
+        return sum(len(keys) for keys in self.keys)
+
+    def matrix(self, split: Split) -> Any:
+        """Return which of the n-grams each text of a split holds: float32 (texts, size), sparse, of ones."""
+        from scipy import sparse
+
+        rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        first = 0
+        for order, known in enumerate(self.keys, start=1):
+            for keys, texts in ngram_sets(split, order):
+                at, there = _places(known, keys)
+                rows.append(texts[there])
+                columns.append(at[there] + first)
+            first += len(known)
+        row, column = np.concatenate(rows), np.concatenate(columns)
+        return sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(split), self.size))
 
 
 def sides(labels: int) -> list[int]:
-    """Return the labels that ratios are made for, each against all others: of two, the second is enough."""
+    """Return the labels that have weights, each against all others: of two, the second is enough."""
     return [1] if labels == 2 else list(range(labels))
 
 
-def log_count_ratios(matrix: Any, positive: NDArray[np.bool_], certain: Counts | None = None) -> Floats:
+def log_count_ratios(matrix: Any, positive: NDArray[np.bool_], certainty: Counts | None = None) -> Floats:
     """Return the ratio of each column of `matrix`, between `positive` rows and the others.
 
     Args:
         matrix: (rows, columns), sparse, of ones.
         positive: (rows,).
-        certain: (rows,), what each row counts; None: 1.
+        certainty: (rows,), what each row counts; None: 1.
     """
-    counts = (matrix.T @ (rows * (1.0 if certain is None else certain)) for rows in (positive, ~positive))
+    counts = (matrix.T @ (rows * (1.0 if certainty is None else certainty)) for rows in (positive, ~positive))
     return _ratio(*counts)[0].astype(np.float32)
 
 
@@ -54,62 +141,81 @@ def _ratio(here: Counts, there: Counts) -> tuple[Counts, float]:
 
 
 @dataclass(frozen=True)
-class NgramRatios:
-    """What training reviews say of n-grams: a number for each order of n-grams, and of three labels or more for each.
+class NgramWeights:
+    """The weights of n-grams, as inputs of a network.
 
     Attributes:
-        keys: for each order from 1 the n-grams, ascending; see `ngrams.ending_keys`.
-        ratios: for each order, float32 (n-grams, sides); one side for two labels, else one a label against the others.
+        keys: for each order from 1 the n-grams, ascending; see `ending_keys`.
+        weights: for each order, float32 (n-grams, sides); one side for two labels, else one a label against the others.
         unseen: float32 (orders, sides), of an n-gram that is not among them.
     """
 
     keys: tuple[Keys, ...]
-    ratios: tuple[Floats, ...]
+    weights: tuple[Floats, ...]
     unseen: Floats
 
     def onto(self, split: Split) -> Split:
-        """Return `split` with the ratios of the n-grams that end at each id as its channels."""
+        """Return `split` with the weights of the n-grams that end at each id as its channels."""
         channels = np.zeros((len(split.tokens), self.unseen.size), np.float32)
         self.write(split, channels)
         return replace(split, channels=channels, ngram_orders=len(self.keys))
 
     def write(self, split: Split, channels: Floats) -> None:
-        """Write the ratios of the reviews of `split` into `channels`, which stand beside its tokens."""
+        """Write the weights of the texts of `split` into `channels`, which stand beside its tokens."""
         width = self.unseen.shape[1]
         for start in range(0, len(split), CHUNK):
             part = split.take(slice(start, start + CHUNK))
             at = part.positions()
-            for order, (known, ratios) in enumerate(zip(self.keys, self.ratios, strict=True), start=1):
-                columns = slice((order - 1) * width, order * width)
-                channels[at, columns] = _looked_up(ending_keys(part, order), known, ratios, self.unseen[order - 1])
+            for order in range(1, len(self.keys) + 1):
+                channels[at, (order - 1) * width : order * width] = self._of(ending_keys(part, order), order)
+
+    def _of(self, keys: Keys, order: int) -> Floats:
+        """Return the weights of n-grams of one order, float32 (n-grams, sides)."""
+        weights = np.broadcast_to(self.unseen[order - 1], (len(keys), self.unseen.shape[1])).copy()
+        at, there = _places(self.keys[order - 1], keys)
+        weights[there] = self.weights[order - 1][at[there]]
+        weights[keys < 0] = 0
+        return weights
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all arrays by name, for a file."""
+        """Return all numbers as arrays by name, for a file."""
         arrays: dict[str, NDArray[Any]] = {"unseen": self.unseen}
-        for order, (keys, ratios) in enumerate(zip(self.keys, self.ratios, strict=True), start=1):
-            arrays |= {f"keys_{order}": keys, f"ratios_{order}": ratios}
+        for order, (keys, weights) in enumerate(zip(self.keys, self.weights, strict=True), start=1):
+            arrays |= {f"keys_{order}": keys, f"weights_{order}": weights}
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> NgramRatios:
-        """Return what `to_arrays` was given."""
-        orders = range(1, len(arrays["unseen"]) + 1)
-        keys, ratios = (tuple(arrays[f"{name}_{order}"] for order in orders) for name in ("keys", "ratios"))
-        return cls(keys, ratios, arrays["unseen"])
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> NgramWeights:
+        """Return the weights whose `to_arrays` gave `arrays`.
+
+        Raises:
+            ValueError, KeyError: if the arrays are something else.
+        """
+        unseen = arrays["unseen"]
+        orders = range(1, (len(unseen) if unseen.ndim else 0) + 1)
+        keys, weights = (tuple(arrays[f"{name}_{order}"] for order in orders) for name in ("keys", "weights"))
+        sound = unseen.ndim == 2 and all(
+            known.dtype == np.int64
+            and numbers.shape == (len(known), unseen.shape[1])
+            and (known[1:] > known[:-1]).all()
+            for known, numbers in zip(keys, weights, strict=True)
+        )
+        if not sound:
+            raise ValueError("keys and weights of n-grams do not fit each other")
+        return cls(keys, weights, unseen)
 
 
-def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> tuple[NgramRatios, Split]:
-    """Return the weights that all of `train` gives, and `train` with those of its own reviews found on the others.
+def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> tuple[NgramWeights, Split]:
+    """Return the weights that all of `train` gives, and `train` with those of its own texts found on the others.
 
-    So what a review's own label did to its weights is not in them. That it is missing shows all the same, to whoever
-    knows what the weights of all reviews are: in docs/experiments.md the differences tell shuffled labels, n-gram by
-    n-gram. A network learns such a table where it has a vector of its own for each word; with vectors that are not
-    trainable hardly.
+    So what a text's own label did to its weights is not in them. That it is missing shows all the same, to whoever
+    knows the weights of all texts: in docs/experiments.md the differences tell shuffled labels, n-gram by n-gram. A
+    network learns such a table if it has a vector of its own for each word; with vectors that are not trainable hardly.
 
     Args:
-        train: reviews as the network reads them.
+        train: texts as the network reads them.
         labels: how many there are.
-        config: orders, folds, least reviews, kinds of weights.
+        config: orders, folds, least texts, kinds of weights.
         seed: of the folds.
 
     Raises:
@@ -117,21 +223,21 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     """
     folds = _folds(train, config.folds, seed, labels)
     kinds = {"naive_bayes": _naive_bayes, "regression": _regression}
-    without = [kinds[kind](train, labels, folds, config) for kind in config.weights]
+    fits = [kinds[kind](train, labels, folds, config) for kind in config.weights]
     channels = np.zeros((len(train.tokens), config.orders * len(config.weights) * len(sides(labels))), np.float32)
     for fold in range(config.folds):
         held_out = train.take(np.flatnonzero(folds == fold))
-        _beside([each(fold) for each in without]).write(held_out, channels)
-    whole = _beside([each(None) for each in without])
+        _side_by_side([fit(fold) for fit in fits]).write(held_out, channels)
+    whole = _side_by_side([fit(None) for fit in fits])
     return whole, replace(train, channels=channels, ngram_orders=config.orders)
 
 
-def _folds(train: Split, folds: int, seed: int, labels: int) -> NDArray[np.int64]:
-    """Return the fold of each review, (reviews,): drawn, those of one group together, each label spread evenly.
+def _folds(train: Split, folds: int, seed: int, labels: int) -> Places:
+    """Return the fold of each text, (texts,): drawn, those of one group together, each label spread evenly.
 
     Were one label more frequent in a fold, it would be less so in the others, and weights found there would tell it.
-    Of reviews with the same text all are where the first is, be they of other groups: each would tell the label of the
-    others. Groups are not joined for that, or a text such as "good" would leave one fold of all.
+    Equal texts are all where the first is, be they of other groups: each would tell the label of the others. Groups
+    are not joined for that, or a text such as "good" would leave one fold of all.
     """
     group = np.arange(len(train))
     if train.groups is not None:
@@ -141,17 +247,17 @@ def _folds(train: Split, folds: int, seed: int, labels: int) -> NDArray[np.int64
     return drawn[first[text]]
 
 
-def _spread(held: Counts, folds: int, seed: int) -> NDArray[np.int64]:
+def _spread(held: Counts, folds: int, seed: int) -> Places:
     """Return the fold of each group, (groups,), the largest first, each where its labels are the rarest so far.
 
     Args:
-        held: reviews of each label in each group, (groups, labels).
+        held: texts of each label in each group, (groups, labels).
         folds: how many there are.
         seed: of the order of groups that are equally large.
     """
     order = np.random.default_rng(seed).permutation(len(held))
     order = order[np.argsort(-held.sum(axis=1)[order], kind="stable")]
-    share = held / np.maximum(held.sum(axis=0), 1.0)  # of all reviews of a label
+    share = held / np.maximum(held.sum(axis=0), 1.0)  # of all texts of a label
     so_far = np.zeros((folds, held.shape[1]))
     drawn = np.zeros(len(held), np.int64)
     for group in order:
@@ -161,50 +267,77 @@ def _spread(held: Counts, folds: int, seed: int) -> NDArray[np.int64]:
     return drawn
 
 
-def _beside(parts: list[NgramRatios]) -> NgramRatios:
+def _side_by_side(parts: list[NgramWeights]) -> NgramWeights:
     """Return weights of the same n-grams side by side."""
-    ratios = tuple(np.concatenate(each, axis=1) for each in zip(*(part.ratios for part in parts), strict=True))
-    return NgramRatios(parts[0].keys, ratios, np.concatenate([part.unseen for part in parts], axis=1))
+    weights = tuple(np.concatenate(each, axis=1) for each in zip(*(part.weights for part in parts), strict=True))
+    return NgramWeights(parts[0].keys, weights, np.concatenate([part.unseen for part in parts], axis=1))
 
 
-def _naive_bayes(
-    train: Split, labels: int, folds: NDArray[np.int64], config: NgramsConfig
-) -> Callable[[int | None], NgramRatios]:
-    """Return what gives the log-count ratios of all folds but one."""
-    tables = [_Table.of(train, order, labels, folds, config) for order in range(1, config.orders + 1)]
-    return lambda fold: _ratios(tables, fold, config.least_reviews)
+Fit = Callable[[int | None], NgramWeights]  # without one fold, or on all
 
 
-def _regression(
-    train: Split, labels: int, folds: NDArray[np.int64], config: NgramsConfig
-) -> Callable[[int | None], NgramRatios]:
-    """Return what gives the weights of the n-grams in a logistic regression on all folds but one, ratios included."""
+def _naive_bayes(train: Split, labels: int, folds: Places, config: NgramsConfig) -> Fit:
+    """Return what finds log-count ratios."""
+    tables = [_table(train, order, labels, folds, config) for order in range(1, config.orders + 1)]
+
+    def fit(without: int | None) -> NgramWeights:
+        weights, unseen = [], []
+        for _, counts in tables:
+            kept = counts.sum(axis=0) - (0 if without is None else counts[without])  # (labels, n-grams)
+            ratios = [_ratio(kept[label], np.delete(kept, label, axis=0).sum(axis=0)) for label in sides(labels)]
+            unseen.append(np.array([balance for _, balance in ratios], np.float32))
+            weights.append(np.stack([ratio for ratio, _ in ratios], axis=1).astype(np.float32))
+            weights[-1][kept.sum(axis=0) < config.least_reviews] = unseen[-1]
+        return NgramWeights(tuple(keys for keys, _ in tables), tuple(weights), np.stack(unseen))
+
+    return fit
+
+
+def _table(train: Split, order: int, labels: int, folds: Places, config: NgramsConfig) -> tuple[Keys, Floats]:
+    """Return the n-grams of one order, and how many texts of each fold and label hold each, (folds, labels, n-grams).
+
+    An uncertain text counts for less.
+    """
+    sets = ngram_sets(train, order)
+    keys = _common(sets, config.least_reviews)
+    held, texts = (np.concatenate(parts) for parts in zip(*sets, strict=True))
+    counts = np.zeros((config.folds, labels, len(keys)), np.float32)
+    certainty = train.certainty()[texts]
+    at, there = _places(keys, held)
+    cell = folds[texts] * labels + train.labels[texts]
+    for index in range(config.folds * labels):
+        here = there & (cell == index)
+        counts[index // labels, index % labels] = np.bincount(at[here], certainty[here], minlength=len(keys))
+    return keys, counts
+
+
+def _regression(train: Split, labels: int, folds: Places, config: NgramsConfig) -> Fit:
+    """Return what finds the weights of n-grams in a logistic regression, ratios included."""
     ngrams = Ngrams(train, config.orders, config.least_reviews)
-    matrix, told_apart = ngrams.matrix(train), sides(labels)
+    matrix, certainty = ngrams.matrix(train), train.certainty()
     ends = np.cumsum([len(keys) for keys in ngrams.keys])[:-1]
-    certain = train.certainty()
 
-    def fitted(fold: int | None) -> NgramRatios:
-        rows = np.arange(len(train)) if fold is None else np.flatnonzero(folds != fold)
+    def fit(without: int | None) -> NgramWeights:
+        rows = np.arange(len(train)) if without is None else np.flatnonzero(folds != without)
         held = matrix[rows]
         columns = [
-            _regressed(held, train.labels[rows] == label, certain[rows], config.strength) for label in told_apart
+            _regressed(held, train.labels[rows] == label, certainty[rows], config.strength) for label in sides(labels)
         ]
-        by_order = np.split(np.stack(columns, axis=1), ends)
-        return NgramRatios(tuple(ngrams.keys), tuple(by_order), np.zeros((config.orders, len(told_apart)), np.float32))
+        unseen = np.zeros((config.orders, len(columns)), np.float32)
+        return NgramWeights(tuple(ngrams.keys), tuple(np.split(np.stack(columns, axis=1), ends)), unseen)
 
-    return fitted
+    return fit
 
 
-def _regressed(held: Any, positive: NDArray[np.bool_], certain: Counts, strength: float) -> Floats:
-    """Return what each n-gram adds to the log-odds, times a number that makes it as large as a ratio.
+def _regressed(held: Any, positive: NDArray[np.bool_], certainty: Counts, strength: float) -> Floats:
+    """Return what each n-gram adds to the log-odds, scaled.
 
-    That is nothing where no review is of the label, or all are, and where no n-gram is frequent enough.
+    That is zero if no text is of the label, or all are, or no n-gram is frequent enough.
     """
     if not held.shape[1] or positive.all() or not positive.any():
         return np.zeros(held.shape[1], np.float32)
-    ratio = log_count_ratios(held, positive, certain)
-    model = logistic_regression(strength).fit(held.multiply(ratio).tocsr(), positive, sample_weight=certain)
+    ratio = log_count_ratios(held, positive, certainty)
+    model = logistic_regression(strength).fit(held.multiply(ratio).tocsr(), positive, sample_weight=certainty)
     weights: Floats = (REGRESSION_SCALE * model.coef_[0] * ratio).astype(np.float32)
     return weights
 
@@ -215,7 +348,7 @@ def require_scikit_learn() -> None:
     Raises:
         RnnsentError: if it is not installed.
     """
-    if missing("sklearn"):
+    if not installed("sklearn"):
         raise RnnsentError("regression on n-grams needs scikit-learn: pip install 'rnnsent[baseline]'")
 
 
@@ -232,53 +365,3 @@ def logistic_regression(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, solver="liblinear", dual=True, max_iter=2000, random_state=0)
-
-
-@dataclass(frozen=True)
-class _Table:
-    """How many reviews of each fold and label hold each n-gram of one order; an uncertain one counts for less."""
-
-    keys: Keys
-    counts: NDArray[np.float32]  # (folds, labels, n-grams)
-
-    @classmethod
-    def of(cls, train: Split, order: int, labels: int, folds: NDArray[np.int64], config: NgramsConfig) -> _Table:
-        sets = ngram_sets(train, order)
-        held, reviews = (np.concatenate(parts) for parts in zip(*sets, strict=True))
-        keys = common_keys(held, config.least_reviews)
-        counts = np.zeros((config.folds, labels, len(keys)), np.float32)
-        certain = train.certainty()[reviews]
-        at, there = places(keys, held)
-        cell = folds[reviews] * labels + train.labels[reviews]
-        for index in range(config.folds * labels):
-            held_here = there & (cell == index)
-            found = np.bincount(at[held_here], weights=certain[held_here], minlength=len(keys))
-            counts[index // labels, index % labels] = found
-        return cls(keys, counts)
-
-
-def _ratios(tables: list[_Table], without: int | None, least: int) -> NgramRatios:
-    """Return the ratios of all folds but one."""
-    found, unseen = [], []
-    for table in tables:
-        counts = table.counts.sum(axis=0) - (0 if without is None else table.counts[without])  # (labels, n-grams)
-        values, nothing = _by_side(counts)
-        values[counts.sum(axis=0) < least] = nothing
-        found.append(values)
-        unseen.append(nothing)
-    return NgramRatios(tuple(table.keys for table in tables), tuple(found), np.stack(unseen))
-
-
-def _by_side(counts: NDArray[np.float32]) -> tuple[Floats, Floats]:
-    """Return the ratio of each n-gram, (n-grams, sides), and of one that no review holds, (sides,)."""
-    found = [_ratio(counts[label], np.delete(counts, label, axis=0).sum(axis=0)) for label in sides(len(counts))]
-    values, unseen = zip(*found, strict=True)
-    return np.stack(values, axis=1).astype(np.float32), np.array(unseen, np.float32)
-
-
-def _looked_up(keys: Keys, known: Keys, ratios: Floats, unseen: Floats) -> Floats:
-    found = np.broadcast_to(unseen, (len(keys), len(unseen))).copy()
-    at, there = places(known, keys)
-    found[there] = ratios[at[there]]
-    found[keys < 0] = 0
-    return found

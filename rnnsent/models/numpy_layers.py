@@ -1,4 +1,4 @@
-"""Recurrent forward passes in NumPy: the oracle of the project, and prediction without TensorFlow.
+"""The layers of a network in NumPy: the reference of the project, and prediction without TensorFlow.
 
 Plain arrays in and out, batch first, computed in the dtype of the input (float32 or float64). Weights lie as Keras
 keeps them, so `RecurrentWeights(*layer.get_weights())` reads any stock layer. In shapes, `units` is the width of the
@@ -10,16 +10,61 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import erf, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rnnsent.models.activations import ACTIVATIONS, Activation, Array, sigmoid, softmax
+from rnnsent.config.cells import Cell
 
+Array = NDArray[np.floating[Any]]
+Activation = Callable[[Array], Array]
 Mask = NDArray[np.bool_]
 Tokens = NDArray[np.integer[Any]]
 State = tuple[Array, ...]
+
+# Klambauer et al. 2017, "Self-Normalizing Neural Networks".
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+def sigmoid(x: Array) -> Array:
+    """Return the logistic function of `x`, of any shape."""
+    # Below -80 the result is held at 2e-35, so that exp cannot overflow in float32.
+    probability: Array = 1 / (1 + np.exp(np.minimum(-x, 80)))
+    return probability
+
+
+def softmax(x: Array) -> Array:
+    """Return the softmax of `x` over its last axis."""
+    exponential: Array = np.exp(x - x.max(axis=-1, keepdims=True))
+    exponential /= exponential.sum(axis=-1, keepdims=True)
+    return exponential
+
+
+def _erf(x: Array) -> Array:
+    # NumPy has none, and an error function for each element is quick enough for a reference.
+    values: Array = np.fromiter(map(erf, x.ravel().tolist()), x.dtype, x.size).reshape(x.shape)
+    return values
+
+
+def _elu(x: Array) -> Array:
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+ACTIVATIONS: Mapping[str, Activation] = {
+    "linear": lambda x: x,
+    "sigmoid": sigmoid,
+    "softmax": softmax,
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+    "elu": _elu,
+    "selu": lambda x: SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * _elu(x)),
+    "gelu": lambda x: x * (1 + _erf(x / sqrt(2))) / 2,
+    "silu": lambda x: x * sigmoid(x),
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +101,13 @@ class Pass(NamedTuple):
     states: State
 
 
-def _simple_rnn_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
+def simple_rnn_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """tanh(x W + h U + b) (Elman 1990, "Finding Structure in Time")."""
     (hidden,) = state
     return (activation(projected + hidden @ weights.recurrent_kernel),)
 
 
-def _lstm_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
+def lstm_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """Gates in the order i, f, c, o (Hochreiter & Schmidhuber 1997; the forget gate: Gers et al. 2000)."""
     hidden, carry = state
     units = hidden.shape[-1]
@@ -74,7 +119,7 @@ def _lstm_step(projected: Array, state: State, weights: RecurrentWeights, activa
     return opened[:, 3 * units :] * activation(carry), carry
 
 
-def _gru_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
+def gru_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """Gates in the order z, r, h; the reset gate works after the product, the default of Keras and what cuDNN has."""
     (hidden,) = state
     units = hidden.shape[-1]
@@ -87,7 +132,7 @@ def _gru_step(projected: Array, state: State, weights: RecurrentWeights, activat
     return (opened[:, :units] * hidden + (1 - opened[:, :units]) * candidate,)
 
 
-def _gru_reset_before_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
+def gru_reset_before_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """Gates in the order z, r, h; the reset gate works before the product, as published (Cho et al. 2014)."""
     (hidden,) = state
     units = hidden.shape[-1]
@@ -97,26 +142,8 @@ def _gru_reset_before_step(projected: Array, state: State, weights: RecurrentWei
     return (opened[:, :units] * hidden + (1 - opened[:, :units]) * candidate,)
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A recurrent cell; `step` maps (x W + b, states, weights, activation) to new states, the output first."""
-
-    step: Callable[[Array, State, RecurrentWeights, Activation], State]
-    gates: int
-    states: int = 1
-    recurrent_bias: bool = False
-
-
-CELLS: Mapping[str, Cell] = {
-    "simple_rnn": Cell(_simple_rnn_step, gates=1),
-    "lstm": Cell(_lstm_step, gates=4, states=2),
-    "gru": Cell(_gru_step, gates=3, recurrent_bias=True),
-    "gru_reset_before": Cell(_gru_reset_before_step, gates=3),
-}
-
-
 def recurrent(
-    cell: str,
+    cell: Cell,
     inputs: Array,
     weights: RecurrentWeights,
     *,
@@ -132,7 +159,7 @@ def recurrent(
     A masked step keeps the state and repeats the output before it; outputs before the first unmasked step are zeros.
 
     Args:
-        cell: A name in `CELLS`; "gru" is Keras' default form, "gru_reset_before" the one with `reset_after=False`.
+        cell: An entry of `config.cells.CELLS`, or a variant of one.
         inputs: (batch, timesteps, features).
         weights: In Keras' layout.
         activation: Of the candidate state (and, in an LSTM, of the carry on its way out), a name in `ACTIVATIONS`.
@@ -144,25 +171,19 @@ def recurrent(
 
     Returns:
         `output`, (batch, units) or (batch, timesteps, units), and the final `states`.
-
-    Raises:
-        KeyError: If `cell` or `activation` is unknown.
-        ValueError: If a shape or the dtype of `inputs` does not fit.
     """
-    kind = CELLS[cell]
+    step = partial(cell.numpy_step(), weights=weights.astype(inputs.dtype), activation=ACTIVATIONS[activation])
     mask = np.ones(inputs.shape[:2], np.bool_) if mask is None else mask
-    _check(kind, inputs, weights, mask, initial_state)
-    weights = weights.astype(inputs.dtype)
     zeros = np.zeros((len(inputs), len(weights.recurrent_kernel)), inputs.dtype)
-    start = [zeros] * kind.states if initial_state is None else initial_state
-    state = tuple(np.asarray(given, inputs.dtype) for given in start)
-    projected = _project(kind, inputs, weights)
+    start = [zeros] * cell.states if initial_state is None else initial_state
+    state = tuple(np.asarray(value, inputs.dtype) for value in start)
+    projected = _projected(cell, inputs, weights.astype(inputs.dtype))
     if go_backwards:
         projected, mask = projected[::-1], mask[:, ::-1]
-    # The output starts at zero even where an initial state is given: masked steps carry that one unseen.
+    # The output starts at zero even if an initial state is given: masked steps carry that one unseen.
     outputs, output = [], zeros
     for step_input, active in zip(projected, mask.T[:, :, np.newaxis], strict=True):
-        previous, state = state, kind.step(step_input, state, weights, ACTIVATIONS[activation])
+        previous, state = state, step(step_input, state)
         if active.all():
             output = state[0]
         else:
@@ -173,42 +194,17 @@ def recurrent(
     return Pass(np.stack(outputs, axis=1) if return_sequences else output, state)
 
 
-def _project(kind: Cell, inputs: Array, weights: RecurrentWeights) -> Array:
+def _projected(cell: Cell, inputs: Array, weights: RecurrentWeights) -> Array:
     """Return x W + b of all steps, time first, (timesteps, batch, gates * units): one product, outside of the loop."""
     batch, timesteps, features = inputs.shape
     projected = inputs.swapaxes(0, 1).reshape(timesteps * batch, features) @ weights.kernel
     if weights.bias is not None:
-        projected += weights.bias[0] if kind.recurrent_bias else weights.bias
+        projected += weights.bias[0] if cell.biases == 2 else weights.bias
     return projected.reshape(timesteps, batch, weights.kernel.shape[1])
 
 
-def _check(
-    kind: Cell, inputs: Array, weights: RecurrentWeights, mask: Mask, initial_state: Sequence[Array] | None
-) -> None:
-    if inputs.ndim != 3 or not np.issubdtype(inputs.dtype, np.floating) or not inputs.shape[1]:
-        raise ValueError(f"inputs must be floats (batch, timesteps, features), not {inputs.dtype} {inputs.shape}")
-    if mask.dtype != np.bool_:
-        raise ValueError(f"mask must be bool, not {mask.dtype}")
-    states = () if initial_state is None else initial_state
-    if len(states) not in (0, kind.states):
-        raise ValueError(f"initial_state must hold {kind.states} array(s), not {len(states)}")
-    batch, timesteps, features = inputs.shape
-    units = len(weights.recurrent_kernel)
-    width = kind.gates * units
-    bias_shape = (2, width) if kind.recurrent_bias else (width,)
-    for name, found, expected in (
-        ("kernel", weights.kernel.shape, (features, width)),
-        ("recurrent_kernel", weights.recurrent_kernel.shape, (units, width)),
-        ("bias", bias_shape if weights.bias is None else weights.bias.shape, bias_shape),
-        ("mask", mask.shape, (batch, timesteps)),
-        *(("initial_state", np.shape(given), (batch, units)) for given in states),
-    ):
-        if found != expected:
-            raise ValueError(f"{name} must have the shape {expected}, not {found}")
-
-
 def bidirectional(
-    cell: str,
+    cell: Cell,
     inputs: Array,
     weights: BidirectionalWeights,
     *,
@@ -237,29 +233,6 @@ def bidirectional(
     return np.concatenate([forward, backward[:, ::-1] if return_sequences else backward], axis=-1)
 
 
-def stacked(
-    cell: str,
-    inputs: Array,
-    layers: Sequence[RecurrentWeights | BidirectionalWeights],
-    *,
-    mask: Mask | None = None,
-    return_sequences: bool = False,
-) -> Array:
-    """Run recurrent layers one on top of the other, every one but the last returning its sequence.
-
-    Arguments are those of `recurrent`; `layers` go from the lowest to the highest, may be bidirectional, and all of
-    them see the mask. Returns the last layer's output, shaped as that of `recurrent` or `bidirectional`.
-    """
-    output = inputs
-    for position, weights in enumerate(layers, start=1):
-        sequences = return_sequences or position < len(layers)
-        if isinstance(weights, BidirectionalWeights):
-            output = bidirectional(cell, output, weights, mask=mask, return_sequences=sequences)
-        else:
-            output = recurrent(cell, output, weights, mask=mask, return_sequences=sequences).output
-    return output
-
-
 def embedding(tokens: Tokens, table: Array) -> Array:
     """Look up `tokens`, (batch, timesteps), in `table`, (num_words, features) -> (batch, timesteps, features).
 
@@ -280,11 +253,6 @@ def dense(inputs: Array, kernel: Array, bias: Array | None = None, *, activation
     return ACTIVATIONS[activation](output)
 
 
-def _last(sequence: Array, mask: Mask) -> Array:
-    last = mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1)
-    return np.where(mask.any(axis=1, keepdims=True), sequence[np.arange(len(sequence)), last], 0)
-
-
 def _mean(sequence: Array, mask: Mask) -> Array:
     steps = np.maximum(mask.sum(axis=1, keepdims=True), 1).astype(sequence.dtype)
     mean: Array = np.where(mask[:, :, np.newaxis], sequence, 0).sum(axis=1) / steps
@@ -297,7 +265,6 @@ def _max(sequence: Array, mask: Mask) -> Array:
 
 
 POOLINGS: Mapping[str, Callable[[Array, Mask], Array]] = {
-    "last": _last,
     "mean": _mean,
     "max": _max,
     "mean_max": lambda sequence, mask: np.concatenate([_mean(sequence, mask), _max(sequence, mask)], axis=-1),
@@ -306,9 +273,6 @@ POOLINGS: Mapping[str, Callable[[Array, Mask], Array]] = {
 
 def pool(name: str, sequence: Array, mask: Mask | None = None) -> Array:
     """Reduce a sequence, (batch, timesteps, features), over its unmasked steps; a row without any gives zeros.
-
-    "last" takes the output at the last unmasked step. For a bidirectional layer that is not what
-    `return_sequences=False` gives, whose backward half ends at the first step.
 
     Returns:
         (batch, features), or (batch, 2 * features) for "mean_max", the mean first.

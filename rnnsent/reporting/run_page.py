@@ -7,7 +7,7 @@ from math import sqrt
 
 from rnnsent.reporting import charts
 from rnnsent.reporting.charts import Chart
-from rnnsent.reporting.examples import Examples
+from rnnsent.reporting.examples import MAX_WORDS, Examples
 from rnnsent.reporting.facts import EvaluatedRun
 from rnnsent.reporting.pages import render
 from rnnsent.reporting.trace_views import OPACITY
@@ -41,6 +41,7 @@ class RunPage:
     slices: Chart
     robustness: Chart | None
     opacity: float = OPACITY
+    max_words: int = MAX_WORDS
 
     @property
     def advantage(self) -> Estimate:

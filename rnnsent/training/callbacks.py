@@ -22,7 +22,7 @@ from rnnsent.data.batching import Batches
 from rnnsent.engine.gradients import forget_norms, is_sound, measured, norms_of
 from rnnsent.errors import TrainingError, count
 from rnnsent.evaluation import plots
-from rnnsent.models.builder import set_weights, weights_of
+from rnnsent.models.weights import set_weights, weights_of
 from rnnsent.runs.directory import CURVES, HISTORY, MODEL, WEIGHTS, Run, arrays_bytes
 from rnnsent.runs.schemas import Epoch, to_dict
 from rnnsent.signals import DeferredSignals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,6 @@ from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
-from rnnsent.models.requirements import require_trainable
 from rnnsent.runs import directory, registry
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import CalibrationFile, DataInfo, Fingerprint, TrainingMetrics
@@ -33,6 +33,7 @@ from rnnsent.training import environment, resume
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.features import Features, data_info, fit_features, log_data, resolve
 from rnnsent.training.pseudo_label import add_unlabeled, label_texts
+from rnnsent.training.requirements import require_trainable
 from rnnsent.training.trainer import CallbackFactory, Session, TrainedNetwork, train_network
 
 logger = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ def _train_network(run: Run, config: Config, session: Session, title: str) -> Tr
 
 def _finish(run: Run, config: Config, session: Session, networks: Sequence[TrainedNetwork], data: DataInfo) -> None:
     """Calibrate, evaluate on validation, write metrics.json and the manifest."""
-    from rnnsent.models.summary import summarize_models
+    from rnnsent.models.summary import summarize
 
     first, texts = networks[0], session.features.split.validation
     predict = load_predictor(config, run.weights(), session.features.ngram_weights, device=session.device.name)
@@ -195,9 +196,9 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         fitted = calibration.fit_calibration(texts.labels, probabilities)
         logger.info("calibration: %s", fitted)
         run.write_record(directory.CALIBRATION, _calibration_file(fitted, texts.labels, probabilities))
-    summary = summarize_models([network.plain for network in networks])
+    summary = summarize(config, session.features.rows)
     run.write(directory.SUMMARY, summary.text)
-    run.write(directory.SUMMARY_JSON, summary.to_json())
+    run.write(directory.SUMMARY_JSON, json.dumps(summary.to_dict()) + "\n")
     ensemble = config.ensemble is not None
     metrics = TrainingMetrics(
         data=data,

@@ -17,7 +17,7 @@ from rnnsent.data.sources import expanded
 from rnnsent.data.statistics import embedding_rows, unknown_share
 from rnnsent.errors import DataError, count
 from rnnsent.models import embeddings
-from rnnsent.models.ngram_weights import NgramRatios, out_of_fold
+from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
 from rnnsent.runs.schemas import DataInfo, EmbeddingInfo, PretrainInfo
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Features:
     train: Split
     validation: Split
     rows: int
-    ngram_weights: NgramRatios | None
+    ngram_weights: NgramWeights | None
     pseudo_labels: int = 0
 
     @property
@@ -149,7 +149,7 @@ def word_vectors(config: Config, features: Features) -> InitialWeights:
         return InitialWeights(found.table, EmbeddingInfo(found=found.found, words=found.words))
     assert vectors.word2vec is not None
     # Seed 0: the same for all networks, whatever their seeds.
-    found = embeddings.trained(features.all_texts, vocabulary, rows, width, vectors.word2vec, 0)
+    found = embeddings.train(features.all_texts, vocabulary, (rows, width), vectors.word2vec, 0)
     seconds, cached = found.facts["seconds"], found.facts["cached"]
     where = "from the cache" if cached else f"trained in {seconds:.0f} s"
     logger.info("vectors: %s of %s words have one, %s", f"{found.found:,}", f"{found.words:,}", where)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsent.data.batching import Batch
 from rnnsent.errors import RunError
-from rnnsent.models.builder import weights_of
+from rnnsent.models.weights import weights_of
 from rnnsent.training.checkpoint import Checkpoint
 
 Arrays = dict[str, NDArray[Any]]

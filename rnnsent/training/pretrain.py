@@ -28,7 +28,8 @@ from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import NATIVE, LayerPath, choose
 from rnnsent.errors import Interrupted
-from rnnsent.models.builder import build_model, embedding_of, set_embedding, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import embedding_of, weights_of
 from rnnsent.runs.directory import CHECKPOINTS, LANGUAGE_MODEL, Run
 from rnnsent.runs.schemas import Epoch, PretrainInfo
 from rnnsent.training.callbacks import FiniteCallback, HistoryCallback, Tracked
@@ -170,15 +171,10 @@ def _model(config: Config, rows: int, table: Table, path: LayerPath) -> tuple[ke
     """Return the layers that a network begins with, and the language model around them."""
     asked = config.model.language_model
     assert asked is not None
-    trunk = build_model(
-        _trunk(config.model),
-        num_words=rows,
-        precision=config.training.precision,
-        seed=SEED,
-        native=[path.path == NATIVE],
-    )
+    alone = replace(config, model=_trunk(config.model), training=replace(config.training, adversarial=None))
+    trunk = build_model(alone, rows, native=[path.path == NATIVE], seed=SEED, training=True)
     if table is not None:
-        set_embedding(trunk, table)
+        embedding_of(trunk).assign(table)
     directions = 2 if config.model.recurrent[0].bidirectional else 1
     loss = SampledSoftmax(embedding_of(trunk), directions, asked.samples, SEED)
     tokens, states = trunk.inputs[0], trunk.outputs[0]

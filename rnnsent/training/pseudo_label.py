@@ -39,7 +39,7 @@ def add_unlabeled(features: Features, dataset: Dataset, config: Config) -> Featu
 
 def label_texts(features: Features, teacher: TrainedNetwork, device: Device) -> Features:
     """Return the features with the texts without a label in `train`, labeled by a network."""
-    from rnnsent.models.builder import weights_of
+    from rnnsent.models.weights import weights_of
 
     config = teacher.config
     predict = load_predictor(config, weights_of(teacher.plain), features.ngram_weights, device=device.name)

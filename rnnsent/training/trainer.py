@@ -16,7 +16,7 @@ from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import NATIVE, choose, describe
 from rnnsent.errors import Interrupted, TrainingError, count
-from rnnsent.runs.directory import CHECKPOINTS, SUMMARY, Run
+from rnnsent.runs.directory import CHECKPOINTS, Run
 from rnnsent.runs.schemas import Epoch, LayerEngine, NetworkInfo
 from rnnsent.signals import DeferredSignals, wants_out
 from rnnsent.training.checkpoint import Checkpoint, CheckpointFolder
@@ -115,17 +115,18 @@ def train_network(run: Run, config: Config, session: Session, title: str, initia
     folder = CheckpointFolder(run.file(CHECKPOINTS), run.training)
     begin = folder.newest()
     with DeferredSignals(BUILDING):
-        from rnnsent.models.builder import begin_with, model_for, set_embedding, summary_text
+        from rnnsent.models.builder import build_model
+        from rnnsent.models.weights import begin_with, embedding_of
 
-        model = model_in_training(config, features.rows, session.device)
+        native = [layer.path == NATIVE for layer in paths]
+        model = build_model(config, features.rows, native=native, seed=training.seed, training=True)
         if initial.table is not None:
-            set_embedding(model, initial.table)
+            embedding_of(model).assign(initial.table)
         if initial.layers:
             begin_with(model, initial.layers)
         labels = features.split.label_names
         compile_model(model, training, len(labels), len(train))
-        plain = model_for(config, num_words=features.rows)
-        run.write(SUMMARY, summary_text(plain))
+        plain = build_model(config, features.rows)
     started = session.started if begin is None else time.perf_counter() - begin.elapsed
     history = HistoryCallback(run, train, title, started, begin)
     tracked = _tracked(run, plain, training, history)
@@ -158,21 +159,6 @@ def batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> B
     if not config.channels:  # though other networks of the ensemble may read them
         split = replace(split, channels=None)
     return Batches.from_config(split, config, shuffle=shuffle, multiple=device.multiple)
-
-
-def model_in_training(config: Config, rows: int, device: Device) -> keras.Model:
-    """Build the network of `config`, with `rows` words, as it is trained on `device`."""
-    from rnnsent.models.builder import model_for
-
-    training = config.training
-    return model_for(
-        config,
-        num_words=rows,
-        precision=training.precision,
-        seed=training.seed,
-        native=[layer.path == NATIVE for layer in choose(config, device)],
-        adversarial=training.adversarial,
-    )
 
 
 def _tracked(run: Run, plain: keras.Model, training: TrainingConfig, history: HistoryCallback) -> Tracked:

@@ -100,7 +100,7 @@ def test_train_leaves_a_complete_run_and_eval_judges_it(trained: Path) -> None:
     manifest = json.loads((trained / "manifest.json").read_text())["files"]
     assert set(manifest) == {
         "config.yaml", "summary.txt", "vocabulary.json", "model.keras", "weights.npz", "checkpoints/epoch-0001.npz",
-        "history.csv", "metrics.json", "probes.json", "calibration.json", "environment.json", "origin.json",
+        "history.csv", "metrics.json", "calibration.json", "environment.json", "origin.json",
         "plots/curves.png", "model_card.md",
     }  # fmt: skip
     header = (
@@ -342,7 +342,7 @@ def test_json_of_configs_and_summaries(trained: Path) -> None:
     assert printed("config", "check", "lstm") == {"file": "lstm", "problems": []}
     (problem,) = printed("config", "check", "lstm", "--epochs", "0", code=1)["problems"]
     assert problem == {
-        "place": "--epochs 0",
+        "place": "--set training.epochs=0",
         "key": "training.epochs",
         "rule": "must be at least 1",
         "given": "0",

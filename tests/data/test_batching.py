@@ -63,7 +63,7 @@ def test_reviews_meet_others_in_every_epoch(batches: Batches) -> None:
 
 
 def test_the_config_sets_the_budget(batches: Batches) -> None:
-    config = load_config("lstm", [("--set", "training.batch_tokens=16000")])
+    config = load_config("lstm", {"training.batch_tokens": 16000})
     assert Batches.from_config(batches.split, config, shuffle=True).batch_tokens == 16_000
     assert Batches.from_config(batches.split, load_config("lstm"), shuffle=True).batch_tokens is None
 
@@ -123,7 +123,7 @@ def test_soft_targets_are_what_the_split_says() -> None:
 
 
 def test_only_training_is_noisy() -> None:
-    config = load_config("lstm", [("--set", f"training.{key}=0.1") for key in ("word_dropout", "label_smoothing")])
+    config = load_config("lstm", {"training.word_dropout": 0.1, "training.label_smoothing": 0.1})
     for shuffle in (True, False):
         made = Batches.from_config(noisy().split, config, shuffle=shuffle)
         assert (made.word_dropout, made.label_smoothing) == ((0.1, 0.1) if shuffle else (0, 0))

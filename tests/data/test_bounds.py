@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import batching as batches
@@ -18,8 +19,8 @@ from rnnsent.errors import ConfigError, DataError, RunError
 from rnnsent.inference import predictor as prediction
 from rnnsent.inference.classifier import load
 from rnnsent.inference.predictor import load_predictor
-from rnnsent.models.builder import model_for, rebuild_model
-from rnnsent.models.network import weight_shapes
+from rnnsent.models.builder import build_model, rebuild_model
+from rnnsent.models.weights import weight_shapes
 from rnnsent.runs.directory import RunDirectory
 from tests.conftest import rnnsent
 
@@ -36,7 +37,6 @@ NETWORK = "model: {recurrent: [{cell: gru}]}\n"
         ("model.recurrent", "[" + "{cell: gru}," * 65 + "]", "must have at most 64 items"),
         ("model.dense", "[" + "{units: 1}," * 65 + "]", "must have at most 64 items"),
         ("model.dense", "[{units: 1000000}]", "must be at most 16384"),
-        ("model.hashed_ngrams", "{dim: 1000000}", "must be at most 16384"),
         ("model.language_model", "{batch_size: 10000000}", "must be at most 1048576"),
         ("model.language_model", "{samples: 10000000}", "must be at most 65536"),
         ("model.vectors", "{word2vec: {window: 1000000000000}}", "must be at most 1000"),
@@ -52,13 +52,13 @@ NETWORK = "model: {recurrent: [{cell: gru}]}\n"
 )
 def test_a_config_has_bounds_and_the_message_names_them(key: str, value: str, rule: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        parse_config(NETWORK, "c.yaml", [("--set", f"{key}={value}")])
+        parse_config(NETWORK, "c.yaml", overrides([f"{key}={value}"]))
     found = str(raised.value)
     assert key in found and rule in found
 
 
 def config_of(*settings: str) -> Config:
-    return parse_config(NETWORK, "c.yaml", [("--set", each) for each in settings])
+    return parse_config(NETWORK, "c.yaml", overrides(settings))
 
 
 def weights_for(config: Config, num_words: int = 20) -> dict[str, np.ndarray]:
@@ -81,7 +81,7 @@ def test_a_network_that_its_weights_are_not_of_is_not_built(claim: str) -> None:
 def test_a_network_that_no_run_can_hold_is_not_built() -> None:
     config = config_of("model.recurrent=[" + "{cell: lstm, units: 16384}," * 9 + "]")
     with pytest.raises(ConfigError, match=r"model: is a network of [0-9,]+ bytes, and a run holds at most 8,589"):
-        model_for(config, num_words=20)
+        build_model(config, 20)
 
 
 def forged(sample_run: Path, **settings: object) -> Path:

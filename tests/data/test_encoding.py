@@ -57,7 +57,7 @@ def write_csv(path: str, rows: list[tuple[str, str]], header: str = "text,label"
 def load(path: str | Path, **settings: Any) -> Dataset:
     pairs = {"source": "texts", "path": str(path), **settings}
     Path("small.yaml").write_text(SMALL)
-    given = [("test", f"data.{key}={json.dumps(value)}") for key, value in pairs.items()]
+    given = {f"data.{key}": value for key, value in pairs.items()}
     return load_dataset(load_config("small.yaml", given).data)
 
 
@@ -327,7 +327,7 @@ def test_a_path_may_hold_a_variable_of_the_environment(monkeypatch: pytest.Monke
 def test_a_training_that_goes_on_calls_its_file_what_it_was_called_before() -> None:
     write_csv("t.csv", reviews(60))
     Path("small.yaml").write_text(SMALL)
-    begun = prepare(load_config("small.yaml", [("--set", "data.source=texts"), ("--set", "data.path=t.csv")]))
+    begun = prepare(load_config("small.yaml", {"data.source": "texts", "data.path": "t.csv"}))
     assert begun.facts["file"] == str(Path("t.csv").resolve())
     assert prepare(begun.config).facts == begun.facts
 

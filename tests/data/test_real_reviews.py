@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split, split_dataset
 from rnnsent.data.sources import load_dataset
 from rnnsent.inference.predictor import load_predictor
-from rnnsent.models.builder import model_for
+from rnnsent.models.builder import build_model
 from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from rnnsent.training.features import prepare
@@ -53,7 +54,7 @@ def test_data_info_agrees_with_what_is_known_of_the_reviews() -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])  # a SimpleRNN's training blows any rounding up, in stock Keras too
 def test_the_notebooks_training_follows_the_losses_of_stock_keras(cell: str) -> None:
-    config = load_config(f"notebook/{cell}", [("test", "training.epochs=1"), ("test", "training.batch_size=64")])
+    config = load_config(f"notebook/{cell}", {"training.epochs": 1, "training.batch_size": 64})
     reviews = prepare(config)
     train = replace(reviews, train=reviews.train.take(slice(50 * 64)), validation=reviews.validation.take(slice(64)))
     losses: dict[bool, list[float]] = {False: [], True: []}
@@ -63,7 +64,7 @@ def test_the_notebooks_training_follows_the_losses_of_stock_keras(cell: str) -> 
             def on_step(self, facts: StepFacts, told: list[float] = told) -> None:
                 told.append(facts.loss)
 
-        model = model_for(reviews.config, num_words=reviews.rows, seed=0, native=[native])
+        model = build_model(reviews.config, reviews.rows, seed=0, native=[native])
         shuffled = Batches.from_config(train.train, reviews.config, shuffle=True)
         fit(model, shuffled, Batches.from_config(train.validation, reviews.config, shuffle=False),
             reviews.config.training, observers=[Watch()])  # fmt: skip
@@ -99,8 +100,8 @@ def test_the_original_texts_are_encoded_as_the_arrays_are(real_imdb: Path) -> No
     if not archive.is_file():
         pytest.skip(f"{archive} is not there")
     settings = ["source=texts", f"path={archive}", "fallback=null", "tokenizer=imdb", "vocabulary=imdb"]
-    texts = load_dataset(load_config("lstm", [("test", f"data.{setting}") for setting in settings]).data)
-    arrays = load_dataset(load_config("notebook/lstm", [("test", "data.fallback=null")]).data)
+    texts = load_dataset(load_config("lstm", overrides([f"data.{setting}" for setting in settings])).data)
+    arrays = load_dataset(load_config("notebook/lstm", {"data.fallback": None}).data)
     assert texts.validation is not None
     assert _by_label(texts.train, texts.validation) == _by_label(arrays.train)
     assert _by_label(texts.test) == _by_label(arrays.test)

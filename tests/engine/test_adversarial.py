@@ -27,7 +27,7 @@ LABELS = np.array([[1.0], [0.0]], np.float32)
 
 
 def build(adversarial: AdversarialConfig | None, *, native: bool = False, cell: str = "gru") -> keras.Model:
-    config = parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", [])
+    config = parse_config(TINY_CONFIG.replace("CELL", cell), "tiny")
     model = model_for(config, num_words=60, seed=3, native=[native], adversarial=adversarial)
     model.compile(optimizer=keras.optimizers.SGD(1.0), loss="binary_crossentropy", jit_compile=False)
     return model

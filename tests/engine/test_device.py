@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import pytest
@@ -24,6 +25,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     def pretend(*gpus: str, backend: str = "tensorflow") -> list[int | None]:
         used: list[int | None] = []
         monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+        monkeypatch.setattr(device, "_has_gpu_driver", lambda: True)
         monkeypatch.setattr(device, "_tensorflow_gpus", lambda: list(gpus))
         monkeypatch.setattr(device, "_tensorflow_use", used.append)
         monkeypatch.setattr(device, "_jax_gpus", lambda asked: list(gpus))
@@ -69,6 +71,21 @@ def test_a_gpu_that_is_not_there(machine: Machine, asked: str, gpus: list[str], 
     assert used == []
 
 
+def test_a_gpu_without_a_driver_is_refused_before_keras_is_imported(tiny_config: Path, tiny_imdb: Path) -> None:
+    program = f"""
+import sys
+from rnnsent.cli.main import cli
+from rnnsent.engine import device
+device._has_gpu_driver = lambda: False
+try:
+    cli(["train", "--config", {str(tiny_config)!r}, "--data", {str(tiny_imdb)!r}, "--device", "gpu"])
+finally:
+    print(sorted({{"keras", "tensorflow"}} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout == "[]\n" and "device gpu is not there: no GPU was found" in run.stderr
+
+
 def test_other_backends_are_refused(machine: Machine) -> None:
     machine(backend="torch")
     with pytest.raises(DeviceError, match="Keras is set to torch: KERAS_BACKEND must be tensorflow or jax"):
@@ -89,8 +106,8 @@ from rnnsent.engine.device import start
 start("cpu")
 import tensorflow as tf
 from rnnsent.config.loader import load_config
-from rnnsent.models.builder import model_for
-model_for(load_config("notebook/lstm"), num_words=9, seed=0, native=[{native}])
+from rnnsent.models.builder import build_model
+build_model(load_config("notebook/lstm"), 9, seed=0, native=[{native}])
 found = tf.config.threading
 print(found.get_intra_op_parallelism_threads(), found.get_inter_op_parallelism_threads())
 """

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from rnnsent.config.cells import CELLS
 from rnnsent.engine import kernel
-from rnnsent.engine.kernel import CELLS, GATES, LEVELS, Gradients, Inputs, Pass, Weights
+from rnnsent.engine.kernel import LEVELS, Gradients, Inputs, Pass, Weights
 from rnnsent.models import numpy_layers as reference
 from tests.conftest import needs_kernel
 
 NATIVE = Path(kernel.__file__).parent / "native"
 HARNESS = Path(__file__).parent / "native_harness.c"
-STOCK = {"simple_rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
 HERE = LEVELS[: LEVELS.index(kernel.level()) + 1] if kernel.available() else ()
 pytestmark = needs_kernel
 
@@ -37,9 +36,9 @@ def random_layer(
     def normal(*shape: int, size: float = 1.0) -> NDArray[np.float32]:
         return (rng.normal(size=shape) * size).astype(np.float32)
 
-    gates = GATES[cell] * units
+    gates = CELLS[cell].gates * units
     weights = Weights(
-        cell,
+        CELLS[cell],
         normal(features, gates, size=features**-0.5),
         normal(units, gates, size=units**-0.5),
         normal(2, gates) if cell == "gru" else normal(gates),
@@ -63,11 +62,11 @@ def stock_pass(
     """Return last states, all states and all gradients of a stock Keras layer in float64."""
     batch, steps = inputs.values.shape[:2]
     units = weights.recurrent.shape[0]
-    layer = STOCK[weights.cell](units, return_sequences=True, go_backwards=inputs.reverse, dtype="float64")
+    layer = weights.cell.keras_layer(units=units, return_sequences=True, go_backwards=inputs.reverse, dtype="float64")
     layer.build((None, None, weights.kernel.shape[0]))
     layer.set_weights([weights.kernel, weights.recurrent, weights.bias])
     source = tf.Variable((inputs.values if weights.embedding is None else weights.embedding).astype(np.float64))
-    start = [inputs.initial] + [inputs.initial_carry] * (weights.cell == "lstm")
+    start = [inputs.initial] + [inputs.initial_carry] * (weights.cell.states - 1)
     states = [tf.Variable(np.zeros((batch, units)) if each is None else each.astype(np.float64)) for each in start]
     mask = np.arange(steps) < inputs.lengths[:, None]
     with tf.GradientTape() as tape:
@@ -137,7 +136,7 @@ def test_values_are_those_of_the_reference_in_float64(shape: dict[str, Any], lev
     start = [zeros if inputs.initial is None else inputs.initial]
     start += [zeros if inputs.initial_carry is None else inputs.initial_carry] * (shape["cell"] == "lstm")
     expected = reference.recurrent(
-        shape["cell"],
+        weights.cell,
         vectors.astype(np.float64),
         reference.RecurrentWeights(weights.kernel, weights.recurrent, weights.bias),
         mask=np.arange(shape["steps"]) < inputs.lengths[:, None],

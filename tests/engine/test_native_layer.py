@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from rnnsent.config import Config
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import Split
-from rnnsent.models.builder import build_model, set_weights, weights_of
+from rnnsent.data.split import Split
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import set_weights, weights_of
 from rnnsent.training.fit import fit
 from rnnsent.training.observers import Observer
 from tests.conftest import needs_kernel
-from tests.models.test_builder import model_config
+from tests.models.test_builder import config_of
 
 pytestmark = needs_kernel
 
@@ -43,13 +43,10 @@ def tokens(seed: int = 0) -> NDArray[np.int32]:
     return np.where(np.arange(ids.shape[1]) < np.array(LENGTHS)[:, None], ids, 0).astype(np.int32)
 
 
-def pair(text: str, native: list[bool] | None = None, **options: Any) -> tuple[keras.Model, keras.Model]:
-    config = model_config(text)
-    native = [True] * len(config.recurrent) if native is None else native
-    return (
-        build_model(config, num_words=20, seed=1, native=native, **options),
-        build_model(config, num_words=20, seed=1, **options),
-    )
+def pair(text: str, native: list[bool] | None = None, padding: str = "post") -> tuple[keras.Model, keras.Model]:
+    config = config_of(text, f"data.padding={padding}")
+    native = [True] * len(config.model.recurrent) if native is None else native
+    return build_model(config, 20, seed=1, native=native), build_model(config, 20, seed=1)
 
 
 def gradients(model: keras.Model, ids: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
@@ -63,9 +60,9 @@ def gradients(model: keras.Model, ids: NDArray[np.int32]) -> dict[str, NDArray[A
 
 
 @pytest.mark.parametrize("name", sorted(STACKS))
-@pytest.mark.parametrize("masked", [True, False])
-def test_outputs_and_gradients_are_those_of_stock_keras(name: str, masked: bool) -> None:
-    native, stock = pair(STACKS[name], masked=masked)
+@pytest.mark.parametrize("padding", ["post", "notebook"])
+def test_outputs_and_gradients_are_those_of_stock_keras(name: str, padding: str) -> None:
+    native, stock = pair(STACKS[name], padding=padding)
     assert {key: value.shape for key, value in weights_of(native).items()} == {
         key: value.shape for key, value in weights_of(stock).items()
     }
@@ -78,7 +75,7 @@ def test_outputs_and_gradients_are_those_of_stock_keras(name: str, masked: bool)
 
 @pytest.mark.parametrize("name", ["simple_rnn", "lstm", "gru", "bidirectional lstm", "mixed stack", "mean"])
 def test_left_padding_that_is_read_as_words(name: str) -> None:
-    native, stock = pair(STACKS[name], masked=False, right_padded=False)
+    native, stock = pair(STACKS[name], padding="notebook")
     ids = np.stack([np.roll(row, len(row) - length) for row, length in zip(tokens(), LENGTHS, strict=True)])
     ids[1] = 0  # nothing but padding
     np.testing.assert_allclose(native.predict(ids, verbose=0), stock.predict(ids, verbose=0), rtol=0, atol=1e-6)
@@ -87,20 +84,13 @@ def test_left_padding_that_is_read_as_words(name: str) -> None:
         np.testing.assert_allclose(value, expected[key], rtol=0, atol=1e-5 * max(1.0, np.abs(expected[key]).max()))
 
 
-@pytest.mark.parametrize("name", ["simple_rnn", "lstm", "gru", "bidirectional lstm", "mixed stack"])
-def test_padding_between_words_and_rows_of_padding_alone(name: str) -> None:
-    native, stock = pair(STACKS[name])
-    ids = tokens()
-    ids[0, [0, 3]] = 0  # before and between words
-    ids[3, 1:3] = 0
-    ids[1] = 0  # nothing but padding
-    found, expected = native.predict(ids, verbose=0), stock.predict(ids, verbose=0)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
-    both = gradients(native, ids), gradients(stock, ids)
-    for key, value in both[0].items():
-        np.testing.assert_allclose(value, both[1][key], rtol=0, atol=1e-5 * max(1.0, np.abs(both[1][key]).max()))
-    without = native.predict(np.delete(ids, 1, axis=0), verbose=0)
-    np.testing.assert_array_equal(np.delete(found, 1, axis=0), without)  # the others' answers stay the same bits
+@pytest.mark.parametrize(
+    ("row", "message"), [([1, 0, 2], "the mask has a word after padding"), ([0, 0, 0], "lengths must lie within")]
+)
+def test_rows_that_are_not_right_padded_are_refused(row: list[int], message: str) -> None:
+    native, _ = pair(STACKS["lstm"])
+    with pytest.raises(ValueError, match=message):
+        native(np.array([row], np.int32))
 
 
 @pytest.mark.parametrize("native", [[True, False], [False, True]])
@@ -119,14 +109,10 @@ def curve(engine: str, text: str, steps: int = 50) -> list[float]:
     for review, label in zip(reviews, labels, strict=True):
         review[rng.integers(len(review))] = 1 + label
     split = Split.from_sequences(reviews, labels)
-    config = Config.from_dict(
-        {
-            "model": model_config(text).to_dict(),
-            "training": {"epochs": 1, "batch_size": 8, "learning_rate": 2e-3, "clip_norm": 1.0, "ema": 0.9},
-        }
-    )
+    training = {"epochs": 1, "batch_size": 8, "learning_rate": 2e-3, "clip_norm": 1.0, "ema": 0.9}
+    config = config_of(text, *(f"training.{key}={value}" for key, value in training.items()))
     native = [engine == "native"] * len(config.model.recurrent)
-    model = build_model(config.model, num_words=20, seed=1, native=native)
+    model = build_model(config, 20, seed=1, native=native)
     losses: list[float] = []
 
     class Watch(Observer):
@@ -158,7 +144,7 @@ def test_training_follows_the_curve_of_stock_keras(text: str) -> None:
 
 def test_weights_go_from_one_network_to_the_other() -> None:
     native, stock = pair(STACKS["mixed stack"])
-    other = build_model(model_config(STACKS["mixed stack"]), num_words=20, seed=2)
+    other = build_model(config_of(STACKS["mixed stack"]), 20, seed=2)
     set_weights(native, weights_of(other))
     np.testing.assert_allclose(native.predict(tokens(), verbose=0), other.predict(tokens(), verbose=0), atol=1e-6)
     assert np.abs(native.predict(tokens(), verbose=0) - stock.predict(tokens(), verbose=0)).max() > 1e-3

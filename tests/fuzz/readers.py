@@ -173,7 +173,7 @@ def _origin(path: Path) -> object:
     run.file("config.yaml").write_text(dump_config(OF_A_RUN))
     then = origin.read(run)
     assert then is not None
-    config = origin.config_of(run, [])
+    config = origin.config_of(run, {})
     now = {**ORIGIN, "config": config.to_dict()}
     gone_on = origin.with_changes(now, then, origin.require_same(run, then, now, allowed=True).values())
     origin.write(run, gone_on)

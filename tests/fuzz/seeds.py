@@ -92,7 +92,7 @@ def npz(arrays: dict[str, Any]) -> bytes:
 
 WEIGHTS = {"embedding/embeddings": np.ones((6, 4), np.float32), "output/bias": np.zeros(1, np.float32)}
 RATIOS = {
-    "unseen": np.zeros((1, 1), np.float32), "keys_1": np.arange(3), "ratios_1": np.ones((3, 1), np.float32)
+    "unseen": np.zeros((1, 1), np.float32), "keys_1": np.arange(3), "weights_1": np.ones((3, 1), np.float32)
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data.batching import Batches
@@ -15,13 +16,14 @@ from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel
 from rnnsent.errors import ConfigError
 from rnnsent.inference.predictor import BACKENDS, load_predictor
-from rnnsent.models.builder import model_for, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import weights_of
 from tests.conftest import TINY_CONFIG
 
 
 def config(*settings: str) -> Config:
     text = TINY_CONFIG.replace("CELL", "simple_rnn")
-    return parse_config(text, "tiny", [("--set", setting) for setting in settings])
+    return parse_config(text, "tiny", overrides(settings))
 
 
 @pytest.fixture
@@ -37,17 +39,17 @@ def split() -> Split:
     [
         [],
         ["training.bucketing=false"],
-        ["data.padding=pre", "model.pooling=max"],
-        ["data.padding=pre", "model.recurrent=[{cell: gru, bidirectional: true}, {cell: lstm}]"],
+        ["model.pooling=max"],
+        ["model.recurrent=[{cell: gru, bidirectional: true}, {cell: lstm}]"],
         ["data.padding=notebook"],
     ],
-    ids=["bucketed", "in order", "padded before", "padded before, last", "notebook"],
+    ids=["bucketed", "in order", "max", "stack", "notebook"],
 )
 def test_probabilities_come_in_the_order_of_the_reviews(settings: list[str], backend: str, split: Split) -> None:
     if backend == "native" and not kernel.available():
         pytest.skip("the native kernel was not built: no C compiler?")
     chosen = config(*settings)
-    model = model_for(chosen, num_words=60, seed=0)
+    model = build_model(chosen, 60, seed=0)
     predictor = load_predictor(chosen, weights_of(model), backend=backend)
     assert backend in ("auto", predictor.backend) and str(predictor).startswith(predictor.backend)
     found = predictor(split)
@@ -59,7 +61,7 @@ def test_probabilities_come_in_the_order_of_the_reviews(settings: list[str], bac
 
 def test_a_compiler_sees_few_shapes(split: Split) -> None:
     """XLA compiles for every shape of a batch anew, seconds each time."""
-    predictor = load_predictor(config(), weights_of(model_for(config(), num_words=60, seed=0)))
+    predictor = load_predictor(config(), weights_of(build_model(config(), 60, seed=0)))
     seen: list[tuple[int, ...]] = []
 
     def compute(batches: Batches) -> NDArray[np.float32]:
@@ -74,7 +76,7 @@ def test_a_compiler_sees_few_shapes(split: Split) -> None:
 
 def test_no_reviews_have_no_probabilities(split: Split) -> None:
     nothing = split.take(np.array([], np.int64))
-    found = load_predictor(config(), weights_of(model_for(config(), num_words=60)))(nothing)
+    found = load_predictor(config(), weights_of(build_model(config(), 60)))(nothing)
     assert found.shape == (0,) and found.dtype == np.float32
 
 
@@ -88,7 +90,7 @@ def test_no_reviews_have_no_probabilities(split: Split) -> None:
 )
 def test_what_the_kernel_does_not_run_is_left_to_others(settings: list[str], because: str, split: Split) -> None:
     chosen = config(*settings)
-    weights = weights_of(model_for(chosen, num_words=60, seed=0))
+    weights = weights_of(build_model(chosen, 60, seed=0))
     predictor = load_predictor(chosen, weights)
     assert predictor.backend == ("keras" if "stock" in because else "numpy")
     if kernel.available():
@@ -102,7 +104,7 @@ def test_what_the_kernel_does_not_run_is_left_to_others(settings: list[str], bec
 
 
 def test_a_gpu_is_for_keras(split: Split) -> None:
-    weights = weights_of(model_for(config(), num_words=60))
+    weights = weights_of(build_model(config(), 60))
     for backend in ("native", "numpy"):
         with pytest.raises(ConfigError, match="backend: must be keras"):
             load_predictor(config(), weights, backend=backend, device="gpu")

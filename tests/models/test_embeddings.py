@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
@@ -91,7 +92,7 @@ def test_a_file_of_vectors_is_found_by_a_variable_and_from_another_folder(monkey
     Path("there/v.txt").write_text("the 1 2 3\nfilm 4 5 6\n")
     monkeypatch.setenv("VECTORS", str(Path("there").resolve()))
     vectors = "model.vectors={path: $VECTORS/v.txt}"
-    config = load_config("notebook/gru", [("--set", "data.source=sample"), ("--set", vectors)], to_train=True)
+    config = load_config("notebook/gru", overrides(["data.source=sample", vectors]), to_train=True)
     found = resolve(config, load_dataset(config.data)).model.vectors
     assert found is not None and found.path == str(Path("there/v.txt").resolve())
     missing = rnnsent("train", "--config", "notebook/gru", "--set", "model.vectors={path: $NOWHERE/v.txt}")

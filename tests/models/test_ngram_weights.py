@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config
-from rnnsent.data.dataset import Split
+from rnnsent.data.split import Split
 from rnnsent.errors import RunError
-from rnnsent.inference.predictor import load_ngram_weights, load_predictor
-from rnnsent.models.builder import model_for, weights_of
-from rnnsent.models.ngram_weights import NgramRatios, out_of_fold
+from rnnsent.inference.predictor import load_predictor
+from rnnsent.models.builder import build_model
+from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
+from rnnsent.models.weights import weights_of
+from rnnsent.runs.artifacts import load_ratios
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
 from tests.conftest import rnnsent
@@ -194,7 +197,7 @@ def test_a_label_that_some_folds_know_nothing_of_tells_nothing_there(weights: An
 @pytest.mark.parametrize("labels", [2, 3])
 def test_regression_gives_each_ngram_what_it_adds_in_a_logistic_regression(labels: int) -> None:
     train, other = labeled(80, 0, labels), labeled(10, 1, labels)
-    config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=("regression",))
+    config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=["regression"])
     found = out_of_fold(train, labels, config, 0)[0].onto(other)
     assert found.channels is not None
     grams = sorted({tuple(ids[at : at + order]) for ids in map(train.sequence, range(80))
@@ -258,9 +261,9 @@ def test_all_backends_give_the_same_answers(pooling: str, labels: int) -> None:
     given_settings += ["model.dropout=0.5", "model.dense=[{units: 5}]"]
     given_settings += [f"model.pooling={pooling}", "data.source=texts", "data.path=x.csv", f"data.labels={names}"]
     Path("c.yaml").write_text(CONFIG)
-    config = load_config("c.yaml", [("test", setting) for setting in given_settings])
+    config = load_config("c.yaml", overrides(given_settings))
     ratios, _ = out_of_fold(labeled(60, 0, labels), labels, config.model.ngrams or NgramsConfig(), 0)
-    weights = weights_of(model_for(config, num_words=60, seed=1))
+    weights = weights_of(build_model(config, 60, seed=1))
     reviews = labeled(30, 2, labels)
     native, numpy, keras = (
         load_predictor(config, weights, ratios, backend=backend)(reviews) for backend in ("native", "numpy", "keras")
@@ -294,11 +297,11 @@ def _plain_keras_loads(path: str) -> None:
 
 def test_damaged_ratios_are_refused() -> None:
     ratios, _ = out_of_fold(labeled(30, 0), 2, NgramsConfig(folds=2), 0)
-    again = NgramRatios.from_npz(ratios.to_npz())
-    for one, two in zip((*ratios.keys, *ratios.ratios), (*again.keys, *again.ratios), strict=True):
+    again = NgramWeights.from_arrays(ratios.to_arrays())
+    for one, two in zip((*ratios.keys, *ratios.weights), (*again.keys, *again.weights), strict=True):
         np.testing.assert_array_equal(one, two)
     Path("run").mkdir()
     Path("run/ngrams.npz").write_bytes(b"PK" + bytes(50))
     RunDirectory(Path("run")).finish()
     with pytest.raises(RunError, match=r"ngrams\.npz: cannot be read"):
-        load_ngram_weights(open_run(Path("run")))
+        load_ratios(open_run(Path("run")))

@@ -46,6 +46,7 @@ def test_jax_trains_a_run_that_tensorflow_judges_alike(tiny_imdb: Path, tiny_con
 CUT = """
 import sys
 from pathlib import Path
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
 from rnnsent.training.experiment import resume, train
 from rnnsent.training.observers import Observer
@@ -59,7 +60,7 @@ class Killer(Observer):
             raise Killed
 
 changes = ("training.epochs=2", "training.batch_size=20", "training.checkpoint_every=1", "training.ema=0.9")
-config = load_config(sys.argv[1], [("--set", change) for change in changes])
+config = load_config(sys.argv[1], overrides(changes))
 train(config, "tiny", run_dir=Path("whole"))
 try:
     train(config, "tiny", run_dir=Path("cut"), observers=[Killer()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from rnnsent.config import Config
-from rnnsent.config.loader import load_config, parse_config
+from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
 from rnnsent.engine import kernel
 from rnnsent.errors import (
@@ -27,7 +28,6 @@ from rnnsent.errors import (
     TrainingError,
 )
 from rnnsent.evaluation.evaluate import judge
-from rnnsent.models.summary import summarize
 from rnnsent.runs import directory as runs
 from rnnsent.runs import registry as run_root
 from rnnsent.runs.artifacts import load_weights
@@ -35,7 +35,7 @@ from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
 from rnnsent.training.experiment import train
 from rnnsent.training.observers import Observer, StepFacts
-from tests.conftest import TINY_CONFIG, write_imdb
+from tests.conftest import TINY_CONFIG, rnnsent, write_imdb
 
 
 def config(*settings: str) -> Config:
@@ -256,15 +256,12 @@ def test_weights_that_are_no_plain_arrays(run: RunDirectory, damage: Any) -> Non
 
 def test_a_summary_counts_the_words_where_the_config_does_not(data: None, tiny_config: Path) -> None:
     # 49 words and the 4 special ids make 53 rows of 8.
-    summary = summarize(load_config(str(tiny_config), [("--set", "data.num_words=null")]))
-    assert "424" in summary.text and "(None, None, 8)" in summary.text
-    assert summary.networks[0][0] == {
-        "name": "embedding",
-        "type": "Embedding",
-        "output_shape": [None, None, 8],
-        "parameters": 424,
-    }
-    assert summary.parameters == sum(layer["parameters"] for layer in summary.networks[0])
+    arguments = ("summary", "--config", str(tiny_config), "--set", "data.num_words=null")
+    text, summary = rnnsent(*arguments).stdout, json.loads(rnnsent(*arguments, "--json").stdout)
+    assert "424" in text and "(None, None, 8)" in text
+    embedding = {"name": "embedding", "type": "Embedding", "output_shape": [None, None, 8], "parameters": 424}
+    assert summary["layers"][0] == embedding
+    assert summary["parameters"] == sum(layer["parameters"] for layer in summary["layers"])
 
 
 def test_too_few_reviews_to_split(tmp_path: Path) -> None:

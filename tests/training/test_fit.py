@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
 from rnnsent.data import imdb
@@ -16,7 +17,8 @@ from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Partition, Split, split_dataset
 from rnnsent.errors import ConfigError, DataError, TrainingError
 from rnnsent.inference.predictor import Predictor, by_model, load_predictor
-from rnnsent.models.builder import model_for, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import weights_of
 from rnnsent.training.checkpoint import Checkpoint
 from rnnsent.training.fit import TrainingResult, WarmupDecay, class_weights, fit
 from rnnsent.training.observers import EpochFacts, Observer, StepFacts
@@ -29,11 +31,11 @@ def parts(tiny_imdb: Path) -> Partition:
 
 
 def config(*settings: str, cell: str = "gru") -> Config:
-    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", [("--set", setting) for setting in settings])
+    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", overrides(settings))
 
 
 def train(parts: Partition, chosen: Config, observers: Any = ()) -> tuple[keras.Model, TrainingResult]:
-    model = model_for(chosen, num_words=60, precision=chosen.training.precision, seed=chosen.training.seed)
+    model = build_model(chosen, 60, seed=chosen.training.seed, training=True)
     train_batches = Batches.from_config(parts.train, chosen, shuffle=True)
     validation = Batches.from_config(parts.validation, chosen, shuffle=False)
     return model, fit(model, train_batches, validation, chosen.training, observers=observers)
@@ -64,7 +66,7 @@ def train_small(parts: Partition, *settings: str, observers: Any = ()) -> tuple[
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
 def test_each_cell_learns_and_every_weight_moves(parts: Partition, cell: str) -> None:
     chosen = config("training.epochs=15", "training.learning_rate=1e-2", cell=cell)
-    before = weights_of(model_for(chosen, num_words=60, seed=0))
+    before = weights_of(build_model(chosen, 60, seed=0))
     model, result = train(parts, chosen)
     assert result.history[-1].loss < 0.7 * result.history[0].loss
     assert ((load_predictor(chosen, weights_of(model))(parts.test) > 0.5) == parts.test.labels).mean() > 0.9
@@ -265,7 +267,7 @@ def test_the_state_after_an_epoch_is_what_the_next_begins_with(parts: Partition)
             states.append(list(checkpoint.under("model").values()))
 
     chosen = config("training.ema=0.9", "training.epochs=2")
-    model = model_for(chosen, num_words=60, seed=0)
+    model = build_model(chosen, 60, seed=0)
     steps = len(Batches.from_config(parts.train, chosen, shuffle=True))
     fit(
         model,

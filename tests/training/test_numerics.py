@@ -21,7 +21,7 @@ from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import split_dataset
 from rnnsent.errors import RunError, TrainingError
-from rnnsent.models.builder import model_for
+from rnnsent.models.builder import build_model
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.training import checkpoint as checkpoints
 from rnnsent.training.checkpoint import Checkpoint
@@ -58,7 +58,7 @@ def train(data: Path, *changes: str, watch: Watch | None = None) -> tuple[Watch,
     config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", [("--set", change) for change in changes])
     parts = split_dataset(imdb.load(str(data)), config.data)
     watch = watch or Watch()
-    watch.model = model_for(config, num_words=60, precision=config.training.precision, seed=0)
+    watch.model = build_model(config, 60, seed=0, training=True)
     shuffled = Batches.from_config(parts.train, config, shuffle=True)
     validation = Batches.from_config(parts.validation, config, shuffle=False)
     return watch, fit(watch.model, shuffled, validation, config.training, observers=[watch])
@@ -69,7 +69,7 @@ def test_the_norm_is_that_of_all_gradients_before_they_are_clipped(tiny_imdb: Pa
     one = ("training.epochs=1", "training.batch_size=1000", f"training.clip_norm={clip_norm}", "training.optimizer=sgd")
     _, result = train(tiny_imdb, *one)
     config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", [])
-    model = model_for(config, num_words=60, seed=0)
+    model = build_model(config, 60, seed=0)
     inputs, targets = Batches.from_config(
         split_dataset(imdb.load(str(tiny_imdb)), config.data).train, config, shuffle=False
     ).batch(np.arange(96))
@@ -99,9 +99,8 @@ def test_steps_that_overflow_are_skipped_and_training_goes_on(
     with caplog.at_level(logging.WARNING, "rnnsent"):
         watch, result = train(tiny_imdb, "training.precision=mixed_float16", "training.learning_rate=1e-3", heavy)
     first, *later = watch.weights
-    untrained = model_for(
-        parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", []), num_words=60, precision="mixed_float16", seed=0
-    ).get_weights()
+    config = parse_config(TINY_CONFIG.replace("CELL", "gru"), "tiny", [("--set", "training.precision=mixed_float16")])
+    untrained = build_model(config, 60, seed=0, training=True).get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(first, untrained, strict=True))
     assert not np.array_equal(later[-1][0], first[0])
     assert all(np.isfinite(weight).all() for weight in later[-1])

@@ -12,7 +12,8 @@ import pytest
 from rnnsent.engine import kernel
 from rnnsent.engine.dispatch import NATIVE, STOCK
 from rnnsent.json_files import unsealed
-from rnnsent.models.builder import begin_with, model_for, weights_of
+from rnnsent.models.builder import build_model
+from rnnsent.models.weights import begin_with, weights_of
 from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from rnnsent.training.sampled_softmax import Foretelling
@@ -65,7 +66,7 @@ def test_a_network_begins_with_its_weights_and_reads_other_things_with_its_own(
 ) -> None:
     found = trained(tmp_path, monkeypatch, config())
     asked = config("  recurrent -> \n  ngrams: {orders: 2}\n  recurrent")
-    model = model_for(asked, num_words=ROWS, seed=5)
+    model = build_model(asked, ROWS, seed=5)
     before = weights_of(model)
     begin_with(model, found.weights)
     after = weights_of(model)

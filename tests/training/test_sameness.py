@@ -98,7 +98,6 @@ DIFFERENCES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a counter": (CHECKPOINT, facts("best", None)),
     "a layer": ("model.keras", member("config.json", lambda content: content.replace(b'"units": ', b'"units": 1'))),
     "its weights": ("model.keras", member("model.weights.h5", lambda content: content + b"\0")),
-    "a probe": ("probes.json", texts(r"0\.", "1.")),
     "a file too many": ("plots/more.png", lambda path: path.write_bytes(b"")),
     "a file too few": ("summary.txt", lambda path: path.unlink()),
 }

@@ -46,7 +46,7 @@ def two_seeds(finished_run: Path, tiny_imdb: Path, tiny_config: Path, monkeypatc
     """The arguments of a training with two seeds; the first is trained already."""
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     given = ["--config", str(tiny_config), "--epochs", "1", "--run-dir", "both", "--quiet", "--seeds", "2", "--json"]
-    config = load_config(str(tiny_config), [("", "training.epochs=1")]).to_dict()
+    config = load_config(str(tiny_config), {"training.epochs": 1}).to_dict()
     del config["training"]["seed"]
     begin(Path("both"), Plan(tuple(given[:4]), (0, 1), False, config), force=False)
     shutil.copytree(finished_run, "both/seed-0")
@@ -61,7 +61,7 @@ def test_the_same_command_goes_on(two_seeds: list[str]) -> None:
     assert Path("both/seed-0/weights.npz").stat().st_mtime_ns == first
     assert [each["run"] for each in json.loads(found.stdout)["runs"]] == ["both/seed-0", "both/seed-1"]
     # As a kill leaves it: without the manifest and what is written before it.
-    for name in ("manifest.json", "metrics.json", "probes.json", "model_card.md"):
+    for name in ("manifest.json", "metrics.json", "model_card.md"):
         Path("both/seed-1", name).unlink()
     again = rnnsent("train", "--resume", "both", "--quiet", "--json")
     assert again.exit_code == 0, again.stderr
@@ -155,7 +155,7 @@ def test_after_a_kill_the_same_command_ends_with_the_same_bits(
 ) -> None:
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
     given = ["--config", str(undisturbed / "tiny.yaml"), *UNDISTURBED, "--run-dir", "both", "--seeds", "2"]
-    config = load_config(str(undisturbed / "tiny.yaml"), [("", "training.epochs=12")]).to_dict()
+    config = load_config(str(undisturbed / "tiny.yaml"), {"training.epochs": 12}).to_dict()
     del config["training"]["seed"]
     begin(Path("both"), Plan(tuple(given[:-4]), (0, 1), False, config), force=False)
     shutil.copytree(undisturbed / "seed-0", "both/seed-0")

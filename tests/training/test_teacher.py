@@ -46,7 +46,7 @@ def write(labeled: int = 200, unlabeled: int = 300) -> None:
 
 
 def load(**changes: Any) -> Any:
-    return load_dataset(replace(parse_config(CONFIG, "c", []).data, **changes))
+    return load_dataset(replace(parse_config(CONFIG, "c").data, **changes))
 
 
 def test_rows_without_a_label_are_read_apart_and_their_words_count() -> None:
@@ -222,10 +222,10 @@ def test_uncertain_texts_count_for_less() -> None:
     targets = np.eye(2, dtype=np.float32)[labels]
     config = NgramsConfig(orders=1, folds=2, least_reviews=1, weights=("naive_bayes", "regression"))
     same = out_of_fold(replace(certain, targets=targets), 2, config, 0)[0]
-    for one, other in zip(same.ratios, out_of_fold(certain, 2, config, 0)[0].ratios, strict=True):
+    for one, other in zip(same.weights, out_of_fold(certain, 2, config, 0)[0].weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     # Of a text of which nobody knows anything, its half-hearted label is left out of account.
     targets[30:] = 0.5
     halves = [out_of_fold(each, 2, config, 0)[0] for each in (
         replace(certain, targets=targets), certain.take(slice(0, 30)))]  # fmt: skip
-    np.testing.assert_allclose(halves[0].ratios[0], halves[1].ratios[0], atol=1e-4)
+    np.testing.assert_allclose(halves[0].weights[0], halves[1].weights[0], atol=1e-4)

@@ -21,7 +21,7 @@ from rnnsent.cli.options import (
     text_settings,
     texts_options,
 )
-from rnnsent.data.sources import data_settings
+from rnnsent.config.data import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.runs.schemas import BaselineEvaluation, Metrics
@@ -62,12 +62,12 @@ def command(
     if name is not None:
         if run is not None:
             raise click.UsageError("--config needs no RUN; name one of them")
-        loaded = load_config_data(load_config(name, [*overrides(settings, data), *text_options]).data)
+        loaded = load_config_data(load_config(name, overrides(settings, data) | text_options).data)
         record = evaluate_baseline(loaded, split)
         _show(record, None, loaded.name, {}, as_json)
         return
     if settings or text_options:
-        option = "--set" if settings else text_options[0][0].partition(" ")[0]
+        option = "--set" if settings else f"--{next(iter(text_options)).removeprefix('data.').replace('_', '-')}"
         raise click.UsageError(f"{option} needs --config: the settings of a finished run cannot change")
     finished = opened(run)
     record = evaluate_baseline(load_run_data(finished, None if data is None else data_settings(data)), split)

@@ -37,7 +37,7 @@ def info(source: str | None, name: str, settings: tuple[str, ...], as_json: bool
     from rnnsent.data.statistics import describe
 
     # What is shown is what was asked for: no fallback.
-    given = [*overrides(settings, source, no_fallback=True, data_name="SOURCE"), *text_settings(texts)]
+    given = overrides(settings, source, no_fallback=True, data_name="SOURCE") | text_settings(texts)
     config = load_config(name, given)
     with reading_progress() as progress:
         facts = describe(load_dataset(config.data, progress=progress), config)

@@ -35,8 +35,7 @@ def toy_pass(timesteps: int, input_features: int, output_features: int, seed: in
     """Run the pass: the shapes under the notebook's names, the shape it got by concatenating, and the final state."""
     import numpy as np
 
-    from rnnsent.models.activations import Array
-    from rnnsent.models.numpy_layers import simple_rnn_pass
+    from rnnsent.models.numpy_layers import Array, simple_rnn_pass
 
     rng = np.random.default_rng(seed)
     arrays: dict[str, Array] = {

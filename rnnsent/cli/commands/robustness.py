@@ -20,7 +20,7 @@ from rnnsent.cli.options import (
     split_option,
 )
 from rnnsent.cli.terminal import say
-from rnnsent.data.sources import data_settings
+from rnnsent.config.data import data_settings
 
 
 @click.command(name="robustness")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -44,11 +45,10 @@ def command(
     show((as_values if as_json else text).rstrip("\n"))
 
 
-def _of_config(name: str, changes: list[tuple[str, str]]) -> tuple[str, str]:
+def _of_config(name: str, changes: dict[str, object]) -> tuple[str, str]:
     from rnnsent.config.loader import load_config
     from rnnsent.data.sources import load_dataset
     from rnnsent.data.statistics import embedding_rows
-    from rnnsent.engine.device import start
     from rnnsent.models.summary import summarize
     from rnnsent.training.features import resolve
 
@@ -58,6 +58,5 @@ def _of_config(name: str, changes: list[tuple[str, str]]) -> tuple[str, str]:
         dataset = load_dataset(config.data)
         config = resolve(config, dataset)
         rows = embedding_rows(dataset, config.data.num_words)
-    start("cpu")
     summary = summarize(config, rows)
-    return summary.text, summary.to_json()
+    return summary.text, json.dumps(summary.to_dict())

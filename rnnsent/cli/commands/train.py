@@ -73,7 +73,7 @@ def command(
         raise click.UsageError("--eval needs --seeds; evaluate a run by rnnsent eval")
     if quiet:
         be_quiet()
-    given = [*overrides(settings, data, None, seed, device, no_fallback), *text_settings(texts)]
+    given = overrides(settings, data, None, seed, device, no_fallback) | text_settings(texts)
     if resume is not None:
         if given or run_dir is not None or seeds is not None or trackers:
             raise click.UsageError("--resume only takes --epochs, --quiet, --json: the config of a run cannot change")
@@ -81,10 +81,9 @@ def command(
         return
     assert name is not None
     if trackers:
-        flags = " ".join(f"--track {each}" for each in trackers)
-        given.append((flags, f"training.trackers={json.dumps(trackers)}"))
+        given["training.trackers"] = list(trackers)
     if epochs is not None:
-        given.append((f"--epochs {epochs}", f"training.epochs={epochs}"))
+        given["training.epochs"] = epochs
     config = load_config(name, given, to_train=True)
     if seeds is not None:
         _train_seeds(_begin_seeds(config, name, seeds, run_dir, evaluate, force), quiet, force, as_json)

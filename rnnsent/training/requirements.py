@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 from rnnsent.config import Config
 from rnnsent.config.rules import label_rules, training_rules
 from rnnsent.config.yaml_reader import dotted
 from rnnsent.data.sources import expanded
-from rnnsent.errors import ConfigError, Problem
+from rnnsent.engine.device import require_device
+from rnnsent.errors import ConfigError, Problem, installed
 
 
 def require_trainable(config: Config) -> None:
@@ -19,7 +19,9 @@ def require_trainable(config: Config) -> None:
 
     Raises:
         ConfigError: naming everything that is missing.
+        DeviceError: if a GPU is asked for, and there is no driver of one.
     """
+    require_device(config.training.device)
     rules = (*training_rules(config), *label_rules(config))
     problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in rules]
     begin_with = config.model.vectors
@@ -28,7 +30,7 @@ def require_trainable(config: Config) -> None:
         rule = "is a folder: name the file of vectors in it" if file.is_dir() else "no such file"
         problems.append(Problem("", "model.vectors.path", rule, given))
     for module, key, extra in _needed(config):
-        if missing(module):
+        if not installed(module):
             rule = f"needs {_package(module)}: pip install 'rnnsent[{extra}]'"
             problems.append(Problem("", key, rule, None))
     if problems:
@@ -38,12 +40,6 @@ def require_trainable(config: Config) -> None:
 def packages(config: Config) -> set[str]:
     """Return the packages that a config needs beyond those that all configs need."""
     return {_package(module) for module, _, _ in _needed(config)}
-
-
-def missing(module: str) -> bool:
-    """Return whether a module is not installed."""
-    spec = find_spec(module)
-    return spec is None or spec.origin is None  # a folder that happens to be called so, as `wandb` leaves one
 
 
 def _package(module: str) -> str:
