@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Split
 from rnnsent.engine.dispatch import NATIVE
 from rnnsent.training import pretrain as language_model

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.cli.terminal import say
-from rnnsent.config.data import data_settings
+from rnnsent.config.sections import data_settings
 from rnnsent.errors import escaped, printable
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def label_map_of(value: str) -> dict[str, str]:
     Raises:
         click.UsageError: if it is no map.
     """
-    from rnnsent.config.data import label_texts
+    from rnnsent.config.sections import label_texts
     from rnnsent.config.yaml_reader import read_document
     from rnnsent.errors import ConfigError
 
@@ -134,8 +134,10 @@ backend_option = click.option(
     show_default=True,
     help="Backend used for prediction.",
 )
-split_option = click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
-moved_option = click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")
+split_option = click.option(
+    "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Split to evaluate."
+)
+moved_option = click.option("--data", metavar="SOURCE", help="Where the texts of RUN are now, if they were moved.")
 run_argument = click.argument("run", type=RunPath(), required=False)
 
 

@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, disk_errors, sha256, write_atomic
 from rnnsent.runs import schemas

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rnnsent.runs.artifacts import read_arrays
 
 from rnnsent import json_files as jsonfile
 from rnnsent.errors import RunError
 from rnnsent.runs import archives
-from rnnsent.runs.artifacts import read_arrays
 
 ARRAYS: dict[str, Any] = {
     "layer/kernel": np.arange(12, dtype=np.float32).reshape(3, 4),

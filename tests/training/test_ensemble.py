@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rnnsent.training.observers import Observer, StepFacts
 
 import rnnsent as package
 from benchmarks.milestones import of_run
@@ -20,7 +21,6 @@ from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
 from rnnsent.runs.registry import open_run
 from rnnsent.training.experiment import train
-from rnnsent.training.observers import Observer, StepFacts
 from tests.conftest import rnnsent
 
 CONFIG = """\

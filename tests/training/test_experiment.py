@@ -12,9 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from rnnsent.runs.artifacts import load_weights
+from rnnsent.training.observers import Observer, StepFacts
 
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.data import imdb
 from rnnsent.engine import kernel
 from rnnsent.errors import (
@@ -30,11 +32,9 @@ from rnnsent.errors import (
 from rnnsent.evaluation.evaluate import judge
 from rnnsent.runs import directory as runs
 from rnnsent.runs import registry as run_root
-from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
 from rnnsent.training.experiment import train
-from rnnsent.training.observers import Observer, StepFacts
 from tests.conftest import TINY_CONFIG, rnnsent, write_imdb
 
 

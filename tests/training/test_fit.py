@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from rnnsent.training.observers import EpochFacts, Observer, StepFacts
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Partition, Split, split_dataset
@@ -21,7 +22,6 @@ from rnnsent.models.builder import build_model
 from rnnsent.models.weights import weights_of
 from rnnsent.training.checkpoint import Checkpoint
 from rnnsent.training.fit import TrainingResult, WarmupDecay, class_weights, fit
-from rnnsent.training.observers import EpochFacts, Observer, StepFacts
 from tests.conftest import TINY_CONFIG
 
 

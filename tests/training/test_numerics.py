@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from rnnsent.training.observers import Observer, StepFacts
 
 from rnnsent import load
 from rnnsent.config.loader import parse_config
@@ -26,7 +27,6 @@ from rnnsent.runs.directory import RunDirectory
 from rnnsent.training import checkpoint as checkpoints
 from rnnsent.training.checkpoint import Checkpoint
 from rnnsent.training.fit import TrainingResult, fit
-from rnnsent.training.observers import Observer, StepFacts
 from tests.conftest import TINY_CONFIG, rnnsent
 
 

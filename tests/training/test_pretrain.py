@@ -8,13 +8,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from rnnsent.runs.artifacts import load_weights
 
 from rnnsent.engine import kernel
 from rnnsent.engine.dispatch import NATIVE, STOCK
 from rnnsent.json_files import unsealed
 from rnnsent.models.builder import build_model
 from rnnsent.models.weights import begin_with, weights_of
-from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from rnnsent.training.sampled_softmax import Foretelling
 from tests.conftest import rnnsent

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rnnsent.runs.manifest import vouched_for
 
 from rnnsent.json_files import sealed, unsealed
 from rnnsent.runs.directory import RunDirectory
-from rnnsent.runs.manifest import vouched_for
 from tests.torture.sameness import compare
 
 CHECKPOINT = "checkpoints/epoch-0001.npz"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from benchmarks.milestones import of_run
-from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config, parse_config
+from rnnsent.config.sections import NgramsConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.models.ngram_weights import out_of_fold

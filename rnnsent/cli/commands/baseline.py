@@ -21,7 +21,7 @@ from rnnsent.cli.options import (
     text_settings,
     texts_options,
 )
-from rnnsent.config.data import data_settings
+from rnnsent.config.sections import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.runs.schemas import BaselineEvaluation, Metrics

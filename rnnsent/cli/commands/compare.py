@@ -13,7 +13,7 @@ import click
 
 from rnnsent.cli.metric_tables import WIDTH, paragraph, text_lines
 from rnnsent.cli.options import RunPath, json_option, moved_option, opened_all, show, split_option
-from rnnsent.config.data import data_settings
+from rnnsent.config.sections import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.compare import ComparedRun, RunComparison

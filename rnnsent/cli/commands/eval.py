@@ -32,7 +32,7 @@ from rnnsent.cli.options import (
     split_option,
 )
 from rnnsent.cli.terminal import say
-from rnnsent.config.data import data_settings
+from rnnsent.config.sections import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.error_analysis import PredictionError

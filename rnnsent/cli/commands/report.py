@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.cli.options import PAGE, RunPath, moved_option, opened, opened_all, split_option, write_file
-from rnnsent.config.data import data_settings
+from rnnsent.config.sections import data_settings
 
 if TYPE_CHECKING:
     from rnnsent.reporting.examples import Examples

@@ -20,7 +20,7 @@ from rnnsent.cli.options import (
     split_option,
 )
 from rnnsent.cli.terminal import say
-from rnnsent.config.data import data_settings
+from rnnsent.config.sections import data_settings
 
 
 @click.command(name="robustness")
@@ -38,7 +38,7 @@ def command(run: Path | None, split: str, data: str | None, backend: str, device
     and reviews of other things than films. The result is written to
     RUN/evaluations.
     """
-    from rnnsent.config import LABELS
+    from rnnsent.config.sections import LABELS
     from rnnsent.evaluation import robustness
     from rnnsent.evaluation.run_data import load_run_data
     from rnnsent.inference import classifier
