@@ -134,8 +134,10 @@ backend_option = click.option(
     show_default=True,
     help="Backend used for prediction.",
 )
-split_option = click.option("--split", type=click.Choice(["test", "validation"]), default="test", show_default=True)
-moved_option = click.option("--data", metavar="SOURCE", help="Where the run's reviews are now, if they were moved.")
+split_option = click.option(
+    "--split", type=click.Choice(["test", "validation"]), default="test", show_default=True, help="Split to evaluate."
+)
+moved_option = click.option("--data", metavar="SOURCE", help="Where the texts of RUN are now, if they were moved.")
 run_argument = click.argument("run", type=RunPath(), required=False)
 
 
