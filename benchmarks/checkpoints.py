@@ -132,11 +132,12 @@ def settings(case: Case, texts: Path) -> list[str]:
 def measured(case: Case, folder: str) -> Waits:
     """Train a case in this process."""
     os.environ |= {"RNNSENT_CACHE": str(Path(folder, "cache")), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    from rnnsent.training.observers import Observer, StepFacts
+
     from rnnsent.cli.options import overrides
     from rnnsent.config.loader import load_config
     from rnnsent.training import experiment
     from rnnsent.training.checkpoint import Checkpoint
-    from rnnsent.training.observers import Observer, StepFacts
 
     waits, run = Waits(), Path(folder, "run")
 

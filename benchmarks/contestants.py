@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from rnnsent.training.observers import EpochFacts, Observer
 
 from rnnsent.cli.options import overrides
 from rnnsent.config import Config
@@ -20,7 +21,6 @@ from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Partition, Split, split_dataset
 from rnnsent.data.sources import load_dataset
-from rnnsent.training.observers import EpochFacts, Observer
 
 NAMES = {
     "keras": "stock Keras, the notebook's code",

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rnnsent.training.observers import EpochFacts, Observer
 
 from benchmarks.processes import measured_apart
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split
 from rnnsent.errors import RnnsentError
-from rnnsent.training.observers import EpochFacts, Observer
 
 SIZES = (25_000, 100_000, 1_000_000)
 CHUNK = 10_000  # reviews written at a time

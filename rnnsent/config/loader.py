@@ -44,6 +44,12 @@ def shipped_names() -> list[str]:
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
 
 
+def description(name: str) -> str:
+    """Return the first comment of a shipped config that is not for editors, in one line."""
+    lines = (shipped_configs() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if not line.startswith("# yaml-")).removeprefix("# ")
+
+
 def find_config(name: str) -> Path:
     """Return the file that `--config NAME` means: a path, or a shipped config with or without `.yaml`.
 

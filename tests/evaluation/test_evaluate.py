@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent.cli.metric_tables import confusion_table
+from rnnsent.reporting.tables import confusion_table
 from rnnsent.evaluation import plots
 from rnnsent.evaluation.error_analysis import most_confident_errors
 from rnnsent.evaluation.evaluate import evaluate, evaluation_of
