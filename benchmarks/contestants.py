@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from rnnsent.training.observers import EpochFacts, Observer
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.loader import load_config
+from rnnsent.config.sections import Config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Partition, Split, split_dataset
 from rnnsent.data.sources import load_dataset

@@ -47,7 +47,7 @@ def _device(value: str) -> str:
 
 def _label_map(value: str) -> dict[str, str]:
     """Return {label: new label} from YAML with or without braces."""
-    from rnnsent.config.data import label_texts
+    from rnnsent.config.sections import label_texts
     from rnnsent.config.yaml_reader import read_document
     from rnnsent.errors import ConfigError
 
@@ -63,7 +63,7 @@ def _label_map(value: str) -> dict[str, str]:
 
 def source_of(data: str) -> Source:
     """Return the keys of the data section that `--data SOURCE` sets."""
-    from rnnsent.config.data import data_settings
+    from rnnsent.config.sections import data_settings
 
     return data_settings(data)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rnnsent.errors import escaped
 
 if TYPE_CHECKING:
-    from rnnsent.config import Config
+    from rnnsent.config.sections import Config
     from rnnsent.data.download import Progress
 
 REFRESH_SECONDS = 0.1  # a terminal cannot show more, and drawing costs time

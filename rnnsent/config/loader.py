@@ -14,10 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.config import Config, Section
-from rnnsent.config.data import label_texts
 from rnnsent.config.rules import violations
-from rnnsent.config.section import section_of
+from rnnsent.config.sections import Config, Section, label_texts, section_of
 from rnnsent.config.suggestions import similar_key, similar_value
 from rnnsent.config.yaml_reader import Document, KeyPath, dotted, dump, read_document
 from rnnsent.errors import ConfigError, Problem, count

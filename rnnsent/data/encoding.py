@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import DataConfig
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.cache import Arrays, cache_root
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, ordered, require_labels

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
     from numpy.typing import NDArray
 
-    from rnnsent.config import Config
+    from rnnsent.config.sections import Config
     from rnnsent.runs import schemas
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class Run:
     @cached_property
     def config(self) -> Config:
         """The config that it was trained with, every default written out."""
-        from rnnsent.config import Config
+        from rnnsent.config.sections import Config
 
         try:
             return Config.from_dict(json.loads(self.read(SETTINGS)))

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rnnsent.models.ngrams import Ngrams, ngram_keys, ngram_sets
 from sklearn.feature_extraction.text import CountVectorizer
 
 from rnnsent.data.dataset import Split
 from rnnsent.evaluation.baseline import fit
 from rnnsent.models import ngrams
 from rnnsent.models.ngram_weights import log_count_ratios
-from rnnsent.models.ngrams import Ngrams, ngram_keys, ngram_sets
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import BaselineEvaluation
 from tests.conftest import rnnsent

@@ -31,7 +31,7 @@ def command(
     negations, contrasts, and reviews of other things than films. The result
     is written to RUN/evaluations. [default: the latest run]
     """
-    from rnnsent.config import LABELS
+    from rnnsent.config.sections import LABELS
     from rnnsent.evaluation import robustness
     from rnnsent.evaluation.run_data import load_run_data
     from rnnsent.inference import classifier

@@ -15,7 +15,7 @@ from rnnsent.cli.options import PATH, be_quiet, overrides, show
 from rnnsent.cli.terminal import say
 
 if TYPE_CHECKING:
-    from rnnsent.config import Config
+    from rnnsent.config.sections import Config
     from rnnsent.runs.directory import Run
     from rnnsent.runs.schemas import TrainingMetrics
 
