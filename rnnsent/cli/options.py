@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -61,6 +62,12 @@ def _label_map(value: str) -> dict[str, str]:
     return labels
 
 
+def _hide_messages(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    if value:
+        logging.getLogger("rnnsent").setLevel(logging.WARNING)
+    return value
+
+
 def source_of(data: str) -> Source:
     """Return the keys of the data section that `--data SOURCE` sets."""
     from rnnsent.config.sections import data_settings
@@ -99,7 +106,7 @@ delimiter = click.option(
     "--delimiter", type=_delimiter, metavar="CHAR", help="Delimiter of a CSV.  [default: detected]"
 )
 label_map = click.option("--label-map", type=_label_map, metavar="MAP", help=MAP_HELP)
-quiet = click.option("--quiet", is_flag=True, help="Print only warnings and the result.")
+quiet = click.option("--quiet", is_flag=True, callback=_hide_messages, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 config = _all(
     settings,
@@ -167,13 +174,6 @@ def require_run(run: Path) -> None:
     if not run.exists():
         shown = shlex.quote(escaped(str(run)))
         raise click.UsageError(f"no such run: {shown}; RUN comes before TEXT, as in: runs/latest {shown}")
-
-
-def be_quiet() -> None:
-    """Hide what the library logs, except warnings."""
-    import logging
-
-    logging.getLogger("rnnsent").setLevel(logging.WARNING)
 
 
 def show(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PATH, Source, be_quiet, opened, show
+from rnnsent.cli.options import PATH, Source, opened, show
 from rnnsent.cli.terminal import say
 from rnnsent.reporting.tables import evaluation_lines, paragraph
 
@@ -71,8 +71,6 @@ def command(
     from rnnsent.evaluation.evaluate import Options
     from rnnsent.runs.registry import runs_of
 
-    if quiet:
-        be_quiet()
     if predictions is not None:
         if baseline:
             raise click.UsageError("--baseline needs the texts of a run; it does not work with --predictions")
@@ -83,12 +81,12 @@ def command(
     given = next((name for name, value in table.items() if value is not None), None)
     if given is not None:
         raise click.UsageError(f"--{given.replace('_', '-')} only works with --predictions")
-    options = Options(source, backend, device or "auto")
+    settings = Options(source, backend, device or "auto")
     seeds = [] if run is None else runs_of(run)
     if seeds not in ([], [run]):
-        _evaluate_seeds([opened(path) for path in seeds], split, options, baseline, as_json)
+        _evaluate_seeds([opened(path) for path in seeds], split, settings, baseline, as_json)
         return
-    result, linear = _evaluate(opened(run, quiet=quiet), split, options, baseline)
+    result, linear = _evaluate(opened(run, quiet=quiet), split, settings, baseline)
     _show_run(result, linear, result.errors[:worst], as_json)
     result.write()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PATH, be_quiet, overrides, show
+from rnnsent.cli.options import PATH, overrides, show
 from rnnsent.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ def command(
         raise click.UsageError("--force only works with --run-dir: every other run is a new one")
     if evaluate and seeds is None:
         raise click.UsageError("--eval only works with --seeds; evaluate one run with rnnsent eval")
-    if quiet:
-        be_quiet()
     changes = overrides(**settings) | ({"data.fallback": None} if no_fallback else {})
     if resume is not None:
         epochs = settings["epochs"]
