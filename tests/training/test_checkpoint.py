@@ -94,13 +94,13 @@ def test_state_that_could_never_continue_is_not_kept(name: str) -> None:
 
 
 def test_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     steps, seconds = Interval(3), Interval(60.0)
-    seconds.restart(took=2.0)  # of which it may take 1 % of the time
     assert [steps.is_due(step) for step in (1, 2, 3, 6)] == [False, False, True, True]
-    for now, due in ((199.0, False), (201.0, True)):
+    seconds.restart(took=2.0)  # of which it may take 1 % of the time
+    for clock[0], due in ((199.0, False), (201.0, True)):
         assert seconds.is_due(1) is due and not steps.is_due(1) and not Interval(None).is_due(3)
     seconds.restart()
-    now += 60.0
+    clock[0] += 60.0
     assert seconds.is_due(2)
