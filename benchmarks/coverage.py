@@ -79,8 +79,9 @@ def rows(draw: Callable[[int, float, float, int], Found], samples: int, sizes: l
             held: dict[str, list[bool]] = {metric: [] for metric in truth}
             for sample in range(samples):
                 for metric, found in draw(texts, distance, sharpened, sample).items():
-                    if found.low is not None:
-                        held[metric].append(found.low <= truth[metric].value <= found.high)
+                    value = truth[metric].value
+                    if value is not None and found.low is not None and found.high is not None:
+                        held[metric].append(found.low <= value <= found.high)
             print(f"{name}, {texts}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
             shares = " | ".join(f"{100 * np.mean(each):.1f}" for each in held.values())
             yield f"| {name} | {texts:,} | {shares} |"

@@ -13,7 +13,7 @@ from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
 from rnnsent.errors import DataError
 
 if TYPE_CHECKING:
-    from rnnsent.config import DataConfig
+    from rnnsent.config.sections import DataConfig
 
 Ids = NDArray[np.int32]
 Ints = NDArray[np.int64]

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import DataConfig
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.cache import Arrays, cache_root
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, ordered, require_labels
@@ -161,25 +161,11 @@ class _Rows:
 
     def arrays(self, tokens: NDArray[np.int32], source: RecordSource) -> Arrays:
         """Split the rows, rank the words of the training split, and write their final ids into `tokens`."""
-        config = self.config
         names = self._label_names(source)
         # One more name for those without: its place is found by -1.
         order = np.array([*(names.index(name) for name in self.label_ids), NO_LABEL], np.int64)
-        labels, given = order[np.array(self.labels)], np.array(self.given)
-        hashes, groups = np.array(self.hashes, np.uint64), self._final_groups(source)
-        splits = assign(
-            labels,
-            given,
-            groups,
-            test_share=config.test_split,
-            validation_share=config.validation_split,
-            seed=config.split_seed,
-        )
-        rows = len(labels) + self.dropped.total()
-        if config.drop_duplicates:
-            again = repeated(hashes, splits)
-            self.dropped["repeated"] += int(again.sum())
-            splits[again] = DROPPED
+        labels, groups = order[np.array(self.labels)], self._final_groups(source)
+        splits = self._splits(labels, groups)
         try:
             require_trainable(labels, splits, names)
         except DataError as error:
@@ -189,19 +175,7 @@ class _Rows:
             words = self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
         else:
             words = self.vocabulary.words
-        labeled = labels != NO_LABEL
-        facts: dict[str, Any] = {
-            "labels": names,
-            "rows": rows,
-            "dropped": {why: number for why, number in self.dropped.most_common(20) if number},
-            "contradicting": contradictions(hashes[labeled], labels[labeled]),
-            "also in training": {name: number for name, number in in_training(hashes, splits).items() if number},
-            "splits": self._split_origins(given),
-        }
-        if config.unlabeled:
-            facts["unlabeled"] = int((splits == UNLABELED).sum())
-        if groups is not None:
-            facts |= self._group_facts(groups, splits)
+        facts = {"labels": names, **self._facts(labels, splits, groups)}
         return {
             "tokens": tokens,
             "offsets": offsets,
@@ -214,6 +188,30 @@ class _Rows:
             "words": np.frombuffer((" ".join(words) + " ").encode("utf-8", "surrogatepass"), np.uint8),
             "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
         }
+
+    def _splits(self, labels: Ints, groups: Ints | None) -> Ints:
+        config = self.config
+        shares = {"test_share": config.test_split, "validation_share": config.validation_split}
+        splits = assign(labels, np.array(self.given), groups, **shares, seed=config.split_seed)
+        if config.drop_duplicates:
+            again = repeated(np.array(self.hashes, np.uint64), splits)
+            self.dropped["repeated"] += int(again.sum())
+            splits[again] = DROPPED
+        return splits
+
+    def _facts(self, labels: Ints, splits: Ints, groups: Ints | None) -> dict[str, Any]:
+        hashes, labeled = np.array(self.hashes, np.uint64), labels != NO_LABEL
+        drawn = f"drawn by {'group' if self.grouped else 'label'}, seed {self.config.split_seed}"
+        facts: dict[str, Any] = {
+            "rows": len(labels) + self.dropped.total() - self.dropped["repeated"],
+            "dropped": {why: number for why, number in self.dropped.most_common(20) if number},
+            "contradicting": contradictions(hashes[labeled], labels[labeled]),
+            "also in training": {name: number for name, number in in_training(hashes, splits).items() if number},
+            "splits": {name: "given" if SPLITS[name] in self.given else drawn for name in ("validation", "test")},
+        }
+        if self.config.unlabeled:
+            facts["unlabeled"] = int((splits == UNLABELED).sum())
+        return facts if groups is None else facts | self._group_facts(groups, splits)
 
     def _label_names(self, source: RecordSource) -> tuple[str, ...]:
         if not self.lengths:
@@ -256,10 +254,6 @@ class _Rows:
         """Return which rows are not there because of data.label_map."""
         rows = [f"{number:,} {why}" for why, number in self.dropped.most_common(5) if why.startswith("labeled ")]
         return f"; data.label_map drops what it does not name: rows {', '.join(rows)}" if rows else ""
-
-    def _split_origins(self, given: Ints) -> dict[str, str]:
-        drawn = f"drawn by {'group' if self.grouped else 'label'}, seed {self.config.split_seed}"
-        return {name: "given" if (given == SPLITS[name]).any() else drawn for name in ("validation", "test")}
 
     def _rank(self, tokens: NDArray[np.int32], offsets: Ints, train: NDArray[np.bool_]) -> Sequence[str]:
         """Put the ids of ranked words into `tokens`; words that no training text has are unknown."""

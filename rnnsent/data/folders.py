@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from rnnsent.config import LABELS
+from rnnsent.config.sections import LABELS
 from rnnsent.data.download import Progress
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.readers import NAME_ENCODING, open_bytes

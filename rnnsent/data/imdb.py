@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import LABELS
+from rnnsent.config.sections import LABELS
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.download import Progress, download
@@ -45,22 +45,21 @@ WAYS_TO_IMDB = f"""Ways to get the reviews:
   - or train on the reviews that rnnsent writes itself: rnnsent train --data sample …"""
 
 
-def load(path: str | None = None, *, allow_download: bool = True, progress: Progress | None = None) -> Dataset:
+def load(path: str | None = None, *, progress: Progress | None = None) -> Dataset:
     """Return the 25,000 + 25,000 reviews.
 
     Args:
         path: `imdb.npz` or the folder that holds it; None looks in $RNNSENT_DATA and the Keras cache, then downloads.
-        allow_download: False makes a missing file an error at once.
         progress: told of the bytes of a download.
 
     Raises:
         DataUnavailable: if the file is nowhere and cannot be downloaded.
         DataError: if `path` is wrong, or the file is damaged or another one.
     """
-    file = find("imdb.npz", path, allow_download=allow_download, progress=progress)
+    file = find("imdb.npz", path, progress=progress)
     digest = sha256(file)
     arrays = cached_arrays(f"imdb-4-{digest[:32]}", lambda: _parse(file))
-    vocabulary = _vocabulary(file, allow_download, progress)
+    vocabulary = _vocabulary(file, progress)
     train, rows = int(arrays["train"][0]), len(arrays["labels"])
     return Dataset(
         source="imdb",
@@ -72,11 +71,11 @@ def load(path: str | None = None, *, allow_download: bool = True, progress: Prog
     )
 
 
-def _vocabulary(file: Path, allow_download: bool, progress: Progress | None) -> Vocabulary:
+def _vocabulary(file: Path, progress: Progress | None) -> Vocabulary:
     name = "imdb_word_index.json"
     beside = file.with_name(name)
     try:
-        index = beside if beside.is_file() else find(name, allow_download=allow_download, progress=progress)
+        index = beside if beside.is_file() else find(name, progress=progress)
         return Vocabulary.from_word_index(index, None)
     except DataUnavailable:
         logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
@@ -90,15 +89,12 @@ def places(name: str) -> list[Path]:
     return [*([Path(folder) / name] if folder else []), keras / name]
 
 
-def find(
-    name: str, path: str | Path | None = None, *, allow_download: bool = True, progress: Progress | None = None
-) -> Path:
+def find(name: str, path: str | Path | None = None, *, progress: Progress | None = None) -> Path:
     """Return the file called `name`.
 
     Args:
         name: a key of `DIGESTS`.
         path: the file, its folder, or a file beside it; None looks in `places`, then downloads to the last of them.
-        allow_download: False makes a missing file an error at once.
         progress: told of the bytes of a download.
 
     Raises:
@@ -118,8 +114,6 @@ def find(
         if name == "imdb.npz" and place != places(name)[-1]:
             logger.warning("RNNSENT_DATA=%s holds no imdb.npz", place.parent)
     missing = " or ".join(map(str, places(name)))
-    if not allow_download:
-        raise DataUnavailable(f"there is no {missing}")
     try:
         return download(BASE_URL + name, places(name)[-1], digest=DIGESTS[name], progress=progress)
     except DataUnavailable as error:

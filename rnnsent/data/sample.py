@@ -2,23 +2,8 @@
 
 A review mixes neutral sentences (plot, cast, how it was made) with opinion sentences. Its label is what the
 *narrator* thinks, and every opinion sentence comes down on the label's side, however it gets there. Opinion words
-alone do not tell the label, because the same words appear plain, negated, outweighed and attributed to others:
-
-    form         example                                                 narrator's view
-    plain        The score is lovely.                                    what the word says
-    negated      The plot is not at all dull.                            the reverse
-    contrast     The score is lovely, but the plot is a mess.            what follows "but"
-    concession   Although the score is lovely, the plot is a mess.       the clause without "although"
-    reported     Critics called it superb; I could not disagree more.    the reverse, unless the narrator agrees
-    expectation  I expected something dull and got something witty.      what was got
-    exception    The only dull thing about it is the poster.             the reverse
-    question     Gripping? Not for a second.                             what is answered
-    irony        Oh, how lovely, I paid for two hours of this.           the reverse
-    reaction     I would not see it again.                               what is done, or not done
-
-In the templates of `sample_grammar.txt` `{+x}` is a phrase on the narrator's side and `{-x}` one of the opposite side,
-so one template serves both labels. `{@x}` belongs to the aspect of the film (acting, story, …) that the clause is
-about; a review never likes an aspect in one sentence and dislikes it in another.
+alone do not tell the label, because the same words appear plain, negated, outweighed and attributed to others.
+`sample_grammar.txt` has the phrases and explains them.
 
 Of `random.Random` only `random()` is used, and only multiplied and compared: Python guarantees its sequence for a
 seed, but not that of `choice` or `shuffle`. The corpus is therefore the same bytes everywhere.
@@ -39,21 +24,6 @@ TRAIN_REVIEWS: Final = 6000
 TEST_REVIEWS: Final = 2000
 TRAIN_SEED: Final = 1
 TEST_SEED: Final = 2
-
-# How often each form is used. Opinion words side with the label only a little more often than against it, so that a
-# linear model of single words stays far below a network that reads them in order.
-FORMS: Final[dict[str, float]] = {
-    "plain": 0.30,
-    "negated": 0.18,
-    "contrast": 0.12,
-    "concession": 0.10,
-    "reported": 0.10,
-    "expectation": 0.05,
-    "exception": 0.04,
-    "question": 0.04,
-    "irony": 0.03,
-    "reaction": 0.04,
-}
 
 
 class Review(NamedTuple):
@@ -112,6 +82,7 @@ def _rules() -> dict[str, tuple[str, ...]]:
     return rules
 
 
+FORMS: Final = {form: float(share) for form, share in _grammar()["forms"].items()}  # how often each is used
 _RULES: Final = _rules()
 _ALL_ASPECTS: Final = tuple(_grammar()["aspects"])
 _SLOT: Final = re.compile(r"\{([+-]?)(@?)([a-z ]+)\}")

@@ -82,9 +82,8 @@ def open_table(path: str | Path, options: ReadOptions = DEFAULTS) -> Table:
     """
     path = Path(path)
     stdin = Peekable(sys.stdin.buffer) if str(path) == "-" else None
-    if stdin is None and not path.is_file():
-        reason = "no such file" if not path.exists() else "is a folder or device, not a file of texts"
-        raise DataError(f"{path}: {reason}")
+    if stdin is None and (path.is_dir() or not path.exists()):
+        raise DataError(f"{path}: {'is a folder, not a file of texts' if path.is_dir() else 'no such file'}")
     name = options.format or ("lines" if stdin else format_of(path))
     if name is None:
         suffixes = ", ".join(suffix for form in FORMATS.values() for suffix in form.suffixes)
@@ -322,7 +321,10 @@ def table_source(tables: Sequence[Table], requested: Columns) -> RecordSource:
     Raises:
         DataError: see `choose_columns`.
     """
-    columns = [choose_columns(table, requested) for table in tables]
+    try:
+        columns = [choose_columns(table, requested) for table in tables]
+    except DataError as error:
+        raise DataError(str(error), fact=f"{tables[0].name}: its columns: {_listed(tables[0])}") from None
     table = tables[0]
     facts = {"format": table.format, "encoding": table.encoding, "delimiter": repr(table.delimiter)[1:-1]}
     facts |= {f"{name} column": str(column or "") for name, column in asdict(columns[0]).items()}

@@ -80,10 +80,10 @@ class Vocabulary:
         return cls(tuple(word for word, _ in ranked), num_words, "drop", "imdb_word_index.json")
 
     @classmethod
-    def build(cls, texts: Iterable[str], num_words: int | None = None, source: str = "") -> Vocabulary:
-        """Count the words of `texts` (the training split, nothing else); ties go by alphabet, so that it is stable."""
+    def build(cls, texts: Iterable[str]) -> Vocabulary:
+        """Count the words of `texts`, the training split and nothing else."""
         counts = Counter(word for text in texts for word in TOKENIZERS["imdb"](text))
-        return cls(tuple(ranked_words(counts)), num_words, "unknown", source)
+        return cls(tuple(ranked_words(counts)))
 
     def with_num_words(self, num_words: int | None) -> Vocabulary:
         """Return the same vocabulary with another limit."""

@@ -6,13 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
 from rnnsent.evaluation.coverage import coverage
 from rnnsent.evaluation.error_analysis import PredictionError, most_confident_errors
-from rnnsent.evaluation.metrics import score
+from rnnsent.evaluation.metrics import Sample, score
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
@@ -62,17 +61,16 @@ class Result:
             RunError: if the disk is full or may not be written to.
         """
         split, names = self.record.split, self.run.config.data.label_names
-        title = f"{self.run}: {split}"
         # The record last: it vouches for the predictions.
         self.run.write(evaluation_name(split, "predictions", ".csv"), self.predictions.to_csv(names, self.lines))
-        self._write_plot("reliability", partial(plots.reliability, self.predictions, title))
-        self._write_plot("coverage", partial(plots.coverage_curve, self.predictions, title))
+        self._write_plot("reliability", plots.reliability)
+        self._write_plot("coverage", plots.coverage_curve)
         self.run.write_evaluation("", self.record)
 
-    def _write_plot(self, kind: str, draw: Callable[[], bytes]) -> None:
+    def _write_plot(self, kind: str, draw: Callable[[Predictions, str], bytes]) -> None:
         name = evaluation_name(self.record.split, kind, ".png")
         try:
-            content = draw()
+            content = draw(self.predictions, f"{self.run}: {self.record.split}")
         except Exception as error:  # of matplotlib or its fonts: figures are worth more than a plot
             logger.warning("%s was not drawn: %s: %s", name, type(error).__name__, error)
         else:
@@ -154,10 +152,9 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[E
         RunError, DataError: as `evaluate`.
     """
     run.verify()
-    path = run.file(evaluation_name(split, "predictions", ".csv"))
-    record = run.evaluation(split, Evaluation)
-    if record is not None and path.is_file():
-        return record, read_csv(path, run.config.data.label_names)
+    written = _written(run, split)
+    if written is not None:
+        return written
     logger.info("%s: not evaluated on the %s texts yet; evaluating it now", run, split)
     result = evaluate(run, split, Options(source))
     try:
@@ -165,3 +162,15 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[E
     except RunError as error:  # such as a folder that may only be read
         logger.warning("the evaluation of %s was not written: %s", run, error)
     return result.record, result.predictions
+
+
+def _written(run: Run, split: str) -> tuple[Evaluation, Predictions] | None:
+    """Return the evaluation of this very run that was written, if its predictions are there and agree with it."""
+    record = run.evaluation(split, Evaluation)
+    if record is None:
+        return None
+    try:
+        predictions = read_csv(run.file(evaluation_name(split, "predictions", ".csv")), run.config.data.label_names)
+    except RunError:
+        return None
+    return (record, predictions) if Sample(predictions).confusion.tolist() == record.confusion else None

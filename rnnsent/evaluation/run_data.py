@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import DataConfig
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.errors import DataError, count

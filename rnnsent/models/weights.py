@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Config, RecurrentConfig
+from rnnsent.config.sections import Config, RecurrentConfig
 from rnnsent.errors import ConfigError, Problem, RunError
 
 Floats = NDArray[np.float32]

@@ -109,7 +109,7 @@ def test_an_empty_review(tiny_config: Path) -> None:
     column[:] = [[], *([word] for word in range(5, 16))]
     np.savez("imdb.npz", x_train=column, y_train=[0, 1] * 6, x_test=column, y_test=[0, 1] * 6)
     message = refused("train", "--config", str(tiny_config), "--data", "imdb.npz")
-    assert "imdb.npz: x_train holds 1 empty review, the first at index 0; leave out" in message
+    assert "imdb.npz: x_train: review 0 is empty; leave out" in message
 
 
 @pytest.mark.parametrize("command", ["eval", "summary"])

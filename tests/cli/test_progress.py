@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from rnnsent.training.observers import EpochFacts, StepFacts
 
 from rnnsent.cli.progress import epoch_line, reading_progress, training_progress
-from rnnsent.training.observers import EpochFacts, StepFacts
 
 
 def epoch(number: int = 1, loss: float = 0.6931, seconds: float = 12.3) -> EpochFacts:

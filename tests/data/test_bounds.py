@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.data import batching as batches
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split

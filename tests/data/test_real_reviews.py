@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rnnsent.runs.artifacts import load_weights
+from rnnsent.training.observers import Observer, StepFacts
 
 from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
@@ -17,11 +19,9 @@ from rnnsent.data.dataset import Split, split_dataset
 from rnnsent.data.sources import load_dataset
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.builder import build_model
-from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from rnnsent.training.features import prepare
 from rnnsent.training.fit import fit
-from rnnsent.training.observers import Observer, StepFacts
 from tests.conftest import rnnsent
 
 pytestmark = pytest.mark.slow  # tens of thousands of reviews

@@ -11,13 +11,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from rnnsent.runs.artifacts import load_weights
 
-from rnnsent.config import AdversarialConfig
 from rnnsent.config.loader import load_config, parse_config
+from rnnsent.config.sections import AdversarialConfig
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine.adversarial import Perturbation
 from rnnsent.models.builder import model_for, weights_of
-from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from tests.conftest import TINY_CONFIG, rnnsent
 from tests.training import test_teacher
@@ -199,7 +199,7 @@ def test_accuracy_and_loss_are_those_of_the_labels_that_are_known() -> None:
 
 STEPS = """
 import sys, keras, numpy as np
-from rnnsent.config import AdversarialConfig
+from rnnsent.config.sections import AdversarialConfig
 from rnnsent.models.builder import weights_of
 from tests.engine.test_adversarial import IDS, LABELS, build
 given, drawn = dict(np.load("given.npz")), np.load("drawn.npy")

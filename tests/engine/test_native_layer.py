@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from rnnsent.data.split import Split
+from rnnsent.training.observers import Observer
 
 from rnnsent.data.batching import Batches
-from rnnsent.data.split import Split
 from rnnsent.models.builder import build_model
 from rnnsent.models.weights import set_weights, weights_of
 from rnnsent.training.fit import fit
-from rnnsent.training.observers import Observer
 from tests.conftest import needs_kernel
 from tests.models.test_builder import config_of
 

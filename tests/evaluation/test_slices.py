@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.config import DataConfig
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary

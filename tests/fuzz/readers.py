@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rnnsent.training.observers import EpochFacts
 
 from rnnsent.cli.commands import summary
 from rnnsent.config.loader import dump_config, load_config, parse_config
@@ -38,7 +39,6 @@ from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.schemas import Before
 from rnnsent.training import checkpoint as checkpoints
 from rnnsent.training import fingerprint as origin
-from rnnsent.training.observers import EpochFacts
 from rnnsent.training.seeds import Plan, begin
 from tests.fuzz import seeds
 from tests.fuzz.mutation import changed_tree

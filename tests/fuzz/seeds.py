@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rnnsent.runs.manifest import _digest
+from rnnsent.training.observers import EpochFacts
 
 from rnnsent.json_files import sealed
 from rnnsent.runs.directory import RunDirectory
-from rnnsent.runs.manifest import _digest
 from rnnsent.training import checkpoint as checkpoints
 from rnnsent.training.checkpoint import Checkpoint
-from rnnsent.training.observers import EpochFacts
 from tests.conftest import REPOSITORY
 from tests.fuzz.mutation import changed_tree
 

@@ -136,7 +136,7 @@ def test_predict_from_a_pipe_without_any_framework(run: Path, texts: list[str]) 
 
 
 def test_the_package_has_what_it_offers() -> None:
-    assert set(package.__all__) == {"__version__", "load", "train"}
+    assert set(package.__all__) == {"Vocabulary", "__version__", "load", "train"}
     with pytest.raises(AttributeError, match="no attribute 'laod'"):
         package.laod  # noqa: B018
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rnnsent.runs.artifacts import load_weights
 
 from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
@@ -16,7 +17,6 @@ from rnnsent.data.sources import load_dataset
 from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
 from rnnsent.errors import DataError
 from rnnsent.models.embeddings import load
-from rnnsent.runs.artifacts import load_weights
 from rnnsent.runs.registry import open_run
 from rnnsent.training.features import resolve
 from tests.conftest import rnnsent

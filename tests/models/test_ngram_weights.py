@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rnnsent.data.split import Split
+from rnnsent.runs.artifacts import load_ratios
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config
-from rnnsent.data.split import Split
+from rnnsent.config.sections import NgramsConfig
 from rnnsent.errors import RunError
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.builder import build_model
 from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
 from rnnsent.models.weights import weights_of
-from rnnsent.runs.artifacts import load_ratios
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
 from tests.conftest import rnnsent

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from rnnsent.runs.lock import Lock
 
 import rnnsent
 from rnnsent.errors import RunError
 from rnnsent.runs import directory as runs
 from rnnsent.runs import registry as run_root
 from rnnsent.runs.directory import RunDirectory
-from rnnsent.runs.lock import Lock
 from rnnsent.runs.registry import create_run, open_run
 from tests.fuzz import seeds
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rnnsent.runs.artifacts import weight_files
 
 from rnnsent.data import readers as tables
 from rnnsent.data.folders import aclimdb_source
@@ -23,7 +24,6 @@ from rnnsent.inference.predictor import load_ngram_weights
 from rnnsent.inference.verify import verify
 from rnnsent.models import embeddings as vectors
 from rnnsent.runs import directory as runs
-from rnnsent.runs.artifacts import weight_files
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.runs.registry import open_run
 from tests.conftest import REPOSITORY, rnnsent

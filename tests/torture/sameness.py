@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rnnsent.runs.lock import LOCK
+from rnnsent.runs.manifest import vouches_for_itself
 
 from rnnsent.config.loader import load_config
 from rnnsent.errors import RnnsentError
@@ -34,8 +36,6 @@ from rnnsent.json_files import unsealed
 from rnnsent.reporting import model_card
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import RunDirectory
-from rnnsent.runs.lock import LOCK
-from rnnsent.runs.manifest import vouches_for_itself
 
 COSTS = ("seconds", "seconds_to_best", "peak_memory_mb", "tokens_per_second", "elapsed", "cached")
 # What TensorBoard is told that is a time.

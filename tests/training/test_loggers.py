@@ -16,8 +16,8 @@ import keras
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.errors import ConfigError, Interrupted
 from rnnsent.models import requirements
 from rnnsent.training import loggers

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.errors import RunError
 from rnnsent.runs.directory import CHECKPOINTS, Run, acquire
 from rnnsent.training.checkpoint import Checkpoint, CheckpointFolder
