@@ -38,11 +38,12 @@ torture: install ## kill trainings 200 times and compare the bits of what they e
 fuzz: install ## feed every reader with 100,000 damaged files; ten minutes
 	$(BIN)/python -m tests.fuzz
 
-check: install ## lint, formatting, types, rooms, words
+check: install ## lint, formatting, types, import order, words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.words
 
 bench: install ## race against stock Keras on the real reviews; fails if rnnsent is not 6 times as fast
 	$(BIN)/python -m benchmarks race --peer keras --epochs 3 --require 6

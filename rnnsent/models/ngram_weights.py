@@ -209,7 +209,7 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     """Return the weights that all of `train` gives, and `train` with those of its own texts found on the others.
 
     So what a text's own label did to its weights is not in them. That it is missing shows all the same, to whoever
-    knows the weights of all texts: in docs/experiments.md the differences tell shuffled labels, n-gram by n-gram. A
+    knows the weights of all texts: in docs/research-log.md the differences tell shuffled labels, n-gram by n-gram. A
     network learns such a table if it has a vector of its own for each word; with vectors that are not trainable hardly.
 
     Args:

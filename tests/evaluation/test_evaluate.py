@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent.cli.metric_tables import confusion_table
 from rnnsent.evaluation import plots
 from rnnsent.evaluation.error_analysis import most_confident_errors
 from rnnsent.evaluation.evaluate import evaluate, evaluation_of
 from rnnsent.evaluation.metrics import METRICS, Metric, Sample
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.files import sha256
+from rnnsent.reporting.tables import confusion_table
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import Evaluation
 from tests.conftest import rnnsent

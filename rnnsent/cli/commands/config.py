@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
-from rnnsent.cli.options import config_options, json_option, overrides
+from rnnsent.cli import options
+from rnnsent.cli.options import overrides
 
 
 @click.group(name="config")
 def command() -> None:
-    """Check, complete and list configs. No command here loads TensorFlow."""
+    """Check, complete and list configs."""
 
 
 @command.command()
 @click.argument("name", metavar="CONFIG")
-@config_options
-@json_option
-def check(
-    name: str, settings: tuple[str, ...], data: str | None, epochs: int | None, seed: int | None, as_json: bool
-) -> None:
+@options.config
+@options.as_json
+def check(name: str, as_json: bool, **settings: Any) -> None:
     """Report every problem of CONFIG with its line."""
     from dataclasses import asdict
 
@@ -28,7 +28,7 @@ def check(
     from rnnsent.errors import ConfigError
 
     try:
-        load_config(name, overrides(settings, data, epochs, seed))
+        load_config(name, overrides(**settings))
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"file": name, "problems": [asdict(problem) for problem in error.problems]}))
@@ -38,15 +38,13 @@ def check(
 
 @command.command()
 @click.argument("name", metavar="CONFIG")
-@config_options
-@json_option
-def show(
-    name: str, settings: tuple[str, ...], data: str | None, epochs: int | None, seed: int | None, as_json: bool
-) -> None:
+@options.config
+@options.as_json
+def show(name: str, as_json: bool, **settings: Any) -> None:
     """Print CONFIG with every default written out."""
     from rnnsent.config.loader import dump_config, load_config
 
-    config = load_config(name, overrides(settings, data, epochs, seed))
+    config = load_config(name, overrides(**settings))
     click.echo(json.dumps(config.to_dict()) + "\n" if as_json else dump_config(config), nl=False)
 
 
@@ -59,7 +57,7 @@ def schema() -> None:
 
 
 @command.command(name="list")
-@json_option
+@options.as_json
 def list_(as_json: bool) -> None:
     """List the shipped configs."""
     from rnnsent.config.loader import description, shipped_names
