@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.config.loader import load_config
 from rnnsent.data.dataset import Split, split_dataset
 from rnnsent.data.sources import load_dataset
