@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rnnsent.models.ngrams import Ngrams, ngram_keys, ngram_sets
 from sklearn.feature_extraction.text import CountVectorizer
 
 from rnnsent.data.dataset import Split
