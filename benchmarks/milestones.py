@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.race import Worker
 from rnnsent.config.loader import load_config
 from rnnsent.errors import RnnsentError, RunError
-from rnnsent.json_files import read_json
+from rnnsent.files import read_json
 from rnnsent.runs import artifacts as stored
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import RunDirectory, json_text

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config import Config
 from rnnsent.data.dataset import Ids, Split
-from rnnsent.data.vocabulary import PAD, UNKNOWN
+from rnnsent.data.tokenizer import PAD, UNKNOWN
 from rnnsent.errors import DataError, count
 
 MAX_BYTES = 8 << 30  # of the inputs of a batch, padding included

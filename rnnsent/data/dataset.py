@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
+from rnnsent.data.tokenizer import UNKNOWN
 from rnnsent.errors import DataError
 
 if TYPE_CHECKING:
     from rnnsent.config import DataConfig
+    from rnnsent.data.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
 Ints = NDArray[np.int64]
@@ -115,6 +117,11 @@ class Split:
         before = np.cumsum(self.lengths) - self.lengths
         return np.repeat(self.starts - before, self.lengths) + np.arange(int(self.lengths.sum()))
 
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """Return a 64-bit hash of each text's ids, (texts,)."""
+        digests = (hashlib.blake2b(self.sequence(index).tobytes(), digest_size=8) for index in range(len(self)))
+        return np.fromiter((int.from_bytes(digest.digest(), "little") for digest in digests), np.uint64, len(self))
+
     def padded(self, index: Ints, length: int, side: Literal["pre", "post"]) -> Ids:
         """Return the texts at `index` padded on one side, int32 (len(index), length)."""
         # Slices of a plain array cost half of what those of a memory map do.
@@ -168,11 +175,6 @@ class Dataset:
         return self.rows.take(self.indices["train"])
 
     @property
-    def test(self) -> Split:
-        """The test texts, maybe none."""
-        return self.rows.take(self.indices["test"])
-
-    @property
     def validation(self) -> Split | None:
         """The texts to validate on, if the source has or draws them."""
         return self.rows.take(self.indices["validation"]) if "validation" in self.indices else None
@@ -182,16 +184,6 @@ class Dataset:
         """The texts without a label, if `data.unlabeled` reads them."""
         return self.rows.take(self.indices["unlabeled"]) if "unlabeled" in self.indices else None
 
-    @property
-    def numbers(self) -> dict[str, Ints] | None:
-        """Lines of the validation and the test split."""
-        return None if self.lines is None else {name: self.lines[self.indices[name]] for name in ("validation", "test")}
-
-    @property
-    def ratings(self) -> dict[str, Ints] | None:
-        """Stars of the validation and the test split."""
-        return None if self.stars is None else {name: self.stars[self.indices[name]] for name in ("validation", "test")}
-
     def split_indices(self, validation_split: float) -> dict[str, Ints]:
         """Return the rows of each split, with the last `validation_split` of train for validation if need be."""
         if "validation" in self.indices:
@@ -199,11 +191,6 @@ class Dataset:
         train = self.indices["train"]
         boundary = int(len(train) * (1.0 - validation_split))  # Keras' own rounding, floating point and all
         return {**self.indices, "train": train[:boundary], "validation": train[boundary:]}
-
-    def held_back(self, validation_split: float) -> tuple[Split, Split]:
-        """Return the texts to train on, and those to validate on, uncut."""
-        indices = self.split_indices(validation_split)
-        return self.rows.take(indices["train"]), self.rows.take(indices["validation"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ from rnnsent.data.splitting import (
     repeated,
     require_trainable,
 )
-from rnnsent.data.tokenizer import TOKENIZERS
-from rnnsent.data.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary, ranked_words
+from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, UNKNOWN
+from rnnsent.data.vocabulary import Vocabulary, ranked_words
 from rnnsent.errors import DataError
 
 MAX_LABELS = 1000  # a label column with more is something else

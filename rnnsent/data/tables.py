@@ -6,12 +6,10 @@ import codecs
 import csv
 import difflib
 import io
-import shlex
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +37,6 @@ LABEL_NAMES = (
 )  # fmt: skip
 SPLIT_NAMES = ("split",)
 INPUT_PREFIX = "input "  # before the name of a kept column that has that of another
-HINT_ROWS = 200  # that are read to propose columns
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -193,7 +190,7 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
     text = by_name("text_column", requested.text, TEXT_NAMES)
     label = by_name("label_column", requested.label, LABEL_NAMES) if labeled else None
     if candidates:
-        raise DataError(f"{table.name}: {_question(table, candidates, (text, label))}")
+        raise DataError(f"{table.name}: {_question(table, candidates)}")
     assert text is not None
     if not labeled:
         return Columns(text)
@@ -253,48 +250,20 @@ def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -
     return columns
 
 
-def _question(table: Table, candidates: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> str:
+def _question(table: Table, candidates: Mapping[str, Sequence[str]]) -> str:
     """Return which columns have to be named, and how.
 
     Args:
         table: as opened.
         candidates: keys such as "text_column" → columns that could be meant.
-        known: the columns that are something else.
     """
-    called = {key: f"{' or '.join(names)}?" if names else "none is called so." for key, names in candidates.items()}
-    which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in called.items())
+    known = {key: f"{' or '.join(names)}?" if names else "no usual name." for key, names in candidates.items()}
+    which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in known.items())
     question = f"{which} Its columns: {_listed(table)}"
     if other := _other_delimiter(table):
         return question + other
-    likely = _likely(table, candidates, known)
-    options = " ".join(f"--{key.replace('_', '-')} {shlex.quote(likely.get(key, 'NAME'))}" for key in candidates)
-    sure = ", if that is what is meant" if len(likely) == len(candidates) else ""
-    return (
-        f"{question}. Add {options}{sure} (in a config or by --set: {', '.join(f'data.{key}' for key in candidates)})"
-    )
-
-
-def _likely(table: Table, candidates: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> dict[str, str]:
-    """Return which columns look like text and label in the first rows: texts are long, labels come again."""
-    if table.stdin is not None:  # cannot be read twice
-        return {}
-    names = [name for name in table.columns if name and name not in known]
-    try:
-        rows = [cells for _, cells in islice(table.rows(names, strict=False), HINT_ROWS)]
-    except DataError:
-        return {}
-    cells = {name: [str(row[at]) for row in rows if row[at] is not None] for at, name in enumerate(names)}
-    likely: dict[str, str] = {}
-    if "text_column" in candidates:
-        texts = [name for name in candidates["text_column"] or names if cells[name]]
-        if texts:
-            likely["text_column"] = max(texts, key=lambda name: sum(map(len, cells[name])) / len(cells[name]))
-    if "label_column" in candidates:
-        others = [name for name in candidates["label_column"] or names if name != likely.get("text_column")]
-        again = [name for name in others if 2 <= len(set(cells[name])) <= len(cells[name]) / 2]
-        if again or len(others) == 1:
-            likely["label_column"] = min(again or others, key=lambda name: len(set(cells[name])))
-    return likely
+    options = " ".join(f"--{key.replace('_', '-')} NAME" for key in candidates)
+    return f"{question}. Add {options} (in a config or by --set: {', '.join(f'data.{key}' for key in candidates)})"
 
 
 def _other_delimiter(table: Table) -> str:

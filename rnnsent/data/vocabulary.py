@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.tokenizer import TOKENIZERS
+from rnnsent.data.download import find
+from rnnsent.data.tokenizer import FIRST_WORD, PAD, START, TOKENIZERS, UNKNOWN
 from rnnsent.errors import DataError
-from rnnsent.json_files import read_json
-
-PAD, START, UNKNOWN = 0, 1, 2
-FIRST_WORD = 4  # id of the most frequent word: its rank, 1, plus Keras' index_from, 3
+from rnnsent.files import read_json
 
 
 def ranked_words(counts: Mapping[str, int]) -> list[str]:
@@ -63,8 +61,6 @@ class Vocabulary:
             DataUnavailable: if the index cannot be had.
             DataError: if the file is not such an index.
         """
-        from rnnsent.data.imdb import find
-
         return cls.from_word_index(find("imdb_word_index.json", path), num_words)
 
     @classmethod
@@ -84,10 +80,6 @@ class Vocabulary:
         """Count the words of `texts`, the training split and nothing else."""
         counts = Counter(word for text in texts for word in TOKENIZERS["imdb"](text))
         return cls(tuple(ranked_words(counts)))
-
-    def with_num_words(self, num_words: int | None) -> Vocabulary:
-        """Return the same vocabulary with another limit."""
-        return replace(self, num_words=num_words)
 
     @property
     def size(self) -> int:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.vocabulary import FIRST_WORD, PAD, UNKNOWN
+from rnnsent.data.tokenizer import FIRST_WORD, PAD, UNKNOWN
 from rnnsent.errors import DataError
 from rnnsent.models.weights import EMBEDDINGS
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rnnsent.errors import DataError, RunError
-from rnnsent.files import atomic_path, disk_errors
+from rnnsent.files import atomic_path, disk_errors, json_line
 from rnnsent.inference.classifier import CHUNK
-from rnnsent.json_files import json_line
 
 if TYPE_CHECKING:
     from rnnsent.data.readers import Column, Table

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.data.dataset import Ids, Split
-from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
+from rnnsent.data.tokenizer import UNKNOWN
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import RunError
 from rnnsent.inference.predictor import Floats, Predictor, by_label, load_run_predictor, most_probable
 from rnnsent.models.weights import EMBEDDINGS

@@ -13,7 +13,7 @@ import keras
 from keras import layers, ops
 
 from rnnsent.config import Config, RecurrentConfig
-from rnnsent.data.vocabulary import PAD
+from rnnsent.data.tokenizer import PAD
 from rnnsent.engine.device import leave_cores_to_kernel
 from rnnsent.models.network import CHANNEL_SUM_SCALE
 from rnnsent.models.weights import Weights, output_of, require_size, require_weights, set_weights

@@ -30,7 +30,8 @@ from rnnsent.config import Word2VecConfig
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Split
 from rnnsent.data.readers import open_bytes
-from rnnsent.data.vocabulary import FIRST_WORD, UNKNOWN, Vocabulary
+from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RnnsentError, count
 from rnnsent.files import sha256
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnsent.config import Config, RecurrentConfig
 from rnnsent.data.dataset import Ids
-from rnnsent.data.vocabulary import PAD
+from rnnsent.data.tokenizer import PAD
 from rnnsent.engine import kernel
 from rnnsent.engine.padding import run_pass
 from rnnsent.models import numpy_layers

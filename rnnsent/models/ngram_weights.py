@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from rnnsent.config import NgramsConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.splitting import label_counts
-from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError, installed
 
 Floats = NDArray[np.float32]
@@ -243,7 +242,7 @@ def _folds(train: Split, folds: int, seed: int, labels: int) -> Places:
     if train.groups is not None:
         group = np.unique(train.groups, return_inverse=True)[1]
     drawn = _spread(label_counts(group, train.labels, labels), folds, seed)[group]
-    _, first, text = np.unique(fingerprints(train), return_index=True, return_inverse=True)
+    _, first, text = np.unique(train.fingerprints(), return_index=True, return_inverse=True)
     return drawn[first[text]]
 
 

@@ -25,7 +25,7 @@ from rnnsent.config.loader import load_config
 from rnnsent.data.dataset import Dataset, split_dataset
 from rnnsent.data.encoding import CHUNK
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.vocabulary import START, UNKNOWN
+from rnnsent.data.tokenizer import START, UNKNOWN
 from rnnsent.errors import DataError
 from rnnsent.training.features import doubts, prepare
 from tests.conftest import rnnsent

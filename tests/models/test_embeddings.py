@@ -13,7 +13,8 @@ import pytest
 from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
+from rnnsent.data.tokenizer import FIRST_WORD
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError
 from rnnsent.models.embeddings import load
 from rnnsent.runs.artifacts import load_weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rnnsent.cli.options import config_options, json_option, overrides
-from rnnsent.json_files import json_line
+from rnnsent.files import json_line
 
 
 @click.group(name="config")

@@ -11,7 +11,7 @@ import click
 
 from rnnsent.cli.options import PAGE, PICTURE, RunPath, backend_option, require_run, write_file
 from rnnsent.errors import DataError
-from rnnsent.json_files import json_line
+from rnnsent.files import json_line
 
 
 @click.command(name="trace")
