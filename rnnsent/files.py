@@ -68,7 +68,7 @@ def read_json(path: Path) -> Any:
 
 
 def json_line(value: Any) -> str:
-    """Return a value as JSON on one line, with escapes only for unprintable characters, some of which terminals obey."""
+    """Return a value as JSON on one line; characters that a terminal would obey are escaped."""
     line = json.dumps(value, ensure_ascii=False)
     if line.isprintable():
         return line

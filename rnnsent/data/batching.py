@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from rnnsent.config import Config
 from rnnsent.data.dataset import Ids, Split
 from rnnsent.data.tokenizer import PAD, UNKNOWN
-from rnnsent.errors import DataError, count
 
-MAX_BYTES = 8 << 30  # of the inputs of a batch, padding included
 WINDOW_BATCHES = 50  # batches within which texts are sorted by length: random enough, and little padding
 
 Inputs = tuple[Ids] | tuple[Ids, NDArray[np.float32]]  # ids, and channels if the split has any
@@ -138,17 +136,8 @@ class Batches:
 
         Inputs are the ids, int32 (batch, time), and the channels, float32 (batch, time, width), if the split has any.
         Targets are float32: the probability of label 1, (batch, 1), or, of three labels or more, of each.
-
-        Raises:
-            DataError: if they would take more than `MAX_BYTES`.
         """
         length = self.padded_length(index)
-        width = 1 + (0 if self.split.channels is None else self.split.channels.shape[1])
-        if 4 * len(index) * length * width > MAX_BYTES:
-            raise DataError(
-                f"{count(len(index), 'text')} padded to {length:,} words are more than a batch may hold, "
-                f"{MAX_BYTES:,} bytes; set data.maxlen, training.batch_size or training.batch_tokens lower"
-            )
         side: Literal["pre", "post"] = "post" if self.fixed_length is None else "pre"
         ids = self.split.padded(index, length, side)
         channels = None if self.split.channels is None else self.split.padded_channels(index, length, side)

@@ -14,14 +14,13 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config import DataConfig
 from rnnsent.data.cache import Arrays, cache_root
-from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, ordered, require_labels
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.data.splitting import (
@@ -40,6 +39,9 @@ from rnnsent.data.splitting import (
 from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary, ranked_words
 from rnnsent.errors import DataError
+
+if TYPE_CHECKING:
+    from rnnsent.data.download import Progress
 
 MAX_LABELS = 1000  # a label column with more is something else
 MAX_STARS = 100  # a larger number that became a label is something else

@@ -39,16 +39,10 @@ def cell_text(value: Any) -> str | None:
 
 
 def cell_label(value: Any) -> str | None:
-    """Return a label as it is called, without the space around it; None where the cell is empty.
-
-    Raises:
-        DataError: if it holds half a character, which no file of a run could hold.
-    """
+    """Return the name of a label, without the space around it; None if the cell is empty."""
     text = cell_text(value)
     if text is None:
         return None
-    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise DataError(f"{ascii(text)[:80]} holds half a character (a lone surrogate); it cannot be a name")
     whole = _WHOLE.fullmatch(text.strip())  # some programs write 1 as 1.0
     return whole[1] if whole else text.strip()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rnnsent.errors import DataError, count
+from rnnsent.files import require_file
 
 Column = str | int  # a name, or a number from 1 if the file has no header
 Row = tuple[int, tuple[Any, ...]]  # line or row number in the file, from 1; the cells that were requested
@@ -28,7 +29,6 @@ BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
 NAME_ENCODING = "name its encoding, data.encoding or --encoding, for example cp1252"
 PEEK_BYTES = 1 << 16  # of a file, to find its encoding and delimiter
-MAX_UNPACKED = 64 << 30  # bytes of a gzipped file
 KEY_ROWS = 100  # rows whose keys are the columns of a format without a header
 PARQUET_ROWS = 1024  # of a batch
 PROGRESS_ROWS = 1000  # between two reports of progress
@@ -133,7 +133,7 @@ class Table:
             raise DataError(f"{_invalid_byte(self, error)}; {NAME_ENCODING}") from None
         except UnicodeError as error:
             raise DataError(f"{self.name}: is not {self.encoding.upper()} text: {error}") from None
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{self.name}: cannot be read: {error}") from None
         finally:
             if raw is self.stdin and stream is not raw:
@@ -172,25 +172,6 @@ def display_name(path: Path) -> str:
     return "stdin" if str(path) == "-" else str(path)
 
 
-class _Gzip(gzip.GzipFile):
-    """A gzipped file, read up to MAX_UNPACKED bytes; `fileobj` is the packed file."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        return self._checked(super().read, size)
-
-    def read1(self, size: int = -1) -> bytes:
-        return self._checked(super().read1, size)
-
-    def _checked(self, read: Callable[[Any], bytes], size: int | None) -> bytes:
-        try:
-            content = read(size)
-        except zlib.error as error:
-            raise gzip.BadGzipFile(str(error)) from None
-        if self.tell() > MAX_UNPACKED:
-            raise DataError(f"{self.name}: unpacks to more than {MAX_UNPACKED:,} bytes; unpack it first")
-        return content
-
-
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file for reading, unpacked if it is gzipped.
 
@@ -198,7 +179,8 @@ def open_bytes(path: Path) -> IO[bytes]:
         DataError: if it cannot be opened.
     """
     try:
-        return _Gzip(path) if path.name.lower().endswith((".gz", ".tgz")) else path.open("rb")  # type: ignore[return-value]
+        require_file(path)
+        return gzip.open(path) if path.name.lower().endswith((".gz", ".tgz")) else path.open("rb")  # type: ignore[return-value]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
@@ -298,16 +280,12 @@ def _parquet_rows(table: Table, stream: Any, columns: Sequence[Column], strict: 
     file, number = _parquet_file(table, stream), 0
     try:
         for batch in file.iter_batches(PARQUET_ROWS, columns=[str(column) for column in columns]):
-            try:
-                rows = batch.to_pylist()
-            except Exception:  # which the row that it is of raises again
-                rows = (batch.slice(row, 1).to_pylist()[0] for row in range(len(batch)))
-            for cells in rows:
+            for cells in batch.to_pylist():
                 number += 1
                 yield number, cells
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise DataError(f"{table.name}: row {number + 1}: cannot be read: {reason.splitlines()[0]}") from None
+        raise DataError(f"{table.name}: after row {number}: cannot be read: {reason.splitlines()[0]}") from None
 
 
 def _parquet_columns(table: Table, stream: Any) -> list[str]:

@@ -160,7 +160,7 @@ def find_texts(config: DataConfig) -> RecordSource:
 
 def _hint(path: Path) -> str:
     """Return a hint at a file with a name like that of one that is not there."""
-    names = os.listdir(path.parent) if path.parent.is_dir() else []
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, names, n=1)
     return f"; did you mean {path.with_name(close[0])}?" if close else ""
 

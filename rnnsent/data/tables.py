@@ -7,13 +7,13 @@ import csv
 import difflib
 import io
 import sys
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnnsent.data.download import Progress
 from rnnsent.data.labels import cell_label, cell_split, cell_text
 from rnnsent.data.readers import (
     FORMATS,
@@ -27,6 +27,9 @@ from rnnsent.data.readers import (
 )
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
+
+if TYPE_CHECKING:
+    from rnnsent.data.download import Progress
 
 TEXT_NAMES = (
     "text", "review", "sentence", "content", "body", "comment", "tweet", "message", "review_text", "reviewtext",
@@ -109,7 +112,7 @@ def _head(path: Path) -> bytes:
     try:
         with open_bytes(path) as raw:
             return raw.read(PEEK_BYTES)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
 
@@ -313,8 +316,6 @@ def _records(tables: Sequence[Table], columns: Sequence[Columns], progress: Prog
         for line, row in table.rows(keys, progress=report):
             place = f"{table.path}:{line}"
             cells: dict[Column | None, Any] = dict(zip(keys, row, strict=True))
-            if not table.columns and line == 1:
-                _require_no_header(place, row[:2])
             try:
                 yield Record(
                     place,
@@ -326,13 +327,3 @@ def _records(tables: Sequence[Table], columns: Sequence[Columns], progress: Prog
                 )
             except DataError as error:
                 raise DataError(f"{place}: {error}") from None
-
-
-def _require_no_header(place: str, cells: tuple[Any, ...]) -> None:
-    """Refuse a header in a table whose columns were given by number."""
-    names = [str(cell).strip().lower() for cell in cells]
-    if names[0] in TEXT_NAMES or names[-1] in LABEL_NAMES:
-        raise DataError(
-            f"{place}: is a line of names ({', '.join(map(str, cells))}), and columns that are given by number mean "
-            "that there is none; give their names: --text-column, --label-column"
-        )

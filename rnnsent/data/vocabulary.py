@@ -17,6 +17,8 @@ from rnnsent.data.tokenizer import FIRST_WORD, PAD, START, TOKENIZERS, UNKNOWN
 from rnnsent.errors import DataError
 from rnnsent.files import read_json
 
+FORMAT = "rnnsent vocabulary 1"
+
 
 def ranked_words(counts: Mapping[str, int]) -> list[str]:
     """Return the words in order of rank: by frequency, and where that is equal by alphabet, so that it is stable."""
@@ -71,7 +73,7 @@ class Vocabulary:
             ranked = sorted(index.items(), key=lambda item: int(item[1]))
             if [rank for _, rank in ranked] != list(range(1, len(ranked) + 1)):
                 raise ValueError("its ranks are not 1, 2, 3 …")
-        except (OSError, ValueError, AttributeError, TypeError, OverflowError) as error:
+        except (OSError, ValueError, AttributeError, TypeError) as error:
             raise DataError(f"{path}: not a word index (a JSON mapping of words to ranks): {error}") from None
         return cls(tuple(word for word, _ in ranked), num_words, "drop", "imdb_word_index.json")
 
@@ -98,7 +100,7 @@ class Vocabulary:
 
     def encode_words(self, words: Iterable[str]) -> NDArray[np.int32]:
         """Return the ids of the words of one text; see `encode`."""
-        return self.kept(words)[1]
+        return self.words_with_ids(words)[1]
 
     def has_id(self, word: str) -> bool:
         """Return whether a word becomes an id, be it UNKNOWN."""
@@ -108,7 +110,7 @@ class Vocabulary:
         """Return the id that a word has of its own, None if it has none; `num_words` is ignored."""
         return self._ids.get(word)
 
-    def kept(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
+    def words_with_ids(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
         """Return the words that have an id, be it UNKNOWN, and their ids with the start token before them."""
         default = UNKNOWN if self.foreign == "unknown" else None
         pairs = [(word, id_) for word in words if (id_ := self._ids.get(word, default)) is not None]
@@ -134,7 +136,7 @@ class Vocabulary:
     def to_json(self) -> str:
         """Return everything that `from_json` needs, as JSON text."""
         values: dict[str, Any] = {
-            "format": "rnnsent vocabulary 1",
+            "format": FORMAT,
             "source": self.source,
             "num_words": self.num_words,
             "foreign": self.foreign,
@@ -152,17 +154,9 @@ class Vocabulary:
         """
         try:
             values = read_json(Path(path))
-            if values["format"] != "rnnsent vocabulary 1":
+            if values["format"] != FORMAT:
                 raise ValueError(f"unknown format {values['format']!r}")
-            words, limit = values["words"], values["num_words"]
-            if not isinstance(words, list) or set(map(type, words)) - {str}:
-                raise ValueError("words must be a list of text")
-            if values["foreign"] not in ("drop", "unknown"):
-                raise ValueError("foreign must be drop or unknown")
-            if limit is not None and (not isinstance(limit, int) or limit < FIRST_WORD):
-                raise ValueError("num_words must be a whole number or null")
-            if values["tokenizer"] not in TOKENIZERS:
-                raise ValueError(f"tokenizer must be one of {', '.join(TOKENIZERS)}")
-            return cls(tuple(words), limit, values["foreign"], str(values["source"]), values["tokenizer"])
+            names = ("num_words", "foreign", "source", "tokenizer")
+            return cls(tuple(values["words"]), **{name: values[name] for name in names})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: not a vocabulary: {error}") from None

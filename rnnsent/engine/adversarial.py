@@ -141,7 +141,7 @@ class _TensorFlowModel(_AdversarialModel):
 class _JaxModel(_AdversarialModel):
     """Keras' own step for JAX, with both losses as one function of the weights."""
 
-    def compute_loss_and_updates(
+    def compute_loss_and_updates(  # with the parameters of Keras' own
         self,
         trainable_variables: Sequence[Any],
         non_trainable_variables: Sequence[Any],

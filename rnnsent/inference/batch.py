@@ -13,7 +13,6 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rnnsent.errors import DataError, RunError
 from rnnsent.files import atomic_path, disk_errors, json_line
-from rnnsent.inference.classifier import CHUNK
 
 if TYPE_CHECKING:
     from rnnsent.data.readers import Column, Table
@@ -28,6 +27,7 @@ ABSTAIN = "abstain"  # instead of a label, in a table
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl")
+PROGRESS_ROWS = 1024  # between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def write_predictions(
         for row, prediction in texts.predictions(classifier):
             write(row, prediction)
             rows, blank = row.number, blank + prediction.blank
-            if rows % CHUNK == 0:
+            if rows % PROGRESS_ROWS == 0:
                 progress(rows)
     return rows, blank
 

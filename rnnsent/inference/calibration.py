@@ -9,14 +9,14 @@ shifted by the logit of the threshold, so calibrated probabilities are always co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.errors import RunError, count
+from rnnsent.errors import count
 
 Floats = NDArray[np.floating[Any]]
 
@@ -65,29 +65,6 @@ class Calibration:
     def shift(self) -> float:
         """The logit of the threshold."""
         return float(np.log(self.threshold) - np.log1p(-self.threshold))
-
-    def to_dict(self) -> dict[str, float | int]:
-        """Return the values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], source: str) -> Calibration:
-        """Read what `to_dict` returned; other keys are ignored.
-
-        Args:
-            values: the contents of a JSON file.
-            source: the file, for the error.
-
-        Raises:
-            RunError: if a value is missing or not a number in its range.
-        """
-        try:
-            calibration = cls(float(values["temperature"]), float(values["threshold"]), int(values["texts"]))
-            if calibration.temperature > 0 and 0 < calibration.threshold < 1:
-                return calibration
-        except (KeyError, TypeError, ValueError):
-            pass
-        raise RunError(f"{source}: not a calibration; it must have temperature > 0, threshold between 0 and 1, texts")
 
 
 NONE = Calibration()

@@ -125,7 +125,7 @@ class Classifier:
     def encode(self, text: str) -> Encoded:
         """Return what the network reads of a text."""
         words = self.vocabulary.words_of(text)
-        kept, full = self.vocabulary.kept(words)
+        kept, full = self.vocabulary.words_with_ids(words)
         ids = self._cut(Split.from_sequences([full], np.zeros(1, np.int64))).sequence(0)
         if len(ids) < len(full):
             kept = kept[-len(ids) :] if self.config.data.truncating == "pre" else kept[: len(ids) - 1]

@@ -134,7 +134,8 @@ def load_calibration(run: Run) -> Calibration:
     """
     if not run.file(CALIBRATION).is_file():
         return NONE
-    return Calibration.from_dict(json.loads(run.read(CALIBRATION)), str(run.file(CALIBRATION)))
+    values = json.loads(run.read(CALIBRATION))  # without its schema, which would import pydantic
+    return Calibration(values["temperature"], values["threshold"], values["texts"])
 
 
 def load_run_predictor(run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True) -> Predictor:

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from rnnsent.errors import DataError, count
 from rnnsent.inference.attribution import Attribution, integrated_gradients, log_odds, occluded
-from rnnsent.inference.classifier import Encoded
 
 if TYPE_CHECKING:
     from rnnsent.data.dataset import Ids
-    from rnnsent.inference.classifier import Classifier
+    from rnnsent.inference.classifier import Classifier, Encoded
 
 Floats = NDArray[np.float64]
 
