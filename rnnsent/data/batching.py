@@ -108,10 +108,10 @@ class Batches:
 
     @cached_property
     def _counted_lengths(self) -> NDArray[np.int64]:
-        """Return what each text counts in the budget: at least its padded length, whatever batch it comes into.
+        """Return what each text counts in the budget: at least its padded length.
 
-        With bucketing, lengths are rounded up to one of at most eight for each doubling. Reviews of one rounded length
-        are shuffled among each other, and every epoch cuts the same sequence of rounded lengths: equally many batches.
+        With bucketing, lengths are rounded up to one of at most eight for each doubling, so that every epoch cuts the
+        same sequence of rounded lengths into as many batches.
         """
         lengths = self.split.lengths
         if self.fixed_length is not None:
@@ -160,13 +160,7 @@ class Batches:
 
 
 def clear_ngrams(channels: NDArray[np.float32], dropped: NDArray[np.bool_], orders: int) -> NDArray[np.float32]:
-    """Return `channels` with 0 for every n-gram that holds a dropped word.
-
-    Args:
-        channels: float32 (batch, time, width): for each order of n-grams in turn as many columns.
-        dropped: bool (batch, time).
-        orders: number of orders.
-    """
+    """Return `channels`, (batch, time, orders · columns), with 0 for each n-gram with a dropped word, (batch, time)."""
     width = channels.shape[-1] // orders
     cleared = channels.copy()
     ngrams = dropped

@@ -146,13 +146,13 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """All texts with all their words, the rows of each split, the vocabulary, the names of the labels.
+    """A data set as loaded, before anything is cut.
 
     Attributes:
         source: "imdb", "sample" or "texts".
         rows: every text, in the order of the source.
-        indices: rows of "train", "validation", "test", "unlabeled", as far as the source has or draws them. Without
-            "validation" the end of train is for that.
+        indices: rows of "train", "validation", "test" and "unlabeled", as far as the source has them. Without
+            "validation" it is the end of train.
         vocabulary: of the training split.
         label_names: what label 0, 1, … means.
         provenance: file, hash and the like, for metrics.json.
@@ -195,23 +195,15 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """The splits of one experiment, cut as its config says.
-
-    Attributes:
-        train, validation, test: texts.
-        vocabulary: with `num_words` of the config.
-        label_names: what label 0, 1, … means.
-        unlabeled: texts without a label, if there are to be any.
-        indices: int64, which rows of the data set each split has.
-    """
+    """The splits of one experiment, cut as its config says."""
 
     train: Split
     validation: Split
     test: Split
-    vocabulary: Vocabulary
-    label_names: tuple[str, ...]
-    unlabeled: Split | None = None
-    indices: Mapping[str, Ints] = field(default_factory=dict)
+    vocabulary: Vocabulary  # with `num_words` of the config
+    label_names: tuple[str, ...]  # what label 0, 1, … means
+    unlabeled: Split | None = None  # texts without a label, if `data.unlabeled` reads them
+    indices: Mapping[str, Ints] = field(default_factory=dict)  # int64, the rows of each split in the data set
 
     @classmethod
     def from_indices(cls, dataset: Dataset, indices: Mapping[str, Ints], config: DataConfig) -> Partition:
@@ -246,7 +238,7 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
     """Split a data set as its source or `validation_split` says.
 
     Raises:
-        DataError: if there are too few texts to train or validate on, or the training labels are all the same.
+        DataError: if there are too few texts to train or validate on.
     """
     indices = dataset.split_indices(config.validation_split)
     train, validation = len(indices["train"]), len(indices["validation"])
@@ -255,11 +247,4 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
             f"{train + validation} training texts with validation_split {config.validation_split} leave {train} to "
             f"train on and {validation} to validate on; both need at least 1"
         )
-    partition = Partition.from_indices(dataset, indices, config)
-    labels = np.unique(partition.train.labels)
-    if len(labels) < 2:
-        raise DataError(
-            f"all {train:,} training texts are labeled {dataset.label_names[labels[0]]}: there is nothing to learn; "
-            "training needs texts of two labels"
-        )
-    return partition
+    return Partition.from_indices(dataset, indices, config)

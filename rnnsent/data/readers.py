@@ -35,7 +35,7 @@ PROGRESS_ROWS = 1000  # between two reports of progress
 
 
 class Peekable(io.RawIOBase):
-    """A stream that can be read once; its first line, `head`, is known before it is read."""
+    """A stream that can be read once; `head` is its first line."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -57,25 +57,15 @@ class Peekable(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Table:
-    """A file of rows, opened again each time it is read.
+    """A file of rows, opened again each time it is read."""
 
-    Attributes:
-        path: the file; "-" is stdin.
-        format: a key of `FORMATS`.
-        encoding: of a text format, else "".
-        delimiter: of CSV and TSV.
-        columns: names in order; empty if the file has no header.
-        quotes: whether quotes around a cell of CSV or TSV are not part of it.
-        stdin: a stream that can be read once, instead of the file.
-    """
-
-    path: Path
-    format: str
-    encoding: str = ""
-    delimiter: str = ""
-    columns: tuple[str, ...] = ()
-    quotes: bool = True
-    stdin: Peekable | None = field(default=None, repr=False, compare=False)
+    path: Path  # "-" is stdin
+    format: str  # a key of `FORMATS`
+    encoding: str = ""  # of a text format
+    delimiter: str = ""  # of CSV and TSV
+    columns: tuple[str, ...] = ()  # names in order; empty without a header
+    quotes: bool = True  # whether quotes around a cell of CSV or TSV are not part of it
+    stdin: Peekable | None = field(default=None, repr=False, compare=False)  # read instead of the file
 
     @property
     def name(self) -> str:
@@ -150,21 +140,14 @@ def first_keys(table: Table, stream: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class Format:
-    """A table format.
-
-    Attributes:
-        suffixes: of the file names.
-        rows: (table, stream, requested columns, strict) → number and cells of each row, None for a blank line.
-        columns: (table, stream) → column names; of stdin the stream holds only the first line.
-        delimiters: of cells, most likely first.
-        binary: whether the stream holds bytes instead of text.
-    """
+    """A table format."""
 
     suffixes: tuple[str, ...]
+    # (table, stream, requested columns, strict) → number and cells of each row, None for a blank line
     rows: Callable[[Table, Any, Sequence[Column], bool], Iterator[tuple[int, Cells | None]]]
-    columns: Callable[[Table, Any], Sequence[str]] = first_keys
-    delimiters: str = ""
-    binary: bool = False
+    columns: Callable[[Table, Any], Sequence[str]] = first_keys  # of stdin the stream holds only the first line
+    delimiters: str = ""  # most likely first
+    binary: bool = False  # whether the stream holds bytes instead of text
 
 
 def display_name(path: Path) -> str:

@@ -15,16 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnsent.data.labels import cell_label, cell_split, cell_text
-from rnnsent.data.readers import (
-    FORMATS,
-    PEEK_BYTES,
-    Column,
-    Peekable,
-    Table,
-    csv_reader,
-    display_name,
-    open_bytes,
-)
+from rnnsent.data.readers import FORMATS, PEEK_BYTES, Column, Peekable, Table, csv_reader, display_name, open_bytes
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
 
@@ -51,20 +42,13 @@ _BOMS = (
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a file is to be read; None: what its name and first bytes say.
+    """How to read a file; None goes by its name and first bytes."""
 
-    Attributes:
-        format: a key of `FORMATS`.
-        encoding, delimiter: of a text file.
-        header: whether the first line of CSV and TSV names the columns.
-        quotes: whether quotes around a cell of CSV and TSV are not part of it.
-    """
-
-    format: str | None = None
+    format: str | None = None  # a key of `FORMATS`
     encoding: str | None = None
     delimiter: str | None = None
-    header: bool = True
-    quotes: bool = True
+    header: bool = True  # whether the first line of CSV and TSV names the columns
+    quotes: bool = True  # whether quotes around a cell of CSV and TSV are not part of it
 
 
 DEFAULTS = ReadOptions()
@@ -227,12 +211,12 @@ def find_column(table: Table, key: str, column: Column) -> Column:
 
 
 def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -> dict[str, Column]:
-    """Return columns of `table` to be written beside others, by the names that they get.
+    """Return columns of `table` to be written beside others, by their names in the output.
 
     Args:
         table: as opened.
-        keep: columns; "all" stands for every one of the table.
-        taken: names of the others; a column that is called so becomes `input NAME`.
+        keep: columns; "all" is every one.
+        taken: names of the others; a column of that name becomes `input NAME`.
 
     Raises:
         DataError: if one is not there.
@@ -254,12 +238,7 @@ def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -
 
 
 def _question(table: Table, candidates: Mapping[str, Sequence[str]]) -> str:
-    """Return which columns have to be named, and how.
-
-    Args:
-        table: as opened.
-        candidates: keys such as "text_column" → columns that could be meant.
-    """
+    """Return which columns have to be named, and how; `candidates` maps "text_column" or "label_column" to columns."""
     known = {key: f"{' or '.join(names)}?" if names else "no usual name." for key, names in candidates.items()}
     which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in known.items())
     question = f"{which} Its columns: {_listed(table)}"
@@ -270,16 +249,10 @@ def _question(table: Table, candidates: Mapping[str, Sequence[str]]) -> str:
 
 
 def _other_delimiter(table: Table) -> str:
-    """Return what is likely wrong with a table of one column: that another character separates its cells."""
+    """Return a hint for a table of one column: another character may separate its cells."""
     if len(table.columns) != 1 or not FORMATS[table.format].delimiters:
         return ""
-    likely = max(FORMATS["csv"].delimiters, key=table.columns[0].count)
-    if likely == table.delimiter or likely not in table.columns[0]:
-        return f"; the delimiter is taken to be {table.delimiter!r}"
-    return (
-        f"; the file seems to be separated by {likely!r}, and is read as if by {table.delimiter!r} (--delimiter, "
-        "data.delimiter)"
-    )
+    return f"; the delimiter is taken to be {table.delimiter!r} (--delimiter, data.delimiter)"
 
 
 def _listed(table: Table) -> str:

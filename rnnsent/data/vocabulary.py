@@ -21,19 +21,18 @@ FORMAT = "rnnsent vocabulary 1"
 
 
 def ranked_words(counts: Mapping[str, int]) -> list[str]:
-    """Return the words in order of rank: by frequency, and where that is equal by alphabet, so that it is stable."""
+    """Return the words by frequency, then by alphabet."""
     return sorted(counts, key=lambda word: (-counts[word], word))
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of a data set in order of frequency, and the rule for what is not among them.
+    """The words of a data set in order of frequency, and the rule for other words.
 
-    Ids are Keras' own: 0 pads, 1 starts a review, 2 stands for unknown words, 3 is unused, and the word of rank r
-    (from 1) has id r + 3.
+    Ids are Keras' own: 0 pads, 1 starts a text, 2 is an unknown word, 3 is unused, the first word is 4.
 
     Attributes:
-        words: in order of rank, the most frequent first; empty where only ids are known.
+        words: the most frequent first; empty if only ids are known.
         num_words: ids from here on become UNKNOWN; None keeps all.
         foreign: what a word that is not in `words` at all becomes: "drop" (as the IMDB arrays were made) or "unknown".
         source: where the words come from, for messages.

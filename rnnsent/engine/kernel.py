@@ -1,6 +1,6 @@
 """The native kernel on NumPy arrays: one recurrent layer in one direction, forward and backward.
 
-The build of the package compiles the C code in `native/` if there is a compiler. Arrays are contiguous, float32 or int32.
+The build compiles the C code in `native/` if there is a compiler. Arrays are contiguous, float32 or int32.
 """
 
 from __future__ import annotations
@@ -44,57 +44,34 @@ class _Layer(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of one layer as Keras keeps them, and the embedding before it if that is folded in.
+    """The weights of one layer as Keras keeps them, and the embedding before it if that is folded in."""
 
-    Attributes:
-        cell: one that the kernel has.
-        kernel: (features, gates · units).
-        recurrent: (units, gates · units).
-        bias: (gates · units,); GRU (2, 3 · units).
-        embedding: (words, features); None: the inputs are vectors.
-    """
-
-    cell: Cell
-    kernel: Floats
-    recurrent: Floats
-    bias: Floats
-    embedding: Floats | None = None
+    cell: Cell  # one that the kernel has
+    kernel: Floats  # (features, gates · units)
+    recurrent: Floats  # (units, gates · units)
+    bias: Floats  # (gates · units,); GRU (2, 3 · units)
+    embedding: Floats | None = None  # (words, features); None: the inputs are vectors
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """A padded batch.
+    """A padded batch."""
 
-    Attributes:
-        values: int32 (batch, time), token ids, if an embedding is folded in; else float32 (batch, time, features).
-        lengths: int32 (batch,), 1 … time: how many steps of each row are real.
-        scale: (batch, features), the dropout mask that each input vector of a row is multiplied by; None: no dropout.
-        initial: (batch, units) or None for zeros.
-        initial_carry: the same for the LSTM's cell state.
-        reverse: read every row from its last real step to its first.
-    """
-
-    values: NDArray[Any]
-    lengths: Ints
-    scale: Floats | None = None
-    initial: Floats | None = None
-    initial_carry: Floats | None = None
-    reverse: bool = False
+    values: NDArray[Any]  # int32 (batch, time), ids, if an embedding is folded in; else float32 (batch, time, features)
+    lengths: Ints  # int32 (batch,), 1 … time: number of steps of each row before its padding
+    scale: Floats | None = None  # (batch, features), the dropout mask of the input vectors of a row
+    initial: Floats | None = None  # (batch, units); None is zero
+    initial_carry: Floats | None = None  # the same for the LSTM's cell state
+    reverse: bool = False  # whether every row is read from its last step to its first
 
 
 @dataclass(frozen=True)
 class States:
-    """The output of a layer.
+    """The output of a layer."""
 
-    Attributes:
-        last: (batch, units), the state after the last step that was read.
-        sequence: (batch, time, units), zero at padding; None without `Options.sequence`.
-        carries: the LSTM's cell states in the same form; None without `Options.carries`.
-    """
-
-    last: Floats
-    sequence: Floats | None = None
-    carries: Floats | None = None
+    last: Floats  # (batch, units), the state after the last step that was read
+    sequence: Floats | None = None  # (batch, time, units), zero at padding; None without `Options.sequence`
+    carries: Floats | None = None  # the LSTM's cell states in the same form; None without `Options.carries`
 
 
 @dataclass(frozen=True)
@@ -137,20 +114,18 @@ def level() -> str:
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Take denormal numbers for zero in this thread while the block runs; nothing happens without the kernel.
+    """Take denormal numbers for zero in this thread while the block runs, if there is a kernel.
 
-    What an optimizer remembers of rare words fades into them, and each costs a hundred cycles. TensorFlow flushes them
-    in threads of its own, but not where it works in the caller's.
+    The moments of rare words fade into them, and each costs a hundred cycles; TensorFlow flushes them in its own
+    threads alone.
     """
     library = _library()
-    if library is None:
-        yield
-        return
-    mode = library.rnnsent_flush()
+    mode = library.rnnsent_flush() if library else 0
     try:
         yield
     finally:
-        library.rnnsent_restore(mode)
+        if library:
+            library.rnnsent_restore(mode)
 
 
 def default_threads() -> int:
@@ -160,22 +135,14 @@ def default_threads() -> int:
 
 @dataclass(frozen=True)
 class Options:
-    """How a pass runs.
+    """How a pass runs."""
 
-    Attributes:
-        keep: whether `Pass.backward` will be called.
-        sequence, carries: whether the states of all steps are returned.
-        threads: number of threads; the last bits of the gradients depend on it. None: one for each core.
-        instructions: one of LEVELS; None: the best.
-        workspace: bytes to work in; a new array is made if it is None or too small.
-    """
-
-    keep: bool = True
-    sequence: bool = False
-    carries: bool = False
-    threads: int | None = None
-    instructions: str | None = None
-    workspace: NDArray[np.uint8] | None = None
+    keep: bool = True  # whether `Pass.backward` will be called
+    sequence: bool = False  # whether the states of all steps are returned
+    carries: bool = False  # the same for the LSTM's cell states
+    threads: int | None = None  # None: one for each core; the last bits of the gradients depend on it
+    instructions: str | None = None  # one of LEVELS; None: the best
+    workspace: NDArray[np.uint8] | None = None  # to work in; a new one is made if it is None or too small
 
 
 DEFAULTS = Options()
@@ -249,21 +216,13 @@ class Pass:
             d_last, d_sequence, d_carries: gradients of `states`; None is zero. Their values at padding are not read.
 
         Raises:
-            ValueError: if nothing was kept, this was done before, or a shape is wrong.
+            ValueError: if nothing was kept, or this was done before.
         """
         if not self._keep:
             raise ValueError("this pass kept nothing for backward, or has been backward already")
         self._keep = False
         weights, batch = self._weights, self._inputs.values.shape[0]
         units = weights.recurrent.shape[0]
-        whole = (*self._inputs.values.shape[:2], units)
-        for name, array, shape in (
-            ("d_last", d_last, (batch, units)),
-            ("d_sequence", d_sequence, whole),
-            ("d_carries", d_carries, whole),
-        ):
-            if array is not None:
-                _require(name, array, np.float32, shape)
         source = self._inputs.values if weights.embedding is None else weights.embedding
         gradients = Gradients(
             inputs=np.zeros(source.shape, np.float32),

@@ -18,14 +18,13 @@ from rnnsent.engine.padding import AnyPass, LeftPaddedPass, run_pass
 
 
 class NativeRecurrent(layers.Layer):  # type: ignore[misc]
-    """A recurrent layer that the kernel has, in one direction or both, with an Embedding folded in if there is one.
+    """A recurrent layer on the kernel, in one direction or both, with an Embedding folded in if there is one.
 
     Input: int32 (batch, time) with an embedding, else float32 (batch, time, features); right-padded if masked.
     Output: (batch, units) or (batch, time, units) as the stock layer's; zero, not repeated, at padding.
 
     Args:
-        stock: the stock layer, Bidirectional or not, which keeps the weights, under the names that they would have
-            without this.
+        stock: the stock layer, Bidirectional or not, which keeps the weights and their names.
         cell: of the stock layer.
         features: width of an input vector.
         embedding: a stock Embedding, if the layer looks its vectors up itself.
@@ -111,8 +110,9 @@ class _Runner:
         *weights: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], np.int64]:
         folded = tokens.size > 0
+        kernel, recurrent, bias = weights
         running = run_pass(
-            Weights(self._cell, *weights, source if folded else None),
+            Weights(self._cell, kernel, recurrent, bias, source if folded else None),
             tokens if folded else source,
             mask if self._masked else None,
             Options(self._keep, self._sequence, workspace=_waiting.workspace()),

@@ -1,9 +1,8 @@
 """Runs the kernel over padded batches: masked and right-padded, or unmasked with padding before the words.
 
-Unmasked left padding is how the notebook feeds its networks. Before its first word every row is in the same states,
-those of the padding alone. They are computed once, for the longest padding, and each row begins in the state in which
-its own padding ends. Backward, the gradients of these initial states flow into one pass over the padding. Values and
-gradients are those of reading every row from its first padding on, up to rounding.
+The notebook feeds its networks unmasked left padding. Its states are the same in every row, so they are computed once,
+for the longest padding, and each row begins in the state in which its padding ends. Backward, the gradients of these
+initial states flow into one pass over the padding. Values and gradients are those of whole rows, up to rounding.
 """
 
 from __future__ import annotations

@@ -32,19 +32,13 @@ PROGRESS_ROWS = 1024  # between two reports of progress
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How to read a file of texts; None goes by its name, and by how the run was trained.
-
-    Attributes:
-        format, encoding, delimiter: as for `open_table`.
-        text_column: name, or number from 1 if the file has no header.
-        keep: columns to write beside the predictions; "all" is every one.
-    """
+    """How to read a file of texts; None goes by its name, and by how the run was trained."""
 
     format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
-    text_column: Column | None = None
-    keep: tuple[Column, ...] = ()
+    text_column: Column | None = None  # name, or number from 1 if the file has no header
+    keep: tuple[Column, ...] = ()  # columns to write beside the predictions; "all" is every one
 
 
 class Row(NamedTuple):

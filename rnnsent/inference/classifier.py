@@ -31,23 +31,14 @@ WARN_UNKNOWN = 0.5  # share of unknown words from which there is a warning
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one text.
+    """The prediction for one text."""
 
-    Attributes:
-        label: the most probable one.
-        probability: of that label.
-        probabilities: of every label.
-        unknown_share: share of the words that the network has no vector for; 1 for a text without words.
-        truncated: whether words were cut off by `data.maxlen`.
-        blank: whether the text has no words, so that the prediction says nothing about it.
-    """
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    unknown_share: float
-    truncated: bool
-    blank: bool = False
+    label: str  # the most probable one
+    probability: float  # of that label
+    probabilities: dict[str, float]  # of every label
+    unknown_share: float  # of the words that the network has no vector for; 1 without words
+    truncated: bool  # whether words were cut off by `data.maxlen`
+    blank: bool = False  # whether the text has no words, so that the prediction says nothing about it
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction for JSON."""

@@ -192,15 +192,13 @@ class NgramWeights:
 
 
 def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> tuple[NgramWeights, Split]:
-    """Return the weights that all of `train` gives, and `train` with those of its own texts found on the others.
+    """Return the weights fitted on all of `train`, and `train` with weights fitted on the other folds as its channels.
 
-    So what a text's own label did to its weights is not in them. That it is missing shows all the same, to whoever
-    knows the weights of all texts: in docs/experiments.md the differences tell shuffled labels, n-gram by n-gram. A
-    network learns such a table if it has a vector of its own for each word; with vectors that are not trainable hardly.
+    So the label of a text is not in its own weights; docs/experiments.md shows what a network can still learn of it.
 
     Args:
         train: texts as the network reads them.
-        labels: how many there are.
+        labels: number of labels.
         config: orders, folds, least texts, kinds of weights.
         seed: of the folds.
 
@@ -219,11 +217,10 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
 
 
 def _folds(train: Split, folds: int, seed: int, labels: int) -> Places:
-    """Return the fold of each text, (texts,): drawn, those of one group together, each label spread evenly.
+    """Return the fold of each text, (texts,): groups stay together, and each label is spread evenly.
 
-    Were one label more frequent in a fold, it would be less so in the others, and weights found there would tell it.
-    Equal texts are all where the first is, be they of other groups: each would tell the label of the others. Groups
-    are not joined for that, or a text such as "good" would leave one fold of all.
+    A label that is frequent in one fold is rare in the others, whose weights would tell it. Equal texts are in the fold
+    of the first, whatever their group: each would tell the label of the others.
     """
     group = np.arange(len(train))
     if train.groups is not None:

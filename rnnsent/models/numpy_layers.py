@@ -210,9 +210,9 @@ def bidirectional(
 def embedding(tokens: Tokens, table: Array) -> Array:
     """Look up `tokens`, (batch, timesteps), in `table`, (num_words, features) -> (batch, timesteps, features).
 
-    Raises ValueError if a token lies outside of the table.
+    Raises:
+        ValueError: if a token lies outside of the table; NumPy would read -1 as the last row.
     """
-    # NumPy alone would read -1 as the last row.
     if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < len(table):
         raise ValueError(f"tokens must lie in 0..{len(table) - 1}, found {tokens.min()}..{tokens.max()}")
     return table[tokens]
@@ -255,10 +255,9 @@ def pool(name: str, sequence: Array, mask: Mask | None = None) -> Array:
 
 
 def attention_weights(sequence: Array, kernel: Array, bias: Array | None = None, mask: Mask | None = None) -> Array:
-    """Return the share of attention that each step gets: a softmax over time of its `Dense(1)` score.
+    """Return the softmax over time of the `Dense(1)` score of each step, 0 at masked ones.
 
-    Shapes: sequence (batch, timesteps, features), kernel (features, 1), bias (1,), mask (batch, timesteps) ->
-    (batch, timesteps). Each row sums to 1, a masked step gets exactly 0; a row that is all masked gets zeros.
+    Shapes: sequence (batch, timesteps, features), kernel (features, 1), bias (1,), mask and result (batch, timesteps).
     """
     scores = dense(sequence, kernel, bias)[..., 0]
     if mask is None:
@@ -276,9 +275,9 @@ def attention(sequence: Array, kernel: Array, bias: Array | None = None, mask: M
 def simple_rnn_pass(inputs: Array, W: Array, U: Array, b: Array) -> Array:
     """Run the notebook's toy RNN over one sequence: s_t = tanh(W x_t + U s_(t-1) + b), with s_0 = 0.
 
-    Two slips of the notebook are put right: U multiplies the state, not the input, and the outputs are stacked into
-    two dimensions, not concatenated into one. Shapes: inputs (timesteps, input_features), W (output_features,
-    input_features), U (output_features, output_features), b (output_features,) -> (timesteps, output_features).
+    Unlike there, U multiplies the state, and outputs are stacked. Shapes: inputs (timesteps, input_features),
+    W (output_features, input_features), U (output_features, output_features), b (output_features,) ->
+    (timesteps, output_features).
     """
     state = np.zeros_like(b)
     outputs = []
