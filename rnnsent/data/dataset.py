@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
+from rnnsent.data.tokenizer import UNKNOWN
 from rnnsent.errors import DataError
 
 if TYPE_CHECKING:
     from rnnsent.config.sections import DataConfig
+    from rnnsent.data.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
 Ints = NDArray[np.int64]
@@ -115,6 +117,11 @@ class Split:
         before = np.cumsum(self.lengths) - self.lengths
         return np.repeat(self.starts - before, self.lengths) + np.arange(int(self.lengths.sum()))
 
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """Return a 64-bit hash of each text's ids, (texts,)."""
+        digests = (hashlib.blake2b(self.sequence(index).tobytes(), digest_size=8) for index in range(len(self)))
+        return np.fromiter((int.from_bytes(digest.digest(), "little") for digest in digests), np.uint64, len(self))
+
     def padded(self, index: Ints, length: int, side: Literal["pre", "post"]) -> Ids:
         """Return the texts at `index` padded on one side, int32 (len(index), length)."""
         # Slices of a plain array cost half of what those of a memory map do.
@@ -139,13 +146,13 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """All texts with all their words, the rows of each split, the vocabulary, the names of the labels.
+    """A data set as loaded, before anything is cut.
 
     Attributes:
         source: "imdb", "sample" or "texts".
         rows: every text, in the order of the source.
-        indices: rows of "train", "validation", "test", "unlabeled", as far as the source has or draws them. Without
-            "validation" the end of train is for that.
+        indices: rows of "train", "validation", "test" and "unlabeled", as far as the source has them. Without
+            "validation" it is the end of train.
         vocabulary: of the training split.
         label_names: what label 0, 1, … means.
         provenance: file, hash and the like, for metrics.json.
@@ -168,11 +175,6 @@ class Dataset:
         return self.rows.take(self.indices["train"])
 
     @property
-    def test(self) -> Split:
-        """The test texts, maybe none."""
-        return self.rows.take(self.indices["test"])
-
-    @property
     def validation(self) -> Split | None:
         """The texts to validate on, if the source has or draws them."""
         return self.rows.take(self.indices["validation"]) if "validation" in self.indices else None
@@ -182,16 +184,6 @@ class Dataset:
         """The texts without a label, if `data.unlabeled` reads them."""
         return self.rows.take(self.indices["unlabeled"]) if "unlabeled" in self.indices else None
 
-    @property
-    def numbers(self) -> dict[str, Ints] | None:
-        """Lines of the validation and the test split."""
-        return None if self.lines is None else {name: self.lines[self.indices[name]] for name in ("validation", "test")}
-
-    @property
-    def ratings(self) -> dict[str, Ints] | None:
-        """Stars of the validation and the test split."""
-        return None if self.stars is None else {name: self.stars[self.indices[name]] for name in ("validation", "test")}
-
     def split_indices(self, validation_split: float) -> dict[str, Ints]:
         """Return the rows of each split, with the last `validation_split` of train for validation if need be."""
         if "validation" in self.indices:
@@ -200,31 +192,18 @@ class Dataset:
         boundary = int(len(train) * (1.0 - validation_split))  # Keras' own rounding, floating point and all
         return {**self.indices, "train": train[:boundary], "validation": train[boundary:]}
 
-    def held_back(self, validation_split: float) -> tuple[Split, Split]:
-        """Return the texts to train on, and those to validate on, uncut."""
-        indices = self.split_indices(validation_split)
-        return self.rows.take(indices["train"]), self.rows.take(indices["validation"])
-
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """The splits of one experiment, cut as its config says.
-
-    Attributes:
-        train, validation, test: texts.
-        vocabulary: with `num_words` of the config.
-        label_names: what label 0, 1, … means.
-        unlabeled: texts without a label, if there are to be any.
-        indices: int64, which rows of the data set each split has.
-    """
+    """The splits of one experiment, cut as its config says."""
 
     train: Split
     validation: Split
     test: Split
-    vocabulary: Vocabulary
-    label_names: tuple[str, ...]
-    unlabeled: Split | None = None
-    indices: Mapping[str, Ints] = field(default_factory=dict)
+    vocabulary: Vocabulary  # with `num_words` of the config
+    label_names: tuple[str, ...]  # what label 0, 1, … means
+    unlabeled: Split | None = None  # texts without a label, if `data.unlabeled` reads them
+    indices: Mapping[str, Ints] = field(default_factory=dict)  # int64, the rows of each split in the data set
 
     @classmethod
     def from_indices(cls, dataset: Dataset, indices: Mapping[str, Ints], config: DataConfig) -> Partition:
@@ -259,7 +238,7 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
     """Split a data set as its source or `validation_split` says.
 
     Raises:
-        DataError: if there are too few texts to train or validate on, or the training labels are all the same.
+        DataError: if there are too few texts to train or validate on.
     """
     indices = dataset.split_indices(config.validation_split)
     train, validation = len(indices["train"]), len(indices["validation"])
@@ -268,11 +247,4 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
             f"{train + validation} training texts with validation_split {config.validation_split} leave {train} to "
             f"train on and {validation} to validate on; both need at least 1"
         )
-    partition = Partition.from_indices(dataset, indices, config)
-    labels = np.unique(partition.train.labels)
-    if len(labels) < 2:
-        raise DataError(
-            f"all {train:,} training texts are labeled {dataset.label_names[labels[0]]}: there is nothing to learn; "
-            "training needs texts of two labels"
-        )
-    return partition
+    return Partition.from_indices(dataset, indices, config)

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnsent.config.sections import LABELS
-from rnnsent.data.download import Progress
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.readers import NAME_ENCODING, open_bytes
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
 
-MAX_BYTES = 1 << 26  # of one text in an archive
+if TYPE_CHECKING:
+    from rnnsent.data.download import Progress
+
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([0-9]{1,9})_([0-9]{1,3})\.txt")
 _URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")
 _NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
@@ -130,8 +133,6 @@ def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator
             packed = getattr(unpacked, "fileobj", unpacked)
             for member in archive:
                 if member.isfile() and _is_read(member.name, unlabeled):
-                    if member.size > MAX_BYTES:
-                        raise DataError(f"{path}: {member.name} has {member.size:,} bytes: no text")
                     stream = archive.extractfile(member)
                     assert stream is not None
                     yield member.name, stream.read()
@@ -140,7 +141,7 @@ def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator
                     progress(path.name, packed.tell(), total)
             while unpacked.read(1 << 20):  # to its end, where its checksum is
                 pass
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path}: not a whole tar.gz archive: {error}") from None
 
 

@@ -96,11 +96,8 @@ def digest() -> str:
 def generate_reviews(count: int, seed: int) -> list[Review]:
     """Return `count` different reviews, half of them positive, in an order that carries no information.
 
-    The same `count` and `seed` give the same reviews on every machine. Raises `ValueError` for an odd or negative
-    `count`, which could not be balanced.
+    The same `count`, an even number, and `seed` give the same reviews on every machine.
     """
-    if count < 0 or count % 2:
-        raise ValueError(f"count must be even and not negative, to be balanced; got {count}")
     rng = Random(seed)
     labels: dict[str, int] = {}
     while len(labels) < count:
@@ -111,7 +108,7 @@ def generate_reviews(count: int, seed: int) -> list[Review]:
 
 
 def opinion_sentence(rng: Random, polarity: int, form: str) -> str:
-    """Return a sentence, in one of `FORMS`, by a narrator who likes the film (`polarity` 1) or does not (0)."""
+    """Return a sentence in one of `FORMS`; the narrator likes the film (`polarity` 1) or not (0)."""
     return _polish(_write(rng, f"{form} sentence", polarity, _views(rng, polarity)))
 
 

@@ -159,16 +159,10 @@ def find_texts(config: DataConfig) -> RecordSource:
 
 
 def _hint(path: Path) -> str:
-    """Return a hint at the file that was meant by one that is not there: of a name like it, or alone of its kind."""
-    try:
-        names = sorted(each.name for each in path.parent.iterdir())
-    except OSError:
-        return ""
-    alike = [name for name in names if path.suffix and Path(name).suffix == path.suffix]
-    stems = {Path(name).stem: name for name in [*names, *alike]}  # .csv alone is half of a short name
-    close = [stems[stem] for stem in difflib.get_close_matches(path.stem, stems, n=1)]
-    meant = close or (alike if len(alike) == 1 else [])
-    return f"; did you mean {path.with_name(meant[0])}?" if meant else ""
+    """Return a hint at a file with a name like that of one that is not there."""
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def expanded(path: str, key: str = "data.path") -> Path:

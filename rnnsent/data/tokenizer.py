@@ -1,4 +1,4 @@
-"""Text → words: by the rules that the IMDB index was built with, or by Unicode's. Pure functions."""
+"""Text → words, by the rules that the IMDB index was built with or by Unicode's, and the ids that are no words."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from functools import cache
 from typing import Any
 from unicodedata import combining
 from unicodedata import normalize as unicode_normalize
+
+PAD, START, UNKNOWN = 0, 1, 2
+FIRST_WORD = 4  # id of the most frequent word: its rank, 1, plus Keras' index_from, 3
 
 # Keras' Tokenizer filters; apostrophes are kept, so that "don't" stays one word.
 _SEPARATORS = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n', " "))

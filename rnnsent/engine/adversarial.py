@@ -1,9 +1,8 @@
 """Adversarial and virtual adversarial training: a second loss, of the same texts with slightly moved word vectors.
 
 Source: T. Miyato, A. Dai and I. Goodfellow, "Adversarial training methods for semi-supervised text classification",
-ICLR 2017, sections 3.1 and 3.2. Their vectors are normalized, so that a network cannot escape by growing them; here the
-size of a move is a share of the length of the text's vectors, which has the same effect. Dropout is drawn again in
-each pass. Texts without a label are in the same batches as the others, and the loss of labels is the mean over those
+ICLR 2017, sections 3.1 and 3.2. Instead of normalizing the vectors, the size of a move is a share of their length.
+Dropout is drawn again in each pass. Texts without a label share the batches; the loss of labels is the mean over those
 that have one.
 """
 
@@ -141,7 +140,7 @@ class _TensorFlowModel(_AdversarialModel):
 class _JaxModel(_AdversarialModel):
     """Keras' own step for JAX, with both losses as one function of the weights."""
 
-    def compute_loss_and_updates(
+    def compute_loss_and_updates(  # with the parameters of Keras' own
         self,
         trainable_variables: Sequence[Any],
         non_trainable_variables: Sequence[Any],

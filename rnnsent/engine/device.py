@@ -40,11 +40,7 @@ class Device:
 
 
 def require_device(asked: str) -> None:
-    """Require that a GPU can be there if one is asked for, which is known long before Keras is imported.
-
-    Raises:
-        DeviceError: if there is no driver of a GPU.
-    """
+    """Raise DeviceError if a GPU is requested and there is no driver, which is known before Keras is imported."""
     if asked.startswith("gpu") and not _has_gpu_driver():
         raise _not_there(asked, [])
 
@@ -131,10 +127,9 @@ def _tensorflow_use(index: int | None) -> None:
 
 
 def leave_cores_to_kernel() -> None:
-    """Let TensorFlow work on one thread, for networks whose recurrent layers the native kernel runs on all cores.
+    """Let TensorFlow, unless it runs already, work on one thread, while the native kernel uses all cores.
 
-    What is left to TensorFlow are small operations: to hand one to another thread takes longer than the operation.
-    Where TensorFlow is at work already, everything stays as it is.
+    To hand one of the small operations that are left to another thread takes longer than the operation.
     """
     import tensorflow as tf
 

@@ -15,17 +15,11 @@ NATIVE, CUDNN, STOCK = "native", "cudnn", "keras"
 
 @dataclass(frozen=True, slots=True)
 class LayerPath:
-    """How one recurrent layer runs.
+    """How one recurrent layer runs."""
 
-    Attributes:
-        layer: its place in the stack and its cell, "0:lstm".
-        path: "native", "cudnn" or "keras".
-        because: the reason, for people.
-    """
-
-    layer: str
-    path: str
-    because: str
+    layer: str  # its place in the stack and its cell, "0:lstm"
+    path: str  # "native", "cudnn" or "keras"
+    because: str  # the reason, for people
 
     def __str__(self) -> str:
         return f"{self.layer} on {self.path} ({self.because})"

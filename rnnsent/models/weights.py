@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config.sections import Config, RecurrentConfig
-from rnnsent.errors import ConfigError, Problem, RunError
+from rnnsent.errors import RunError
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
 Shape = tuple[int, ...]
 
 EMBEDDINGS = "embedding/embeddings"
-MAX_BYTES = 8 << 30  # of all weights of a network
+CHANNEL_SUM_SCALE = 10.0  # the sum of a text's n-gram weights divided by this is of the size of a state
 
 
 def output_of(labels: int) -> tuple[int, str]:
@@ -86,18 +85,6 @@ def require_weights(config: Config, weights: Weights) -> int:
     rows = 1 if table is None or table.ndim == 0 else len(table)
     require_shapes(weight_shapes(config, rows), weights)
     return rows
-
-
-def require_size(config: Config, rows: int) -> None:
-    """Require that the weights of a network are at most `MAX_BYTES`, before memory is taken for them.
-
-    Raises:
-        ConfigError: if they are more.
-    """
-    size = 4 * sum(map(math.prod, weight_shapes(config, rows).values()))
-    if size > MAX_BYTES:
-        rule = f"is a network of {size:,} bytes, and a run holds at most {MAX_BYTES:,}"
-        raise ConfigError([Problem("", "model", rule)])
 
 
 def weights_of(model: Any) -> dict[str, Floats]:

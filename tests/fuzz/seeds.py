@@ -17,7 +17,7 @@ import numpy as np
 from rnnsent.runs.manifest import _digest
 from rnnsent.training.observers import EpochFacts
 
-from rnnsent.json_files import sealed
+from rnnsent.files import sealed
 from rnnsent.runs.directory import RunDirectory
 from rnnsent.training import checkpoint as checkpoints
 from rnnsent.training.checkpoint import Checkpoint
