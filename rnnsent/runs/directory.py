@@ -321,7 +321,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
     try:
         return load_file(path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}; {RESTORE}") from None
+        raise RunError(f"{path}: cannot be read: {error.strerror or 'no such file'}; {RESTORE}") from None
     except (SafetensorError, ValueError) as error:
         raise RunError(f"{path}: is damaged: {error}; {RESTORE}") from None
 

@@ -97,6 +97,10 @@ def test_evaluation_of_reads_what_was_written_for_this_very_run(run: Run) -> Non
     assert run.evaluation("validation", Evaluation) is None
     evaluation_of(run, "validation")
     assert run.evaluation("validation", Evaluation) is not None
+    for damage in ("positive,negative", "positive,what"):
+        table = run.path / "evaluations/validation-predictions.csv"
+        table.write_text(table.read_text().replace("positive,positive", damage, 1).replace(",0.5", ",0.4"))
+        np.testing.assert_array_equal(evaluation_of(run, "validation")[1].probabilities, predictions.probabilities)
 
 
 def test_a_plot_that_fails_is_a_warning(

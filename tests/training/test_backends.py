@@ -69,11 +69,3 @@ def test_jax_resumes_in_the_middle_of_an_epoch_with_the_same_bits(tiny_imdb: Pat
     command = [sys.executable, "-c", CUT, str(tiny_config)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.split() == ["True", "True"], done.stderr
-
-
-def test_backend_that_rnnsent_does_not_know(tiny_config: Path) -> None:
-    environment = os.environ | {"KERAS_BACKEND": "numpy"}
-    command = [sys.executable, "-m", "rnnsent", "train", "--config", str(tiny_config), "--data", "sample"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "KERAS_BACKEND=numpy: rnnsent runs on tensorflow or jax" in done.stderr

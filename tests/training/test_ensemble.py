@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +74,18 @@ def test_run_can_do_what_any_run_can(run: Path) -> None:
     assert json.loads(found.stdout)["metrics"]["accuracy"] == pytest.approx(vars(accuracy))
 
 
-class StopAt(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.left = steps
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
-
-
 def test_stopped_training_resumes_in_the_network_where_it_stopped() -> None:
     config = parsed(CONFIG, "training.checkpoint_every=1")
     whole = train(config, Request("whole"), run_dir=Path("whole"))
-    stop = StopAt(6 + 2)  # 4,800 texts make 6 steps
-    with pytest.raises(Interrupted, match="stopped after 0 epochs and 1 step"):
-        train(config, Request("c", callbacks=lambda config: [stop]), run_dir=Path("stopped"))
+    steps = count(1)
+
+    def stop(batch: int, logs: Any) -> None:
+        if next(steps) == 6 + 1:  # 4,800 texts make 6 steps
+            raise KeyboardInterrupt
+
+    callbacks = [keras.callbacks.LambdaCallback(on_train_batch_end=stop)]
+    with pytest.raises(Interrupted, match="stopped before the first step"):
+        train(config, Request("c", callbacks=lambda config: callbacks), run_dir=Path("stopped"))
     assert rnnsent("eval", "stopped").exit_code == 1
     resumed = rnnsent("train", "--resume", "stopped", "--quiet")
     assert resumed.exit_code == 0, resumed.stderr

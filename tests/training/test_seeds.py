@@ -49,8 +49,6 @@ def test_same_command_trains_what_is_missing_and_gives_mean_and_spread(arguments
     assert again.exit_code == 0, again.stderr
     assert json.loads(again.stdout)["validation"] == values["validation"]
     assert rnnsent("compare", "both").exit_code == 0
-    unclear = rnnsent("robustness", "both")
-    assert unclear.exit_code == 1 and "holds a run for each seed; name one of them: both/seed-0" in unclear.stderr
 
 
 def trained_until(line: str, arguments: list[str]) -> tuple[subprocess.Popen[str], list[str]]:
@@ -74,17 +72,15 @@ def test_signal_stops_the_seed_in_progress_and_says_how_to_continue(arguments: l
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("whom", ["child", "parent"])
-def test_after_a_kill_the_same_command_ends_with_the_same_bits(arguments: list[str], whom: str) -> None:
+def test_after_a_kill_the_same_command_ends_with_the_same_bits(arguments: list[str]) -> None:
     training, _ = trained_until("seed 1", arguments)
     while not list(Path("both").glob("seed-1/checkpoints/*")):
         assert training.poll() is None
         time.sleep(0.001)
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(training.pid)], capture_output=True, text=True)
-    os.kill(int(children.stdout.split()[0]) if whom == "child" else training.pid, signal.SIGKILL)
-    _, rest = training.communicate(timeout=120)  # of a parent: until its child, which it cannot stop, is over as well
-    assert training.returncode == (1 if whom == "child" else -signal.SIGKILL)
-    assert whom == "parent" or "continue: rnnsent train --resume both" in rest
+    os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+    _, rest = training.communicate(timeout=120)
+    assert training.returncode == 1 and "continue: rnnsent train --resume both" in rest
     again = subprocess.run([sys.executable, "-m", "rnnsent", "train", *arguments], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     once = rnnsent("train", *arguments[:4], "--seed", "1", "--run-dir", "once")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.config.loader import load_config
 from rnnsent.config.sections import Config
+from rnnsent.config.loader import load_config
 from rnnsent.data.dataset import Split, split_dataset
 from rnnsent.data.sources import load_dataset
 from rnnsent.models.ngram_weights import out_of_fold
@@ -48,21 +48,6 @@ def prepared(text: str) -> tuple[Config, Features]:
     config = load_config("c.yaml", to_train=True)
     dataset = load_dataset(config.data)
     return config, add_unlabeled(fit_features(dataset, split_dataset(dataset, config.data), config), dataset, config)
-
-
-def test_rows_without_a_label_are_read_apart_and_their_words_count() -> None:
-    write()
-    Path("c.yaml").write_text(CONFIG)
-    found = load_dataset(load_config("c.yaml").data)
-    assert found.unlabeled is not None and found.validation is not None
-    assert (len(found.train) + len(found.validation) + len(found.test), len(found.unlabeled)) == (200, 300)
-    assert set(ONLY_UNLABELED) <= set(found.vocabulary.words)
-    without = load_dataset(load_config("c.yaml", {"data.unlabeled": False, "training.teacher": None}).data)
-    assert without.unlabeled is None and not set(ONLY_UNLABELED) & set(without.vocabulary.words)
-    texts = [
-        [each.vocabulary.decode(each.test.sequence(k)) for k in range(len(each.test))] for each in (found, without)
-    ]
-    assert texts[0] == texts[1]
 
 
 def test_teacher_labels_softly_and_certain_labels_stay() -> None:
