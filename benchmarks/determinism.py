@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config.sections import cells
+from rnnsent.config import cells
 from rnnsent.engine import kernel
 from rnnsent.engine.kernel import LEVELS, Inputs, Options, Pass, Weights
 
@@ -47,7 +47,7 @@ KILLS = 3
 # The command line on a kernel that believes in no better instructions than these.
 ON_LEVEL = """
 import sys
-from rnnsent.config.sections import cells
+from rnnsent.config import cells
 from rnnsent.engine import kernel
 level = int(sys.argv.pop(1))
 kernel._library().rnnsent_best = lambda: level

@@ -6,6 +6,7 @@ import hashlib
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,11 @@ def test_wrong_input(arguments: str, message: str, tiny_imdb: Path) -> None:
     Path("thesis/chapter.tex").write_text("mine")
     Path("torn.npz").write_bytes((tiny_imdb / "imdb.npz").read_bytes()[:900])
     np.savez("foreign.npz", a=np.arange(3))
-    sequences = {"one_class": [[5]] * 20, "empty": [[], *([word] for word in range(5, 16))], "evil": [Evil()]}
+    sequences: dict[str, list[Any]] = {
+        "one_class": [[5]] * 20,
+        "empty": [[], *([word] for word in range(5, 16))],
+        "evil": [Evil()],
+    }
     for name, rows in sequences.items():
         column = np.empty(len(rows), dtype=object)
         column[:] = rows

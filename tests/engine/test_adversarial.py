@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from rnnsent.cli.options import overrides
-from rnnsent.config.sections import AdversarialConfig
 from rnnsent.config.loader import load_config, parse_config
+from rnnsent.config.sections import AdversarialConfig
 from rnnsent.engine.adversarial import Perturbation
 from rnnsent.errors import ConfigError
 from rnnsent.models.builder import build_model

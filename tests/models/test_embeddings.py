@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rnnsent.runs.artifacts import load_weights
 
 from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
