@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
     "ensemble": [{"seed": 1}, {"recurrent": [{"cell": "gru"}]}],
 }  # fmt: skip
 VOCABULARY: dict[str, Any] = {
-    "format": "rnnsent vocabulary 1", "source": "x", "num_words": 10, "foreign": "unknown", "tokenizer": "unicode",
+    "format": "rnnsent vocabulary 1", "source": "x", "num_words": 10, "oov": "unknown", "tokenizer": "unicode",
     "words": ["film", "good", "bad"],
 }  # fmt: skip
 INDEX = {"film": 1, "good": 2, "bad": 3}
