@@ -25,30 +25,18 @@ class Batches:
     """A split, cut into batches again for each epoch.
 
     Order and noise are pure functions of (seed, epoch) and the batch, so any epoch can be entered at any batch.
-
-    Attributes:
-        split: the texts.
-        batch_size: texts in a batch; the last batch of an epoch may have fewer.
-        seed: None keeps the order of the split (evaluation); a number shuffles (training).
-        bucketing: batch texts of similar length.
-        fixed_length: pad before the words, to this length, as the notebook does; None: after them, to the longest text.
-        multiple: round the padded length up to a multiple of this, so that a compiler sees few shapes.
-        batch_tokens: maximum of ids in a batch, padding included, unless one text alone has more; None: no limit.
-        labels: number of labels; decides the shape of the targets.
-        label_smoothing: share of each target that is spread evenly over all labels.
-        word_dropout: share of the words that are made unknown, drawn again for each epoch.
     """
 
     split: Split
-    batch_size: int
-    seed: int | None = None
-    bucketing: bool = True
-    fixed_length: int | None = None
-    multiple: int = 1
-    batch_tokens: int | None = None
-    labels: int = 2
-    label_smoothing: float = 0.0
-    word_dropout: float = 0.0
+    batch_size: int  # the last batch of an epoch may have fewer texts
+    seed: int | None = None  # None keeps the order of the split (evaluation); a number shuffles (training)
+    bucketing: bool = True  # batch texts of similar length
+    fixed_length: int | None = None  # pad before the words to this length, as the notebook; None: after, to the longest
+    multiple: int = 1  # of the padded length, so that a compiler sees few shapes
+    batch_tokens: int | None = None  # maximum of ids in a batch, padding included, except of one long text
+    labels: int = 2  # decides the shape of the targets
+    label_smoothing: float = 0.0  # share of each target that is spread evenly over all labels
+    word_dropout: float = 0.0  # share of the words that are made unknown, drawn again for each epoch
 
     @classmethod
     def from_config(cls, split: Split, config: Config, *, shuffle: bool, multiple: int = 1) -> Batches:
@@ -134,8 +122,9 @@ class Batches:
     def batch(self, index: NDArray[np.int64], epoch: int = 0) -> Batch:
         """Return inputs and targets of the texts at `index`, in `epoch`, which decides the words that are dropped.
 
-        Inputs are the ids, int32 (batch, time), and the channels, float32 (batch, time, width), if the split has any.
-        Targets are float32: the probability of label 1, (batch, 1), or, of three labels or more, of each.
+        Returns:
+            Ids, int32 (batch, time), and channels, float32 (batch, time, width), if the split has any; the probability
+            of label 1, float32 (batch, 1), or of each of three labels or more.
         """
         length = self.padded_length(index)
         side: Literal["pre", "post"] = "post" if self.fixed_length is None else "pre"

@@ -32,12 +32,7 @@ def cache_root() -> Path:
 def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
     """Return the arrays stored under `key`, memory-mapped; build and store them the first time.
 
-    An entry appears in full or not at all. If nothing can be written, the arrays are used from memory, and the log says
-    so.
-
-    Args:
-        key: name of the entry.
-        build: makes the arrays.
+    An entry appears in full or not at all. If it cannot be written, the arrays stay in memory, and the log says so.
     """
     stored = stored_arrays(key)
     if stored is not None:

@@ -24,29 +24,17 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Texts as views into one flat array of ids; selecting and truncating move the views and copy nothing.
+    """Texts as views into one flat array of ids; selecting and truncating move the views and copy nothing."""
 
-    Attributes:
-        tokens: int32 (total,), ids of all texts one after the other, often memory-mapped.
-        starts: int64 (texts,), where each text begins in `tokens`.
-        lengths: int64 (texts,), how many tokens each has, start token included.
-        labels: int64 (texts,), index into the data set's label names.
-        limit: ids from here on read as the unknown id; None keeps all.
-        channels: float32 (total, width), features of each token, such as n-gram weights; None: no features.
-        ngram_orders: number of orders of n-grams in the channels, each with as many columns.
-        targets: float32 (texts, labels), probability of each label if that is not certain; NaN: unknown.
-        groups: int64 (texts,), the group of each, such as its film; None: each text stands by itself.
-    """
-
-    tokens: Ids
-    starts: Ints
-    lengths: Ints
-    labels: Ints
-    limit: int | None = None
-    channels: NDArray[np.float32] | None = None
-    ngram_orders: int = 1
-    targets: NDArray[np.float32] | None = None
-    groups: Ints | None = None
+    tokens: Ids  # (total,), ids of all texts one after the other, often memory-mapped
+    starts: Ints  # (texts,), where each text begins in `tokens`
+    lengths: Ints  # (texts,), number of tokens, start token included
+    labels: Ints  # (texts,), index into the data set's label names
+    limit: int | None = None  # ids from here on read as the unknown id; None keeps all
+    channels: NDArray[np.float32] | None = None  # (total, width), features of each token, such as n-gram weights
+    ngram_orders: int = 1  # of the n-grams in the channels, each with as many columns
+    targets: NDArray[np.float32] | None = None  # (texts, labels), probabilities of uncertain labels; NaN: unknown
+    groups: Ints | None = None  # (texts,), such as the film of each; None: each text stands by itself
 
     @classmethod
     def from_offsets(cls, tokens: Ids, offsets: Ints, labels: Ints) -> Split:
@@ -146,32 +134,20 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A data set as loaded, before anything is cut.
+    """A data set as loaded, before anything is cut."""
 
-    Attributes:
-        source: "imdb", "sample" or "texts".
-        rows: every text, in the order of the source.
-        indices: rows of "train", "validation", "test" and "unlabeled", as far as the source has them. Without
-            "validation" it is the end of train.
-        vocabulary: of the training split.
-        label_names: what label 0, 1, … means.
-        provenance: file, hash and the like, for metrics.json.
-        lines: int64 (rows,), line or row of its table that each text is; None: unknown.
-        stars: int64 (rows,), rating of each text, 0 if it is unknown; None: unknown for all.
-    """
-
-    source: str
-    rows: Split
-    indices: Mapping[str, Ints]
-    vocabulary: Vocabulary
-    label_names: tuple[str, ...]
-    provenance: dict[str, Any]
-    lines: Ints | None = None
-    stars: Ints | None = None
+    source: str  # "imdb", "sample" or "texts"
+    rows: Split  # every text, in the order of the source
+    indices: Mapping[str, Ints]  # rows of "train", "test", and, if the source has them, "validation" and "unlabeled"
+    vocabulary: Vocabulary  # of the training split
+    label_names: tuple[str, ...]  # of label 0, 1, …
+    provenance: dict[str, Any]  # file, hash and the like, for metrics.json
+    lines: Ints | None = None  # (rows,), line or row of its table that each text is
+    stars: Ints | None = None  # (rows,), rating of each text, 0 if it is unknown
 
     @property
     def train(self) -> Split:
-        """The texts to train on, and the last of them to validate on if there is no other validation split."""
+        """The texts to train on, without another validation split also those to validate on."""
         return self.rows.take(self.indices["train"])
 
     @property

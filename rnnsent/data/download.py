@@ -33,12 +33,10 @@ def places(name: str) -> list[Path]:
 
 
 def find(name: str, path: str | Path | None = None, *, progress: Progress | None = None) -> Path:
-    """Return the file called `name`.
+    """Return the file called `name`, a key of `DIGESTS`.
 
     Args:
-        name: a key of `DIGESTS`.
         path: the file, its folder, or a file beside it; None looks in `places`, then downloads to the last of them.
-        progress: told of the bytes of a download.
 
     Raises:
         DataError: if it is not at `path`.
@@ -68,8 +66,6 @@ def download(url: str, target: Path, *, digest: str, progress: Progress | None =
     """Fetch `url` to `target`, which appears only when the bytes have the right hash.
 
     Args:
-        url: http, https or file address.
-        target: where the file goes; its folder is made.
         digest: "sha256:…" or "md5:…", in hexadecimal.
         progress: called after every chunk.
 

@@ -10,6 +10,7 @@ import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -41,11 +42,7 @@ def encode_records(
 ) -> Arrays:
     """Return `tokens`, `offsets`, `labels`, `splits` … of all rows, `words` and `facts` (JSON), for the cache.
 
-    Args:
-        source: of the records.
-        config: tokenizer, labels and splits.
-        vocabulary: encodes the texts; None: one is counted on the training split.
-        progress: told of the bytes that were read.
+    Without a vocabulary one is counted on the training split.
 
     Raises:
         DataError: if there is nothing to train on, or a file is faulty.
@@ -276,10 +273,8 @@ def _name(source: RecordSource) -> str:
 
 
 def _spool() -> Any:
-    """Return a file without a name on the disk of the cache, or of the temporary files if that cannot be."""
+    """Return a file without a name on the disk of the cache, or of the temporary files if there is no cache."""
     root = cache_root()
-    try:
+    with suppress(OSError):
         root.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryFile(dir=root, buffering=BUFFER)
-    except OSError:
-        return tempfile.TemporaryFile(buffering=BUFFER)
+    return tempfile.TemporaryFile(dir=root if os.access(root, os.W_OK) else None, buffering=BUFFER)

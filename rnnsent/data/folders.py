@@ -29,11 +29,7 @@ _NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
 
 
 def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
-    """Return the text files in the folders of the labels, which may stand in `train`, `test` and so on.
-
-    Args:
-        root: holds these folders.
-        encoding: of all files; None is UTF-8.
+    """Return the text files in folders of their labels, which may be in `train`, `test` and so on; UTF-8 by default.
 
     Raises:
         DataError: if there are no such folders.
@@ -72,8 +68,8 @@ def aclimdb_source(path: Path, *, by_rating: bool = False, unlabeled: bool = Fal
     """Return the original reviews, each with its film as its group.
 
     Args:
-        path: the folder `aclImdb`, or `aclImdb_v1.tar.gz`, which is read as a stream and never unpacked.
-        by_rating: whether the label is the rating, "1" … "10", instead of negative or positive.
+        path: the folder `aclImdb`, or `aclImdb_v1.tar.gz`, which is read as a stream.
+        by_rating: whether the label is the rating, "1" … "10".
         unlabeled: whether the 50,000 unlabeled ones are read too.
     """
     paths, contents = [path], partial(_archive, path, unlabeled)

@@ -45,7 +45,6 @@ def load(path: str | None = None, *, progress: Progress | None = None) -> Datase
 
     Args:
         path: `imdb.npz` or the folder that holds it; None looks in $RNNSENT_DATA and the Keras cache, then downloads.
-        progress: told of the bytes of a download.
 
     Raises:
         DataUnavailable: if the file is nowhere and cannot be downloaded.
@@ -136,10 +135,9 @@ class _Array:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that calls nothing: Keras' `imdb.npz` holds object arrays, whose pickles may name any function.
+    """An unpickler that calls nothing: the names that rebuild an array stand for classes that take notes.
 
-    Only the names that rebuild an array are known, and they stand for classes that take notes: those of NumPy take
-    the bytes of a forged array for addresses.
+    Keras' `imdb.npz` holds object arrays; NumPy's own classes would take the bytes of a forged one for addresses.
     """
 
     NAMES: ClassVar[dict[tuple[str, str], type]] = {

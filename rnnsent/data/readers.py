@@ -79,8 +79,7 @@ class Table:
 
         Args:
             columns: names, or numbers from 1 if the file has no header.
-            strict: skip blank lines, and refuse CSV rows with too few cells; otherwise a blank line is a row without
-                cells.
+            strict: skip blank lines, and refuse CSV rows with too few cells.
             progress: called with the bytes that were read.
 
         Raises:

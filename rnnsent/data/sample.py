@@ -1,12 +1,9 @@
 """The built-in corpus: film reviews written by a seeded grammar, so that everything runs without any data.
 
-A review mixes neutral sentences (plot, cast, how it was made) with opinion sentences. Its label is what the
-*narrator* thinks, and every opinion sentence comes down on the label's side, however it gets there. Opinion words
-alone do not tell the label, because the same words appear plain, negated, outweighed and attributed to others.
-`sample_grammar.txt` has the phrases and explains them.
+A review mixes neutral sentences with opinion sentences, which come down on the side of its label. Single words do not
+tell it, because they appear plain, negated, outweighed and attributed to others. `sample_grammar.txt` has the phrases.
 
-Of `random.Random` only `random()` is used, and only multiplied and compared: Python guarantees its sequence for a
-seed, but not that of `choice` or `shuffle`. The corpus is therefore the same bytes everywhere.
+Of `random.Random` only `random()` is used, whose sequence Python guarantees: the corpus is the same bytes everywhere.
 """
 
 from __future__ import annotations

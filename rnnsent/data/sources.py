@@ -38,13 +38,11 @@ _CACHE_KEYS = (
 
 
 def load_dataset(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
-    """Load the data set of `data.source`, or, with a warning, the fallback if the source cannot be had.
-
-    The `source` of the result says which one it became.
+    """Load the data set of `data.source`, or, with a warning, the fallback if it is unavailable.
 
     Raises:
-        DataUnavailable: if the source cannot be had and the config has no fallback.
-        DataError: if what is there is damaged; there is no fallback for that.
+        DataUnavailable: if there is no fallback.
+        DataError: if the files are damaged.
     """
     if config.source == "sample":
         return load_sample()
@@ -100,11 +98,7 @@ def _sample_arrays() -> Arrays:
 
 
 def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
-    """Return the labeled texts at `data.path`, encoded once and kept in the cache.
-
-    Raises:
-        DataError: if the files cannot be read, or there is nothing to train on.
-    """
+    """Return the labeled texts at `data.path`, encoded once and kept in the cache; errors as `encode_records`."""
     source = find_texts(config)
     vocabulary = Vocabulary.imdb(None) if config.vocabulary == "imdb" else None
     digest, description = digest_of(source.paths), source.description
@@ -134,11 +128,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
 
 
 def find_texts(config: DataConfig) -> RecordSource:
-    """Return the reader of the labeled texts at `data.path`.
-
-    Raises:
-        DataError: if there is nothing there, or nothing that can be read with these settings.
-    """
+    """Return the labeled texts at `data.path`; DataError if they cannot be read with these settings."""
     assert config.path is not None
     path = expanded(config.path)
     if not path.exists():

@@ -21,9 +21,8 @@ def assign(
 ) -> Ints:
     """Return TRAIN, VALIDATION or TEST for each row.
 
-    Given splits stay. A test split is drawn only if none is given, and so is a validation split, from the remaining
-    training rows. Without groups each label is drawn from separately, so that its share is the same everywhere, and
-    at least one row of it stays in training; groups are chosen so that the shares come close.
+    A test split is drawn if none is given, then a validation split from the remaining training rows. Without groups
+    each label has the same share everywhere, and at least one row in training; with groups the shares come close.
 
     Args:
         labels: (rows,), 0 and up; negative without a label.

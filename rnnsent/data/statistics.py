@@ -78,11 +78,7 @@ def describe(dataset: Dataset, config: Config) -> DatasetFacts:
 
 
 def embedding_rows(dataset: Dataset, num_words: int | None) -> int:
-    """Return how many rows an embedding table for this data needs.
-
-    `num_words: 10000` means the notebook's 10,000 rows even for a small corpus; the user's own texts have no more rows
-    than words.
-    """
+    """Return the rows of the embedding: `num_words` as in the notebook; for texts of the user at most their words."""
     if dataset.source == "texts":
         return min(dataset.vocabulary.size, num_words or dataset.vocabulary.size)
     if num_words is not None:

@@ -173,11 +173,7 @@ def _in_order(match: re.Match[str]) -> str:
 
 
 def _composed(text: str) -> str:
-    """Return the NFC of `text`, in linear time.
-
-    Python puts marks in order by an insertion sort: a megabyte of them in alternate classes takes it minutes. Long
-    runs are given to it in order, which is canonically the same.
-    """
+    """Return the NFC of `text`; long runs of marks are sorted before, for which Python takes quadratic time."""
     return unicode_normalize("NFC", _substitutes()["long runs of marks"](_in_order, text))
 
 

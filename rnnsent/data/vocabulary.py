@@ -30,20 +30,13 @@ class Vocabulary:
     """The words of a data set in order of frequency, and the rule for other words.
 
     Ids are Keras' own: 0 pads, 1 starts a text, 2 is an unknown word, 3 is unused, the first word is 4.
-
-    Attributes:
-        words: the most frequent first; empty if only ids are known.
-        num_words: ids from here on become UNKNOWN; None keeps all.
-        foreign: what a word that is not in `words` at all becomes: "drop" (as the IMDB arrays were made) or "unknown".
-        source: where the words come from, for messages.
-        tokenizer: key of `tokenizer.TOKENIZERS`.
     """
 
-    words: tuple[str, ...]
-    num_words: int | None = None
-    foreign: Literal["drop", "unknown"] = "unknown"
-    source: str = ""
-    tokenizer: str = "imdb"
+    words: tuple[str, ...]  # the most frequent first; empty if only ids are known
+    num_words: int | None = None  # ids from here on become UNKNOWN; None keeps all
+    oov: Literal["drop", "unknown"] = "unknown"  # words that are not in `words`; the IMDB arrays drop them
+    source: str = ""  # where the words come from, for messages
+    tokenizer: str = "imdb"  # key of `tokenizer.TOKENIZERS`
     _ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +96,7 @@ class Vocabulary:
 
     def has_id(self, word: str) -> bool:
         """Return whether a word becomes an id, be it UNKNOWN."""
-        return self.foreign == "unknown" or word in self._ids
+        return self.oov == "unknown" or word in self._ids
 
     def id_of(self, word: str) -> int | None:
         """Return the id that a word has of its own, None if it has none; `num_words` is ignored."""
@@ -111,7 +104,7 @@ class Vocabulary:
 
     def words_with_ids(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
         """Return the words that have an id, be it UNKNOWN, and their ids with the start token before them."""
-        default = UNKNOWN if self.foreign == "unknown" else None
+        default = UNKNOWN if self.oov == "unknown" else None
         pairs = [(word, id_) for word in words if (id_ := self._ids.get(word, default)) is not None]
         limit = self.num_words
         ids = [id_ if limit is None or id_ < limit else UNKNOWN for _, id_ in pairs]
@@ -138,7 +131,7 @@ class Vocabulary:
             "format": FORMAT,
             "source": self.source,
             "num_words": self.num_words,
-            "foreign": self.foreign,
+            "oov": self.oov,
             "tokenizer": self.tokenizer,
             "words": self.words,
         }
@@ -155,7 +148,7 @@ class Vocabulary:
             values = read_json(Path(path))
             if values["format"] != FORMAT:
                 raise ValueError(f"unknown format {values['format']!r}")
-            names = ("num_words", "foreign", "source", "tokenizer")
+            names = ("num_words", "oov", "source", "tokenizer")
             return cls(tuple(values["words"]), **{name: values[name] for name in names})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: not a vocabulary: {error}") from None

@@ -21,10 +21,7 @@ MIN_LENGTH = 1e-30  # of a direction
 
 
 class Perturbation(layers.Layer):  # type: ignore[misc]
-    """Adds `offset` to word vectors, (batch, time, features), if there is one; remembers what it was given.
-
-    Its mask, (batch, time), says which of them are words: padding is neither moved nor counted in a length.
-    """
+    """Adds `offset`, if there is one, to word vectors, (batch, time, features), and keeps them; padding never moves."""
 
     def __init__(self, config: AdversarialConfig) -> None:
         super().__init__(name="perturbation")
@@ -49,7 +46,7 @@ class Perturbation(layers.Layer):  # type: ignore[misc]
 def adversarial_model(layer: Perturbation, inputs: Any, outputs: Any, name: str) -> keras.Model:
     """Return a functional model, with `layer` inside, whose training step adds the loss of moved vectors.
 
-    A text without a label has NaN as its target, and has only the loss of the virtual adversary.
+    A target of NaN is a text without a label, which has only the loss of the virtual adversary.
     """
     model = (_JaxModel if keras.backend.backend() == "jax" else _TensorFlowModel)(inputs, outputs, name=name)
     model.perturbation = layer

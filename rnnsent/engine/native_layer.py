@@ -141,7 +141,7 @@ class _Runner:
 class _Waiting:
     """Passes between forward and backward, and workspaces in between passes: fresh memory costs more than the work."""
 
-    MOST = 64  # a pass whose gradient nobody asked for is dropped some day
+    MAX_PASSES = 64  # so that passes without a gradient are dropped
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -163,7 +163,7 @@ class _Waiting:
         with self._lock:
             self._next += 1
             self._passes[self._next] = running
-            while len(self._passes) > self.MOST:
+            while len(self._passes) > self.MAX_PASSES:
                 self._passes.popitem(last=False)
             return np.int64(self._next)
 

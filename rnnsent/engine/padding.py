@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.engine.kernel import DEFAULTS, Floats, Gradients, Inputs, Options, Pass, States, Weights
+from rnnsent.engine.kernel import DEFAULTS, Floats, Gradients, Inputs, Options, Pass, Weights
 
 PAD = 0
 
@@ -21,13 +21,7 @@ Mask = NDArray[np.bool_]
 
 
 class LeftPaddedPass:
-    """A `Pass` over whole rows of ids that begin with padding; only the last states come out.
-
-    Args:
-        weights: of the layer, with its embedding.
-        inputs: ids; all rows are read from their first step to their last. Neither scale nor reverse.
-        options: `keep` and `workspace`.
-    """
+    """A `Pass` over whole rows of ids that begin with padding, without scale or reverse; gives the last states."""
 
     def __init__(self, weights: Weights, inputs: Inputs, options: Options) -> None:
         words = inputs.values != PAD
@@ -36,16 +30,7 @@ class LeftPaddedPass:
         self._padded = self._pads > 0
         self._padding = _padding_pass(weights, int(self._pads.max()), options.keep)
         self._words = Pass(weights, self._without_padding(inputs), Options(options.keep, workspace=options.workspace))
-
-    @property
-    def states(self) -> States:
-        """The states after the last step."""
-        return self._words.states
-
-    @property
-    def workspace(self) -> NDArray[np.uint8]:
-        """The bytes that were worked in."""
-        return self._words.workspace
+        self.states, self.workspace = self._words.states, self._words.workspace
 
     def backward(self, d_last: Floats) -> Gradients:
         """Return the gradients, as `Pass.backward` does; `initial` and `initial_carry` are those of the padding."""

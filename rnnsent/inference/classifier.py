@@ -54,22 +54,13 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text as the network reads it.
+    """A text as the network reads it."""
 
-    Attributes:
-        ids: int32 (words + 1,), start token first, cut to `data.num_words` and `data.maxlen`; if the beginning of a
-            text is cut off, its start token is too.
-        words: the words that the ids stand for, without the start token.
-        known: whether the network has a vector for each of them.
-        truncated: how many words were cut off.
-        ignored: words without any id, each once.
-    """
-
-    ids: Ids
-    words: tuple[str, ...]
-    known: tuple[bool, ...]
-    truncated: int = 0
-    ignored: tuple[str, ...] = ()
+    ids: Ids  # (words + 1,), cut to `data.num_words` and `data.maxlen`; the start token goes first
+    words: tuple[str, ...]  # of the ids, without the start token
+    known: tuple[bool, ...]  # whether the network has a vector for each word
+    truncated: int = 0  # number of words that were cut off
+    ignored: tuple[str, ...] = ()  # words without any id, each once
 
 
 class Classifier:

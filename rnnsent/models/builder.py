@@ -33,9 +33,8 @@ def build_model(
     Args:
         config: of the network.
         rows: of the embedding.
-        native: for each recurrent layer, whether the native kernel runs it; none by default. Weights and their names
-            stay those of the stock layers, but only a network without native layers can be saved.
-        seed: makes the initial weights and the dropout a function of this number.
+        native: for each recurrent layer, whether the native kernel runs it; such a network cannot be saved.
+        seed: of the initial weights and the dropout.
         training: take precision and adversary from `config.training`; else the network is float32 and without one.
     """
     if native and all(native):

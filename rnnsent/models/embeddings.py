@@ -46,20 +46,12 @@ _BLANKS = re.compile(r"[ \t]+")  # others may be part of a word
 
 @dataclass(frozen=True)
 class WordVectors:
-    """The vectors of a vocabulary's words.
+    """The vectors of a vocabulary's words."""
 
-    Attributes:
-        table: float32 (rows, width), for every id; words without a vector are drawn with the mean and the spread of
-            those that have one.
-        found: how many words of the vocabulary have one.
-        words: how many there are.
-        facts: where they are from, for metrics.json.
-    """
-
-    table: Floats
-    found: int
-    words: int
-    facts: dict[str, Any]
+    table: Floats  # (rows, width), of every id; missing ones are drawn with mean and spread of the others
+    found: int  # number of words of the vocabulary that have one
+    words: int  # number of words
+    facts: dict[str, Any]  # where they are from, for metrics.json
 
 
 def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -> WordVectors:

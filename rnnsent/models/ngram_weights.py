@@ -141,17 +141,11 @@ def _ratio(here: Counts, there: Counts) -> tuple[Counts, float]:
 
 @dataclass(frozen=True)
 class NgramWeights:
-    """The weights of n-grams, as inputs of a network.
+    """The weights of n-grams, as inputs of a network."""
 
-    Attributes:
-        keys: for each order from 1 the n-grams, ascending; see `ending_keys`.
-        weights: for each order, float32 (n-grams, sides); one side for two labels, else one a label against the others.
-        unseen: float32 (orders, sides), of an n-gram that is not among them.
-    """
-
-    keys: tuple[Keys, ...]
-    weights: tuple[Floats, ...]
-    unseen: Floats
+    keys: tuple[Keys, ...]  # for each order from 1 the n-grams, ascending; see `ending_keys`
+    weights: tuple[Floats, ...]  # for each order (n-grams, sides); one side for two labels, else one a label
+    unseen: Floats  # (orders, sides), of an n-gram that is not among them
 
     def onto(self, split: Split) -> Split:
         """Return `split` with the weights of the n-grams that end at each id as its channels."""

@@ -1,8 +1,6 @@
 """The layers of a network in NumPy: the reference of the project, and prediction without TensorFlow.
 
-Plain arrays in and out, batch first, computed in the dtype of the input (float32 or float64). Weights lie as Keras
-keeps them, so `RecurrentWeights(*layer.get_weights())` reads any stock layer. In shapes, `units` is the width of the
-state and `gates` the number of column blocks in a kernel.
+Batch first, computed in the dtype of the input, float32 or float64, with weights as Keras keeps them.
 """
 
 from __future__ import annotations
@@ -69,17 +67,11 @@ ACTIVATIONS: Mapping[str, Activation] = {
 
 @dataclass(frozen=True, eq=False)
 class RecurrentWeights:
-    """The weights of one recurrent layer, laid out and ordered as in `keras.layers.Layer.get_weights()`.
+    """The weights of one recurrent layer, as `keras.layers.Layer.get_weights()` orders them."""
 
-    Args:
-        kernel: (features, gates * units).
-        recurrent_kernel: (units, gates * units).
-        bias: (gates * units,); (2, 3 * units) for a GRU with `reset_after`, input bias first; None for no bias.
-    """
-
-    kernel: Array
-    recurrent_kernel: Array
-    bias: Array | None = None
+    kernel: Array  # (features, gates * units)
+    recurrent_kernel: Array  # (units, gates * units)
+    bias: Array | None = None  # (gates * units,); (2, 3 * units) for a GRU with `reset_after`, input bias first
 
     def astype(self, dtype: DTypeLike) -> RecurrentWeights:
         """Return the same weights as `dtype`, without a copy where they have it already."""

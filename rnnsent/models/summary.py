@@ -26,7 +26,7 @@ class LayerSummary:
 class Summary:
     """The layers of a model, or of each network of an ensemble."""
 
-    text: str  # a table for people, or one for each network
+    text: str  # a table, or one for each network
     networks: tuple[tuple[LayerSummary, ...], ...]  # the layers of each network
 
     @property

@@ -105,11 +105,7 @@ def set_weights(model: Any, weights: Weights) -> None:
 
 
 def begin_with(model: Any, weights: Weights) -> None:
-    """Put pretrained weights into a Keras model, by name.
-
-    A kernel that reads more features than the pretrained one, as n-grams beside the word vectors, keeps its own rows
-    for these.
-    """
+    """Put pretrained weights into a Keras model, by name; a kernel that also reads n-grams keeps its rows for these."""
     variables = _variables(model)
     for name, pretrained in weights.items():
         value = _array(variables[name]).copy()

@@ -41,10 +41,10 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     [
         ("auto", [], "cpu", "no GPU was found", None),
         ("auto", ["GPU:0", "GPU:1"], "gpu:0", "found GPU:0", 0),
-        ("cpu", [], "cpu", "asked for", None),
-        ("cpu", ["GPU:0"], "cpu", "asked for", None),
-        ("gpu", ["GPU:0", "GPU:1"], "gpu:0", "asked for, GPU:0", 0),
-        ("gpu:1", ["GPU:0", "GPU:1"], "gpu:1", "asked for, GPU:1", 1),
+        ("cpu", [], "cpu", "requested", None),
+        ("cpu", ["GPU:0"], "cpu", "requested", None),
+        ("gpu", ["GPU:0", "GPU:1"], "gpu:0", "requested, GPU:0", 0),
+        ("gpu:1", ["GPU:0", "GPU:1"], "gpu:1", "requested, GPU:1", 1),
     ],
 )
 def test_the_device_and_its_reason(
@@ -94,7 +94,7 @@ def test_other_backends_are_refused(machine: Machine) -> None:
 
 def test_threads_are_those_that_this_process_may_use() -> None:
     found = start("cpu")
-    assert found == Device("cpu", "asked for", "tensorflow", len(os.sched_getaffinity(0)))
+    assert found == Device("cpu", "requested", "tensorflow", len(os.sched_getaffinity(0)))
     assert str(found).endswith("1 thread)" if found.threads == 1 else f"{found.threads} threads)")
 
 
