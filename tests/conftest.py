@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from rnnsent.data import imdb
+from rnnsent.cli.options import overrides
+from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
+from rnnsent.data import download
 from rnnsent.engine import kernel
 
 REPOSITORY = Path(__file__).parent.parent
@@ -37,7 +40,7 @@ def isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("RNNSENT_CACHE", str(cache))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("RNNSENT_DATA", raising=False)
-    monkeypatch.setattr(imdb, "BASE_URL", "http://127.0.0.1:9/")  # the discard port: nobody listens
+    monkeypatch.setattr(download, "BASE_URL", "http://127.0.0.1:9/")  # the discard port: nobody listens
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -103,6 +106,11 @@ def rnnsent(*arguments: str) -> Result:
     from rnnsent.cli.main import cli
 
     return CliRunner().invoke(cli, list(arguments), prog_name="rnnsent")
+
+
+def parsed(text: str, *settings: str) -> Config:
+    """Return the config that a YAML text describes, with settings as those of `--set`."""
+    return parse_config(text, "test", overrides(settings))
 
 
 TINY_CONFIG = """\

@@ -6,7 +6,6 @@ The order of precedence is: defaults < file < `--set` and other options.
 from __future__ import annotations
 
 import difflib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,14 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.config import Config, Section
-from rnnsent.config.data import label_texts
 from rnnsent.config.rules import violations
-from rnnsent.config.section import section_of
+from rnnsent.config.sections import Config, Section, label_texts, section_of
 from rnnsent.config.suggestions import similar_key, similar_value
 from rnnsent.config.yaml_reader import Document, KeyPath, dotted, dump, read_document
 from rnnsent.errors import ConfigError, Problem, count
-from rnnsent.files import read_plain
+from rnnsent.files import require_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -42,6 +39,12 @@ def shipped_names() -> list[str]:
     """Return the names under which the shipped configs can be asked for, such as `lstm` or `notebook/lstm`."""
     root = shipped_configs()
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+
+
+def description(name: str) -> str:
+    """Return the first comment of a shipped config that is not for editors, in one line."""
+    lines = (shipped_configs() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if not line.startswith("# yaml-")).removeprefix("# ")
 
 
 def find_config(name: str) -> Path:
@@ -82,7 +85,11 @@ def load_config(name: str, overrides: Mapping[str, object] = NO_OVERRIDES, *, to
 
 def _read(path: Path, name: str) -> str:
     try:
-        return io.StringIO(read_plain(path, MAX_BYTES).decode(), newline=None).read()
+        require_file(path)
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ConfigError([Problem(name, "", f"cannot be read: it has {size:,} bytes, {MAX_BYTES:,} are allowed")])
+        return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(name, "", f"is not UTF-8 text (byte {error.start})")]) from None
     except OSError as error:

@@ -20,6 +20,7 @@ from rnnsent.runs.schemas import Evaluation
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Costs = tuple[Floats, Floats]  # what texts add to a mean: with their own labels, (texts,); with each, (texts, labels)
 
 UNCALIBRATED = "scored without calibration, which was fitted on these texts"  # on validation
 
@@ -105,19 +106,21 @@ class Predictions:
     @cached_property
     def of_real(self) -> Floats:
         """The probability of the real label, (texts,)."""
-        return self.probabilities[np.arange(len(self)), self.labels]
+        return self._costs(self.probabilities)[0]
 
     @cached_property
-    def losses(self) -> Floats:
-        """The log loss of each text with each label, (texts, labels)."""
-        losses: Floats = -np.log(np.clip(self.probabilities, CLIP, 1 - CLIP))
-        return losses
+    def losses(self) -> Costs:
+        """What texts add to the log loss."""
+        return self._costs(-np.log(np.clip(self.probabilities, CLIP, 1 - CLIP)))
 
     @cached_property
-    def squares(self) -> Floats:
-        """The Brier score of each text with each label, (texts, labels); of two labels that of one probability."""
-        squares: Floats = (self.probabilities**2).sum(axis=1)[:, None] - 2 * self.probabilities + 1
-        return squares / 2 if self.size == 2 else squares
+    def squares(self) -> Costs:
+        """What texts add to the Brier score; of two labels the square of one probability, not the sum of both."""
+        squares = (self.probabilities**2).sum(axis=1)[:, None] - 2 * self.probabilities + 1
+        return self._costs(squares / 2 if self.size == 2 else squares)
+
+    def _costs(self, each: Floats) -> Costs:
+        return each[np.arange(len(self)), self.labels], each
 
     @cached_property
     def rankings(self) -> list[Ranking]:
@@ -157,16 +160,17 @@ class EvaluatedRun:
 
 
 def read_evaluation(run: Run, split: str) -> EvaluatedRun | None:
-    """Return the evaluation that was written for this very run; None if there is none.
-
-    Raises:
-        RunError: if its predictions are damaged.
-    """
-    path = run.file(evaluation_name(split, "predictions", ".csv"))
+    """Return the evaluation of this very run that was written, if its predictions are there and agree with it."""
     record = run.evaluation(split, Evaluation)
-    if record is None or not path.is_file():
+    if record is None:
         return None
-    return EvaluatedRun(run, record, read_csv(path, run.config.data.label_names))
+    try:
+        predictions = read_csv(run.file(evaluation_name(split, "predictions", ".csv")), run.config.data.label_names)
+    except RunError:
+        return None
+    size = predictions.size
+    confusion = np.bincount(predictions.labels * size + predictions.predicted, minlength=size * size)
+    return EvaluatedRun(run, record, predictions) if (confusion == np.ravel(record.confusion)).all() else None
 
 
 def read_csv(path: Path, names: Sequence[str]) -> Predictions:
@@ -186,7 +190,7 @@ def read_csv(path: Path, names: Sequence[str]) -> Predictions:
         real = np.frombuffer(labels, np.int64)
         return Predictions.of(real, probabilities if len(names) == 2 else probabilities.reshape(-1, len(columns)))
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise RunError(f"{path}: not the predictions of this run ({error}); evaluate it again: rnnsent eval") from None
+        raise RunError(f"{path}: not predictions of this run: {error}; evaluate it again: rnnsent eval") from None
 
 
 def _columns(names: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import LABELS
+from rnnsent.config.sections import LABELS
 from rnnsent.data.dataset import Split
 from rnnsent.evaluation.slices import Slice, accuracies, by_length
 from rnnsent.runs.schemas import RobustnessEvaluation, SliceAccuracy

@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 import numpy as np
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.errors import count
 from rnnsent.evaluation.intervals import small_sample_warning
 from rnnsent.evaluation.predictions import UNCALIBRATED, Predictions

@@ -9,7 +9,7 @@ from math import nan, sqrt
 import numpy as np
 from markupsafe import Markup
 
-from rnnsent.data.vocabulary import START, UNKNOWN
+from rnnsent.data.tokenizer import START, UNKNOWN
 from rnnsent.errors import count
 from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.inference import classifier

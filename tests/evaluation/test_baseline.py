@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_eval_evaluates_the_baseline_on_request(run: Run) -> None:
 
 
 def test_baseline_without_scikit_learn_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnsent.models.ngram_weights.installed", lambda module: module != "sklearn")
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     result = rnnsent("baseline", "--config", "lstm", "--data", "sample")
     assert result.exit_code == 1 and result.stdout == ""
     assert result.stderr.endswith("pip install 'rnnsent[baseline]'\n")

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.cli.metric_tables import confusion_table
 from rnnsent.evaluation.evaluate import evaluation_of, most_confident_errors
 from rnnsent.evaluation.metrics import METRICS, Metric, Sample
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.files import sha256
+from rnnsent.reporting.tables import confusion_table
 from rnnsent.runs.directory import CALIBRATION, Run
 from rnnsent.runs.schemas import Evaluation
 from tests.conftest import rnnsent
@@ -43,7 +43,8 @@ def test_eval_json_has_what_eval_shows(run: Run) -> None:
     linear = json.loads(rnnsent("baseline", "run", "--json").stdout)["metrics"]
     values = json.loads(rnnsent("eval", "run", "--json", "--worst", "2").stdout)
     assert set(values) == {
-        "run", "split", "n", "metrics", "labels", "confusion", "slices", "coverage", "seconds", "errors", "baseline",
+        "run", "split", "source", "n", "metrics", "labels", "confusion", "slices", "coverage", "seconds", "errors",
+        "warnings", "baseline",
     }  # fmt: skip
     assert (values["run"], values["split"], values["n"], values["baseline"]) == ("run", "test", 120, linear)
     assert len(values["errors"]) == 2
@@ -66,12 +67,12 @@ def test_eval_json_has_what_eval_shows(run: Run) -> None:
 
 def test_validation_is_scored_as_in_metrics_json_without_calibration(run: Run) -> None:
     assert run.file(CALIBRATION).is_file()
-    values = json.loads(rnnsent("eval", "run", "--split", "validation", "--json").stdout)["metrics"]
-    assert list(values) == list(run.metrics.validation)
+    result = json.loads(rnnsent("eval", "run", "--split", "validation", "--json").stdout)
+    values, note = result["metrics"], "scored without calibration, which was fitted on these texts"
+    assert note in result["warnings"] and list(values) == list(run.metrics.validation)
     for name, estimate in run.metrics.validation.items():
         expected = [estimate.value, estimate.low, estimate.high]
         assert list(values[name].values()) == [None if each is None else pytest.approx(each) for each in expected]
-    note = "scored without calibration, which was fitted on these texts"
     assert note in rnnsent("eval", "run", "--split", "validation").stdout
     assert note not in rnnsent("eval", "run").stdout
     assert rnnsent("report", "run", "--split", "validation", "-o", "page.html").exit_code == 0
@@ -107,6 +108,11 @@ def test_evaluation_of_reads_what_was_written_for_this_very_run(run: Run) -> Non
     assert run.evaluation("validation", Evaluation) is None
     evaluation_of(run, "validation")
     assert run.evaluation("validation", Evaluation) is not None
+    table = run.path / "evaluations/validation-predictions.csv"
+    for damage in ("positive,negative", "positive,what"):
+        table.write_text(table.read_text().replace("positive,positive", damage, 1).replace(",0.5", ",0.4"))
+        read = evaluation_of(run, "validation").predictions
+        np.testing.assert_array_equal(read.probabilities, first.predictions.probabilities)
 
 
 @pytest.mark.parametrize("size", [2, 3])

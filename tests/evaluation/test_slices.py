@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.config import DataConfig
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary
+from rnnsent.data.tokenizer import FIRST_WORD, START, UNKNOWN
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.evaluation.slices import accuracies, slices_of
 
 WORDS = ("the", "film", "not", "didn't", "good", "bad", "don't", "rare", "rarer")
