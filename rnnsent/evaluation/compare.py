@@ -18,7 +18,6 @@ from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.evaluation.slices import Slice, slices_of
 from rnnsent.runs import directory
 from rnnsent.runs.directory import Run
-from rnnsent.runs.run_facts import stopped
 from rnnsent.runs.schemas import Estimate, to_dict
 
 logger = logging.getLogger(__name__)
@@ -125,7 +124,7 @@ def compare_runs(evaluated: Sequence[EvaluatedRun], data: Source | None = None) 
     first, *others = evaluated
     for other in others:
         _require_same_texts(first, other)
-        if why := stopped(other.run.metrics):
+        if why := other.run.metrics.stopped:
             logger.info("%s: %s", other.run, why)
     loaded, split = load_run_data(first.run, data), first.record.split
     texts, vocabulary = loaded.texts(split), loaded.dataset.vocabulary

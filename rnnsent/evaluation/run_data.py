@@ -21,7 +21,6 @@ from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.runs.directory import RESTORE, SPLIT, Run
-from rnnsent.runs.run_facts import stopped
 from rnnsent.runs.schemas import Origin
 
 logger = logging.getLogger(__name__)
@@ -104,7 +103,7 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
         DataError: if its texts are not available any more, or others are in their place.
     """
     run.verify()
-    if why := stopped(run.metrics):
+    if why := run.metrics.stopped:
         logger.info("%s: %s", run, why)
     config = replace(run.config.data, **{"fallback": None, **(source or {})})  # type: ignore[arg-type]
     try:

@@ -10,7 +10,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from rnnsent.reporting.tables import WIDTH, paragraph, text_lines
-from rnnsent.runs.run_facts import stopped
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.compare import Comparison, RunComparison
@@ -33,7 +32,7 @@ def comparison_lines(result: RunComparison, flips: int) -> Iterator[str]:
     for number, (other, comparison) in enumerate(zip(others, result.comparisons, strict=True)):
         yield from ["", ""] if number else []
         for letter, run in (("A", first.run), ("B", other.run)):
-            why = stopped(run.metrics)
+            why = run.metrics.stopped
             yield f"{letter}: {run}" + (f" ({why})" if why else "")
         yield from [f"{first.record.split}, {comparison.texts:,} texts", ""]
         yield from _metric_lines(comparison, names)

@@ -16,7 +16,6 @@ from rnnsent.evaluation.intervals import small_sample_warning
 from rnnsent.evaluation.predictions import UNCALIBRATED, Predictions
 from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run
-from rnnsent.runs.run_facts import stopped
 from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 
 FILES = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
@@ -123,7 +122,7 @@ class RunFacts:
     @property
     def stopped(self) -> str:
         """How far a training that was stopped early came; empty if it was not."""
-        return stopped(self.metrics) or ""
+        return self.metrics.stopped or ""
 
     @property
     def train_command(self) -> str:

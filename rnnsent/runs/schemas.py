@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnsent.errors import RunError
+from rnnsent.errors import RunError, count
 
 Schema = TypeVar("Schema")
 
@@ -53,6 +54,11 @@ class DataInfo:
     unknown_share: float = 0.0
     truncated_share: float = 0.0
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the data are called: the name of their file, or their source."""
+        return Path(self.file).name if self.source == "texts" and self.file else self.source
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,11 @@ class TrainingMetrics:
     embeddings: EmbeddingInfo | None = None
     language_model: PretrainInfo | None = None
     pseudo_labels: int = 0
+
+    @property
+    def stopped(self) -> str | None:
+        """How far a training came that was stopped; None if it was not."""
+        return f"training was stopped after {count(self.epochs, 'epoch')}" if self.interrupted else None
 
 
 @dataclass(frozen=True)

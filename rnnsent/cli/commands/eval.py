@@ -109,9 +109,8 @@ def _show_run(
 ) -> None:
     from rnnsent.evaluation.predictions import UNCALIBRATED
     from rnnsent.runs.directory import CALIBRATION
-    from rnnsent.runs.run_facts import source_name
 
-    record, source = result.record, source_name(result.run.metrics.data)
+    record, source = result.record, result.run.metrics.data.name
     seconds = max(record.seconds, 1e-9)
     uncalibrated = record.split == "validation" and result.run.file(CALIBRATION).is_file()
     notes = [UNCALIBRATED] if uncalibrated else []
