@@ -1,1 +1,1 @@
-"""Damaged and forged files for every reader: each has to be read, or refused with a message for people."""
+"""Damaged and forged files for the readers that are ours: each is read, or refused with a message for people."""
