@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.errors import ConfigError, Interrupted
 from rnnsent.training import loggers, requirements
 from rnnsent.training.loggers import Tracker, finish_trackers, tracker_callbacks

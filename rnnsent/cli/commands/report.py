@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PAGE, PATH, Source, opened, opened_all, write_file
+from rnnsent.cli.options import PAGE, PATH, Source, opened, opened_all, require_named, write_file
 
 if TYPE_CHECKING:
     from rnnsent.reporting.examples import Examples
@@ -40,6 +40,7 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, source: So
     """
     from rnnsent.runs import directory
 
+    require_named(output, MARKDOWN if card else PAGE)
     runs = opened_all(paths) if paths else [opened(None)]
     if card:
         if len(runs) > 1:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PAGE, PATH, PICTURE, require_run, write_file
+from rnnsent.cli.options import PAGE, PATH, PICTURE, require_named, require_run, write_file
 from rnnsent.errors import DataError
 
 METHODS = ["occlusion", "integrated-gradients", "both"]  # trace.METHODS, which is slow to import
@@ -42,13 +42,15 @@ def command(
     against the predicted label. Integrated gradients need Keras. A TEXT of -
     is stdin. `runs/latest` is the latest run.
     """
+    from rnnsent.files import json_line
     from rnnsent.inference.classifier import load
-    from rnnsent.json_files import json_line
 
     if text is None and source is None:
         require_run(run)
     if (text is None) == (source is None):
         raise click.UsageError("give TEXT (- is stdin), or --input FILE" + ("" if text is None else "; not both"))
+    require_named(page, PAGE)
+    require_named(picture, PICTURE)
     trace = load(run, backend=backend).trace(_text(text, source), method)
     if as_json:
         click.echo(json_line(trace.to_dict()))
