@@ -161,5 +161,5 @@ def test_baseline_needs_no_run_and_reads_a_file_as_its_options_say() -> None:
     assert shown.startswith("t.csv: test, 16 texts") and "rnnsent eval" not in shown
     assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
     refused = rnnsent("baseline", "run", "--label-column", "mood")
-    assert refused.exit_code == 2 and "--label-column needs --config" in refused.stderr
+    assert refused.exit_code == 2 and "--label-column only works with --config" in refused.stderr
     assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2

@@ -348,7 +348,7 @@ def test_labels_of_a_table_can_be_called_as_the_probabilities_are(tmp_path: Path
     facts = json.loads(judged.stdout)
     assert facts["n"] == 3 and facts["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
     wrong = rnnsent(*given, "1-2 bad, 4-5: good")
-    assert wrong.exit_code == 2 and "is no map" in wrong.stderr
+    assert wrong.exit_code == 2 and "not a map of labels" in wrong.stderr
     assert rnnsent(*given, "1-2: {a: b}").exit_code == 2
     assert rnnsent("eval", "run", "--label-map", "1: a").exit_code == 2
 
