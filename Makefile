@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editab
 SOURCES := pyproject.toml $(wildcard rnnsent/engine/native/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test slow torture fuzz check bench format docs
+.PHONY: help install train test slow torture check bench format docs
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -34,9 +34,6 @@ slow: install ## run the slow tests: many processes, JAX, trackers, simulations
 
 torture: install ## kill trainings 200 times and compare the bits of what they end with; half an hour
 	$(BIN)/python -m tests.torture.kills /tmp/rnnsent-torture
-
-fuzz: install ## feed every reader with 100,000 damaged files; ten minutes
-	$(BIN)/python -m tests.fuzz
 
 check: install ## lint, formatting, types, import order, words
 	$(BIN)/ruff check .

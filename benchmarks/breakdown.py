@@ -17,7 +17,7 @@ from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batch, Batches
 from rnnsent.data.dataset import split_dataset
 from rnnsent.data.sources import load_dataset
-from rnnsent.engine.kernel import Inputs, Pass, Weights, flushed_denormals
+from rnnsent.engine.kernel import Inputs, Options, Pass, Weights, flushed_denormals
 
 STEPS, WARMUP = 40, 5
 BATCH = 128
@@ -84,7 +84,7 @@ def _kernel(cell: str, weights: dict[str, Any], made: Sequence[Batch]) -> tuple[
     for (ids, *_), _ in made:
         lengths = np.count_nonzero(ids, axis=1).astype(np.int32)
         started = time.perf_counter()
-        running = Pass(layer, Inputs(ids, lengths), workspace=workspace)
+        running = Pass(layer, Inputs(ids, lengths), Options(workspace=workspace))
         between = time.perf_counter()
         running.backward(running.states.last)
         times[0].append(between - started)

@@ -29,9 +29,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config.sections import cells
+from rnnsent.config import cells
 from rnnsent.engine import kernel
-from rnnsent.engine.kernel import LEVELS, Inputs, Pass, Weights
+from rnnsent.engine.kernel import LEVELS, Inputs, Options, Pass, Weights
 
 Arrays = list[NDArray[np.float32]]
 
@@ -47,7 +47,7 @@ KILLS = 3
 # The command line on a kernel that believes in no better instructions than these.
 ON_LEVEL = """
 import sys
-from rnnsent.config.sections import cells
+from rnnsent.config import cells
 from rnnsent.engine import kernel
 level = int(sys.argv.pop(1))
 kernel._library().rnnsent_best = lambda: level
@@ -121,7 +121,7 @@ def passed(
     weights: Weights, inputs: Inputs, *, threads: int = 2, instructions: str | None = None
 ) -> tuple[Arrays, Arrays]:
     """Return the states of all steps, and the gradients of the weights where each last state counts alike."""
-    forward = Pass(weights, inputs, sequence=True, threads=threads, instructions=instructions)
+    forward = Pass(weights, inputs, Options(sequence=True, threads=threads, instructions=instructions))
     assert forward.states.sequence is not None
     gradients = forward.backward(np.ones_like(forward.states.last))
     return [forward.states.last, forward.states.sequence], [gradients.kernel, gradients.recurrent, gradients.bias]

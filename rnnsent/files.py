@@ -1,15 +1,17 @@
-"""Files that are either there in full or not at all."""
+"""Atomic writes, hashes, JSON."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from rnnsent.errors import RunError
 
@@ -31,7 +33,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.chmod(0o666 & ~umask())
         temporary.replace(target)
-        sync_directory(target.parent)
+        _sync(target.parent)
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
@@ -43,48 +45,34 @@ def write_atomic(target: Path, content: bytes | str) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def plain_size(path: Path) -> int:
-    """Return the bytes of a file that is to be read whole.
+def require_file(path: Path) -> None:
+    """Require that a path is no pipe and no device, whose end nobody knows; a folder says so itself when it is read.
 
     Raises:
-        OSError: if it is a pipe or a device, whose size says nothing of what can be read from it.
+        OSError: if it is one, or is not there.
     """
-    status = path.stat()
-    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # which says so itself when it is opened
-        raise OSError(errno.EINVAL, "it is no file, but a pipe or a device", str(path))
-    return status.st_size
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
 
 
-def read_plain(path: Path, limit: int) -> bytes:
-    """Return the bytes of a file that is to be read whole.
-
-    Args:
-        path: the file.
-        limit: of its size in bytes.
+def read_json(path: Path) -> Any:
+    """Return the contents of a JSON file in UTF-8.
 
     Raises:
-        OSError: if it is larger, is a pipe or a device, or cannot be read.
+        OSError: if it cannot be read.
+        ValueError: if it is not JSON.
     """
-    plain_size(path)
-    with path.open("rb") as handle:
-        size = os.fstat(handle.fileno()).st_size  # of what was opened: another may have taken its place meanwhile
-        if size > limit:
-            raise OSError(errno.EFBIG, f"it has {size:,} bytes, {limit:,} are allowed", str(path))
-        return handle.read(size)  # there are files in /proc that have no bytes and never end
+    require_file(path)
+    return json.loads(path.read_bytes())
 
 
-def linked_folder(root: Path) -> Path | None:
-    """Return a link inside `root` through which files would be written elsewhere; None where there is none.
-
-    A link to a file is none: what is written all or nothing takes its place. One that leads nowhere stands for a folder
-    where its name has no suffix. `root` may be a link itself.
-    """
-    for folder, folders, files in os.walk(root):
-        dangling = (name for name in files if "." not in name and not Path(folder, name).exists())
-        for path in (Path(folder, name) for name in (*folders, *dangling)):
-            if path.is_symlink():
-                return path
-    return None
+def json_line(value: Any) -> str:
+    """Return a value as JSON on one line; characters that a terminal would obey are escaped."""
+    line = json.dumps(value, ensure_ascii=False)
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in line)
 
 
 def home() -> Path:
@@ -95,26 +83,24 @@ def home() -> Path:
         return Path(tempfile.gettempdir()) / f"rnnsent-{os.getuid()}"
 
 
-def sync_directory(directory: Path) -> None:
-    """Make the renames inside `directory` durable, where the file system can (POSIX)."""
-    if os.name != "posix":
-        return
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    require_file(path)
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _sync(directory: Path) -> None:
+    """Make the renames inside a folder durable."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal.
-
-    Raises:
-        OSError: if it cannot be read, or has no end.
-    """
-    plain_size(path)
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def umask() -> int:

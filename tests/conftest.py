@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 from rnnsent.cli.options import overrides
 from rnnsent.config.loader import parse_config
 from rnnsent.config.sections import Config
-from rnnsent.data import imdb
+from rnnsent.data import download
 from rnnsent.engine import kernel
 
 REPOSITORY = Path(__file__).parent.parent
@@ -40,7 +40,7 @@ def isolated(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("RNNSENT_CACHE", str(cache))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("RNNSENT_DATA", raising=False)
-    monkeypatch.setattr(imdb, "BASE_URL", "http://127.0.0.1:9/")  # the discard port: nobody listens
+    monkeypatch.setattr(download, "BASE_URL", "http://127.0.0.1:9/")  # the discard port: nobody listens
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,12 +4,14 @@ import importlib.util
 import re
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rnnsent.config.loader import shipped_names
+from rnnsent.config.sections import Config, section_of
 from tests.conftest import REPOSITORY
 from tests.words import pages
 
@@ -76,8 +78,24 @@ def _exists(name: str) -> bool:
     return any((place / name).exists() or (place / f"{name}.py").exists() for place in places)
 
 
+def test_config_keys_exist() -> None:
+    dead = []
+    for path, text in PAGES.items():
+        for key in set(re.findall(r"(?<![\w./])((?:data|model|training)(?:\.[a-z_]+)+)\b(?!\.\w)", text)) - {
+            "model.keras"
+        }:
+            section: Any = Config
+            for name in key.split("."):
+                kinds = {field.name: field.type for field in fields(section)} if section else {}
+                if name not in kinds:
+                    dead.append(f"{path.name}: {key}")
+                    break
+                section = section_of(kinds[name])
+    assert dead == []
+
+
 def test_tests_of_promises_exist() -> None:
-    named = set(re.findall(r"(?<![\w./])test_\w+\b(?!\.py)", PAGES[REPOSITORY / "SECURITY.md"]))
+    named = set(re.findall(r"`(test_\w+)`", PAGES[REPOSITORY / "SECURITY.md"]))
     written = {
         name
         for path in (REPOSITORY / "tests").rglob("*.py")

@@ -12,7 +12,8 @@ from rnnsent.config.loader import parse_config
 from rnnsent.config.sections import Config
 from rnnsent.inference.classifier import Classifier, Encoded
 from rnnsent.inference.predictor import Predictor
-from rnnsent.models.network import Network, Weights, weight_shapes
+from rnnsent.models.network import Network
+from rnnsent.models.weights import Weights, weight_shapes
 
 Ids = NDArray[np.int32]
 PLAIN = parse_config("model: {recurrent: [{cell: gru}]}\n", "test")

@@ -6,7 +6,6 @@ The order of precedence is: defaults < file < `--set` and other options.
 from __future__ import annotations
 
 import difflib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import fields
@@ -19,7 +18,7 @@ from rnnsent.config.sections import Config, Section, label_texts, section_of
 from rnnsent.config.suggestions import similar_key, similar_value
 from rnnsent.config.yaml_reader import Document, KeyPath, dotted, dump, read_document
 from rnnsent.errors import ConfigError, Problem, count
-from rnnsent.files import read_plain
+from rnnsent.files import require_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -86,7 +85,11 @@ def load_config(name: str, overrides: Mapping[str, object] = NO_OVERRIDES, *, to
 
 def _read(path: Path, name: str) -> str:
     try:
-        return io.StringIO(read_plain(path, MAX_BYTES).decode(), newline=None).read()
+        require_file(path)
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ConfigError([Problem(name, "", f"cannot be read: it has {size:,} bytes, {MAX_BYTES:,} are allowed")])
+        return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError([Problem(name, "", f"is not UTF-8 text (byte {error.start})")]) from None
     except OSError as error:

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Ids, Split
-from rnnsent.data.vocabulary import PAD, UNKNOWN
-from rnnsent.errors import DataError, count
+from rnnsent.data.tokenizer import PAD, UNKNOWN
 
-MAX_BYTES = 8 << 30  # of the inputs of a batch, padding included
 WINDOW_BATCHES = 50  # batches within which texts are sorted by length: random enough, and little padding
 
 Inputs = tuple[Ids] | tuple[Ids, NDArray[np.float32]]  # ids, and channels if the split has any
@@ -27,30 +25,18 @@ class Batches:
     """A split, cut into batches again for each epoch.
 
     Order and noise are pure functions of (seed, epoch) and the batch, so any epoch can be entered at any batch.
-
-    Attributes:
-        split: the texts.
-        batch_size: texts in a batch; the last batch of an epoch may have fewer.
-        seed: None keeps the order of the split (evaluation); a number shuffles (training).
-        bucketing: batch texts of similar length.
-        fixed_length: pad before the words, to this length, as the notebook does; None: after them, to the longest text.
-        multiple: round the padded length up to a multiple of this, so that a compiler sees few shapes.
-        batch_tokens: maximum of ids in a batch, padding included, unless one text alone has more; None: no limit.
-        labels: number of labels; decides the shape of the targets.
-        label_smoothing: share of each target that is spread evenly over all labels.
-        word_dropout: share of the words that are made unknown, drawn again for each epoch.
     """
 
     split: Split
-    batch_size: int
-    seed: int | None = None
-    bucketing: bool = True
-    fixed_length: int | None = None
-    multiple: int = 1
-    batch_tokens: int | None = None
-    labels: int = 2
-    label_smoothing: float = 0.0
-    word_dropout: float = 0.0
+    batch_size: int  # the last batch of an epoch may have fewer texts
+    seed: int | None = None  # None keeps the order of the split (evaluation); a number shuffles (training)
+    bucketing: bool = True  # batch texts of similar length
+    fixed_length: int | None = None  # pad before the words to this length, as the notebook; None: after, to the longest
+    multiple: int = 1  # of the padded length, so that a compiler sees few shapes
+    batch_tokens: int | None = None  # maximum of ids in a batch, padding included, except of one long text
+    labels: int = 2  # decides the shape of the targets
+    label_smoothing: float = 0.0  # share of each target that is spread evenly over all labels
+    word_dropout: float = 0.0  # share of the words that are made unknown, drawn again for each epoch
 
     @classmethod
     def from_config(cls, split: Split, config: Config, *, shuffle: bool, multiple: int = 1) -> Batches:
@@ -110,10 +96,10 @@ class Batches:
 
     @cached_property
     def _counted_lengths(self) -> NDArray[np.int64]:
-        """Return what each text counts in the budget: at least its padded length, whatever batch it comes into.
+        """Return what each text counts in the budget: at least its padded length.
 
-        With bucketing, lengths are rounded up to one of at most eight for each doubling. Reviews of one rounded length
-        are shuffled among each other, and every epoch cuts the same sequence of rounded lengths: equally many batches.
+        With bucketing, lengths are rounded up to one of at most eight for each doubling, so that every epoch cuts the
+        same sequence of rounded lengths into as many batches.
         """
         lengths = self.split.lengths
         if self.fixed_length is not None:
@@ -136,19 +122,11 @@ class Batches:
     def batch(self, index: NDArray[np.int64], epoch: int = 0) -> Batch:
         """Return inputs and targets of the texts at `index`, in `epoch`, which decides the words that are dropped.
 
-        Inputs are the ids, int32 (batch, time), and the channels, float32 (batch, time, width), if the split has any.
-        Targets are float32: the probability of label 1, (batch, 1), or, of three labels or more, of each.
-
-        Raises:
-            DataError: if they would take more than `MAX_BYTES`.
+        Returns:
+            Ids, int32 (batch, time), and channels, float32 (batch, time, width), if the split has any; the probability
+            of label 1, float32 (batch, 1), or of each of three labels or more.
         """
         length = self.padded_length(index)
-        width = 1 + (0 if self.split.channels is None else self.split.channels.shape[1])
-        if 4 * len(index) * length * width > MAX_BYTES:
-            raise DataError(
-                f"{count(len(index), 'text')} padded to {length:,} words are more than a batch may hold, "
-                f"{MAX_BYTES:,} bytes; set data.maxlen, training.batch_size or training.batch_tokens lower"
-            )
         side: Literal["pre", "post"] = "post" if self.fixed_length is None else "pre"
         ids = self.split.padded(index, length, side)
         channels = None if self.split.channels is None else self.split.padded_channels(index, length, side)
@@ -171,13 +149,7 @@ class Batches:
 
 
 def clear_ngrams(channels: NDArray[np.float32], dropped: NDArray[np.bool_], orders: int) -> NDArray[np.float32]:
-    """Return `channels` with 0 for every n-gram that holds a dropped word.
-
-    Args:
-        channels: float32 (batch, time, width): for each order of n-grams in turn as many columns.
-        dropped: bool (batch, time).
-        orders: number of orders.
-    """
+    """Return `channels`, (batch, time, orders · columns), with 0 for each n-gram with a dropped word, (batch, time)."""
     width = channels.shape[-1] // orders
     cleared = channels.copy()
     ngrams = dropped

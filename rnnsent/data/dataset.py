@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
+from rnnsent.data.tokenizer import UNKNOWN
 from rnnsent.errors import DataError
 
 if TYPE_CHECKING:
     from rnnsent.config.sections import DataConfig
+    from rnnsent.data.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
 Ints = NDArray[np.int64]
@@ -22,29 +24,17 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Texts as views into one flat array of ids; selecting and truncating move the views and copy nothing.
+    """Texts as views into one flat array of ids; selecting and truncating move the views and copy nothing."""
 
-    Attributes:
-        tokens: int32 (total,), ids of all texts one after the other, often memory-mapped.
-        starts: int64 (texts,), where each text begins in `tokens`.
-        lengths: int64 (texts,), how many tokens each has, start token included.
-        labels: int64 (texts,), index into the data set's label names.
-        limit: ids from here on read as the unknown id; None keeps all.
-        channels: float32 (total, width), features of each token, such as n-gram weights; None: no features.
-        ngram_orders: number of orders of n-grams in the channels, each with as many columns.
-        targets: float32 (texts, labels), probability of each label if that is not certain; NaN: unknown.
-        groups: int64 (texts,), the group of each, such as its film; None: each text stands by itself.
-    """
-
-    tokens: Ids
-    starts: Ints
-    lengths: Ints
-    labels: Ints
-    limit: int | None = None
-    channels: NDArray[np.float32] | None = None
-    ngram_orders: int = 1
-    targets: NDArray[np.float32] | None = None
-    groups: Ints | None = None
+    tokens: Ids  # (total,), ids of all texts one after the other, often memory-mapped
+    starts: Ints  # (texts,), where each text begins in `tokens`
+    lengths: Ints  # (texts,), number of tokens, start token included
+    labels: Ints  # (texts,), index into the data set's label names
+    limit: int | None = None  # ids from here on read as the unknown id; None keeps all
+    channels: NDArray[np.float32] | None = None  # (total, width), features of each token, such as n-gram weights
+    ngram_orders: int = 1  # of the n-grams in the channels, each with as many columns
+    targets: NDArray[np.float32] | None = None  # (texts, labels), probabilities of uncertain labels; NaN: unknown
+    groups: Ints | None = None  # (texts,), such as the film of each; None: each text stands by itself
 
     @classmethod
     def from_offsets(cls, tokens: Ids, offsets: Ints, labels: Ints) -> Split:
@@ -115,6 +105,11 @@ class Split:
         before = np.cumsum(self.lengths) - self.lengths
         return np.repeat(self.starts - before, self.lengths) + np.arange(int(self.lengths.sum()))
 
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """Return a 64-bit hash of each text's ids, (texts,)."""
+        digests = (hashlib.blake2b(self.sequence(index).tobytes(), digest_size=8) for index in range(len(self)))
+        return np.fromiter((int.from_bytes(digest.digest(), "little") for digest in digests), np.uint64, len(self))
+
     def padded(self, index: Ints, length: int, side: Literal["pre", "post"]) -> Ids:
         """Return the texts at `index` padded on one side, int32 (len(index), length)."""
         # Slices of a plain array cost half of what those of a memory map do.
@@ -139,38 +134,21 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """All texts with all their words, the rows of each split, the vocabulary, the names of the labels.
+    """A data set as loaded, before anything is cut."""
 
-    Attributes:
-        source: "imdb", "sample" or "texts".
-        rows: every text, in the order of the source.
-        indices: rows of "train", "validation", "test", "unlabeled", as far as the source has or draws them. Without
-            "validation" the end of train is for that.
-        vocabulary: of the training split.
-        label_names: what label 0, 1, … means.
-        provenance: file, hash and the like, for metrics.json.
-        lines: int64 (rows,), line or row of its table that each text is; None: unknown.
-        stars: int64 (rows,), rating of each text, 0 if it is unknown; None: unknown for all.
-    """
-
-    source: str
-    rows: Split
-    indices: Mapping[str, Ints]
-    vocabulary: Vocabulary
-    label_names: tuple[str, ...]
-    provenance: dict[str, Any]
-    lines: Ints | None = None
-    stars: Ints | None = None
+    source: str  # "imdb", "sample" or "texts"
+    rows: Split  # every text, in the order of the source
+    indices: Mapping[str, Ints]  # rows of "train", "test", and, if the source has them, "validation" and "unlabeled"
+    vocabulary: Vocabulary  # of the training split
+    label_names: tuple[str, ...]  # of label 0, 1, …
+    provenance: dict[str, Any]  # file, hash and the like, for metrics.json
+    lines: Ints | None = None  # (rows,), line or row of its table that each text is
+    stars: Ints | None = None  # (rows,), rating of each text, 0 if it is unknown
 
     @property
     def train(self) -> Split:
-        """The texts to train on, and the last of them to validate on if there is no other validation split."""
+        """The texts to train on, without another validation split also those to validate on."""
         return self.rows.take(self.indices["train"])
-
-    @property
-    def test(self) -> Split:
-        """The test texts, maybe none."""
-        return self.rows.take(self.indices["test"])
 
     @property
     def validation(self) -> Split | None:
@@ -182,16 +160,6 @@ class Dataset:
         """The texts without a label, if `data.unlabeled` reads them."""
         return self.rows.take(self.indices["unlabeled"]) if "unlabeled" in self.indices else None
 
-    @property
-    def numbers(self) -> dict[str, Ints] | None:
-        """Lines of the validation and the test split."""
-        return None if self.lines is None else {name: self.lines[self.indices[name]] for name in ("validation", "test")}
-
-    @property
-    def ratings(self) -> dict[str, Ints] | None:
-        """Stars of the validation and the test split."""
-        return None if self.stars is None else {name: self.stars[self.indices[name]] for name in ("validation", "test")}
-
     def split_indices(self, validation_split: float) -> dict[str, Ints]:
         """Return the rows of each split, with the last `validation_split` of train for validation if need be."""
         if "validation" in self.indices:
@@ -200,31 +168,18 @@ class Dataset:
         boundary = int(len(train) * (1.0 - validation_split))  # Keras' own rounding, floating point and all
         return {**self.indices, "train": train[:boundary], "validation": train[boundary:]}
 
-    def held_back(self, validation_split: float) -> tuple[Split, Split]:
-        """Return the texts to train on, and those to validate on, uncut."""
-        indices = self.split_indices(validation_split)
-        return self.rows.take(indices["train"]), self.rows.take(indices["validation"])
-
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """The splits of one experiment, cut as its config says.
-
-    Attributes:
-        train, validation, test: texts.
-        vocabulary: with `num_words` of the config.
-        label_names: what label 0, 1, … means.
-        unlabeled: texts without a label, if there are to be any.
-        indices: int64, which rows of the data set each split has.
-    """
+    """The splits of one experiment, cut as its config says."""
 
     train: Split
     validation: Split
     test: Split
-    vocabulary: Vocabulary
-    label_names: tuple[str, ...]
-    unlabeled: Split | None = None
-    indices: Mapping[str, Ints] = field(default_factory=dict)
+    vocabulary: Vocabulary  # with `num_words` of the config
+    label_names: tuple[str, ...]  # what label 0, 1, … means
+    unlabeled: Split | None = None  # texts without a label, if `data.unlabeled` reads them
+    indices: Mapping[str, Ints] = field(default_factory=dict)  # int64, the rows of each split in the data set
 
     @classmethod
     def from_indices(cls, dataset: Dataset, indices: Mapping[str, Ints], config: DataConfig) -> Partition:
@@ -259,7 +214,7 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
     """Split a data set as its source or `validation_split` says.
 
     Raises:
-        DataError: if there are too few texts to train or validate on, or the training labels are all the same.
+        DataError: if there are too few texts to train or validate on.
     """
     indices = dataset.split_indices(config.validation_split)
     train, validation = len(indices["train"]), len(indices["validation"])
@@ -268,11 +223,4 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
             f"{train + validation} training texts with validation_split {config.validation_split} leave {train} to "
             f"train on and {validation} to validate on; both need at least 1"
         )
-    partition = Partition.from_indices(dataset, indices, config)
-    labels = np.unique(partition.train.labels)
-    if len(labels) < 2:
-        raise DataError(
-            f"all {train:,} training texts are labeled {dataset.label_names[labels[0]]}: there is nothing to learn; "
-            "training needs texts of two labels"
-        )
-    return partition
+    return Partition.from_indices(dataset, indices, config)

@@ -1,7 +1,4 @@
-"""Records of any source → flat arrays: read once, encoded once, in memory that does not grow with the texts.
-
-What grows with the rows are some 60 bytes each: label, split, group, length, line, stars and a hash of the text.
-"""
+"""Records of any source → flat arrays, in memory that grows by some 60 bytes a row, whatever its text."""
 
 from __future__ import annotations
 
@@ -13,33 +10,25 @@ import tempfile
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config.sections import DataConfig
+from rnnsent.data import splitting
 from rnnsent.data.cache import Arrays, cache_root
-from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, ordered, require_labels
 from rnnsent.data.records import Record, RecordSource
-from rnnsent.data.splitting import (
-    DROPPED,
-    SPLITS,
-    TRAIN,
-    UNGIVEN,
-    UNLABELED,
-    Ints,
-    assign,
-    contradictions,
-    in_training,
-    repeated,
-    require_trainable,
-)
-from rnnsent.data.tokenizer import TOKENIZERS
-from rnnsent.data.vocabulary import FIRST_WORD, START, UNKNOWN, Vocabulary, ranked_words
+from rnnsent.data.splitting import SPLITS, TRAIN, UNLABELED, Ints
+from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, UNKNOWN
+from rnnsent.data.vocabulary import Vocabulary, ranked_words
 from rnnsent.errors import DataError
+
+if TYPE_CHECKING:
+    from rnnsent.data.download import Progress
 
 MAX_LABELS = 1000  # a label column with more is something else
 MAX_STARS = 100  # a larger number that became a label is something else
@@ -53,11 +42,7 @@ def encode_records(
 ) -> Arrays:
     """Return `tokens`, `offsets`, `labels`, `splits` … of all rows, `words` and `facts` (JSON), for the cache.
 
-    Args:
-        source: of the records.
-        config: tokenizer, labels and splits.
-        vocabulary: encodes the texts; None counts one on the training split.
-        progress: told of the bytes that were read.
+    Without a vocabulary one is counted on the training split.
 
     Raises:
         DataError: if there is nothing to train on, or a file is faulty.
@@ -112,7 +97,7 @@ class _Rows:
         spool.write(ids.tobytes())
         self.lengths.append(len(ids))
         self.labels.append(label)
-        given = UNGIVEN if record.split is None else SPLITS[record.split]
+        given = splitting.UNGIVEN if record.split is None else SPLITS[record.split]
         self.given.append(UNLABELED if label == NO_LABEL else given)
         self.numbers.append(record.number)
         self.ratings.append(self._stars(record))
@@ -167,7 +152,7 @@ class _Rows:
         labels, groups = order[np.array(self.labels)], self._final_groups(source)
         splits = self._splits(labels, groups)
         try:
-            require_trainable(labels, splits, names)
+            splitting.require_trainable(labels, splits, names)
         except DataError as error:
             raise DataError(f"{error}{self._unmapped()}") from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths))])
@@ -184,7 +169,7 @@ class _Rows:
             "numbers": np.array(self.numbers),
             "ratings": np.array(self.ratings),
             "groups": np.arange(len(labels)) if groups is None else groups,
-            # Never empty, or it could not be memory-mapped; a word holds no space.
+            # Never empty, or it could not be memory-mapped.
             "words": np.frombuffer((" ".join(words) + " ").encode("utf-8", "surrogatepass"), np.uint8),
             "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
         }
@@ -192,11 +177,11 @@ class _Rows:
     def _splits(self, labels: Ints, groups: Ints | None) -> Ints:
         config = self.config
         shares = {"test_share": config.test_split, "validation_share": config.validation_split}
-        splits = assign(labels, np.array(self.given), groups, **shares, seed=config.split_seed)
+        splits = splitting.assign(labels, np.array(self.given), groups, **shares, seed=config.split_seed)
         if config.drop_duplicates:
-            again = repeated(np.array(self.hashes, np.uint64), splits)
+            again = splitting.repeated(np.array(self.hashes, np.uint64), splits)
             self.dropped["repeated"] += int(again.sum())
-            splits[again] = DROPPED
+            splits[again] = splitting.DROPPED
         return splits
 
     def _facts(self, labels: Ints, splits: Ints, groups: Ints | None) -> dict[str, Any]:
@@ -205,8 +190,8 @@ class _Rows:
         facts: dict[str, Any] = {
             "rows": len(labels) + self.dropped.total() - self.dropped["repeated"],
             "dropped": {why: number for why, number in self.dropped.most_common(20) if number},
-            "contradicting": contradictions(hashes[labeled], labels[labeled]),
-            "also in training": {name: number for name, number in in_training(hashes, splits).items() if number},
+            "contradicting": splitting.contradictions(hashes[labeled], labels[labeled]),
+            "also in training": splitting.in_training(hashes, splits),
             "splits": {name: "given" if SPLITS[name] in self.given else drawn for name in ("validation", "test")},
         }
         if self.config.unlabeled:
@@ -288,10 +273,8 @@ def _name(source: RecordSource) -> str:
 
 
 def _spool() -> Any:
-    """Return a file without a name on the disk of the cache, or of the temporary files if that cannot be."""
+    """Return a file without a name on the disk of the cache, or of the temporary files if there is no cache."""
     root = cache_root()
-    try:
+    with suppress(OSError):
         root.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryFile(dir=root, buffering=BUFFER)
-    except OSError:
-        return tempfile.TemporaryFile(buffering=BUFFER)
+    return tempfile.TemporaryFile(dir=root if os.access(root, os.W_OK) else None, buffering=BUFFER)

@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnsent.config.sections import LABELS
-from rnnsent.data.download import Progress
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.readers import NAME_ENCODING, open_bytes
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
 
-MAX_BYTES = 1 << 26  # of one text in an archive
+if TYPE_CHECKING:
+    from rnnsent.data.download import Progress
+
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([0-9]{1,9})_([0-9]{1,3})\.txt")
 _URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")
 _NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
 
 
 def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
-    """Return the text files in the folders of the labels, which may stand in `train`, `test` and so on.
-
-    Args:
-        root: holds these folders.
-        encoding: of all files; None is UTF-8.
+    """Return the text files in folders of their labels, which may be in `train`, `test` and so on; UTF-8 by default.
 
     Raises:
         DataError: if there are no such folders.
@@ -69,8 +68,8 @@ def aclimdb_source(path: Path, *, by_rating: bool = False, unlabeled: bool = Fal
     """Return the original reviews, each with its film as its group.
 
     Args:
-        path: the folder `aclImdb`, or `aclImdb_v1.tar.gz`, which is read as a stream and never unpacked.
-        by_rating: whether the label is the rating, "1" … "10", instead of negative or positive.
+        path: the folder `aclImdb`, or `aclImdb_v1.tar.gz`, which is read as a stream.
+        by_rating: whether the label is the rating, "1" … "10".
         unlabeled: whether the 50,000 unlabeled ones are read too.
     """
     paths, contents = [path], partial(_archive, path, unlabeled)
@@ -130,8 +129,6 @@ def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator
             packed = getattr(unpacked, "fileobj", unpacked)
             for member in archive:
                 if member.isfile() and _is_read(member.name, unlabeled):
-                    if member.size > MAX_BYTES:
-                        raise DataError(f"{path}: {member.name} has {member.size:,} bytes: no text")
                     stream = archive.extractfile(member)
                     assert stream is not None
                     yield member.name, stream.read()
@@ -140,7 +137,7 @@ def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator
                     progress(path.name, packed.tell(), total)
             while unpacked.read(1 << 20):  # to its end, where its checksum is
                 pass
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path}: not a whole tar.gz archive: {error}") from None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import pickle
 import re
 import warnings
@@ -22,18 +21,14 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import LABELS
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Dataset, Split
-from rnnsent.data.download import Progress, download
-from rnnsent.data.vocabulary import FIRST_WORD, START, Vocabulary
+from rnnsent.data.download import BASE_URL, DIGESTS, Progress, find
+from rnnsent.data.tokenizer import FIRST_WORD, START
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, DataUnavailable
-from rnnsent.files import home, sha256
+from rnnsent.files import sha256
 
 logger = logging.getLogger(__name__)
 
-BASE_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-DIGESTS = {
-    "imdb.npz": "sha256:69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
-    "imdb_word_index.json": "md5:bfafd718b763782e994055a2d397834f",
-}
 KERAS_SHUFFLE_SEED = 113  # the default of load_data; with it, "the last fifth" means the same reviews as there
 WAYS_TO_IMDB = f"""Ways to get the reviews:
   - put imdb.npz (and imdb_word_index.json) into a folder and name it: --data FOLDER
@@ -50,7 +45,6 @@ def load(path: str | None = None, *, progress: Progress | None = None) -> Datase
 
     Args:
         path: `imdb.npz` or the folder that holds it; None looks in $RNNSENT_DATA and the Keras cache, then downloads.
-        progress: told of the bytes of a download.
 
     Raises:
         DataUnavailable: if the file is nowhere and cannot be downloaded.
@@ -80,44 +74,6 @@ def _vocabulary(file: Path, progress: Progress | None) -> Vocabulary:
     except DataUnavailable:
         logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
         return Vocabulary((), None, "drop", "imdb.npz without a word index")
-
-
-def places(name: str) -> list[Path]:
-    """Return where `name` is looked for when no path is given, first place first."""
-    folder = os.environ.get("RNNSENT_DATA")
-    keras = Path(os.environ.get("KERAS_HOME") or home() / ".keras") / "datasets"
-    return [*([Path(folder) / name] if folder else []), keras / name]
-
-
-def find(name: str, path: str | Path | None = None, *, progress: Progress | None = None) -> Path:
-    """Return the file called `name`.
-
-    Args:
-        name: a key of `DIGESTS`.
-        path: the file, its folder, or a file beside it; None looks in `places`, then downloads to the last of them.
-        progress: told of the bytes of a download.
-
-    Raises:
-        DataError: if it is not at `path`.
-        DataUnavailable: if it is nowhere and cannot be downloaded.
-    """
-    if path is not None:
-        path = Path(path)
-        beside = path.with_name(name) if name.endswith(".json") and path.suffix != ".json" else path
-        file = path / name if path.is_dir() else beside
-        if not file.is_file():
-            raise DataError(f"{file}: no such file; data.path names {name} or the folder that holds it")
-        return file
-    for place in places(name):
-        if place.is_file():
-            return place
-        if name == "imdb.npz" and place != places(name)[-1]:
-            logger.warning("RNNSENT_DATA=%s holds no imdb.npz", place.parent)
-    missing = " or ".join(map(str, places(name)))
-    try:
-        return download(BASE_URL + name, places(name)[-1], digest=DIGESTS[name], progress=progress)
-    except DataUnavailable as error:
-        raise DataUnavailable(f"there is no {missing}, and the download failed: {error}") from None
 
 
 def _parse(file: Path) -> Arrays:
@@ -179,10 +135,9 @@ class _Array:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that calls nothing: Keras' `imdb.npz` holds object arrays, whose pickles may name any function.
+    """An unpickler that calls nothing: the names that rebuild an array stand for classes that take notes.
 
-    Only the names that rebuild an array are known, and they stand for classes that take notes: those of NumPy take
-    the bytes of a forged array for addresses.
+    Keras' `imdb.npz` holds object arrays; NumPy's own classes would take the bytes of a forged one for addresses.
     """
 
     NAMES: ClassVar[dict[tuple[str, str], type]] = {

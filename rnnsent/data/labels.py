@@ -39,16 +39,10 @@ def cell_text(value: Any) -> str | None:
 
 
 def cell_label(value: Any) -> str | None:
-    """Return a label as it is called, without the space around it; None where the cell is empty.
-
-    Raises:
-        DataError: if it holds half a character, which no file of a run could hold.
-    """
+    """Return the name of a label, without the space around it; None if the cell is empty."""
     text = cell_text(value)
     if text is None:
         return None
-    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise DataError(f"{ascii(text)[:80]} holds half a character (a lone surrogate); it cannot be a name")
     whole = _WHOLE.fullmatch(text.strip())  # some programs write 1 as 1.0
     return whole[1] if whole else text.strip()
 
@@ -66,10 +60,10 @@ def cell_split(value: Any) -> str:
 
 
 class LabelMap:
-    """What each label in a file becomes: `{1-4: negative, 7-10: positive}`; what is not named is dropped.
+    """The names that labels in a file become: `{1-4: negative, 7-10: positive}`; other labels are dropped.
 
     Args:
-        rules: labels, or ranges of numbers with both ends, and the names that they become.
+        rules: labels, or ranges of numbers with both ends → names.
 
     Raises:
         DataError: if a range runs backwards, or two that overlap disagree.
@@ -122,9 +116,9 @@ def require_labels(labels: Sequence[int], names: Sequence[str], *, by_number: bo
     """Require that a column looks like one of labels.
 
     Args:
-        labels: of each row the index of its label in `names`, which are in the order of their appearance.
-        names: of the labels.
-        by_number: whether the first row is the first line of a table whose columns were given by number.
+        labels: (rows,), indices into `names`.
+        names: in order of appearance.
+        by_number: whether the columns of the table were given by number.
 
     Raises:
         DataError: if its first row is a header, or most rows have labels of their own; without the file.

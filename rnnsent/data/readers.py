@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rnnsent.errors import DataError, count
+from rnnsent.files import require_file
 
 Column = str | int  # a name, or a number from 1 if the file has no header
 Row = tuple[int, tuple[Any, ...]]  # line or row number in the file, from 1; the cells that were requested
@@ -28,14 +29,13 @@ BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
 NAME_ENCODING = "name its encoding, data.encoding or --encoding, for example cp1252"
 PEEK_BYTES = 1 << 16  # of a file, to find its encoding and delimiter
-MAX_UNPACKED = 64 << 30  # bytes of a gzipped file
 KEY_ROWS = 100  # rows whose keys are the columns of a format without a header
 PARQUET_ROWS = 1024  # of a batch
 PROGRESS_ROWS = 1000  # between two reports of progress
 
 
 class Peekable(io.RawIOBase):
-    """A stream that can be read once; its first line, `head`, is known before it is read."""
+    """A stream that can be read once; `head` is its first line."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -57,25 +57,15 @@ class Peekable(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Table:
-    """A file of rows, opened again each time it is read.
+    """A file of rows, opened again each time it is read."""
 
-    Attributes:
-        path: the file; "-" is stdin.
-        format: a key of `FORMATS`.
-        encoding: of a text format, else "".
-        delimiter: of CSV and TSV.
-        columns: names in order; empty if the file has no header.
-        quotes: whether quotes around a cell of CSV or TSV are not part of it.
-        stdin: a stream that can be read once, instead of the file.
-    """
-
-    path: Path
-    format: str
-    encoding: str = ""
-    delimiter: str = ""
-    columns: tuple[str, ...] = ()
-    quotes: bool = True
-    stdin: Peekable | None = field(default=None, repr=False, compare=False)
+    path: Path  # "-" is stdin
+    format: str  # a key of `FORMATS`
+    encoding: str = ""  # of a text format
+    delimiter: str = ""  # of CSV and TSV
+    columns: tuple[str, ...] = ()  # names in order; empty without a header
+    quotes: bool = True  # whether quotes around a cell of CSV or TSV are not part of it
+    stdin: Peekable | None = field(default=None, repr=False, compare=False)  # read instead of the file
 
     @property
     def name(self) -> str:
@@ -89,8 +79,7 @@ class Table:
 
         Args:
             columns: names, or numbers from 1 if the file has no header.
-            strict: skip blank lines, and refuse CSV rows with too few cells; otherwise a blank line is a row without
-                cells.
+            strict: skip blank lines, and refuse CSV rows with too few cells.
             progress: called with the bytes that were read.
 
         Raises:
@@ -133,7 +122,7 @@ class Table:
             raise DataError(f"{_invalid_byte(self, error)}; {NAME_ENCODING}") from None
         except UnicodeError as error:
             raise DataError(f"{self.name}: is not {self.encoding.upper()} text: {error}") from None
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DataError(f"{self.name}: cannot be read: {error}") from None
         finally:
             if raw is self.stdin and stream is not raw:
@@ -150,45 +139,19 @@ def first_keys(table: Table, stream: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class Format:
-    """A table format.
-
-    Attributes:
-        suffixes: of the file names.
-        rows: (table, stream, requested columns, strict) → number and cells of each row, None for a blank line.
-        columns: (table, stream) → column names; of stdin the stream holds only the first line.
-        delimiters: of cells, most likely first.
-        binary: whether the stream holds bytes instead of text.
-    """
+    """A table format."""
 
     suffixes: tuple[str, ...]
+    # (table, stream, requested columns, strict) → number and cells of each row, None for a blank line
     rows: Callable[[Table, Any, Sequence[Column], bool], Iterator[tuple[int, Cells | None]]]
-    columns: Callable[[Table, Any], Sequence[str]] = first_keys
-    delimiters: str = ""
-    binary: bool = False
+    columns: Callable[[Table, Any], Sequence[str]] = first_keys  # of stdin the stream holds only the first line
+    delimiters: str = ""  # most likely first
+    binary: bool = False  # whether the stream holds bytes instead of text
 
 
 def display_name(path: Path) -> str:
     """Return a file name for messages."""
     return "stdin" if str(path) == "-" else str(path)
-
-
-class _Gzip(gzip.GzipFile):
-    """A gzipped file, read up to MAX_UNPACKED bytes; `fileobj` is the packed file."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        return self._checked(super().read, size)
-
-    def read1(self, size: int = -1) -> bytes:
-        return self._checked(super().read1, size)
-
-    def _checked(self, read: Callable[[Any], bytes], size: int | None) -> bytes:
-        try:
-            content = read(size)
-        except zlib.error as error:
-            raise gzip.BadGzipFile(str(error)) from None
-        if self.tell() > MAX_UNPACKED:
-            raise DataError(f"{self.name}: unpacks to more than {MAX_UNPACKED:,} bytes; unpack it first")
-        return content
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -198,7 +161,8 @@ def open_bytes(path: Path) -> IO[bytes]:
         DataError: if it cannot be opened.
     """
     try:
-        return _Gzip(path) if path.name.lower().endswith((".gz", ".tgz")) else path.open("rb")  # type: ignore[return-value]
+        require_file(path)
+        return gzip.open(path) if path.name.lower().endswith((".gz", ".tgz")) else path.open("rb")  # type: ignore[return-value]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
@@ -298,16 +262,12 @@ def _parquet_rows(table: Table, stream: Any, columns: Sequence[Column], strict: 
     file, number = _parquet_file(table, stream), 0
     try:
         for batch in file.iter_batches(PARQUET_ROWS, columns=[str(column) for column in columns]):
-            try:
-                rows = batch.to_pylist()
-            except Exception:  # which the row that it is of raises again
-                rows = (batch.slice(row, 1).to_pylist()[0] for row in range(len(batch)))
-            for cells in rows:
+            for cells in batch.to_pylist():
                 number += 1
                 yield number, cells
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise DataError(f"{table.name}: row {number + 1}: cannot be read: {reason.splitlines()[0]}") from None
+        raise DataError(f"{table.name}: after row {number}: cannot be read: {reason.splitlines()[0]}") from None
 
 
 def _parquet_columns(table: Table, stream: Any) -> list[str]:

@@ -5,46 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rnnsent.data.download import Progress
+if TYPE_CHECKING:
+    from rnnsent.data.download import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One text.
+    """One text with its label."""
 
-    Attributes:
-        place: file and line, for messages.
-        text, label: as written; None if there is none.
-        split: "train", "validation" or "test" if the source says so.
-        group: what must stay in one split, such as the film of a review.
-        number: line or row of its table, from 1; 0 if it is a file of its own.
-        rating: stars, if the source says so besides the label; else 0.
-    """
-
-    place: str
+    place: str  # file and line, for messages
     text: str | None
     label: str | None
-    split: str | None = None
-    group: str | None = None
-    number: int = 0
-    rating: int = 0
+    split: str | None = None  # "train", "validation" or "test" if the source says so
+    group: str | None = None  # texts of one group stay in one split, such as the reviews of a film
+    number: int = 0  # line or row of its table, from 1; 0 for a file of its own
+    rating: int = 0  # stars, if the source has them besides the label
 
 
 @dataclass(frozen=True)
 class RecordSource:
-    """Files that hold records.
-
-    Attributes:
-        paths: the files that are read.
-        description: how they are read: format, columns and the like, for people.
-        records: yields every record, in an order that depends on the files alone.
-        grouped: whether records have a group.
-        group_name: a group → its name, known after all records were read.
-    """
+    """Files that hold records."""
 
     paths: list[Path]
-    description: dict[str, str]
-    records: Callable[[Progress | None], Iterator[Record]]
-    grouped: bool = False
-    group_name: Callable[[str], str] = str
+    description: dict[str, str]  # how they are read: format, columns and the like
+    records: Callable[[Progress | None], Iterator[Record]]  # in an order that depends on the files alone
+    grouped: bool = False  # whether records have a group
+    group_name: Callable[[str], str] = str  # of a group, after all records were read

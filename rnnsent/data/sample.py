@@ -1,12 +1,9 @@
 """The built-in corpus: film reviews written by a seeded grammar, so that everything runs without any data.
 
-A review mixes neutral sentences (plot, cast, how it was made) with opinion sentences. Its label is what the
-*narrator* thinks, and every opinion sentence comes down on the label's side, however it gets there. Opinion words
-alone do not tell the label, because the same words appear plain, negated, outweighed and attributed to others.
-`sample_grammar.txt` has the phrases and explains them.
+A review mixes neutral sentences with opinion sentences, which come down on the side of its label. Single words do not
+tell it, because they appear plain, negated, outweighed and attributed to others. `sample_grammar.txt` has the phrases.
 
-Of `random.Random` only `random()` is used, and only multiplied and compared: Python guarantees its sequence for a
-seed, but not that of `choice` or `shuffle`. The corpus is therefore the same bytes everywhere.
+Of `random.Random` only `random()` is used, whose sequence Python guarantees: the corpus is the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -96,11 +93,8 @@ def digest() -> str:
 def generate_reviews(count: int, seed: int) -> list[Review]:
     """Return `count` different reviews, half of them positive, in an order that carries no information.
 
-    The same `count` and `seed` give the same reviews on every machine. Raises `ValueError` for an odd or negative
-    `count`, which could not be balanced.
+    The same `count`, an even number, and `seed` give the same reviews on every machine.
     """
-    if count < 0 or count % 2:
-        raise ValueError(f"count must be even and not negative, to be balanced; got {count}")
     rng = Random(seed)
     labels: dict[str, int] = {}
     while len(labels) < count:
@@ -111,7 +105,7 @@ def generate_reviews(count: int, seed: int) -> list[Review]:
 
 
 def opinion_sentence(rng: Random, polarity: int, form: str) -> str:
-    """Return a sentence, in one of `FORMS`, by a narrator who likes the film (`polarity` 1) or does not (0)."""
+    """Return a sentence in one of `FORMS`; the narrator likes the film (`polarity` 1) or not (0)."""
     return _polish(_write(rng, f"{form} sentence", polarity, _views(rng, polarity)))
 
 

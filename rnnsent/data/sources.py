@@ -38,13 +38,11 @@ _CACHE_KEYS = (
 
 
 def load_dataset(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
-    """Load the data set of `data.source`, or, with a warning, the fallback if the source cannot be had.
-
-    The `source` of the result says which one it became.
+    """Load the data set of `data.source`, or, with a warning, the fallback if it is unavailable.
 
     Raises:
-        DataUnavailable: if the source cannot be had and the config has no fallback.
-        DataError: if what is there is damaged; there is no fallback for that.
+        DataUnavailable: if there is no fallback.
+        DataError: if the files are damaged.
     """
     if config.source == "sample":
         return load_sample()
@@ -100,11 +98,7 @@ def _sample_arrays() -> Arrays:
 
 
 def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
-    """Return the labeled texts at `data.path`, encoded once and kept in the cache.
-
-    Raises:
-        DataError: if the files cannot be read, or there is nothing to train on.
-    """
+    """Return the labeled texts at `data.path`, encoded once and kept in the cache; errors as `encode_records`."""
     source = find_texts(config)
     vocabulary = Vocabulary.imdb(None) if config.vocabulary == "imdb" else None
     digest, description = digest_of(source.paths), source.description
@@ -134,11 +128,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
 
 
 def find_texts(config: DataConfig) -> RecordSource:
-    """Return the reader of the labeled texts at `data.path`.
-
-    Raises:
-        DataError: if there is nothing there, or nothing that can be read with these settings.
-    """
+    """Return the labeled texts at `data.path`; DataError if they cannot be read with these settings."""
     assert config.path is not None
     path = expanded(config.path)
     if not path.exists():
@@ -159,16 +149,10 @@ def find_texts(config: DataConfig) -> RecordSource:
 
 
 def _hint(path: Path) -> str:
-    """Return a hint at the file that was meant by one that is not there: of a name like it, or alone of its kind."""
-    try:
-        names = sorted(each.name for each in path.parent.iterdir())
-    except OSError:
-        return ""
-    alike = [name for name in names if path.suffix and Path(name).suffix == path.suffix]
-    stems = {Path(name).stem: name for name in [*names, *alike]}  # .csv alone is half of a short name
-    close = [stems[stem] for stem in difflib.get_close_matches(path.stem, stems, n=1)]
-    meant = close or (alike if len(alike) == 1 else [])
-    return f"; did you mean {path.with_name(meant[0])}?" if meant else ""
+    """Return a hint at a file with a name like that of one that is not there."""
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def expanded(path: str, key: str = "data.path") -> Path:

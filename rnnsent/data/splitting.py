@@ -21,9 +21,8 @@ def assign(
 ) -> Ints:
     """Return TRAIN, VALIDATION or TEST for each row.
 
-    Given splits stay. A test split is drawn only if none is given, and so is a validation split, from the remaining
-    training rows. Without groups each label is drawn from separately, so that its share is the same everywhere, and
-    at least one row of it stays in training; groups are chosen so that the shares come close.
+    A test split is drawn if none is given, then a validation split from the remaining training rows. Without groups
+    each label has the same share everywhere, and at least one row in training; with groups the shares come close.
 
     Args:
         labels: (rows,), 0 and up; negative without a label.
@@ -77,23 +76,14 @@ def _draw_groups(labels: Ints, groups: Ints, share: float, rng: np.random.Genera
 
 
 def label_counts(groups: Ints, labels: Ints, names: int) -> NDArray[np.float64]:
-    """Return how many rows of each label each group has, (groups, labels).
-
-    Args:
-        groups: (rows,), 0 and up.
-        labels: (rows,), 0 and below `names`.
-        names: number of labels.
-    """
+    """Return the number of rows of each label, below `names`, in each group: (groups, names)."""
     counts = np.zeros((int(groups.max(initial=-1)) + 1, names))
     np.add.at(counts, (groups, labels), 1)
     return counts
 
 
 def repeated(hashes: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
-    """Return which rows repeat the text of another: the one that stays is of test, else validation, else training.
-
-    So a text that is tested on is never trained on, and the test split is what it would be without this.
-    """
+    """Return which rows repeat the text of another. The one of test stays, else of validation, else of training."""
     rank = np.where(splits == UNLABELED, -1, splits)
     order = np.lexsort((np.arange(len(hashes)), -rank, hashes))
     again = np.zeros(len(hashes), np.bool_)
@@ -102,9 +92,10 @@ def repeated(hashes: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
 
 
 def in_training(hashes: NDArray[np.uint64], splits: Ints) -> dict[str, int]:
-    """Return how many rows of the validation and the test split have a text that is in training too."""
+    """Return the numbers of rows of the validation and the test split with a text of training, if there are any."""
     trained = hashes[splits == TRAIN]
-    return {name: int(np.isin(hashes[splits == SPLITS[name]], trained).sum()) for name in ("validation", "test")}
+    rows = {name: np.isin(hashes[splits == SPLITS[name]], trained) for name in ("validation", "test")}
+    return {name: int(repeats.sum()) for name, repeats in rows.items() if repeats.any()}
 
 
 def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
@@ -116,7 +107,7 @@ def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
 
 
 def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
-    """Require that something can be learned from the rows, and that it can be evaluated.
+    """Require two labels to train on, all labels of the other splits among them, and texts to validate on.
 
     Args:
         labels: (rows,), 0 and up; negative if there is none.
@@ -124,8 +115,7 @@ def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
         names: of the labels.
 
     Raises:
-        DataError: if there are not two labels to train on, a split has a label that training lacks, or nothing
-            validates; without the file.
+        DataError: without the file.
     """
     present = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in SPLITS.items()}
     if len(present["train"]) < 2:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import Config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Dataset, Split
-from rnnsent.data.vocabulary import PAD, START, UNKNOWN
+from rnnsent.data.tokenizer import PAD, START, UNKNOWN
 
 CHUNK = 4096  # reviews that are looked at together
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -57,7 +56,7 @@ class DatasetFacts:
 
 def describe(dataset: Dataset, config: Config) -> DatasetFacts:
     """Return the facts about `dataset` under the `data` and batch settings of `config`."""
-    hashes = fingerprints(dataset.rows)
+    hashes = dataset.rows.fingerprints()
     indices = dataset.split_indices(config.data.validation_split)
     train, validation, test = (hashes[indices[name]] for name in ("train", "validation", "test"))
     # The end of train, if that is for validation, is shown as a part of train.
@@ -79,11 +78,7 @@ def describe(dataset: Dataset, config: Config) -> DatasetFacts:
 
 
 def embedding_rows(dataset: Dataset, num_words: int | None) -> int:
-    """Return how many rows an embedding table for this data needs.
-
-    `num_words: 10000` means the notebook's 10,000 rows even for a small corpus; the user's own texts have no more rows
-    than words.
-    """
+    """Return the rows of the embedding: `num_words` as in the notebook; for texts of the user at most their words."""
     if dataset.source == "texts":
         return min(dataset.vocabulary.size, num_words or dataset.vocabulary.size)
     if num_words is not None:
@@ -124,12 +119,6 @@ def unknown_share(split: Split) -> float:
         unknown += int((ids == UNKNOWN).sum())
         words += int(((ids != START) & (ids != PAD)).sum())
     return unknown / words if words else 0.0
-
-
-def fingerprints(split: Split) -> NDArray[np.uint64]:
-    """Return 64 bits for each sequence of ids; among a million two that differ are taken for one once in 40 million."""
-    digests = (hashlib.blake2b(split.sequence(index).tobytes(), digest_size=8) for index in range(len(split)))
-    return np.fromiter((int.from_bytes(each.digest(), "little") for each in digests), np.uint64, len(split))
 
 
 def _histogram(lengths: NDArray[np.int64], bins: int = 16) -> list[tuple[int, int, int]]:

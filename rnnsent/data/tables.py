@@ -6,29 +6,21 @@ import codecs
 import csv
 import difflib
 import io
-import shlex
 import sys
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rnnsent.data.download import Progress
 from rnnsent.data.labels import cell_label, cell_split, cell_text
-from rnnsent.data.readers import (
-    FORMATS,
-    PEEK_BYTES,
-    Column,
-    Peekable,
-    Table,
-    csv_reader,
-    display_name,
-    open_bytes,
-)
+from rnnsent.data.readers import FORMATS, PEEK_BYTES, Column, Peekable, Table, csv_reader, display_name, open_bytes
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
+
+if TYPE_CHECKING:
+    from rnnsent.data.download import Progress
 
 TEXT_NAMES = (
     "text", "review", "sentence", "content", "body", "comment", "tweet", "message", "review_text", "reviewtext",
@@ -39,7 +31,6 @@ LABEL_NAMES = (
 )  # fmt: skip
 SPLIT_NAMES = ("split",)
 INPUT_PREFIX = "input "  # before the name of a kept column that has that of another
-HINT_ROWS = 200  # that are read to propose columns
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -51,20 +42,13 @@ _BOMS = (
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a file is to be read; None: what its name and first bytes say.
+    """How to read a file; None goes by its name and first bytes."""
 
-    Attributes:
-        format: a key of `FORMATS`.
-        encoding, delimiter: of a text file.
-        header: whether the first line of CSV and TSV names the columns.
-        quotes: whether quotes around a cell of CSV and TSV are not part of it.
-    """
-
-    format: str | None = None
+    format: str | None = None  # a key of `FORMATS`
     encoding: str | None = None
     delimiter: str | None = None
-    header: bool = True
-    quotes: bool = True
+    header: bool = True  # whether the first line of CSV and TSV names the columns
+    quotes: bool = True  # whether quotes around a cell of CSV and TSV are not part of it
 
 
 DEFAULTS = ReadOptions()
@@ -112,7 +96,7 @@ def _head(path: Path) -> bytes:
     try:
         with open_bytes(path) as raw:
             return raw.read(PEEK_BYTES)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from None
 
 
@@ -193,7 +177,7 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
     text = by_name("text_column", requested.text, TEXT_NAMES)
     label = by_name("label_column", requested.label, LABEL_NAMES) if labeled else None
     if candidates:
-        raise DataError(f"{table.name}: {_question(table, candidates, (text, label))}")
+        raise DataError(f"{table.name}: {_question(table, candidates)}")
     assert text is not None
     if not labeled:
         return Columns(text)
@@ -227,12 +211,12 @@ def find_column(table: Table, key: str, column: Column) -> Column:
 
 
 def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -> dict[str, Column]:
-    """Return columns of `table` to be written beside others, by the names that they get.
+    """Return columns of `table` to be written beside others, by their names in the output.
 
     Args:
         table: as opened.
-        keep: columns; "all" stands for every one of the table.
-        taken: names of the others; a column that is called so becomes `input NAME`.
+        keep: columns; "all" is every one.
+        taken: names of the others; a column of that name becomes `input NAME`.
 
     Raises:
         DataError: if one is not there.
@@ -253,61 +237,22 @@ def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -
     return columns
 
 
-def _question(table: Table, candidates: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> str:
-    """Return which columns have to be named, and how.
-
-    Args:
-        table: as opened.
-        candidates: keys such as "text_column" → columns that could be meant.
-        known: the columns that are something else.
-    """
-    called = {key: f"{' or '.join(names)}?" if names else "none is called so." for key, names in candidates.items()}
-    which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in called.items())
+def _question(table: Table, candidates: Mapping[str, Sequence[str]]) -> str:
+    """Return which columns have to be named, and how; `candidates` maps "text_column" or "label_column" to columns."""
+    known = {key: f"{' or '.join(names)}?" if names else "no usual name." for key, names in candidates.items()}
+    which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in known.items())
     question = f"{which} Its columns: {_listed(table)}"
     if other := _other_delimiter(table):
         return question + other
-    likely = _likely(table, candidates, known)
-    options = " ".join(f"--{key.replace('_', '-')} {shlex.quote(likely.get(key, 'NAME'))}" for key in candidates)
-    sure = ", if that is what is meant" if len(likely) == len(candidates) else ""
-    return (
-        f"{question}. Add {options}{sure} (in a config or by --set: {', '.join(f'data.{key}' for key in candidates)})"
-    )
-
-
-def _likely(table: Table, candidates: Mapping[str, Sequence[str]], known: Collection[Column | None]) -> dict[str, str]:
-    """Return which columns look like text and label in the first rows: texts are long, labels come again."""
-    if table.stdin is not None:  # cannot be read twice
-        return {}
-    names = [name for name in table.columns if name and name not in known]
-    try:
-        rows = [cells for _, cells in islice(table.rows(names, strict=False), HINT_ROWS)]
-    except DataError:
-        return {}
-    cells = {name: [str(row[at]) for row in rows if row[at] is not None] for at, name in enumerate(names)}
-    likely: dict[str, str] = {}
-    if "text_column" in candidates:
-        texts = [name for name in candidates["text_column"] or names if cells[name]]
-        if texts:
-            likely["text_column"] = max(texts, key=lambda name: sum(map(len, cells[name])) / len(cells[name]))
-    if "label_column" in candidates:
-        others = [name for name in candidates["label_column"] or names if name != likely.get("text_column")]
-        again = [name for name in others if 2 <= len(set(cells[name])) <= len(cells[name]) / 2]
-        if again or len(others) == 1:
-            likely["label_column"] = min(again or others, key=lambda name: len(set(cells[name])))
-    return likely
+    options = " ".join(f"--{key.replace('_', '-')} NAME" for key in candidates)
+    return f"{question}. Add {options} (in a config or by --set: {', '.join(f'data.{key}' for key in candidates)})"
 
 
 def _other_delimiter(table: Table) -> str:
-    """Return what is likely wrong with a table of one column: that another character separates its cells."""
+    """Return a hint for a table of one column: another character may separate its cells."""
     if len(table.columns) != 1 or not FORMATS[table.format].delimiters:
         return ""
-    likely = max(FORMATS["csv"].delimiters, key=table.columns[0].count)
-    if likely == table.delimiter or likely not in table.columns[0]:
-        return f"; the delimiter is taken to be {table.delimiter!r}"
-    return (
-        f"; the file seems to be separated by {likely!r}, and is read as if by {table.delimiter!r} (--delimiter, "
-        "data.delimiter)"
-    )
+    return f"; the delimiter is taken to be {table.delimiter!r} (--delimiter, data.delimiter)"
 
 
 def _listed(table: Table) -> str:
@@ -344,8 +289,6 @@ def _records(tables: Sequence[Table], columns: Sequence[Columns], progress: Prog
         for line, row in table.rows(keys, progress=report):
             place = f"{table.path}:{line}"
             cells: dict[Column | None, Any] = dict(zip(keys, row, strict=True))
-            if not table.columns and line == 1:
-                _require_no_header(place, row[:2])
             try:
                 yield Record(
                     place,
@@ -357,13 +300,3 @@ def _records(tables: Sequence[Table], columns: Sequence[Columns], progress: Prog
                 )
             except DataError as error:
                 raise DataError(f"{place}: {error}") from None
-
-
-def _require_no_header(place: str, cells: tuple[Any, ...]) -> None:
-    """Refuse a header in a table whose columns were given by number."""
-    names = [str(cell).strip().lower() for cell in cells]
-    if names[0] in TEXT_NAMES or names[-1] in LABEL_NAMES:
-        raise DataError(
-            f"{place}: is a line of names ({', '.join(map(str, cells))}), and columns that are given by number mean "
-            "that there is none; give their names: --text-column, --label-column"
-        )

@@ -1,4 +1,4 @@
-"""Text → words: by the rules that the IMDB index was built with, or by Unicode's. Pure functions."""
+"""Text → words, by the rules that the IMDB index was built with or by Unicode's, and the ids that are no words."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from functools import cache
 from typing import Any
 from unicodedata import combining
 from unicodedata import normalize as unicode_normalize
+
+PAD, START, UNKNOWN = 0, 1, 2
+FIRST_WORD = 4  # id of the most frequent word: its rank, 1, plus Keras' index_from, 3
 
 # Keras' Tokenizer filters; apostrophes are kept, so that "don't" stays one word.
 _SEPARATORS = str.maketrans(dict.fromkeys('!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n', " "))
@@ -170,11 +173,7 @@ def _in_order(match: re.Match[str]) -> str:
 
 
 def _composed(text: str) -> str:
-    """Return the NFC of `text`, in linear time.
-
-    Python puts marks in order by an insertion sort: a megabyte of them in alternate classes takes it minutes. Long
-    runs are given to it in order, which is canonically the same.
-    """
+    """Return the NFC of `text`; long runs of marks are sorted before, for which Python takes quadratic time."""
     return unicode_normalize("NFC", _substitutes()["long runs of marks"](_in_order, text))
 
 

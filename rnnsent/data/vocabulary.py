@@ -5,46 +5,38 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.tokenizer import TOKENIZERS
+from rnnsent.data.download import find
+from rnnsent.data.tokenizer import FIRST_WORD, PAD, START, TOKENIZERS, UNKNOWN
 from rnnsent.errors import DataError
-from rnnsent.json_files import read_json
+from rnnsent.files import read_json
 
-PAD, START, UNKNOWN = 0, 1, 2
-FIRST_WORD = 4  # id of the most frequent word: its rank, 1, plus Keras' index_from, 3
+FORMAT = "rnnsent vocabulary 1"
 
 
 def ranked_words(counts: Mapping[str, int]) -> list[str]:
-    """Return the words in order of rank: by frequency, and where that is equal by alphabet, so that it is stable."""
+    """Return the words by frequency, then by alphabet."""
     return sorted(counts, key=lambda word: (-counts[word], word))
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of a data set in order of frequency, and the rule for what is not among them.
+    """The words of a data set in order of frequency, and the rule for other words.
 
-    Ids are Keras' own: 0 pads, 1 starts a review, 2 stands for unknown words, 3 is unused, and the word of rank r
-    (from 1) has id r + 3.
-
-    Attributes:
-        words: in order of rank, the most frequent first; empty where only ids are known.
-        num_words: ids from here on become UNKNOWN; None keeps all.
-        foreign: what a word that is not in `words` at all becomes: "drop" (as the IMDB arrays were made) or "unknown".
-        source: where the words come from, for messages.
-        tokenizer: key of `tokenizer.TOKENIZERS`.
+    Ids are Keras' own: 0 pads, 1 starts a text, 2 is an unknown word, 3 is unused, the first word is 4.
     """
 
-    words: tuple[str, ...]
-    num_words: int | None = None
-    foreign: Literal["drop", "unknown"] = "unknown"
-    source: str = ""
-    tokenizer: str = "imdb"
+    words: tuple[str, ...]  # the most frequent first; empty if only ids are known
+    num_words: int | None = None  # ids from here on become UNKNOWN; None keeps all
+    oov: Literal["drop", "unknown"] = "unknown"  # words that are not in `words`; the IMDB arrays drop them
+    source: str = ""  # where the words come from, for messages
+    tokenizer: str = "imdb"  # key of `tokenizer.TOKENIZERS`
     _ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -63,8 +55,6 @@ class Vocabulary:
             DataUnavailable: if the index cannot be had.
             DataError: if the file is not such an index.
         """
-        from rnnsent.data.imdb import find
-
         return cls.from_word_index(find("imdb_word_index.json", path), num_words)
 
     @classmethod
@@ -75,7 +65,7 @@ class Vocabulary:
             ranked = sorted(index.items(), key=lambda item: int(item[1]))
             if [rank for _, rank in ranked] != list(range(1, len(ranked) + 1)):
                 raise ValueError("its ranks are not 1, 2, 3 …")
-        except (OSError, ValueError, AttributeError, TypeError, OverflowError) as error:
+        except (OSError, ValueError, AttributeError, TypeError) as error:
             raise DataError(f"{path}: not a word index (a JSON mapping of words to ranks): {error}") from None
         return cls(tuple(word for word, _ in ranked), num_words, "drop", "imdb_word_index.json")
 
@@ -84,10 +74,6 @@ class Vocabulary:
         """Count the words of `texts`, the training split and nothing else."""
         counts = Counter(word for text in texts for word in TOKENIZERS["imdb"](text))
         return cls(tuple(ranked_words(counts)))
-
-    def with_num_words(self, num_words: int | None) -> Vocabulary:
-        """Return the same vocabulary with another limit."""
-        return replace(self, num_words=num_words)
 
     @property
     def size(self) -> int:
@@ -106,19 +92,19 @@ class Vocabulary:
 
     def encode_words(self, words: Iterable[str]) -> NDArray[np.int32]:
         """Return the ids of the words of one text; see `encode`."""
-        return self.kept(words)[1]
+        return self.words_with_ids(words)[1]
 
     def has_id(self, word: str) -> bool:
         """Return whether a word becomes an id, be it UNKNOWN."""
-        return self.foreign == "unknown" or word in self._ids
+        return self.oov == "unknown" or word in self._ids
 
     def id_of(self, word: str) -> int | None:
         """Return the id that a word has of its own, None if it has none; `num_words` is ignored."""
         return self._ids.get(word)
 
-    def kept(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
+    def words_with_ids(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
         """Return the words that have an id, be it UNKNOWN, and their ids with the start token before them."""
-        default = UNKNOWN if self.foreign == "unknown" else None
+        default = UNKNOWN if self.oov == "unknown" else None
         pairs = [(word, id_) for word in words if (id_ := self._ids.get(word, default)) is not None]
         limit = self.num_words
         ids = [id_ if limit is None or id_ < limit else UNKNOWN for _, id_ in pairs]
@@ -142,10 +128,10 @@ class Vocabulary:
     def to_json(self) -> str:
         """Return everything that `from_json` needs, as JSON text."""
         values: dict[str, Any] = {
-            "format": "rnnsent vocabulary 1",
+            "format": FORMAT,
             "source": self.source,
             "num_words": self.num_words,
-            "foreign": self.foreign,
+            "oov": self.oov,
             "tokenizer": self.tokenizer,
             "words": self.words,
         }
@@ -160,17 +146,9 @@ class Vocabulary:
         """
         try:
             values = read_json(Path(path))
-            if values["format"] != "rnnsent vocabulary 1":
+            if values["format"] != FORMAT:
                 raise ValueError(f"unknown format {values['format']!r}")
-            words, limit = values["words"], values["num_words"]
-            if not isinstance(words, list) or set(map(type, words)) - {str}:
-                raise ValueError("words must be a list of text")
-            if values["foreign"] not in ("drop", "unknown"):
-                raise ValueError("foreign must be drop or unknown")
-            if limit is not None and (not isinstance(limit, int) or limit < FIRST_WORD):
-                raise ValueError("num_words must be a whole number or null")
-            if values["tokenizer"] not in TOKENIZERS:
-                raise ValueError(f"tokenizer must be one of {', '.join(TOKENIZERS)}")
-            return cls(tuple(words), limit, values["foreign"], str(values["source"]), values["tokenizer"])
+            names = ("num_words", "oov", "source", "tokenizer")
+            return cls(tuple(values["words"]), **{name: values[name] for name in names})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: not a vocabulary: {error}") from None

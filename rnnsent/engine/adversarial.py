@@ -1,9 +1,8 @@
 """Adversarial and virtual adversarial training: a second loss, of the same texts with slightly moved word vectors.
 
 Source: T. Miyato, A. Dai and I. Goodfellow, "Adversarial training methods for semi-supervised text classification",
-ICLR 2017, sections 3.1 and 3.2. Their vectors are normalized, so that a network cannot escape by growing them; here the
-size of a move is a share of the length of the text's vectors, which has the same effect. Dropout is drawn again in
-each pass. Texts without a label are in the same batches as the others, and the loss of labels is the mean over those
+ICLR 2017, sections 3.1 and 3.2. Instead of normalizing the vectors, the size of a move is a share of their length.
+Dropout is drawn again in each pass. Texts without a label share the batches; the loss of labels is the mean over those
 that have one.
 """
 
@@ -22,10 +21,7 @@ MIN_LENGTH = 1e-30  # of a direction
 
 
 class Perturbation(layers.Layer):  # type: ignore[misc]
-    """Adds `offset` to word vectors, (batch, time, features), if there is one; remembers what it was given.
-
-    Its mask, (batch, time), says which of them are words: padding is neither moved nor counted in a length.
-    """
+    """Adds `offset`, if there is one, to word vectors, (batch, time, features), and keeps them; padding never moves."""
 
     def __init__(self, config: AdversarialConfig) -> None:
         super().__init__(name="perturbation")
@@ -50,7 +46,7 @@ class Perturbation(layers.Layer):  # type: ignore[misc]
 def adversarial_model(layer: Perturbation, inputs: Any, outputs: Any, name: str) -> keras.Model:
     """Return a functional model, with `layer` inside, whose training step adds the loss of moved vectors.
 
-    A text without a label has NaN as its target, and has only the loss of the virtual adversary.
+    A target of NaN is a text without a label, which has only the loss of the virtual adversary.
     """
     model = (_JaxModel if keras.backend.backend() == "jax" else _TensorFlowModel)(inputs, outputs, name=name)
     model.perturbation = layer
@@ -141,7 +137,7 @@ class _TensorFlowModel(_AdversarialModel):
 class _JaxModel(_AdversarialModel):
     """Keras' own step for JAX, with both losses as one function of the weights."""
 
-    def compute_loss_and_updates(
+    def compute_loss_and_updates(  # with the parameters of Keras' own
         self,
         trainable_variables: Sequence[Any],
         non_trainable_variables: Sequence[Any],

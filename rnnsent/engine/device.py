@@ -1,4 +1,4 @@
-"""Starting Keras: without noise, on the device that was asked for."""
+"""Starting Keras: without noise, on the requested device."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Device:
 
     @property
     def multiple(self) -> int:
-        """What lengths of batches are rounded up to; XLA, which JAX goes through, compiles anew for each of them."""
+        """Lengths of batches are rounded up to a multiple of it: under JAX, XLA compiles for each length."""
         return 1 if self.backend == "tensorflow" else 50
 
     def __str__(self) -> str:
@@ -39,26 +39,19 @@ class Device:
         return f"{self.name} ({self.because}; Keras on {self.backend}{threads})"
 
 
-def require_device(asked: str) -> None:
-    """Require that a GPU can be there if one is asked for, which is known long before Keras is imported.
+def require_device(requested: str) -> None:
+    """Raise DeviceError if a GPU is requested and there is no driver, which is known before Keras is imported."""
+    if requested.startswith("gpu") and not _has_gpu_driver():
+        raise _not_there(requested, [])
+
+
+def start(requested: str = "auto") -> Device:
+    """Import Keras with its backend and settle on a device: "auto" (a GPU if there is one), "cpu", "gpu" or "gpu:N".
 
     Raises:
-        DeviceError: if there is no driver of a GPU.
+        DeviceError: if there is no such GPU, or no such backend.
     """
-    if asked.startswith("gpu") and not _has_gpu_driver():
-        raise _not_there(asked, [])
-
-
-def start(asked: str = "auto") -> Device:
-    """Import Keras with its backend and settle on a device, once per process.
-
-    Args:
-        asked: "auto" (a GPU if there is one), "cpu", "gpu" or "gpu:N".
-
-    Raises:
-        DeviceError: if a GPU was asked for that is not there.
-    """
-    require_device(asked)
+    require_device(requested)
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend not in BACKENDS:
         raise DeviceError(f"KERAS_BACKEND={backend}: rnnsent runs on {' or '.join(BACKENDS)}")
@@ -79,28 +72,28 @@ def start(asked: str = "auto") -> Device:
         backend = keras.backend.backend()
         if backend not in BACKENDS:  # from Keras' own settings, ~/.keras/keras.json
             raise DeviceError(f"Keras is set to {backend}: KERAS_BACKEND must be {' or '.join(BACKENDS)}")
-        gpus = _tensorflow_gpus() if backend == "tensorflow" else _jax_gpus(asked)
-        index, because = _choose(asked, gpus)
+        gpus = _tensorflow_gpus() if backend == "tensorflow" else _jax_gpus(requested)
+        index, because = _choose(requested, gpus)
         (_tensorflow_use if backend == "tensorflow" else _jax_use)(index)
     name = "cpu" if index is None else f"gpu:{index}"
     return Device(name, because, backend, threads=len(os.sched_getaffinity(0)))
 
 
-def _choose(asked: str, gpus: list[str]) -> tuple[int | None, str]:
+def _choose(requested: str, gpus: list[str]) -> tuple[int | None, str]:
     """Return the number of the GPU to use, None for the CPU, and the reason."""
-    if asked == "cpu":
-        return None, "asked for"
-    if asked == "auto":
+    if requested == "cpu":
+        return None, "requested"
+    if requested == "auto":
         return (0, f"found {gpus[0]}") if gpus else (None, "no GPU was found")
-    index = int(asked.partition(":")[2] or 0)
+    index = int(requested.partition(":")[2] or 0)
     if index < len(gpus):
-        return index, f"asked for, {gpus[index]}"
-    raise _not_there(asked, gpus)
+        return index, f"requested, {gpus[index]}"
+    raise _not_there(requested, gpus)
 
 
-def _not_there(asked: str, gpus: list[str]) -> DeviceError:
+def _not_there(requested: str, gpus: list[str]) -> DeviceError:
     found = f"GPUs found: {', '.join(gpus)}" if gpus else "no GPU was found"
-    return DeviceError(f"device {asked} is not there: {found}; use --device auto or --device cpu")
+    return DeviceError(f"device {requested} is not there: {found}; use --device auto or --device cpu")
 
 
 def _has_gpu_driver() -> bool:
@@ -131,10 +124,9 @@ def _tensorflow_use(index: int | None) -> None:
 
 
 def leave_cores_to_kernel() -> None:
-    """Let TensorFlow work on one thread, for networks whose recurrent layers the native kernel runs on all cores.
+    """Let TensorFlow, unless it runs already, work on one thread, while the native kernel uses all cores.
 
-    What is left to TensorFlow are small operations: to hand one to another thread takes longer than the operation.
-    Where TensorFlow is at work already, everything stays as it is.
+    To hand one of the small operations that are left to another thread takes longer than the operation.
     """
     import tensorflow as tf
 
@@ -143,10 +135,10 @@ def leave_cores_to_kernel() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
-def _jax_gpus(asked: str) -> list[str]:
+def _jax_gpus(requested: str) -> list[str]:
     import jax
 
-    if asked == "cpu":
+    if requested == "cpu":
         jax.config.update("jax_platforms", "cpu")
     return [str(device) for device in jax.devices() if device.platform == "gpu"]
 

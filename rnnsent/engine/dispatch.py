@@ -15,28 +15,18 @@ NATIVE, CUDNN, STOCK = "native", "cudnn", "keras"
 
 @dataclass(frozen=True, slots=True)
 class LayerPath:
-    """How one recurrent layer runs.
+    """How one recurrent layer runs."""
 
-    Attributes:
-        layer: its place in the stack and its cell, "0:lstm".
-        path: "native", "cudnn" or "keras".
-        because: the reason, for people.
-    """
-
-    layer: str
-    path: str
-    because: str
+    layer: str  # its place in the stack and its cell, "0:lstm"
+    path: str  # "native", "cudnn" or "keras"
+    because: str  # the reason
 
     def __str__(self) -> str:
         return f"{self.layer} on {self.path} ({self.because})"
 
 
 def choose(config: Config, device: Device) -> tuple[LayerPath, ...]:
-    """Return the path of every recurrent layer of `config` on `device`.
-
-    Raises:
-        ConfigError: if `training.engine: native` asks for what the kernel cannot do here.
-    """
+    """Return the path of every recurrent layer on `device`; ConfigError if `training.engine: native` is impossible."""
     return tuple(
         LayerPath(f"{index}:{layer.cell}", *_path(config, layer, device, f"model.recurrent.{index}"))
         for index, layer in enumerate(config.model.recurrent)
@@ -49,19 +39,19 @@ def describe(paths: Sequence[LayerPath]) -> str:
 
 
 def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> tuple[str, str]:
-    asked = config.training.engine
-    if device.name != "cpu" and asked != "native":
-        hindrance = _no_cudnn(config, layer, device)
-        return (STOCK, hindrance) if hindrance else (CUDNN, "the fastest on a GPU")
-    hindrance = _no_native(config, layer, device)
-    if asked == "native" and hindrance:
-        rule = f"must be auto or stock here: the native kernel does not run {key}: {hindrance}"
+    requested = config.training.engine
+    if device.name != "cpu" and requested != "native":
+        obstacle = _no_cudnn(config, layer, device)
+        return (STOCK, obstacle) if obstacle else (CUDNN, "the fastest on a GPU")
+    obstacle = _no_native(config, layer, device)
+    if requested == "native" and obstacle:
+        rule = f"must be auto or stock here: the native kernel does not run {key}: {obstacle}"
         raise ConfigError([Problem("", "training.engine", rule, "native")])
-    if asked == "stock":
-        return STOCK, "asked for"
-    if hindrance:
-        return STOCK, hindrance
-    return NATIVE, f"{'asked for' if asked == 'native' else 'the fastest on a CPU'}, {kernel.level()}"
+    if requested == "stock":
+        return STOCK, "requested"
+    if obstacle:
+        return STOCK, obstacle
+    return NATIVE, f"{'requested' if requested == 'native' else 'the fastest on a CPU'}, {kernel.level()}"
 
 
 def _no_cudnn(config: Config, layer: RecurrentConfig, device: Device) -> str:

@@ -21,11 +21,9 @@ class GradientNorms(NamedTuple):
 
 @contextmanager
 def forgotten() -> Iterator[None]:
-    """Forget how gradients of operations that are traced in this block are found, when it is left.
+    """Drop the gradients that TensorFlow registers for custom operations traced in this block.
 
-    TensorFlow registers the gradient of each custom operation that it traces, and never lets go of it, nor of the
-    graph, the model and its weights that it leads to: some 20 MB for each training of a process. What was traced stays
-    as it is; what is traced again later registers its own.
+    It never does itself, and each keeps its graph, model and weights: some 20 MB for each training of a process.
     """
     registered = _registered_gradients()
     before = set(registered)
@@ -48,11 +46,10 @@ def _registered_gradients() -> dict[str, Any]:
 
 
 def summed_and_measured(optimizer: type) -> type:
-    """Return the optimizer class with every gradient made dense first, and with the norms of gradients remembered.
+    """Return the optimizer class with dense gradients, whose norms it measures.
 
-    On TensorFlow an embedding's gradient arrives as one slice for each occurrence of a word, and Keras takes the norm
-    of the slices, and the squares that RMSprop and Adam divide by, not those of their sum: a step would depend on how
-    often words repeat, and be another one where the engine sums them itself.
+    On TensorFlow an embedding's gradient is a slice for each occurrence of a word, and Keras takes norms and squares of
+    the slices, not of their sum, as the native engine does.
     """
 
     dense = _dense()

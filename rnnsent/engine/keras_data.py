@@ -14,16 +14,13 @@ from rnnsent.data.batching import Batch, Batches
 
 
 def keras_batches(batches: Batches, epoch: Callable[[], int] = lambda: 0) -> Any:
-    """Return the batches as a data set that asks for the number of its epoch each time it is iterated over.
-
-    Batches are made in the background while the model is busy with the one before.
-    """
+    """Return the batches as a data set, made in the background, that asks for its epoch when it is iterated over."""
     numbered = _Numbered(batches, epoch)
     return _tensorflow_dataset(numbered) if keras.backend.backend() == "tensorflow" else _PyBatches(numbered)
 
 
 class _Numbered:
-    """The batches of an epoch by their number; the order of the epoch is asked for with the first."""
+    """The batches of an epoch by their number; the order of the epoch is known from the first on."""
 
     def __init__(self, batches: Batches, epoch: Callable[[], int]) -> None:
         self.batches, self._epoch = batches, epoch
@@ -68,8 +65,7 @@ def _tensorflow_dataset(numbered: _Numbered) -> Any:
     # One at a time and in order: a batch is made in a fraction of the time in which the model works on it.
     dataset = tf.data.Dataset.range(len(numbered)).map(make, num_parallel_calls=1, deterministic=True).prefetch(2)
     options = tf.data.Options()
-    # There is nothing to tune, and now and then the tuner's thread, told to end, first sleeps on for seconds: the next
-    # epoch waits for it.
+    # The tuner has nothing to tune, and its thread sometimes sleeps on for seconds before the next epoch.
     options.autotune.enabled = False
     dataset = dataset.with_options(options)
     dataset.numbered = numbered

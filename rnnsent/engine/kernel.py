@@ -1,7 +1,6 @@
-"""The native kernel behind plain NumPy arrays: one recurrent layer in one direction, forward and backward.
+"""The native kernel on NumPy arrays: one recurrent layer in one direction, forward and backward.
 
-The C code is in `native/`; the package's build compiles it where there is a compiler, and `available` says why not
-where it is missing. Everything here works on float32 and int32 arrays that lie contiguously.
+The build compiles the C code in `native/` if there is a compiler. Arrays are contiguous, float32 or int32.
 """
 
 from __future__ import annotations
@@ -45,64 +44,41 @@ class _Layer(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of one layer as Keras keeps them, and the embedding before it where that is folded in.
+    """The weights of one layer as Keras keeps them, and the embedding before it if that is folded in."""
 
-    Attributes:
-        cell: one that the kernel has.
-        kernel: (features, gates · units).
-        recurrent: (units, gates · units).
-        bias: (gates · units,); GRU (2, 3 · units).
-        embedding: (words, features), or None where the inputs are vectors.
-    """
-
-    cell: Cell
-    kernel: Floats
-    recurrent: Floats
-    bias: Floats
-    embedding: Floats | None = None
+    cell: Cell  # one that the kernel has
+    kernel: Floats  # (features, gates · units)
+    recurrent: Floats  # (units, gates · units)
+    bias: Floats  # (gates · units,); GRU (2, 3 · units)
+    embedding: Floats | None = None  # (words, features); None: the inputs are vectors
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """A padded batch.
+    """A padded batch."""
 
-    Attributes:
-        values: token ids, int32 (batch, time), where an embedding is folded in; else float32 (batch, time, features).
-        lengths: int32 (batch,), 1 … time: how many steps of each row are real.
-        scale: (batch, features) or None: what each input vector of a row is multiplied by; this is dropout.
-        initial: (batch, units) or None for zeros.
-        initial_carry: the same for the LSTM's cell state.
-        reverse: read every row from its last real step to its first.
-    """
-
-    values: NDArray[Any]
-    lengths: Ints
-    scale: Floats | None = None
-    initial: Floats | None = None
-    initial_carry: Floats | None = None
-    reverse: bool = False
+    values: NDArray[Any]  # int32 (batch, time), ids, if an embedding is folded in; else float32 (batch, time, features)
+    lengths: Ints  # int32 (batch,), 1 … time: number of steps of each row before its padding
+    scale: Floats | None = None  # (batch, features), the dropout mask of the input vectors of a row
+    initial: Floats | None = None  # (batch, units); None is zero
+    initial_carry: Floats | None = None  # the same for the LSTM's cell state
+    reverse: bool = False  # whether every row is read from its last step to its first
 
 
 @dataclass(frozen=True)
 class States:
-    """What a layer gives.
+    """The output of a layer."""
 
-    Attributes:
-        last: (batch, units), the state after the last step that was read.
-        sequence: (batch, time, units), zero where there is padding; None if it was not asked for.
-        carries: the LSTM's cell states, the same; None if they were not asked for.
-    """
-
-    last: Floats
-    sequence: Floats | None = None
-    carries: Floats | None = None
+    last: Floats  # (batch, units), the state after the last step that was read
+    sequence: Floats | None = None  # (batch, time, units), zero at padding; None without `Options.sequence`
+    carries: Floats | None = None  # the LSTM's cell states in the same form; None without `Options.carries`
 
 
 @dataclass(frozen=True)
 class Gradients:
-    """Of a loss with respect to what a layer was given; shapes are those of what they belong to."""
+    """Gradients of a loss, each of the shape of what it belongs to."""
 
-    inputs: Floats  # of the embedding where that is folded in
+    inputs: Floats  # of the embedding if that is folded in
     kernel: Floats
     recurrent: Floats
     bias: Floats
@@ -138,20 +114,18 @@ def level() -> str:
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Take denormal numbers for zero in this thread while the block runs; nothing happens without the kernel.
+    """Take denormal numbers for zero in this thread while the block runs, if there is a kernel.
 
-    What an optimizer remembers of rare words fades into them, and each costs a hundred cycles. TensorFlow flushes them
-    in threads of its own, but not where it works in the caller's.
+    The moments of rare words fade into them, and each costs a hundred cycles; TensorFlow flushes them in its own
+    threads alone.
     """
     library = _library()
-    if library is None:
-        yield
-        return
-    mode = library.rnnsent_flush()
+    mode = library.rnnsent_flush() if library else 0
     try:
         yield
     finally:
-        library.rnnsent_restore(mode)
+        if library:
+            library.rnnsent_restore(mode)
 
 
 def default_threads() -> int:
@@ -159,48 +133,48 @@ def default_threads() -> int:
     return min(len(os.sched_getaffinity(0)), MAX_THREADS)
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a pass runs."""
+
+    keep: bool = True  # whether `Pass.backward` will be called
+    sequence: bool = False  # whether the states of all steps are returned
+    carries: bool = False  # the same for the LSTM's cell states
+    threads: int | None = None  # None: one for each core; the last bits of the gradients depend on it
+    instructions: str | None = None  # one of LEVELS; None: the best
+    workspace: NDArray[np.uint8] | None = None  # to work in; a new one is made if it is None or too small
+
+
+DEFAULTS = Options()
+
+
 class Pass:
-    """One forward pass, and what its backward pass needs.
+    """A forward pass, and what its backward pass needs.
 
     Args:
         weights: of the layer.
         inputs: a batch.
-        keep: whether `backward` will be called.
-        sequence, carries: whether the states of all steps are wanted.
-        workspace: bytes to work in; a new array is made where it is missing or too small.
-        threads: on which the reviews are spread; the bits of the gradients depend on it.
-        instructions: one of LEVELS, None for the best.
+        options: how it runs.
 
     Raises:
         ValueError: if shapes, types or values do not fit each other.
     """
 
-    def __init__(
-        self,
-        weights: Weights,
-        inputs: Inputs,
-        *,
-        keep: bool = True,
-        sequence: bool = False,
-        carries: bool = False,
-        workspace: NDArray[np.uint8] | None = None,
-        threads: int | None = None,
-        instructions: str | None = None,
-    ) -> None:
+    def __init__(self, weights: Weights, inputs: Inputs, options: Options = DEFAULTS) -> None:
         library = _library()
         if library is None:
             raise ValueError("the native kernel was not built")
-        self._library, self._weights, self._inputs, self._keep = library, weights, inputs, keep
-        self._level = library.rnnsent_best() if instructions is None else LEVELS.index(instructions)
-        if not 0 <= self._level <= library.rnnsent_best():
-            raise ValueError(f"this machine has no {instructions}")
+        self._library, self._weights, self._inputs, self._keep = library, weights, inputs, options.keep
+        self._level = library.rnnsent_best() if options.instructions is None else LEVELS.index(options.instructions)
+        if self._level > library.rnnsent_best():
+            raise ValueError(f"this machine has no {options.instructions}")
         _check(weights, inputs)
         batch, steps = inputs.values.shape[:2]
         units = weights.recurrent.shape[0]
         self.states = States(
             np.empty((batch, units), np.float32),
-            np.zeros((batch, steps, units), np.float32) if sequence else None,
-            np.zeros((batch, steps, units), np.float32) if carries else None,
+            np.zeros((batch, steps, units), np.float32) if options.sequence else None,
+            np.zeros((batch, steps, units), np.float32) if options.carries else None,
         )
         self._layer = _Layer(
             cell=weights.cell.native,
@@ -210,8 +184,8 @@ class Pass:
             reviews=batch,
             steps=steps,
             words=0 if weights.embedding is None else len(weights.embedding),
-            keep=keep,
-            threads=max(1, min(threads or default_threads(), MAX_THREADS)),
+            keep=options.keep,
+            threads=max(1, min(options.threads or default_threads(), MAX_THREADS)),
             lengths=_address(inputs.lengths),
             tokens=None if weights.embedding is None else _address(inputs.values),
             inputs=_address(inputs.values if weights.embedding is None else weights.embedding),
@@ -226,6 +200,7 @@ class Pass:
             carries=_address(self.states.carries),
         )
         size = library.rnnsent_workspace(self._level, ctypes.byref(self._layer))
+        workspace = options.workspace
         if workspace is None or workspace.nbytes < size:
             workspace = np.empty(size, np.uint8)
         self.workspace = workspace
@@ -235,27 +210,19 @@ class Pass:
     def backward(
         self, d_last: Floats | None = None, d_sequence: Floats | None = None, d_carries: Floats | None = None
     ) -> Gradients:
-        """Return the gradients of everything that was given, from those of what came out. Once per pass.
+        """Return the gradients of inputs and weights; once per pass.
 
         Args:
-            d_last, d_sequence, d_carries: of `states`; None is zero. What they say of padding is not read.
+            d_last, d_sequence, d_carries: gradients of `states`; None is zero. Their values at padding are not read.
 
         Raises:
-            ValueError: if nothing was kept, this was done before, or a shape is wrong.
+            ValueError: if nothing was kept, or this was done before.
         """
         if not self._keep:
             raise ValueError("this pass kept nothing for backward, or has been backward already")
         self._keep = False
         weights, batch = self._weights, self._inputs.values.shape[0]
         units = weights.recurrent.shape[0]
-        whole = (*self._inputs.values.shape[:2], units)
-        for name, array, shape in (
-            ("d_last", d_last, (batch, units)),
-            ("d_sequence", d_sequence, whole),
-            ("d_carries", d_carries, whole),
-        ):
-            if array is not None:
-                _require(name, array, np.float32, shape)
         source = self._inputs.values if weights.embedding is None else weights.embedding
         gradients = Gradients(
             inputs=np.zeros(source.shape, np.float32),

@@ -13,19 +13,18 @@ from keras import layers
 from numpy.typing import NDArray
 
 from rnnsent.config.cells import Cell
-from rnnsent.engine.kernel import Gradients, Weights
+from rnnsent.engine.kernel import Options, Weights
 from rnnsent.engine.padding import AnyPass, LeftPaddedPass, run_pass
 
 
 class NativeRecurrent(layers.Layer):  # type: ignore[misc]
-    """A recurrent layer that the kernel has, in one direction or both, with an Embedding folded in if there is one.
+    """A recurrent layer on the kernel, in one direction or both, with an Embedding folded in if there is one.
 
     Input: int32 (batch, time) with an embedding, else float32 (batch, time, features); right-padded if masked.
     Output: (batch, units) or (batch, time, units) as the stock layer's; zero, not repeated, at padding.
 
     Args:
-        stock: the stock layer, Bidirectional or not, which keeps the weights, under the names that they would have
-            without this.
+        stock: the stock layer, Bidirectional or not, which keeps the weights and their names.
         cell: of the stock layer.
         features: width of an input vector.
         embedding: a stock Embedding, if the layer looks its vectors up itself.
@@ -108,21 +107,17 @@ class _Runner:
         mask: NDArray[np.bool_],
         scale: NDArray[np.float32],
         source: NDArray[np.float32],
-        kernel: NDArray[np.float32],
-        recurrent: NDArray[np.float32],
-        bias: NDArray[np.float32],
+        *weights: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], np.int64]:
         folded = tokens.size > 0
-        weights = Weights(self._cell, kernel, recurrent, bias, source if folded else None)
+        kernel, recurrent, bias = weights
         running = run_pass(
-            weights,
+            Weights(self._cell, kernel, recurrent, bias, source if folded else None),
             tokens if folded else source,
             mask if self._masked else None,
+            Options(self._keep, self._sequence, workspace=_waiting.workspace()),
             scale=scale if scale.size else None,
             reverse=self._reverse,
-            keep=self._keep,
-            sequence=self._sequence,
-            workspace=_waiting.workspace(),
         )
         states = running.states
         out = states.sequence if self._sequence else states.last
@@ -135,7 +130,6 @@ class _Runner:
     def backward(self, handle: np.int64, d_out: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         running = _waiting.take(int(handle))
         d_out = np.ascontiguousarray(d_out)
-        gradients: Gradients
         if self._sequence and not isinstance(running, LeftPaddedPass):
             gradients = running.backward(None, d_out)
         else:
@@ -147,7 +141,7 @@ class _Runner:
 class _Waiting:
     """Passes between forward and backward, and workspaces in between passes: fresh memory costs more than the work."""
 
-    MOST = 64  # a pass whose gradient nobody asked for is dropped some day
+    MAX_PASSES = 64  # so that passes without a gradient are dropped
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -169,7 +163,7 @@ class _Waiting:
         with self._lock:
             self._next += 1
             self._passes[self._next] = running
-            while len(self._passes) > self.MOST:
+            while len(self._passes) > self.MAX_PASSES:
                 self._passes.popitem(last=False)
             return np.int64(self._next)
 

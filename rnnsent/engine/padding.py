@@ -1,9 +1,8 @@
 """Runs the kernel over padded batches: masked and right-padded, or unmasked with padding before the words.
 
-Unmasked left padding is how the notebook feeds its networks. Before its first word every row is in the same states,
-those of the padding alone. They are computed once, for the longest padding, and each row begins in the state in which
-its own padding ends. Backward, the gradients of these initial states flow into one pass over the padding. Values and
-gradients are those of reading every row from its first padding on, up to rounding.
+The notebook feeds its networks unmasked left padding. Its states are the same in every row, so they are computed once,
+for the longest padding, and each row begins in the state in which its padding ends. Backward, the gradients of these
+initial states flow into one pass over the padding. Values and gradients are those of whole rows, up to rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.engine.kernel import Floats, Gradients, Inputs, Pass, States, Weights
+from rnnsent.engine.kernel import DEFAULTS, Floats, Gradients, Inputs, Options, Pass, Weights
 
 PAD = 0
 
@@ -22,33 +21,16 @@ Mask = NDArray[np.bool_]
 
 
 class LeftPaddedPass:
-    """A `Pass` over whole rows of ids that begin with padding; only the last states come out.
+    """A `Pass` over whole rows of ids that begin with padding, without scale or reverse; gives the last states."""
 
-    Args:
-        weights: of the layer, with its embedding.
-        inputs: ids; all rows are read from their first step to their last. Neither scale nor reverse.
-        keep, workspace: as for `Pass`.
-    """
-
-    def __init__(
-        self, weights: Weights, inputs: Inputs, *, keep: bool = True, workspace: NDArray[np.uint8] | None = None
-    ) -> None:
+    def __init__(self, weights: Weights, inputs: Inputs, options: Options) -> None:
         words = inputs.values != PAD
         # A row of padding alone keeps its last step as a word.
         self._pads = np.where(words.any(axis=1), words.argmax(axis=1), words.shape[1] - 1)
         self._padded = self._pads > 0
-        self._padding = _padding_pass(weights, int(self._pads.max()), keep)
-        self._words = Pass(weights, self._without_padding(inputs), keep=keep, workspace=workspace)
-
-    @property
-    def states(self) -> States:
-        """The states after the last step."""
-        return self._words.states
-
-    @property
-    def workspace(self) -> NDArray[np.uint8]:
-        """The bytes that were worked in."""
-        return self._words.workspace
+        self._padding = _padding_pass(weights, int(self._pads.max()), options.keep)
+        self._words = Pass(weights, self._without_padding(inputs), Options(options.keep, workspace=options.workspace))
+        self.states, self.workspace = self._words.states, self._words.workspace
 
     def backward(self, d_last: Floats) -> Gradients:
         """Return the gradients, as `Pass.backward` does; `initial` and `initial_carry` are those of the padding."""
@@ -95,7 +77,7 @@ def _padding_pass(weights: Weights, steps: int, keep: bool) -> Pass:
     vectors = np.repeat(weights.embedding[None, PAD : PAD + 1], steps, axis=1)
     inputs = Inputs(vectors, np.array([steps], np.int32))
     weights = replace(weights, embedding=None)
-    return Pass(weights, inputs, keep=keep, sequence=True, carries=weights.cell.states == 2, threads=1)
+    return Pass(weights, inputs, Options(keep, sequence=True, carries=weights.cell.states == 2, threads=1))
 
 
 AnyPass = Pass | LeftPaddedPass
@@ -105,19 +87,17 @@ def run_pass(
     weights: Weights,
     values: NDArray[Any],
     mask: Mask | None,
+    options: Options = DEFAULTS,
     *,
     scale: Floats | None = None,
     reverse: bool = False,
-    keep: bool = True,
-    sequence: bool = False,
-    workspace: NDArray[np.uint8] | None = None,
 ) -> AnyPass:
     """Run the kernel over a batch.
 
     Args:
+        weights, options: as for `kernel.Pass`.
         values, scale, reverse: as for `kernel.Inputs`.
-        mask: bool (batch, time), where the words are; None: every row is read to its end, padding too.
-        weights, keep, sequence, workspace: as for `kernel.Pass`.
+        mask: bool (batch, time), True for words; None: every row is read to its end, padding too.
 
     Raises:
         ValueError: if a mask is not right-padded, or as `kernel.Pass` does.
@@ -125,12 +105,12 @@ def run_pass(
     batch, steps = values.shape[:2]
     if mask is None:
         inputs = Inputs(values, np.full(batch, steps, np.int32), scale=scale, reverse=reverse)
-        plain = weights.embedding is not None and scale is None and not reverse and not sequence
+        plain = weights.embedding is not None and scale is None and not (reverse or options.sequence)
         if plain and steps > 1 and (values[:, 0] == PAD).any():
-            return LeftPaddedPass(weights, inputs, keep=keep, workspace=workspace)
+            return LeftPaddedPass(weights, inputs, options)
     else:
         if (mask[:, 1:] > mask[:, :-1]).any():
             raise ValueError("the native kernel reads right-padded rows only: the mask has a word after padding")
         lengths = np.count_nonzero(mask, axis=1).astype(np.int32)
         inputs = Inputs(values, lengths, scale=scale, reverse=reverse)
-    return Pass(weights, inputs, keep=keep, sequence=sequence, workspace=workspace)
+    return Pass(weights, inputs, options)

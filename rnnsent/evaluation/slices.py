@@ -6,7 +6,7 @@ They depend on the texts alone, never on predictions, so that models can be comp
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Split
-from rnnsent.data.vocabulary import FIRST_WORD, START, Vocabulary
+from rnnsent.data.tokenizer import FIRST_WORD, START
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.evaluation.intervals import proportion
 from rnnsent.runs.schemas import SliceAccuracy
 
@@ -58,7 +59,7 @@ def slices_of(
     groups = [by_length(texts)]
     for limit in limits:
         name = "unknown words" + (f" (of {limit or 'all'})" if len(limits) > 1 else "")
-        groups.append(_by_unknown_words(name, texts, vocabulary.with_num_words(limit).size))
+        groups.append(_by_unknown_words(name, texts, replace(vocabulary, num_words=limit).size))
     for maxlen in lengths:
         if maxlen is not None:
             name = "truncation" + (f" (at {maxlen})" if len(lengths) > 1 else "")

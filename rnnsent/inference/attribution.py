@@ -3,10 +3,9 @@
 Occlusion removes a word and takes the difference: J. Li, W. Monroe and D. Jurafsky, "Understanding neural networks
 through representation erasure", arXiv:1612.08220, 2016.
 
-Integrated gradients: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic attribution for deep networks", ICML 2017. Word
-vectors move in a straight line from a baseline to their own values, and the gradients of the log-odds are summed along
-the way. The contributions add up to the log-odds of the text minus those of the baseline (completeness), which is
-checked. The baseline of a word is the vector of the unknown word, so unknown words contribute exactly 0.
+Integrated gradients: M. Sundararajan, A. Taly and Q. Yan, "Axiomatic attribution for deep networks", ICML 2017. The
+baseline of a word is the vector of the unknown word. That the contributions add up to the log-odds of the text minus
+those of the baseline (completeness) is checked.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.vocabulary import FIRST_WORD, PAD, UNKNOWN
+from rnnsent.data.tokenizer import FIRST_WORD, PAD, UNKNOWN
 from rnnsent.errors import DataError
 from rnnsent.models.weights import EMBEDDINGS
 
@@ -38,19 +37,12 @@ BATCH_TOKENS = 2**14  # Keras keeps the states of all of them for the gradient
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The result of integrated gradients.
+    """The result of integrated gradients."""
 
-    Attributes:
-        contributions: float64 (words,), in logits.
-        logit: of the text.
-        baseline_logit: of a text of unknown words.
-        steps: points at which the gradient was taken.
-    """
-
-    contributions: Floats
-    logit: float
-    baseline_logit: float
-    steps: int
+    contributions: Floats  # (words,), in logits
+    logit: float  # of the text
+    baseline_logit: float  # of a text of unknown words
+    steps: int  # points at which the gradient was taken
 
     @property
     def gap(self) -> float:
@@ -82,16 +74,16 @@ def occluded(ids: Ids, words: slice, empty: Ids) -> Iterator[Ids]:
 
 
 def integrated_gradients(model: Classifier, ids: Ids, label: int, words: slice = slice(None)) -> Attribution:
-    """Return the integrated gradients of a text, computed by Keras on TensorFlow or JAX.
+    """Return the integrated gradients of the calibrated log-odds of a label, by Keras on TensorFlow or JAX.
 
     Args:
-        model: the classifier of a run; its calibrated logits are explained.
+        model: the classifier of a run.
         ids: int32 (time,), of the text.
-        label: which one is explained.
+        label: its index.
         words: which of the ids are words; the others stay as they are.
 
     Raises:
-        DataError: if the model has inputs that are not word vectors, or is an ensemble.
+        DataError: if the model reads n-grams, or is an ensemble.
     """
     config, table = model.config, model.predictor.weights.get(EMBEDDINGS)
     if config.ensemble is not None or table is None:

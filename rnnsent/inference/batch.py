@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rnnsent.errors import DataError, RunError
-from rnnsent.files import atomic_path, disk_errors
-from rnnsent.inference.classifier import CHUNK
-from rnnsent.json_files import json_line
+from rnnsent.files import atomic_path, disk_errors, json_line
 
 if TYPE_CHECKING:
     from rnnsent.data.readers import Column, Table
@@ -29,23 +27,18 @@ ABSTAIN = "abstain"  # instead of a label, in a table
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl")
+PROGRESS_ROWS = 1024  # between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How to read a file of texts; None goes by its name, and by how the run was trained.
-
-    Attributes:
-        format, encoding, delimiter: as for `open_table`.
-        text_column: name, or number from 1 if the file has no header.
-        keep: columns to write beside the predictions; "all" is every one.
-    """
+    """How to read a file of texts; None goes by its name, and by how the run was trained."""
 
     format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
-    text_column: Column | None = None
-    keep: tuple[Column, ...] = ()
+    text_column: Column | None = None  # name, or number from 1 if the file has no header
+    keep: tuple[Column, ...] = ()  # columns to write beside the predictions; "all" is every one
 
 
 class Row(NamedTuple):
@@ -162,7 +155,7 @@ def write_predictions(
         for row, prediction in texts.predictions(classifier):
             write(row, prediction)
             rows, blank = row.number, blank + prediction.blank
-            if rows % CHUNK == 0:
+            if rows % PROGRESS_ROWS == 0:
                 progress(rows)
     return rows, blank
 

@@ -1,22 +1,20 @@
 """Temperature scaling and decision thresholds, fitted on validation texts.
 
-Temperature scaling divides the logits by one number: C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On calibration of
-modern neural networks", ICML 2017.
-
-With two labels the decision threshold may move away from 0.5, if McNemar's test finds the moved one better. Logits are
-shifted by the logit of the threshold, so calibrated probabilities are always compared to 0.5.
+Source: C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On calibration of modern neural networks", ICML 2017. With two
+labels the threshold moves away from 0.5 if McNemar's test finds that better; logits are shifted by its logit, so that
+calibrated probabilities are always compared to 0.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.errors import RunError, count
+from rnnsent.errors import count
 
 Floats = NDArray[np.floating[Any]]
 
@@ -28,17 +26,11 @@ Z_99 = 2.5758293035489004  # the best of many thresholds looks better than it is
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How the probabilities of a network are changed.
+    """The change of the probabilities of a network."""
 
-    Attributes:
-        temperature: divisor of the logits; above 1 the network was overconfident.
-        threshold: of two labels, the uncalibrated probability above which label 1 is predicted.
-        texts: how many texts it was fitted on; 0 if it was not fitted.
-    """
-
-    temperature: float = 1.0
-    threshold: float = 0.5
-    texts: int = 0
+    temperature: float = 1.0  # divisor of the logits; above 1 the network was overconfident
+    threshold: float = 0.5  # of two labels: the uncalibrated probability above which label 1 is predicted
+    texts: int = 0  # number of texts that it was fitted on
 
     def __call__(self, probabilities: Floats) -> NDArray[np.float32]:
         """Return calibrated probabilities: of label 1, (n,), or of each label, (n, labels), as they were given."""
@@ -66,38 +58,14 @@ class Calibration:
         """The logit of the threshold."""
         return float(np.log(self.threshold) - np.log1p(-self.threshold))
 
-    def to_dict(self) -> dict[str, float | int]:
-        """Return the values for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any], source: str) -> Calibration:
-        """Read what `to_dict` returned; other keys are ignored.
-
-        Args:
-            values: the contents of a JSON file.
-            source: the file, for the error.
-
-        Raises:
-            RunError: if a value is missing or not a number in its range.
-        """
-        try:
-            calibration = cls(float(values["temperature"]), float(values["threshold"]), int(values["texts"]))
-            if calibration.temperature > 0 and 0 < calibration.threshold < 1:
-                return calibration
-        except (KeyError, TypeError, ValueError):
-            pass
-        raise RunError(f"{source}: not a calibration; it must have temperature > 0, threshold between 0 and 1, texts")
-
 
 NONE = Calibration()
 
 
 def fit_calibration(labels: NDArray[np.int64], probabilities: Floats) -> Calibration:
-    """Find the temperature and threshold that suit validation texts.
+    """Fit the temperature and threshold to validation texts; the log loss never gets worse.
 
-    The temperature minimizes the log loss plus the squared log temperature of half a text, which keeps it finite if all
-    predictions are right. It never makes the log loss worse.
+    The squared log temperature, weighted as half a text, keeps the temperature finite if all predictions are right.
 
     Args:
         labels: (n,).
@@ -114,25 +82,6 @@ def fit_calibration(labels: NDArray[np.int64], probabilities: Floats) -> Calibra
     best = _minimize(cost, -float(np.log(MAX_TEMPERATURE)), float(np.log(MAX_TEMPERATURE)))
     temperature = float(np.exp(best)) if cost(best) < cost(0.0) else 1.0
     return Calibration(round(temperature, 6), threshold, len(labels))
-
-
-def cross_fitted(labels: NDArray[np.int64], probabilities: Floats, folds: int = 5) -> NDArray[np.float32]:
-    """Return calibrated probabilities of validation texts, each by a calibration fitted on the other folds.
-
-    Figures of the validation split come from these: a calibration is never scored on the texts that it was fitted on.
-
-    Args:
-        labels: (n,).
-        probabilities: of label 1, (n,), or of each label, (n, labels).
-        folds: how many; texts are assigned at random, with a fixed seed.
-    """
-    calibrated = probabilities.astype(np.float32)
-    fold_of = np.random.default_rng(0).permutation(len(labels)) % folds
-    for fold in range(folds):
-        held_out = fold_of == fold
-        calibration = fit_calibration(labels[~held_out], probabilities[~held_out])
-        calibrated[held_out] = calibration(probabilities[held_out])
-    return calibrated
 
 
 def log_loss(labels: NDArray[np.int64], probabilities: Floats) -> float:

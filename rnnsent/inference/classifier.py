@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.data.dataset import Ids, Split
-from rnnsent.data.vocabulary import UNKNOWN, Vocabulary
+from rnnsent.data.tokenizer import UNKNOWN
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import RunError
 from rnnsent.inference.predictor import Floats, Predictor, by_label, load_run_predictor, most_probable
 from rnnsent.models.weights import EMBEDDINGS
@@ -30,23 +31,14 @@ WARN_UNKNOWN = 0.5  # share of unknown words from which there is a warning
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The prediction for one text.
+    """The prediction for one text."""
 
-    Attributes:
-        label: the most probable one.
-        probability: of that label.
-        probabilities: of every label.
-        unknown_share: share of the words that the network has no vector for; 1 for a text without words.
-        truncated: whether words were cut off by `data.maxlen`.
-        blank: whether the text has no words, so that the prediction says nothing about it.
-    """
-
-    label: str
-    probability: float
-    probabilities: dict[str, float]
-    unknown_share: float
-    truncated: bool
-    blank: bool = False
+    label: str  # the most probable one
+    probability: float  # of that label
+    probabilities: dict[str, float]  # of every label
+    unknown_share: float  # of the words that the network has no vector for; 1 without words
+    truncated: bool  # whether words were cut off by `data.maxlen`
+    blank: bool = False  # whether the text has no words, so that the prediction says nothing about it
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction for JSON."""
@@ -62,22 +54,13 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A text as the network reads it.
+    """A text as the network reads it."""
 
-    Attributes:
-        ids: int32 (words + 1,), start token first, cut to `data.num_words` and `data.maxlen`; if the beginning of a
-            text is cut off, its start token is too.
-        words: the words that the ids stand for, without the start token.
-        known: whether the network has a vector for each of them.
-        truncated: how many words were cut off.
-        ignored: words without any id, each once.
-    """
-
-    ids: Ids
-    words: tuple[str, ...]
-    known: tuple[bool, ...]
-    truncated: int = 0
-    ignored: tuple[str, ...] = ()
+    ids: Ids  # (words + 1,), cut to `data.num_words` and `data.maxlen`; the start token goes first
+    words: tuple[str, ...]  # of the ids, without the start token
+    known: tuple[bool, ...]  # whether the network has a vector for each word
+    truncated: int = 0  # number of words that were cut off
+    ignored: tuple[str, ...] = ()  # words without any id, each once
 
 
 class Classifier:
@@ -124,7 +107,7 @@ class Classifier:
     def encode(self, text: str) -> Encoded:
         """Return what the network reads of a text."""
         words = self.vocabulary.words_of(text)
-        kept, full = self.vocabulary.kept(words)
+        kept, full = self.vocabulary.words_with_ids(words)
         ids = self._cut(Split.from_sequences([full], np.zeros(1, np.int64))).sequence(0)
         if len(ids) < len(full):
             kept = kept[-len(ids) :] if self.config.data.truncating == "pre" else kept[: len(ids) - 1]

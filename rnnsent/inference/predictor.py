@@ -38,28 +38,16 @@ MAX_BYTES = 8 << 30  # of the inputs and outputs of the widest layer
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network with its weights, ready to predict.
+    """A network with its weights, ready to predict."""
 
-    Attributes:
-        backend: "native", "numpy" or "keras".
-        reason: why that one, and what it runs on.
-        config: of the run.
-        compute: batches → probabilities in the order of the batches, as the network outputs them.
-        ngram_weights: inputs of a network that reads n-grams.
-        calibration: applied to what `compute` returns.
-        multiple: lengths of batches are rounded up to a multiple of it. Above 1, for a compiler, all batches but the
-            last have as many texts, too.
-        weights: arrays by name, as in the run.
-    """
-
-    backend: str
-    reason: str
-    config: Config
-    compute: Callable[[Batches], Floats]
-    ngram_weights: NgramWeights | None = None
-    calibration: Calibration = NONE
-    multiple: int = 1
-    weights: Weights = field(default_factory=dict, repr=False)
+    backend: str  # "native", "numpy" or "keras"
+    reason: str  # why that one, and what it runs on
+    config: Config  # of the run
+    compute: Callable[[Batches], Floats]  # probabilities in the order of the batches
+    ngram_weights: NgramWeights | None = None  # inputs of a network that reads n-grams
+    calibration: Calibration = NONE  # of what `compute` returns
+    multiple: int = 1  # of the lengths of batches; above 1, for a compiler, batches also have equally many texts
+    weights: Weights = field(default_factory=dict, repr=False)  # by name, as in the run
 
     def __str__(self) -> str:
         return f"{self.backend} ({self.reason})"
@@ -134,17 +122,12 @@ def load_calibration(run: Run) -> Calibration:
     """
     if not run.file(CALIBRATION).is_file():
         return NONE
-    return Calibration.from_dict(json.loads(run.read(CALIBRATION)), str(run.file(CALIBRATION)))
+    values = json.loads(run.read(CALIBRATION))  # without its schema, which would import pydantic
+    return Calibration(values["temperature"], values["threshold"], values["texts"])
 
 
 def load_run_predictor(run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True) -> Predictor:
-    """Return the predictor of a run whose files were verified.
-
-    Args:
-        run: a finished one.
-        backend, device: as for `load_predictor`.
-        calibrated: whether probabilities go through the calibration of the run.
-    """
+    """Return the predictor of a finished run whose files were verified, as `load_predictor`."""
     return load_predictor(
         run.config,
         run.weights(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,11 +15,10 @@ from numpy.typing import NDArray
 
 from rnnsent.errors import DataError, count
 from rnnsent.inference.attribution import Attribution, integrated_gradients, log_odds, occluded
-from rnnsent.inference.classifier import Encoded
 
 if TYPE_CHECKING:
     from rnnsent.data.dataset import Ids
-    from rnnsent.inference.classifier import Classifier
+    from rnnsent.inference.classifier import Classifier, Encoded
 
 Floats = NDArray[np.float64]
 
@@ -32,52 +32,30 @@ STRONGEST = 5  # words for and against that are named
 
 @dataclass(frozen=True, slots=True)
 class TracedWord:
-    """One word that was read.
+    """A word, and the prediction after it."""
 
-    Attributes:
-        word: as the tokenizer left it.
-        known: whether the network has a vector for it.
-        label: the predicted label after it.
-        probability: after it, of the label that is predicted in the end.
-        probabilities: after it, of every label.
-        contributions: by method, in logits.
-    """
-
-    word: str
-    known: bool
-    label: str
-    probability: float
-    probabilities: Mapping[str, float]
-    contributions: Mapping[str, float]
+    word: str  # as the tokenizer left it
+    known: bool  # whether the network has a vector for it
+    label: str  # the predicted one after it
+    probability: float  # of the label that is predicted in the end
+    probabilities: Mapping[str, float]  # of every label
+    contributions: Mapping[str, float]  # of the word, by method, in logits
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """How a prediction comes about.
+    """How a prediction comes about."""
 
-    Attributes:
-        label: the predicted one.
-        probability: of it.
-        probabilities: of every label.
-        start: of every label, before any word.
-        words: those that were read, in order.
-        settled: after how many words the predicted label was the final one for good.
-        methods: of the contributions; words are shaded by the first.
-        integrated_gradients: steps, baseline and gap, if it is one of the methods.
-        truncated: how many words `data.maxlen` cut off.
-        ignored: words without an id in the vocabulary, each once.
-    """
-
-    label: str
-    probability: float
-    probabilities: Mapping[str, float]
-    start: Mapping[str, float]
-    words: tuple[TracedWord, ...]
-    settled: int
-    methods: tuple[str, ...]
-    integrated_gradients: Mapping[str, float] | None
-    truncated: int
-    ignored: tuple[str, ...]
+    label: str  # the predicted one
+    probability: float  # of it
+    probabilities: Mapping[str, float]  # of every label
+    start: Mapping[str, float]  # of every label, before any word
+    words: tuple[TracedWord, ...]  # those that were read, in order
+    settled: int  # after how many words the predicted label was the final one for good
+    methods: tuple[str, ...]  # of the contributions; words are shaded by the first
+    integrated_gradients: Mapping[str, float] | None  # steps, baseline and gap, if it is one of the methods
+    truncated: int  # how many words `data.maxlen` cut off
+    ignored: tuple[str, ...]  # words without an id in the vocabulary, each once
 
     def contributions(self, method: str | None = None) -> Floats:
         """Return the contribution of each word, float64 (words,), by one of `methods`, the first by default."""
@@ -129,19 +107,13 @@ class Trace:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the trace for JSON: its attributes, and `summary`, `strongest` and `notes`."""
-        sides: list[tuple[str, Literal[1, -1]]] = [("for", 1), ("against", -1)]
         strongest = {
-            side: [
-                {"position": at, "word": word.word, "contribution": value} for at, word, value in self.strongest(sign)
-            ]
-            for side, sign in sides
+            side: [{"position": at, "word": word.word, "contribution": value} for at, word, value in words]
+            for side, words in (("for", self.strongest(1)), ("against", self.strongest(-1)))
         }
         return asdict(self) | {
-            "turn": self.turn,
-            "summary": self.summary,
-            "strongest": strongest,
-            "notes": self.notes(),
-        }
+            "turn": self.turn, "summary": self.summary, "strongest": strongest, "notes": self.notes()
+        }  # fmt: skip
 
 
 def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") -> Trace:
@@ -161,13 +133,13 @@ def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") 
     encoded = model.encode(text) if isinstance(text, str) else text
     _require_words(encoded)
     words = slice(len(encoded.ids) - len(encoded.words), None)  # all but the start token
-    empty = model.encode("").ids
-    probabilities = probabilities_of(model, _prefixes(encoded, empty))
+    empty, longest = model.encode("").ids, len(encoded.ids)
+    probabilities = probabilities_of(model, _prefixes(encoded, empty), longest)
     label = int(probabilities[-1].argmax())
     contributions: dict[str, Floats] = {}
     attribution: Attribution | None = None
     if method != "integrated-gradients":
-        without = probabilities_of(model, occluded(encoded.ids, words, empty))
+        without = probabilities_of(model, occluded(encoded.ids, words, empty), longest)
         contributions[OCCLUSION] = log_odds(probabilities[-1:], label) - log_odds(without, label)
     if method != "occlusion":
         attribution = integrated_gradients(model, encoded.ids, label, words)
@@ -175,19 +147,11 @@ def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") 
     return _trace(model, encoded, probabilities, contributions, attribution)
 
 
-def probabilities_of(model: Classifier, sequences: Iterable[Ids]) -> Floats:
-    """Return the probabilities of many sequences of ids, float64 (sequences, labels), in little memory."""
-    rows: list[NDArray[np.float32]] = []
-    chunk: list[Ids] = []
-    longest = 0
-    for sequence in sequences:
-        longest = max(longest, len(sequence))
-        if chunk and longest * (len(chunk) + 1) > CHUNK_TOKENS:
-            rows.append(model.probabilities(chunk))
-            chunk, longest = [], len(sequence)
-        chunk.append(sequence)
-    rows.append(model.probabilities(chunk))
-    return np.concatenate(rows).astype(np.float64)
+def probabilities_of(model: Classifier, sequences: Iterable[Ids], longest: int) -> Floats:
+    """Return the probabilities of sequences of up to `longest` ids, float64 (sequences, labels), in little memory."""
+    remaining, size = iter(sequences), max(CHUNK_TOKENS // longest, 1)
+    chunks = iter(lambda: list(islice(remaining, size)), [])
+    return np.concatenate([model.probabilities(chunk) for chunk in chunks]).astype(np.float64)
 
 
 def percent(probability: float) -> str:
@@ -223,28 +187,27 @@ def _trace(
 ) -> Trace:
     names = list(model.label_names)
     labels = probabilities.argmax(axis=1)
-    label = int(labels[-1])
+    final = names[labels[-1]]
     by_name = [dict(zip(names, row, strict=True)) for row in probabilities.tolist()]
     words = tuple(
         TracedWord(
-            word=word,
-            known=known,
+            word,
+            known,
             label=names[labels[at]],
-            probability=by_name[at][names[label]],
+            probability=by_name[at][final],
             probabilities=by_name[at],
             contributions={name: float(values[at - 1]) for name, values in contributions.items()},
         )
         for at, (word, known) in enumerate(zip(encoded.words, encoded.known, strict=True), start=1)
     )
-    others = np.flatnonzero(labels != label)
-    settled = int(others[-1]) + 1 if len(others) else 0
+    others = np.flatnonzero(labels != labels[-1])
     return Trace(
-        label=names[label],
-        probability=words[-1].probability,
-        probabilities=words[-1].probabilities,
+        final,
+        words[-1].probability,
+        words[-1].probabilities,
         start=by_name[0],
         words=words,
-        settled=settled,
+        settled=int(others[-1]) + 1 if len(others) else 0,
         methods=tuple(contributions),
         integrated_gradients=None if attribution is None else attribution.to_dict(),
         truncated=encoded.truncated,

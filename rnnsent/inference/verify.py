@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnsent.data.dataset import Ids
-from rnnsent.data.vocabulary import FIRST_WORD
+from rnnsent.data.tokenizer import FIRST_WORD
 from rnnsent.errors import ConfigError, RunError, count
 from rnnsent.inference.classifier import load
 from rnnsent.runs.directory import Run

@@ -13,10 +13,9 @@ import keras
 from keras import layers, ops
 
 from rnnsent.config.sections import Config, RecurrentConfig
-from rnnsent.data.vocabulary import PAD
+from rnnsent.data.tokenizer import PAD
 from rnnsent.engine.device import leave_cores_to_kernel
-from rnnsent.models.network import CHANNEL_SUM_SCALE
-from rnnsent.models.weights import Weights, output_of, require_size, require_weights, set_weights
+from rnnsent.models.weights import CHANNEL_SUM_SCALE, Weights, output_of, require_weights, set_weights
 
 NAME = "rnnsent"
 
@@ -34,15 +33,10 @@ def build_model(
     Args:
         config: of the network.
         rows: of the embedding.
-        native: for each recurrent layer, whether the native kernel runs it; none by default. Weights and their names
-            stay those of the stock layers, but only a network without native layers can be saved.
-        seed: makes the initial weights and the dropout a function of this number.
+        native: for each recurrent layer, whether the native kernel runs it; such a network cannot be saved.
+        seed: of the initial weights and the dropout.
         training: take precision and adversary from `config.training`; else the network is float32 and without one.
-
-    Raises:
-        ConfigError: if its weights would be more than a run can hold.
     """
-    require_size(config, rows)
     if native and all(native):
         leave_cores_to_kernel()
     if seed is not None:

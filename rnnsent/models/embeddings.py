@@ -11,17 +11,16 @@ bit; what was trained is kept in the cache.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import logging
 import re
 import time
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,8 @@ from rnnsent.config.sections import Word2VecConfig
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Split
 from rnnsent.data.readers import open_bytes
-from rnnsent.data.vocabulary import FIRST_WORD, UNKNOWN, Vocabulary
+from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RnnsentError, count
 from rnnsent.files import sha256
 
@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
-MAX_LINE = 1 << 20  # characters, of a word and its numbers
 NEGATIVE = 5  # words that did not stand there, for each that did
 SAMPLE = 1e-4  # above this share of all words a word is passed over now and then
 _HEADER = re.compile(r"[0-9]{1,12}[ \t]+[0-9]{1,9}")
@@ -47,20 +46,12 @@ _BLANKS = re.compile(r"[ \t]+")  # others may be part of a word
 
 @dataclass(frozen=True)
 class WordVectors:
-    """The vectors of a vocabulary's words.
+    """The vectors of a vocabulary's words."""
 
-    Attributes:
-        table: float32 (rows, width), for every id; words without a vector are drawn with the mean and the spread of
-            those that have one.
-        found: how many words of the vocabulary have one.
-        words: how many there are.
-        facts: where they are from, for metrics.json.
-    """
-
-    table: Floats
-    found: int
-    words: int
-    facts: dict[str, Any]
+    table: Floats  # (rows, width), of every id; missing ones are drawn with mean and spread of the others
+    found: int  # number of words of the vocabulary that have one
+    words: int  # number of words
+    facts: dict[str, Any]  # where they are from, for metrics.json
 
 
 def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -> WordVectors:
@@ -82,12 +73,9 @@ def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -
         id_ = vocabulary.id_of(word)
         if id_ is not None and id_ < rows and not filled[id_]:
             table[id_], filled[id_] = _numbers(path, number, cells), True
-    if not path.stat().st_size:
-        raise DataError(f"{path}: is empty")
     if not filled.any():
         raise DataError(f"{path}: has none of the {len(vocabulary.words):,} words of the vocabulary")
-    facts = {"file": str(path.resolve()), "sha256": sha256(path)}
-    return _completed(table, filled, vocabulary, seed, facts)
+    return _completed(table, filled, vocabulary, seed, {"file": str(path.resolve()), "sha256": sha256(path)})
 
 
 def train(
@@ -143,51 +131,45 @@ def _completed(
 
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
     """Yield number of the line, word, and the cells of its vector."""
+    if path.suffix.lower() == ".zip":
+        raise DataError(f"{path}: is a zip archive: unpack it, and name the file of vectors in it")
     promised = read = 0
-    with _opened(path) as lines:
-        for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE + 1), ""), start=1):
-            if len(line) > MAX_LINE:
-                raise DataError(f"{path}: has a line of more than {MAX_LINE:,} characters")
-            if number == 1 and line.startswith("PK\x03\x04"):
-                raise DataError(f"{path}: is a zip archive: unpack it, and name the file of vectors in it")
-            if number == 1 and _HEADER.fullmatch(line.strip()):
-                promised, columns = map(int, line.split())
-                if columns != width:
-                    raise _other_width(path, columns, width)
-                continue
-            if not line.strip():
-                continue
-            # From the right: the word may hold spaces itself, as some of GloVe's do.
-            line = line.rstrip(" \t\r\n")
-            if "\t" in line or "  " in line:  # rarely; always would take six times as long
-                line = _BLANKS.sub(" ", line)
-            word, *cells = line.rsplit(" ", width)
-            if len(cells) != width or (not read and " " in word and _is_number(word.rpartition(" ")[2])):
-                raise _not_a_vector(path, number, line.split()[1:], width, known=bool(promised or read))
-            read += 1
-            yield number, word, cells
+    for number, content in enumerate(_text(path), start=1):
+        line = content.rstrip(" \t\r\n")
+        if number == 1 and _HEADER.fullmatch(line):
+            promised, columns = map(int, line.split())
+            if columns != width:
+                raise _other_width(path, number, columns, width)
+            continue
+        if not line:
+            continue
+        if "\t" in line or "  " in line:  # rarely; always would take six times as long
+            line = _BLANKS.sub(" ", line)
+        word, *cells = line.rsplit(" ", width)  # from the right: some of GloVe's words hold spaces themselves
+        if len(cells) != width or (not read and " " in word and _is_number(word.rpartition(" ")[2])):
+            raise _other_width(path, number, sum(map(_is_number, line.split()[1:])), width)
+        read += 1
+        yield number, word, cells
     if read < promised:
         raise DataError(f"{path}: ends after {read:,} of the {promised:,} vectors that its first line names: cut off?")
 
 
-def _not_a_vector(path: Path, number: int, cells: list[str], width: int, *, known: bool) -> DataError:
-    """Return what is wrong with a line; `known`: whether a line before has told how wide vectors are."""
-    if not cells or not all(map(_is_number, cells)):
-        return DataError(f"{path}, line {number}: not a word and {width} numbers")
-    if known:
-        return DataError(f"{path}, line {number}: has {count(len(cells), 'number')}, those before {width}: damaged?")
-    return _other_width(path, len(cells), width)
+def _text(path: Path) -> Iterator[str]:
+    try:
+        with io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
+            yield from lines
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from None
 
 
-def _other_width(path: Path, columns: int, width: int) -> DataError:
-    has = f"its vectors have {count(columns, 'number')}, not {width}"
-    return DataError(f"{path}: {has}: set model.embedding_dim to {columns}" if columns else f"{path}: {has}")
+def _other_width(path: Path, number: int, columns: int, width: int) -> DataError:
+    advice = f"set model.embedding_dim to {columns}, or repair the file" if columns else "not a file of vectors?"
+    return DataError(f"{path}, line {number}: has {count(columns, 'number')}, not {width}: {advice}")
 
 
 def _numbers(path: Path, number: int, cells: list[str]) -> Floats:
     try:
-        with np.errstate(over="ignore"):  # infinity, which is refused below
-            numbers = np.array(cells, np.float32)
+        numbers = np.array(cells, np.float32)
     except ValueError:
         raise DataError(f"{path}, line {number}: not a word and {len(cells)} numbers") from None
     if not np.isfinite(numbers).all():
@@ -201,18 +183,6 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
-    try:
-        raw = open_bytes(path)
-        with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
-            yield lines
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged: {error}") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _word2vec(texts: Sequence[Split], shape: tuple[int, int], config: Word2VecConfig, seed: int) -> Floats:

@@ -12,13 +12,19 @@ import numpy as np
 
 from rnnsent.config.sections import Config, RecurrentConfig
 from rnnsent.data.dataset import Ids
-from rnnsent.data.vocabulary import PAD
+from rnnsent.data.tokenizer import PAD
 from rnnsent.engine import kernel
 from rnnsent.engine.padding import run_pass
 from rnnsent.models import numpy_layers
-from rnnsent.models.weights import EMBEDDINGS, Floats, Weights, directions, output_of, require_weights
-
-CHANNEL_SUM_SCALE = 10.0  # the sum of a text's n-gram weights divided by this is of the size of a state
+from rnnsent.models.weights import (
+    CHANNEL_SUM_SCALE,
+    EMBEDDINGS,
+    Floats,
+    Weights,
+    directions,
+    output_of,
+    require_weights,
+)
 
 
 def runs_on_kernel(layer: RecurrentConfig) -> bool:
@@ -45,11 +51,6 @@ class Network:
         self._masked = config.data.padding != "notebook"
         self._weights = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
         self._native = [native and runs_on_kernel(layer) for layer in config.model.recurrent]
-
-    @property
-    def native(self) -> bool:
-        """Whether every recurrent layer runs on the kernel."""
-        return all(self._native)
 
     def probabilities(self, ids: Ids, channels: Floats | None = None) -> Floats:
         """Return the probability of label 1 for each row of `ids`; with three labels or more, that of each.
@@ -84,13 +85,14 @@ class Network:
         return output
 
     def _on_kernel(self, index: int, values: Any, mask: numpy_layers.Mask | None) -> Floats:
-        layer, sequence = self._model.recurrent[index], self._model.returns_sequence(index)
+        layer = self._model.recurrent[index]
+        options = kernel.Options(keep=False, sequence=self._model.returns_sequence(index))
         table = self._weights[EMBEDDINGS] if values.ndim == 2 else None
         outputs = []
         for prefix, reverse in directions(self._model.layer_names[index], layer):
             weights = kernel.Weights(layer.kind, *self._cell(prefix), table)
             values = np.ascontiguousarray(values)
-            states = run_pass(weights, values, mask, reverse=reverse, keep=False, sequence=sequence).states
+            states = run_pass(weights, values, mask, options, reverse=reverse).states
             outputs.append(states.last if states.sequence is None else states.sequence)
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
 
@@ -106,7 +108,7 @@ class Network:
             both = numpy_layers.BidirectionalWeights(*weights)
             states = numpy_layers.bidirectional(layer.kind, vectors, both, **options)
         else:
-            states = numpy_layers.recurrent(layer.kind, vectors, weights[0], **options).output
+            states = numpy_layers.recurrent(layer.kind, vectors, weights[0], **options)
         return states
 
     def _pooled(self, states: Floats, ids: Ids) -> Floats:

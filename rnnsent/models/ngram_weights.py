@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import NgramsConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.splitting import label_counts
-from rnnsent.data.statistics import fingerprints
 from rnnsent.errors import RnnsentError, installed
 
 Floats = NDArray[np.float32]
@@ -142,17 +141,11 @@ def _ratio(here: Counts, there: Counts) -> tuple[Counts, float]:
 
 @dataclass(frozen=True)
 class NgramWeights:
-    """The weights of n-grams, as inputs of a network.
+    """The weights of n-grams, as inputs of a network."""
 
-    Attributes:
-        keys: for each order from 1 the n-grams, ascending; see `ending_keys`.
-        weights: for each order, float32 (n-grams, sides); one side for two labels, else one a label against the others.
-        unseen: float32 (orders, sides), of an n-gram that is not among them.
-    """
-
-    keys: tuple[Keys, ...]
-    weights: tuple[Floats, ...]
-    unseen: Floats
+    keys: tuple[Keys, ...]  # for each order from 1 the n-grams, ascending; see `ending_keys`
+    weights: tuple[Floats, ...]  # for each order (n-grams, sides); one side for two labels, else one a label
+    unseen: Floats  # (orders, sides), of an n-gram that is not among them
 
     def onto(self, split: Split) -> Split:
         """Return `split` with the weights of the n-grams that end at each id as its channels."""
@@ -186,35 +179,20 @@ class NgramWeights:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> NgramWeights:
-        """Return the weights whose `to_arrays` gave `arrays`.
-
-        Raises:
-            ValueError, KeyError: if the arrays are something else.
-        """
-        unseen = arrays["unseen"]
-        orders = range(1, (len(unseen) if unseen.ndim else 0) + 1)
+        """Return the weights whose `to_arrays` gave `arrays`."""
+        orders = range(1, len(arrays["unseen"]) + 1)
         keys, weights = (tuple(arrays[f"{name}_{order}"] for order in orders) for name in ("keys", "weights"))
-        sound = unseen.ndim == 2 and all(
-            known.dtype == np.int64
-            and numbers.shape == (len(known), unseen.shape[1])
-            and (known[1:] > known[:-1]).all()
-            for known, numbers in zip(keys, weights, strict=True)
-        )
-        if not sound:
-            raise ValueError("keys and weights of n-grams do not fit each other")
-        return cls(keys, weights, unseen)
+        return cls(keys, weights, arrays["unseen"])
 
 
 def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> tuple[NgramWeights, Split]:
-    """Return the weights that all of `train` gives, and `train` with those of its own texts found on the others.
+    """Return the weights fitted on all of `train`, and `train` with weights fitted on the other folds as its channels.
 
-    So what a text's own label did to its weights is not in them. That it is missing shows all the same, to whoever
-    knows the weights of all texts: in docs/research-log.md the differences tell shuffled labels, n-gram by n-gram. A
-    network learns such a table if it has a vector of its own for each word; with vectors that are not trainable hardly.
+    So the label of a text is not in its own weights; docs/experiments.md shows what a network can still learn of it.
 
     Args:
         train: texts as the network reads them.
-        labels: how many there are.
+        labels: number of labels.
         config: orders, folds, least texts, kinds of weights.
         seed: of the folds.
 
@@ -233,17 +211,16 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
 
 
 def _folds(train: Split, folds: int, seed: int, labels: int) -> Places:
-    """Return the fold of each text, (texts,): drawn, those of one group together, each label spread evenly.
+    """Return the fold of each text, (texts,): groups stay together, and each label is spread evenly.
 
-    Were one label more frequent in a fold, it would be less so in the others, and weights found there would tell it.
-    Equal texts are all where the first is, be they of other groups: each would tell the label of the others. Groups
-    are not joined for that, or a text such as "good" would leave one fold of all.
+    A label that is frequent in one fold is rare in the others, whose weights would tell it. Equal texts are in the fold
+    of the first, whatever their group: each would tell the label of the others.
     """
     group = np.arange(len(train))
     if train.groups is not None:
         group = np.unique(train.groups, return_inverse=True)[1]
     drawn = _spread(label_counts(group, train.labels, labels), folds, seed)[group]
-    _, first, text = np.unique(fingerprints(train), return_index=True, return_inverse=True)
+    _, first, text = np.unique(train.fingerprints(), return_index=True, return_inverse=True)
     return drawn[first[text]]
 
 

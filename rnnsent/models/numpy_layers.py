@@ -1,13 +1,11 @@
 """The layers of a network in NumPy: the reference of the project, and prediction without TensorFlow.
 
-Plain arrays in and out, batch first, computed in the dtype of the input (float32 or float64). Weights lie as Keras
-keeps them, so `RecurrentWeights(*layer.get_weights())` reads any stock layer. In shapes, `units` is the width of the
-state and `gates` the number of column blocks in a kernel.
+Batch first, computed in the dtype of the input, float32 or float64, with weights as Keras keeps them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import erf, sqrt
@@ -69,17 +67,11 @@ ACTIVATIONS: Mapping[str, Activation] = {
 
 @dataclass(frozen=True, eq=False)
 class RecurrentWeights:
-    """The weights of one recurrent layer, laid out and ordered as in `keras.layers.Layer.get_weights()`.
+    """The weights of one recurrent layer, as `keras.layers.Layer.get_weights()` orders them."""
 
-    Args:
-        kernel: (features, gates * units).
-        recurrent_kernel: (units, gates * units).
-        bias: (gates * units,); (2, 3 * units) for a GRU with `reset_after`, input bias first; None for no bias.
-    """
-
-    kernel: Array
-    recurrent_kernel: Array
-    bias: Array | None = None
+    kernel: Array  # (features, gates * units)
+    recurrent_kernel: Array  # (units, gates * units)
+    bias: Array | None = None  # (gates * units,); (2, 3 * units) for a GRU with `reset_after`, input bias first
 
     def astype(self, dtype: DTypeLike) -> RecurrentWeights:
         """Return the same weights as `dtype`, without a copy where they have it already."""
@@ -92,13 +84,6 @@ class BidirectionalWeights(NamedTuple):
 
     forward: RecurrentWeights
     backward: RecurrentWeights
-
-
-class Pass(NamedTuple):
-    """What a recurrent layer computed: `output` as Keras returns it, and the final `states`, each (batch, units)."""
-
-    output: Array
-    states: State
 
 
 def simple_rnn_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
@@ -149,49 +134,35 @@ def recurrent(
     *,
     activation: str = "tanh",
     mask: Mask | None = None,
-    initial_state: Sequence[Array] | None = None,
     return_sequences: bool = False,
-    go_backwards: bool = False,
-    zero_output_for_mask: bool = False,
-) -> Pass:
-    """Run one recurrent layer over a batch of sequences, with the semantics of the stock Keras layer.
+) -> Array:
+    """Run one recurrent layer over a batch of sequences, as the stock Keras layer does.
 
-    A masked step keeps the state and repeats the output before it; outputs before the first unmasked step are zeros.
+    A masked step keeps the state, so its output is the one before it.
 
     Args:
-        cell: An entry of `config.cells.CELLS`, or a variant of one.
+        cell: an entry of `config.cells.CELLS`, or a variant of one.
         inputs: (batch, timesteps, features).
-        weights: In Keras' layout.
-        activation: Of the candidate state (and, in an LSTM, of the carry on its way out), a name in `ACTIVATIONS`.
-        mask: (batch, timesteps), True where a step counts.
-        initial_state: One (batch, units) array for each state of the cell (LSTM: hidden, carry); zeros if None.
-        return_sequences: Return the outputs of all steps instead of the last one.
-        go_backwards: Walk from the last step to the first; outputs then come in that order.
-        zero_output_for_mask: Give zeros at masked steps, as `keras.layers.Bidirectional` does in its sequences.
+        weights: of the layer.
+        activation: of the candidate state, and of an LSTM's carry; a name in `ACTIVATIONS`.
+        mask: (batch, timesteps), True for words.
+        return_sequences: return the outputs of all steps instead of the last one.
 
     Returns:
-        `output`, (batch, units) or (batch, timesteps, units), and the final `states`.
+        (batch, units) or (batch, timesteps, units).
     """
-    step = partial(cell.numpy_step(), weights=weights.astype(inputs.dtype), activation=ACTIVATIONS[activation])
+    weights = weights.astype(inputs.dtype)
+    step = partial(cell.numpy_step(), weights=weights, activation=ACTIVATIONS[activation])
     mask = np.ones(inputs.shape[:2], np.bool_) if mask is None else mask
-    zeros = np.zeros((len(inputs), len(weights.recurrent_kernel)), inputs.dtype)
-    start = [zeros] * cell.states if initial_state is None else initial_state
-    state = tuple(np.asarray(value, inputs.dtype) for value in start)
-    projected = _projected(cell, inputs, weights.astype(inputs.dtype))
-    if go_backwards:
-        projected, mask = projected[::-1], mask[:, ::-1]
-    # The output starts at zero even if an initial state is given: masked steps carry that one unseen.
-    outputs, output = [], zeros
-    for step_input, active in zip(projected, mask.T[:, :, np.newaxis], strict=True):
-        previous, state = state, step(step_input, state)
-        if active.all():
-            output = state[0]
-        else:
-            output = np.where(active, state[0], zeros if zero_output_for_mask else output)
+    state: State = (np.zeros((len(inputs), len(weights.recurrent_kernel)), inputs.dtype),) * cell.states
+    outputs = []
+    for projected, active in zip(_projected(cell, inputs, weights), mask.T[:, :, np.newaxis], strict=True):
+        previous, state = state, step(projected, state)
+        if not active.all():
             state = tuple(np.where(active, new, old) for new, old in zip(state, previous, strict=True))
         if return_sequences:
-            outputs.append(output)
-    return Pass(np.stack(outputs, axis=1) if return_sequences else output, state)
+            outputs.append(state[0])
+    return np.stack(outputs, axis=1) if return_sequences else state[0]
 
 
 def _projected(cell: Cell, inputs: Array, weights: RecurrentWeights) -> Array:
@@ -214,31 +185,26 @@ def bidirectional(
 ) -> Array:
     """Run a layer in both directions and concatenate, as `keras.layers.Bidirectional` does (Schuster & Paliwal 1997).
 
-    Arguments are those of `recurrent`. A returned sequence is zero at masked steps, its backward half turned back
-    into reading order.
-    The forward half comes first: (batch, 2 * units) or (batch, timesteps, 2 * units).
+    Arguments are those of `recurrent`. A returned sequence is in reading order and zero at masked steps.
+
+    Returns:
+        The forward half first: (batch, 2 * units) or (batch, timesteps, 2 * units).
     """
-    # Keras forces zeros at masked steps inside of Bidirectional, whenever it returns sequences.
-    run = partial(
-        recurrent,
-        cell,
-        inputs,
-        activation=activation,
-        mask=mask,
-        return_sequences=return_sequences,
-        zero_output_for_mask=return_sequences,
-    )
-    forward = run(weights.forward).output
-    backward = run(weights.backward, go_backwards=True).output
-    return np.concatenate([forward, backward[:, ::-1] if return_sequences else backward], axis=-1)
+    run = partial(recurrent, cell, activation=activation, return_sequences=return_sequences)
+    forward = run(inputs, weights.forward, mask=mask)
+    backward = run(inputs[:, ::-1], weights.backward, mask=None if mask is None else mask[:, ::-1])
+    if not return_sequences:
+        return np.concatenate([forward, backward], axis=-1)
+    outputs = np.concatenate([forward, backward[:, ::-1]], axis=-1)
+    return outputs if mask is None else np.where(mask[:, :, np.newaxis], outputs, 0)
 
 
 def embedding(tokens: Tokens, table: Array) -> Array:
     """Look up `tokens`, (batch, timesteps), in `table`, (num_words, features) -> (batch, timesteps, features).
 
-    Raises ValueError if a token lies outside of the table.
+    Raises:
+        ValueError: if a token lies outside of the table; NumPy would read -1 as the last row.
     """
-    # NumPy alone would read -1 as the last row.
     if tokens.size and not 0 <= int(tokens.min()) <= int(tokens.max()) < len(table):
         raise ValueError(f"tokens must lie in 0..{len(table) - 1}, found {tokens.min()}..{tokens.max()}")
     return table[tokens]
@@ -281,10 +247,9 @@ def pool(name: str, sequence: Array, mask: Mask | None = None) -> Array:
 
 
 def attention_weights(sequence: Array, kernel: Array, bias: Array | None = None, mask: Mask | None = None) -> Array:
-    """Return the share of attention that each step gets: a softmax over time of its `Dense(1)` score.
+    """Return the softmax over time of the `Dense(1)` score of each step, 0 at masked ones.
 
-    Shapes: sequence (batch, timesteps, features), kernel (features, 1), bias (1,), mask (batch, timesteps) ->
-    (batch, timesteps). Each row sums to 1, a masked step gets exactly 0; a row that is all masked gets zeros.
+    Shapes: sequence (batch, timesteps, features), kernel (features, 1), bias (1,), mask and result (batch, timesteps).
     """
     scores = dense(sequence, kernel, bias)[..., 0]
     if mask is None:
@@ -302,9 +267,9 @@ def attention(sequence: Array, kernel: Array, bias: Array | None = None, mask: M
 def simple_rnn_pass(inputs: Array, W: Array, U: Array, b: Array) -> Array:
     """Run the notebook's toy RNN over one sequence: s_t = tanh(W x_t + U s_(t-1) + b), with s_0 = 0.
 
-    Two slips of the notebook are put right: U multiplies the state, not the input, and the outputs are stacked into
-    two dimensions, not concatenated into one. Shapes: inputs (timesteps, input_features), W (output_features,
-    input_features), U (output_features, output_features), b (output_features,) -> (timesteps, output_features).
+    Unlike there, U multiplies the state, and outputs are stacked. Shapes: inputs (timesteps, input_features),
+    W (output_features, input_features), U (output_features, output_features), b (output_features,) ->
+    (timesteps, output_features).
     """
     state = np.zeros_like(b)
     outputs = []

@@ -24,15 +24,10 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """The layers of a model, or of each network of an ensemble.
+    """The layers of a model, or of each network of an ensemble."""
 
-    Attributes:
-        text: a table for people, or one for each network.
-        networks: the layers of each network.
-    """
-
-    text: str
-    networks: tuple[tuple[LayerSummary, ...], ...]
+    text: str  # a table, or one for each network
+    networks: tuple[tuple[LayerSummary, ...], ...]  # the layers of each network
 
     @property
     def parameters(self) -> int:

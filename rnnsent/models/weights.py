@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config.sections import Config, RecurrentConfig
-from rnnsent.errors import ConfigError, Problem, RunError
+from rnnsent.errors import RunError
 
 Floats = NDArray[np.float32]
 Weights = Mapping[str, Floats]
 Shape = tuple[int, ...]
 
 EMBEDDINGS = "embedding/embeddings"
-MAX_BYTES = 8 << 30  # of all weights of a network
+CHANNEL_SUM_SCALE = 10.0  # the sum of a text's n-gram weights divided by this is of the size of a state
 
 
 def output_of(labels: int) -> tuple[int, str]:
@@ -88,18 +87,6 @@ def require_weights(config: Config, weights: Weights) -> int:
     return rows
 
 
-def require_size(config: Config, rows: int) -> None:
-    """Require that the weights of a network are at most `MAX_BYTES`, before memory is taken for them.
-
-    Raises:
-        ConfigError: if they are more.
-    """
-    size = 4 * sum(map(math.prod, weight_shapes(config, rows).values()))
-    if size > MAX_BYTES:
-        rule = f"is a network of {size:,} bytes, and a run holds at most {MAX_BYTES:,}"
-        raise ConfigError([Problem("", "model", rule)])
-
-
 def weights_of(model: Any) -> dict[str, Floats]:
     """Return the weights of a Keras model as float32 arrays by name."""
     return {name: _array(variable) for name, variable in _variables(model).items()}
@@ -118,11 +105,7 @@ def set_weights(model: Any, weights: Weights) -> None:
 
 
 def begin_with(model: Any, weights: Weights) -> None:
-    """Put pretrained weights into a Keras model, by name.
-
-    A kernel that reads more features than the pretrained one, as n-grams beside the word vectors, keeps its own rows
-    for these.
-    """
+    """Put pretrained weights into a Keras model, by name; a kernel that also reads n-grams keeps its rows for these."""
     variables = _variables(model)
     for name, pretrained in weights.items():
         value = _array(variables[name]).copy()

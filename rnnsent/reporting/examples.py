@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from rnnsent.data.vocabulary import START, UNKNOWN
+from rnnsent.data.tokenizer import START, UNKNOWN
 from rnnsent.errors import count
 from rnnsent.evaluation.run_data import RunData, Source, load_run_data
 from rnnsent.inference import classifier

@@ -167,7 +167,7 @@ def data_info(dataset: Dataset, split: Partition, config: Config, requested: str
     splits = {"train": split.train, "validation": split.validation, "test": split.test}
     names = split.label_names
     counts = {name: np.bincount(each.labels, minlength=len(names)).tolist() for name, each in splits.items()}
-    whole = dataset.held_back(config.data.validation_split)[1]
+    whole = dataset.rows.take(dataset.split_indices(config.data.validation_split)["validation"])
     details = dict(dataset.provenance)
     file = details.pop("file", None)
     return DataInfo(

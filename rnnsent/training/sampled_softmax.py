@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from rnnsent.data.vocabulary import PAD, UNKNOWN
+from rnnsent.data.tokenizer import PAD, UNKNOWN
 
 _NEVER = -1e9
 

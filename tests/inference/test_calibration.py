@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
 
-from rnnsent.errors import RunError
-from rnnsent.inference.calibration import NONE, Calibration, cross_fitted, fit_calibration, log_loss
-from rnnsent.runs.directory import RunDirectory
+from rnnsent.inference.calibration import NONE, Calibration, fit_calibration, log_loss
+from rnnsent.runs.directory import Run
 from tests.conftest import rnnsent
 
 
@@ -107,30 +106,6 @@ def test_what_tells_nothing_changes_nothing_much() -> None:
     assert wrong.temperature > 15
 
 
-@pytest.mark.parametrize(
-    "values", [{}, {"temperature": 1.0}, {"temperature": 0, "threshold": 0.5, "texts": 1}, {"temperature": "x"}]
-)
-def test_another_file_is_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(RunError, match=r"x\.json: not a calibration; it must have temperature > 0"):
-        Calibration.from_dict(values, "x.json")
-
-
-def test_cross_fitted_probabilities_are_calibrated_without_their_own_labels() -> None:
-    labels, probabilities = too_sure(1000, 6, factor=3.0, shift=1.2)
-    found = cross_fitted(labels, probabilities)
-    assert log_loss(labels, found) < log_loss(labels, probabilities) - 0.1
-    assert log_loss(labels, found) >= log_loss(labels, fit_calibration(labels, probabilities)(probabilities))
-    # Another label for one text changes the others alone: not its own fold.
-    other = labels.copy()
-    other[17] = 1 - other[17]
-    assert cross_fitted(other, probabilities)[17] == found[17]
-    assert (cross_fitted(other, probabilities) != found).mean() == pytest.approx(0.8)
-    # Labels that probabilities say nothing about are not learned by heart: no better than always the same label.
-    noise = np.random.default_rng(7).integers(0, 2, 1000)
-    assert ((cross_fitted(noise, probabilities) > 0.5) == noise).mean() < 0.55
-    assert cross_fitted(labels[:1], probabilities[:1]) == probabilities[:1]
-
-
 @pytest.fixture
 def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
@@ -142,7 +117,7 @@ def without_calibration(run: Path) -> Path:
     """The same run as an older rnnsent would have left it."""
     shutil.copytree(run, "older")
     Path("older/calibration.json").unlink()
-    RunDirectory(Path("older")).finish()
+    Run(Path("older")).finish()
     return Path("older")
 
 
@@ -163,9 +138,6 @@ def test_all_commands_use_it(run: Path) -> None:
     assert recorded["validation"]["log_loss"]["value"] == pytest.approx(kept["log_loss_after"], abs=1e-6)
     judged = json.loads(rnnsent("eval", str(run), "--split", "validation", "--json").stdout)
     assert judged["metrics"]["log_loss"]["value"] == pytest.approx(kept["log_loss_after"], abs=1e-6)
-    assert {"reliability-validation.png", "coverage-validation.png"} <= {
-        path.name for path in (run / "plots").iterdir()
-    }
     plain = [row["probabilities"]["positive"] for row in answers(str(without_calibration(run)), *TEXTS)]
     now = [row["probabilities"]["positive"] for row in answers(str(run), *TEXTS)]
     np.testing.assert_allclose(now, expit(logit(plain) / kept["temperature"]), atol=1e-6)
@@ -178,15 +150,6 @@ def test_all_commands_use_it(run: Path) -> None:
     of_label = max(now[0], 1 - now[0])
     assert facts["logit"] == pytest.approx(float(logit(of_label)), abs=1e-3)
     assert rnnsent("verify", str(run)).exit_code == 0
-
-
-def test_it_can_be_left_out(tiny_imdb: Path, tiny_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
-    settings_ = ["--set", "training.calibrate=false", "--epochs", "1"]
-    trained = rnnsent("train", "--config", str(tiny_config), "--run-dir", "plain", *settings_)
-    assert trained.exit_code == 0 and "calibration" not in trained.stderr
-    assert not Path("plain/calibration.json").exists()
-    assert rnnsent("predict", "plain", "word5").exit_code == 0
 
 
 def test_abstaining(run: Path) -> None:

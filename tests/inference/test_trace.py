@@ -64,7 +64,7 @@ def test_as_it_reads_is_the_head_on_each_state(cell: str) -> None:
     vectors = reference.embedding(network.encode(text).ids[None], weights["embedding/embeddings"])
     names = ("kernel", "recurrent_kernel", "bias")
     cell_weights = reference.RecurrentWeights(*(weights[f"{cell}/{cell}_cell/{name}"] for name in names))
-    states = reference.recurrent(CELLS[cell], vectors, cell_weights, return_sequences=True).output[0]
+    states = reference.recurrent(CELLS[cell], vectors, cell_weights, return_sequences=True)[0]
     hidden = reference.dense(states, weights["dense_0/kernel"], weights["dense_0/bias"], activation="relu")
     expected = reference.dense(hidden, weights["output/kernel"], weights["output/bias"], activation="sigmoid")[:, 0]
     found = trace(network, text)

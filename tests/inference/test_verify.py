@@ -69,5 +69,5 @@ def test_model_keras_gives_the_same_outputs_without_rnnsent(run: Path) -> None:
     np.save("ids.npy", ids)
     subprocess.run([sys.executable, "-W", "error", "-c", PLAIN], check=True, capture_output=True)
     classifier = load(run)
-    network = Network(classifier.config, classifier.weights, native=False)
+    network = Network(classifier.config, classifier.predictor.weights, native=False)
     np.testing.assert_allclose(np.load("probabilities.npy"), network.probabilities(ids), atol=1e-5)

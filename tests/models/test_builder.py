@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from rnnsent.cli.options import overrides
 from rnnsent.config.cells import CELLS
 from rnnsent.config.loader import load_config, parse_config
 from rnnsent.config.sections import Config
@@ -21,7 +22,7 @@ RNG = np.random.default_rng(0)
 
 
 def config_of(text: str, *settings: str) -> Config:
-    return parse_config(f"model: {{embedding_dim: 6, {text}}}", "test", [("test", setting) for setting in settings])
+    return parse_config(f"model: {{embedding_dim: 6, {text}}}", "test", overrides(settings))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def forward_by_reference(model: keras.Model, config: Config, ids: Any) -> Any:
             states = reference.bidirectional(layer.kind, states, pair, mask=mask, return_sequences=sequences)
         else:
             one = reference.RecurrentWeights(*weights)
-            states = reference.recurrent(layer.kind, states, one, mask=mask, return_sequences=sequences).output
+            states = reference.recurrent(layer.kind, states, one, mask=mask, return_sequences=sequences)
     if config.model.pooling == "attention":
         kernel, bias = model.get_layer("attention").get_weights()
         states = reference.attention(states, kernel, bias, mask=mask)
@@ -115,7 +116,7 @@ def test_without_a_mask_padding_is_a_word() -> None:
     ids = tokens(padding="pre")
     states = reference.embedding(ids, model.get_layer("embedding").get_weights()[0])
     weights = reference.RecurrentWeights(*model.get_layer("gru").get_weights())
-    states = reference.recurrent(CELLS["gru"], states, weights).output
+    states = reference.recurrent(CELLS["gru"], states, weights)
     expected = reference.dense(states, *model.get_layer("output").get_weights(), activation="sigmoid")
     np.testing.assert_allclose(keras.ops.convert_to_numpy(model(ids)), expected, rtol=1e-5, atol=1e-6)
 

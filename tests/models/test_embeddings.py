@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rnnsent.runs.artifacts import load_weights
 
 from rnnsent.cli.options import overrides
 from rnnsent.config.loader import load_config
-from rnnsent.data.sources import load_dataset
-from rnnsent.data.vocabulary import FIRST_WORD, Vocabulary
+from rnnsent.data.sources import load_dataset, load_sample
+from rnnsent.data.tokenizer import FIRST_WORD
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError
 from rnnsent.models.embeddings import load
 from rnnsent.runs.registry import open_run
@@ -102,13 +102,13 @@ def test_a_file_of_vectors_is_found_by_a_variable_and_from_another_folder(monkey
 @pytest.mark.parametrize(
     ("extra", "width", "message"),
     [
-        ("", 4, r"v\.txt: its vectors have 3 numbers, not 4: set model.embedding_dim to 3"),
-        ("the 1 2", 3, r"v\.txt, line 5: has 2 numbers, those before 3: damaged\?"),
-        ("the 1 x", 3, r"v\.txt, line 5: not a word and 3 numbers"),
+        ("", 4, r"v\.txt, line 1: has 3 numbers, not 4: set model.embedding_dim to 3, or repair the file"),
+        ("the 1 2", 3, r"v\.txt, line 5: has 2 numbers, not 3: set"),
+        ("the 1 x", 3, r"v\.txt, line 5: has 1 number, not 3"),
         ("the 1 2 x", 3, r"v\.txt, line 5: not a word and 3 numbers"),
         ("the 1 2 nan", 3, r"v\.txt, line 5: not all numbers are finite"),
         ("the 1 2 1e60", 3, r"v\.txt, line 5: not all numbers are finite"),
-        ("the", 3, r"v\.txt, line 5: not a word and 3 numbers"),
+        ("the", 3, r"v\.txt, line 5: has 0 numbers, not 3: not a file of vectors\?"),
     ],
 )
 def test_what_is_no_file_of_vectors_is_refused(extra: str, width: int, message: str) -> None:
@@ -120,16 +120,13 @@ def test_a_file_that_cannot_be_read_or_has_none_of_the_words_is_refused() -> Non
     with pytest.raises(DataError, match=r"nowhere\.txt: cannot be read: No such file"):
         load(Path("nowhere.txt"), WORDS, 8, 3, seed=0)
     Path("broken.gz").write_bytes(gzip.compress(b"film 1 2 3\n" * 1000)[:-20])
-    with pytest.raises(DataError, match=r"broken\.gz: damaged"):
+    with pytest.raises(DataError, match=r"broken\.gz: cannot be read"):
         load(Path("broken.gz"), WORDS, 8, 3, seed=0)
-    Path("empty.txt").touch()
-    with pytest.raises(DataError, match=r"empty\.txt: is empty"):
-        load(Path("empty.txt"), WORDS, 8, 3, seed=0)
     Path("cut.txt").write_text("5 3\nfilm 1 2 3\nfine 4 5 6\n")
     with pytest.raises(DataError, match=r"cut\.txt: ends after 2 of the 5 vectors that its first line names"):
         load(Path("cut.txt"), WORDS, 8, 3, seed=0)
     Path("head.txt").write_text("2 3\nfilm 1 2\nfine 4 5\n")
-    with pytest.raises(DataError, match=r"head\.txt, line 2: has 2 numbers, those before 3: damaged\?"):
+    with pytest.raises(DataError, match=r"head\.txt, line 2: has 2 numbers, not 3"):
         load(Path("head.txt"), WORDS, 8, 3, seed=0)
     with zipfile.ZipFile("glove.zip", "w") as archive:
         archive.writestr("glove.txt", "film 1 2 3\n")
@@ -149,23 +146,15 @@ training: {epochs: 1, batch_size: 256, learning_rate: 1e-2}
 """
 
 
-@pytest.mark.parametrize("trainable", [True, False])
-def test_training_begins_with_them(trainable: bool) -> None:
-    words = json.loads(rnnsent("data", "info", "sample", "--json").stdout)["vocabulary"]
-    assert words > 100
-    from rnnsent.data.sources import load_sample
-
+def test_training_begins_with_the_vectors() -> None:
     vocabulary = load_sample().vocabulary
     Path("v.txt").write_text(f"{vocabulary.words[0]} 0.5 1 -1\n{vocabulary.words[1]} 0.25 1.5 -2\n")
-    Path("c.yaml").write_text(CONFIG.replace("TRAINABLE", str(trainable).lower()))
+    Path("c.yaml").write_text(CONFIG.replace("TRAINABLE", "false"))
     trained = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--json")
     assert trained.exit_code == 0, trained.stderr
     assert json.loads(trained.stdout)["vectors"]["found"] == 2
-    table = load_weights(open_run(Path("run")))["embedding/embeddings"]
-    if trainable:
-        assert np.abs(table[FIRST_WORD] - (0.5, 1, -1)).max() < 1 and table[FIRST_WORD].tolist() != [0.5, 1, -1]
-    else:
-        np.testing.assert_array_equal(table[FIRST_WORD], np.array([0.5, 1, -1], np.float32))
+    table = open_run(Path("run")).weights()["embedding/embeddings"]
+    np.testing.assert_array_equal(table[FIRST_WORD], np.array([0.5, 1, -1], np.float32))
 
 
 def test_a_file_that_is_not_there_is_said_before_anything_is_read() -> None:

@@ -79,9 +79,10 @@ def test_both_forms_of_the_gru() -> None:
         chosen = config(f"recurrent: [{{cell: gru, units: 4, reset_after: {form}}}]")
         model = build_model(chosen, WORDS, seed=1)
         ids = rows([3, 9, 1], "post")
-        network = Network(chosen, weights_of(model))
-        assert network.native == (form == "true" and kernel.available())
-        np.testing.assert_allclose(network.probabilities(ids), model(ids)[:, 0], rtol=0, atol=1e-5)
+        assert runs_on_kernel(chosen.model.recurrent[0]) == (form == "true" and kernel.available())
+        np.testing.assert_allclose(
+            Network(chosen, weights_of(model)).probabilities(ids), model(ids)[:, 0], rtol=0, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

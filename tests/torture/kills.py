@@ -144,7 +144,7 @@ def undisturbed(name: str, run: Path) -> Life:
         until(child, condition)
         moments.append(time.perf_counter() - started)
     child.finish()
-    return Life(*moments, time.perf_counter() - started)
+    return Life(moments[0], moments[1], time.perf_counter() - started)
 
 
 def torture(case: Case, kills: int, rng: random.Random) -> None:

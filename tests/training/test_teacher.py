@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.config.sections import Config
 from rnnsent.config.loader import load_config
+from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Split, split_dataset
 from rnnsent.data.sources import load_dataset
 from rnnsent.models.ngram_weights import out_of_fold

@@ -42,8 +42,8 @@ def command(
     against the predicted label. Integrated gradients need Keras. A TEXT of -
     is stdin. `runs/latest` is the latest run.
     """
+    from rnnsent.files import json_line
     from rnnsent.inference.classifier import load
-    from rnnsent.json_files import json_line
 
     if text is None and source is None:
         require_run(run)
