@@ -118,5 +118,5 @@ def test_baseline_needs_no_run() -> None:
     assert shown.startswith("t.csv: test") and "rnnsent eval" not in shown
     assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
     refused = rnnsent("baseline", "run", "--label-column", "mood")
-    assert refused.exit_code == 2 and "--label-column needs --config" in refused.stderr
+    assert refused.exit_code == 2 and "--label-column only works with --config" in refused.stderr
     assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2

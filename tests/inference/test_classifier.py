@@ -111,7 +111,7 @@ def test_wrong_uses_of_predict(run: Path, arguments: list[str], code: int, messa
 def test_a_text_without_its_run_is_told_where_the_run_goes(command: str) -> None:
     result = rnnsent(command, "It's a nice kettle")
     assert result.exit_code == 2
-    assert """no such run: 'It'"'"'s a nice kettle'; the run comes before TEXT""" in result.stderr
+    assert """no such run: 'It'"'"'s a nice kettle'; RUN comes before TEXT""" in result.stderr
 
 
 def test_a_run_without_words_cannot_read(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_predict_from_a_pipe_without_any_framework(run: Path, texts: list[str]) 
 
 
 def test_the_package_has_what_it_offers() -> None:
-    assert set(package.__all__) == {"Vocabulary", "__version__", "load", "train"}
+    assert set(package.__all__) == {"Vocabulary", "__version__", "evaluate", "load", "train"}
     with pytest.raises(AttributeError, match="no attribute 'laod'"):
         package.laod  # noqa: B018
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rnnsent.runs.directory import Run
     from rnnsent.runs.schemas import BaselineEvaluation, Evaluation
 
+COUNT = click.IntRange(0)
 LABELS_ONLY = (
     "From predicted labels alone: ROC AUC, PR AUC, log loss, Brier score, calibration, coverage and error analysis "
     "need probabilities (--probability-column)."
@@ -33,7 +34,7 @@ LABELS_ONLY = (
 @options.backend
 @options.device
 @click.option("--baseline", is_flag=True, help="Evaluate the n-gram baseline, too.")
-@click.option("--worst", type=click.IntRange(0), default=3, metavar="N", help="Show N confident errors.  [default: 3]")
+@click.option("--worst", type=COUNT, default=3, metavar="N", help="Show the N most confident errors.  [default: 3]")
 @click.option("--predictions", type=PATH, metavar="FILE", help="Evaluate a table of predictions.")
 @click.option("--label-column", metavar="NAME", help="Column of the label in FILE.  [default: label, target, …]")
 @click.option("--probability-column", metavar="NAME", help="Column of the probability.  [default: probability, …]")
