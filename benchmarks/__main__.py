@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rnnsent.cli.main import ErrorGroup, log_to_stderr
-from rnnsent.cli.options import DATA, PICTURE, RunPath, require_named, write_file
+from rnnsent.cli.options import DATA, PATH, PICTURE, require_named, write_file
 from rnnsent.cli.terminal import say
 from rnnsent.errors import RnnsentError
 
@@ -113,7 +113,7 @@ def scale(sizes: tuple[int, ...]) -> None:
 
 
 @command.command()
-@click.argument("paths", nargs=-1, metavar="RUN…", type=RunPath())
+@click.argument("paths", nargs=-1, metavar="RUN…", type=PATH)
 @click.option("--stock", type=click.Choice(CELLS), multiple=True, help="Train the notebook's code in stock Keras too.")
 @click.option("--epochs", type=POSITIVE, default=8, show_default=True, help="Of stock Keras.")
 @click.option("--png", "picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw a plot as well.")

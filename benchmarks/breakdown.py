@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.steps import step_times
-from rnnsent.config.cells import CELLS
 from rnnsent.cli.options import overrides
+from rnnsent.config.cells import CELLS
 from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batch, Batches
 from rnnsent.data.dataset import split_dataset

@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.loader import load_config
+from rnnsent.config.sections import Config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Partition, Split, split_dataset
 from rnnsent.data.sources import load_dataset
-from rnnsent.training.observers import EpochFacts, Observer
 
 NAMES = {
     "keras": "stock Keras, the notebook's code",
@@ -162,7 +161,7 @@ class _Torch:
         return self._probabilities(self._parts.test)
 
 
-class _Rnnsent(Observer):
+class _Rnnsent:
     """The very `training.fit` of the train command."""
 
     def __init__(self, config: Config, parts: Partition) -> None:
@@ -176,24 +175,23 @@ class _Rnnsent(Observer):
         native = [layer.path == NATIVE for layer in paths]
         self._model = build_model(config, 10_000, seed=0, native=native)
         self._trained: dict[str, NDArray[np.float32]] = {}
-        self._after: Callable[[Epoch], None] = lambda epoch: None
-
-    def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-        from rnnsent.models.weights import weights_of
-
-        self._trained = weights_of(model)
-        self._after(Epoch(facts.seconds, facts.val_accuracy))
 
     def train(self, epochs: int, after: Callable[[Epoch], None]) -> None:
-        from rnnsent.training.fit import fit
+        import keras
 
-        self._after = after
+        from benchmarks.training import fit_model
+        from rnnsent.models.weights import weights_of
+
+        def on_epoch_end(epoch: int, logs: Any) -> None:
+            self._trained = weights_of(self._model)
+            after(Epoch(logs["seconds"], logs["val_accuracy"]))
+
         train, validation = (
             Batches.from_config(split, self._config, shuffle=shuffle)
             for split, shuffle in ((self._parts.train, True), (self._parts.validation, False))
         )
         training = replace(self._config.training, epochs=epochs)
-        fit(self._model, train, validation, training, observers=[self])
+        fit_model(self._model, train, validation, training, keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end))
 
     def predict(self) -> NDArray[Any]:
         from rnnsent.inference.predictor import load_predictor

@@ -1,4 +1,4 @@
-"""Simulate how often the 95 % intervals contain the truth, and print the tables of docs/experiments.md.
+"""Simulate how often the 95 % intervals contain the truth, and print the tables of docs/research-log.md.
 
     python benchmarks/coverage.py [--samples 1000] [--texts 30 100 300 1000] [--pairs]
 

@@ -6,18 +6,14 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 
 from benchmarks.race import Worker
-from rnnsent.config.loader import load_config
-from rnnsent.errors import RnnsentError, RunError
-from rnnsent.files import read_json
-from rnnsent.runs import artifacts as stored
-from rnnsent.runs import directory as runs
-from rnnsent.runs.directory import RunDirectory, json_text
-from rnnsent.runs.schemas import Amount, Count, Record, Share, checked
+from rnnsent.errors import RunError
+from rnnsent.runs.directory import Run
+from rnnsent.runs.schemas import parse, to_json
 
 # Okabe and Ito's palette, which people who see fewer colors can tell apart, and a marker each.
 COLORS = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
@@ -63,81 +59,45 @@ class Course:
         return None
 
 
-def of_run(run: RunDirectory) -> Course:
+def of_run(run: Run) -> Course:
     """Return the course of a finished run.
 
-    Word vectors and a language model that it took from the cache count with what they took then.
-
-    The accuracy of an ensemble is known at its end only: its course is that one point.
+    Word vectors and a language model that it took from the cache count with what they took then. The accuracy of an
+    ensemble is known at its end only: its course is that one point.
 
     Raises:
-        RunError: if it is unfinished, or of an older rnnsent.
+        RunError: if it is unfinished.
     """
     run.verify()
-    recorded = stored.load_metrics(run)
-    begun_with = [recorded.get(name) or {} for name in ("vectors", "language_model")]
-    before = sum(float(each["seconds"]) for each in begun_with if each.get("cached"))
-    at_the_end = recorded["seconds"], recorded["validation"]["accuracy"]["value"]
-    points = _epochs(run) if run.has(runs.HISTORY) else [at_the_end]
+    metrics = run.metrics
+    begun = (metrics.embeddings, metrics.language_model)
+    before = sum(each.seconds or 0.0 for each in begun if each is not None and each.cached)
+    points = [(epoch.elapsed, epoch.val_accuracy) for epoch in run.history()]
+    points = points or [(metrics.seconds, metrics.validation["accuracy"].value or 0.0)]
     seconds = tuple(before + elapsed for elapsed, _ in points)
+    drawn = json.dumps([getattr(run.config.data, key) for key in sorted(DRAWN_BY)])
     accuracies = tuple(accuracy for _, accuracy in points)
-    reviews = int(recorded.get("validation_reviews") or 0)
-    data = load_config(str(run.file(runs.CONFIG))).data
-    drawn = json.dumps([getattr(data, key) for key in sorted(DRAWN_BY)])
-    return Course(run.path.resolve().name, seconds, accuracies, reviews, recorded["data"].get("sha256"), drawn)
+    name = run.path.resolve().name
+    return Course(name, seconds, accuracies, metrics.validation_texts, metrics.data.sha256, drawn)
 
 
-def _epochs(run: RunDirectory) -> list[tuple[float, float]]:
-    """Return after how many seconds each epoch ended, and its validation accuracy."""
-    found = [(epoch.elapsed, epoch.val_accuracy) for epoch in stored.load_history(run, runs.HISTORY)]
-    known = [(elapsed, accuracy) for elapsed, accuracy in found if elapsed is not None]
-    if len(known) < len(found):
-        raise RunError(f"{run}: its {runs.HISTORY} does not say when epochs ended; it is of an older rnnsent")
-    return known
-
-
-class _Kept(Record):
-    """What a file says of a course."""
-
-    name: str
-    seconds: list[Amount]
-    accuracies: list[Share]
-    reviews: Count
-    digest: str | None
-    drawn: str
-
-
-class _File(Record):
-    courses: list[_Kept]
+@dataclass(frozen=True)
+class _File:
+    courses: list[Course]
 
 
 def kept_in(path: Path) -> list[Course]:
     """Return the courses that a file has from earlier measurements; none if it is not there.
 
     Raises:
-        RnnsentError: if it is not what `as_json` made.
+        RunError: if it is not what `as_json` made.
     """
-    if not path.exists():
-        return []
-    try:
-        found = read_json(path)
-    except (OSError, ValueError) as error:
-        raise RnnsentError(f"{path}: cannot be read as courses: {error}") from None
-    file = checked(_File, found, str(path))
-    for course in file.courses:
-        if not 0 < len(course.seconds) == len(course.accuracies):
-            raise RnnsentError(f"{path}: {course.name}: must have as many seconds as accuracies, one at least")
-        if course.seconds != sorted(course.seconds):
-            raise RnnsentError(f"{path}: {course.name}: its seconds must not fall")
-    return [
-        Course(each.name, tuple(each.seconds), tuple(each.accuracies), each.reviews, each.digest, each.drawn)
-        for each in file.courses
-    ]
+    return parse(_File, path.read_bytes(), path).courses if path.exists() else []
 
 
 def as_json(courses: Sequence[Course]) -> str:
     """Return courses as `kept_in` reads them."""
-    return json_text({"courses": [asdict(course) for course in courses]})
+    return to_json(_File(list(courses)))
 
 
 def told_apart(courses: Sequence[Course], paths: Sequence[Path]) -> list[Course]:

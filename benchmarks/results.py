@@ -1,10 +1,9 @@
-"""Puts docs/results.md together from what was measured, and measures anew what is named.
+"""Writes docs/results.md from docs/measured, and first measures again the sections that are named.
 
     RNNSENT_DATA=… python benchmarks/results.py [--runs FOLDER] [NAME…]
 
-docs/measured/ holds a file for each section: when and on what its command ran, and what it printed. Without a name they
-are only put together. Two cores should have nothing else to do meanwhile; `recipes` takes them five hours, `ablations`
-three, `losses` and `milestones` read the runs that `recipes` leaves in FOLDER.
+docs/measured/ holds a file for each section: date, machine and output of its command. Measure on two idle cores:
+`recipes` takes five hours, `ablations` three; `losses` and `milestones` read the runs that `recipes` leaves in FOLDER.
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ MEASURED = ROOT / "docs" / "measured"
 WIDTH = 118
 
 INTRODUCTION = (
-    "Put together by `python benchmarks/results.py` from docs/measured; each table says when and on what it was "
-    "measured, most also from which commit. The accuracies of the plain networks are in the README. Of a GPU is "
-    "best_unlabelled_gpu alone; what else was measured there is in docs/experiments.md."
+    "Written by `python benchmarks/results.py` from docs/measured. Each table names its command, date and machine. "
+    "What was tried and not adopted is in [research-log.md](research-log.md)."
 )
 
 
@@ -39,9 +37,9 @@ class Section:
     """A table of the page.
 
     Attributes:
-        command: what prints it; {runs} is the folder with the runs of the recipes.
-        heading: above it; empty where it goes on under the last one.
-        text: between heading and table, without line ends.
+        command: prints the table; {runs} is the folder with the runs of the recipes.
+        heading: above it; empty: the section continues the last one.
+        text: between heading and table.
     """
 
     command: str
@@ -68,97 +66,97 @@ SECTIONS = {
     "recipes": Section(
         f"python benchmarks/recipes.py {{runs}} {' '.join(RECIPES)}",
         "Accuracy of the recipes",
-        "Mean ± standard deviation over the seeds 0, 1, …; the epoch is chosen by validation, 5 % of the training "
-        "reviews, by film; the test split is looked at once a run. Of these recipes several versions were tested, "
-        "this one included four of best_small, two of best and best_ensemble, four of best_unlabelled, all in "
-        "docs/experiments.md; what was changed in between was chosen on validation. Word2vec draws the same for "
-        "every seed, so the deviation is not of the vectors. Wall time is that of `rnnsent train`, with Python, "
-        "TensorFlow and the reading of the texts. Memory is the most that the process ever held. "
-        "`pip install 'rnnsent[recipes]'`.",
+        "Mean ± standard deviation over seeds. The epoch is chosen on validation: 5 % of the training reviews, by "
+        "film. The test split is evaluated once a run. Several versions of a recipe were tested, this one included: "
+        "four of best_small and best_unlabelled, two of best and best_ensemble. All are in the research log, and every "
+        "change was chosen on validation. All seeds share their word vectors, so the deviation leaves them out. Wall "
+        "time is that of `rnnsent train` as a whole. Memory is the peak of the process. Install with "
+        "`pip install '.[recipes]'`.",
     ),
     "recipes-gpu": Section(
         f"KERAS_BACKEND=jax python benchmarks/recipes.py {{runs}} --gpu {ON_A_GPU}",
-        text="A wider network on the texts of best_unlabelled, validated on the same reviews. One version was tested.",
+        text="A wider network on the texts of best_unlabelled, with the same validation reviews. One version tested.",
     ),
     "baseline": Section(
         "rnnsent baseline --config best_small",
-        text="Without a network: naive-Bayes-weighted logistic regression on 1-, 2- and 3-grams of the same reviews.",
+        text="The baseline: naive-Bayes-weighted logistic regression on 1-, 2- and 3-grams of the same reviews. The "
+        "calibration error (ece) in this table is an older estimate with bins of equal size.",
+    ),
+    "plain": Section(
+        "rnnsent train --config NAME && rnnsent eval",
+        "Accuracy of the plain networks",
+        "On imdb.npz, seed 0. The epoch is chosen on validation, the test split is evaluated after training. `lstm` "
+        "and `gru` are each the second recipe that was tested. Seconds are medians over the epochs.",
     ),
     "ablations": Section(
         f"python benchmarks/recipes.py {{runs}} --set data.validation_split=0.2 "
         f"{' '.join(f'--variant {part}' for part in PARTS)} best",
-        "What each part of best.yaml is worth",
-        "Each part taken out or put in the place of another, by validation alone: a fifth of the training reviews, "
-        "5,029, by film, the same for all; the test split was not looked at. Log loss is in nats, after calibration. "
-        "Wall time is the median of the seeds, memory the most of any.",
+        "Ablations of best.yaml",
+        "Each row removes or replaces one part. Scored on validation: 5,029 training reviews, split by film, the same "
+        "for all rows. The test split was not used. Log loss is in nats, after calibration. Wall time is the median "
+        "over seeds, memory the maximum.",
     ),
     "losses": Section(
         "python benchmarks/losses.py "
         + " ".join(f"{{runs}}/{name}-{seed}" for name in (*RECIPES, ON_A_GPU) for seed in range(3)),
-        "What recipes lose on other texts",
-        "Mean ± standard deviation over the seeds, and in brackets how far that is from all reviews, in points. "
-        "Nothing was tuned to these texts. Quarters by length are named by the words of the first run's reviews.",
+        "Robustness of the recipes",
+        "Mean ± standard deviation over seeds; in brackets the difference to all reviews, in points. Nothing was tuned "
+        "on these texts. Quarters by length have the limits of the first run.",
     ),
     "milestones": Section(
         f"python -m benchmarks milestones {' '.join(f'{{runs}}/{name}-0' for name in RECIPES)} --stock lstm "
         "--epochs 7 --courses docs/measured/milestones.json --png docs/milestones.png",
         "Time to accuracy",
-        "Seconds from the start of `rnnsent train` until validation passed an accuracy: reading the archive, word2vec "
-        "and the weights of n-grams come before the first epoch, of best_unlabelled a language model too; what the "
-        "cache had counts with what it took then. `best` is the highest of any epoch, not that of the epoch which was "
-        "kept. An accuracy is known at the end of an epoch, that of an ensemble, calibrated, at its very end, so that "
-        "several are often passed at once. One seed each. With --courses, which keeps what was measured, a run can be "
-        "measured anew without the others. Beside it the notebook's LSTM in stock Keras, which validates on 5,000 "
-        "other reviews. Drawn in docs/milestones.png.",
+        "Seconds from the start of `rnnsent train` until validation passed an accuracy. They include reading, word "
+        "vectors, n-gram weights and, for best_unlabelled, a language model. An accuracy is known at the end of an "
+        "epoch, that of an ensemble at the end of its training, so several are often passed at once. `best` is the "
+        "highest of any epoch. One seed each. The last row is the notebook's LSTM in stock Keras, which validates on "
+        "5,000 other reviews. Plot: docs/milestones.png.",
     ),
     "race-simple_rnn": Section(
         "python -m benchmarks race --cell simple_rnn --epochs 4",
-        "Beside stock Keras and PyTorch",
-        "The notebook's models at its settings (SimpleRNN in batches of 32, LSTM and GRU of 128; RMSprop, 20,000 "
-        "training reviews). Each contestant is a process of its own, one at work at a time; medians without the first "
-        "epoch and prediction. `times`: stock Keras' median by this one's. Validation: the best epoch; test: after the "
-        "last. Last column: seconds of training until validation reached the 87.5 % of the book's LSTM. Accuracies are "
-        "of one seed each and, in the notebook's form, of unmasked and unclipped training, which jumps by points from "
-        "epoch to epoch: no two of them say that one library learns more. That training on the kernel follows stock "
-        "layers from the same weights is tested, step by step to 1e-4 (tests/test_real_reviews.py, LSTM and GRU); the "
-        "notebook's own code differs from both in what RMSprop divides by, see docs/experiments.md. `make bench` fails "
-        "where a ratio falls below 6. Ratios move with what other guests of the machine do.",
+        "Speed beside stock Keras and PyTorch",
+        "The notebook's models with its settings: SimpleRNN in batches of 32, LSTM and GRU in batches of 128, RMSprop, "
+        "20,000 training reviews. Each contestant is a process of its own, and they take turns. Seconds are medians "
+        "without the first epoch and prediction. `times` is stock Keras' median divided by this one's. Validation is "
+        "the best epoch, test the last. The last column is seconds of training to 87.5 % validation accuracy. "
+        "Accuracies are of one seed and jump by points from epoch to epoch, because the notebook neither masks padding "
+        "nor clips gradients: they do not rank the libraries. Tests compare training on the kernel with stock layers, "
+        "step by step, to 1e-4. `make bench` fails if a ratio is below 6. The README's picture is drawn from these "
+        "tables by `python benchmarks/picture.py`.",
     ),
     "race-lstm": Section("python -m benchmarks race --cell lstm --epochs 5"),
     "race-gru": Section("python -m benchmarks race --cell gru --epochs 4"),
     "breakdown": Section(
         "python -m benchmarks breakdown",
-        "Where a step goes",
-        "Batch 128, masked and bucketed, medians of 40 batches; each part timed alone. The rest is what Keras and "
-        "TensorFlow do between the parts, and what the kernel loses there to caches that others have used meanwhile.",
+        "Parts of a training step",
+        "Batch 128, masked and bucketed, medians of 40 batches, each part timed alone. The rest is Keras and "
+        "TensorFlow between the parts, and cache misses of the kernel.",
     ),
     "growth": Section(
         "python -m benchmarks growth",
-        "How a step grows",
-        "LSTM; one dimension varied at a time from 32 units, batch 128, maxlen 500, 1 layer; lengths as on IMDB. Stock "
-        "Keras pads to maxlen, as the notebook does. One made-up batch, repeated. With several rounds the figures are "
-        "medians, and the last column has the least and the largest ratio of a round; with one, rows were measured "
-        "minutes apart, and a third more or less can be the machine's. With more units the arithmetic itself is what "
-        "takes the time, for both; of shorter reviews less padding is saved.",
+        "Cost of a step by size",
+        "LSTM, one dimension varied at a time from 32 units, batch 128, maxlen 500, one layer, lengths as on IMDB. "
+        "Stock Keras pads to maxlen, as in the notebook. With one round, rows are minutes apart, and differences "
+        "of a third may be noise of the machine.",
     ),
     "scale": Section(
         "python -m benchmarks scale",
         "More reviews than memory",
-        "Synthetic reviews from memory-mapped files, one epoch of the LSTM. Own memory is what the process cannot give "
-        "back: without the pages of the mapped files.",
+        "Synthetic reviews from memory-mapped files, one epoch of the LSTM. Own memory excludes the pages of mapped "
+        "files, which the system can take back.",
     ),
     "soak": Section(
         "python benchmarks/soak.py --plot docs/soak.png",
-        "One process for long",
-        "Resident memory of a process that trains and judges a small network 50 times, and then answers 1,000 times "
-        "about 1 to 300 texts of none to 20,000 words. Drawn in docs/soak.png.",
+        "Memory of a long process",
+        "Resident memory of a process that trains and evaluates a small network 50 times, then predicts 1,000 times "
+        "for 1 to 300 texts of up to 20,000 words. Plot: docs/soak.png.",
     ),
     "kills": Section(
         "python -m tests.torture.kills {runs}",
         "Killed at random",
-        "Trainings that SIGKILL hits at random moments, resumed until they end, and compared with undisturbed ones: "
-        "every file of their runs (tests/torture/sameness.py says what may differ). What was done to files, disk and "
-        "data: docs/experiments.md.",
+        "SIGKILL hits trainings at random moments. They are resumed until they end and compared with undisturbed ones, "
+        "file by file.",
     ),
 }  # fmt: skip
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from rnnsent.config.loader import load_config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split
 from rnnsent.errors import RnnsentError
-from rnnsent.training.observers import EpochFacts, Observer
 
 SIZES = (25_000, 100_000, 1_000_000)
 CHUNK = 10_000  # reviews written at a time
@@ -45,8 +43,10 @@ def epoch_over(reviews: int) -> Scale:
     from rnnsent.engine.device import start
 
     start("cpu")
+    import keras
+
+    from benchmarks.training import fit_model
     from rnnsent.models.builder import build_model
-    from rnnsent.training.fit import fit
 
     config = load_config("notebook/lstm", {"data.padding": "post", "training.epochs": 1})
     with tempfile.TemporaryDirectory(prefix="rnnsent-bench-") as folder:
@@ -55,17 +55,16 @@ def epoch_over(reviews: int) -> Scale:
         model = build_model(config, 10_000, seed=0, native=[True])
         seen: list[float] = []
 
-        class Watch(Observer):
-            def on_epoch(self, facts: EpochFacts, best: bool, model: Any) -> None:
-                seen.append(facts.seconds)
+        def on_epoch_end(epoch: int, logs: dict[str, float]) -> None:
+            seen.append(logs["seconds"])
 
         with _Memory() as memory:
-            fit(
+            fit_model(
                 model,
                 Batches.from_config(train, config, shuffle=True),
                 Batches.from_config(validation, config, shuffle=False),
                 config.training,
-                observers=[Watch()],
+                keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end),
             )
         return Scale(len(train), int(train.lengths.sum()), seen[0], memory.peak_mb)
 

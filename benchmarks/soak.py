@@ -52,13 +52,13 @@ def texts(rng: random.Random) -> list[str]:
 def cycles(run: Path, number: int) -> Iterator[float]:
     """Train and eval in this process again and again; yield the memory after each."""
     from rnnsent.config.loader import load_config
-    from rnnsent.evaluation import evaluate as judgment
+    from rnnsent.evaluation.evaluate import evaluate
     from rnnsent.training import experiment
 
     config = load_config("gru", SETTINGS, to_train=True)
     for _ in range(number):
-        trained = experiment.train(config, "soak", run_dir=run, force=True)
-        judgment.judge(trained.run, "validation")
+        trained = experiment.train(config, experiment.Request("soak"), run_dir=run, force=True)
+        evaluate(trained, "validation").write()
         yield memory()
 
 

@@ -15,9 +15,8 @@ import click
 from pydantic import TypeAdapter
 
 from rnnsent.cli.main import cli
-from rnnsent.config import Config, Section
-from rnnsent.config.loader import json_schema, shipped_names
-from rnnsent.config.section import section_of
+from rnnsent.config.loader import description, json_schema, shipped_names
+from rnnsent.config.sections import Config, Section, section_of
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 80
@@ -34,10 +33,11 @@ def cli_page() -> str:
 
 def config_page() -> str:
     """Return docs/config.md."""
+    shipped = "".join(f"| `{name}` | {description(name)} |\n" for name in shipped_names())
     parts = [
         "# The config\n\nWritten by `make docs` from `rnnsent/config/`; do not edit. `rnnsent config show FILE` "
         "prints a config with every default, `--set key=value` overrides any key.\n",
-        f"Shipped: {', '.join(f'`{name}`' for name in shipped_names())}.\n",
+        f"| shipped config | |\n|---|---|\n{shipped}",
     ]
     parts += [_section_page(path, section) for path, section in _sections("", Config)]
     return "\n".join(parts)

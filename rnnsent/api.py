@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rnnsent.config import Config
-from rnnsent.config.data import data_settings
 from rnnsent.config.loader import load_config
+from rnnsent.config.sections import Config, data_settings
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Evaluation

@@ -17,6 +17,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from rnnsent.cli.options import overrides
+from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.data import download
 from rnnsent.engine import kernel
 
@@ -103,6 +106,11 @@ def rnnsent(*arguments: str) -> Result:
     from rnnsent.cli.main import cli
 
     return CliRunner().invoke(cli, list(arguments), prog_name="rnnsent")
+
+
+def parsed(text: str, *settings: str) -> Config:
+    """Return the config that a YAML text describes, with settings as those of `--set`."""
+    return parse_config(text, "test", overrides(settings))
 
 
 TINY_CONFIG = """\

@@ -13,15 +13,10 @@ MODULES = {"pickle", "_pickle", "marshal", "shelve", "dill", "joblib", "cloudpic
 BUILTINS = {"eval", "exec", "compile", "__import__"}
 NAMES = {
     "extractall", "extract", "unpack_archive", "get_file", "enable_unsafe_deserialization", "model_from_json",
-    "model_from_config", "unsafe_load", "full_load", "TFSMLayer",
+    "model_from_config", "load_model", "load_weights", "unsafe_load", "full_load", "TFSMLayer",
 }  # fmt: skip
-PLACES = {
-    "os.system", "os.popen", "numpy.fromregex", "torch.load", "pandas.read_pickle",
-    *(f"builtins.{name}" for name in BUILTINS),
-}  # fmt: skip
-KERAS = {"load_model", "load_weights"}
-OWN = {"rnnsent.runs.artifacts.load_weights", "artifacts.load_weights"}
-OF_PICKLE = {"data/imdb.py": {"pickle.Unpickler", "pickle.UnpicklingError"}}
+PLACES = {"os.system", "os.popen", "numpy.fromregex", "torch.load", *(f"builtins.{name}" for name in BUILTINS)}
+OF_PICKLE = {"data/imdb.py": {"pickle", "pickle.Unpickler", "pickle.UnpicklingError"}}
 READERS = {"numpy.load", "numpy.lib.format.read_array", "numpy.lib.npyio.load"}  # each says that it takes no pickle
 
 
@@ -30,30 +25,41 @@ def faults(source: str, file: str) -> list[str]:
 
     Args:
         source: of the module.
-        file: its path in the package, such as data/imdb.py, where some may do more.
+        file: its path in the package; data/imdb.py may use the restricted unpickler.
     """
     tree = ast.parse(source)
     aliases = _aliases(tree)
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found: list[tuple[int, str]] = []
     for node in ast.walk(tree):
-        for what in (
-            *_imported(node, file),
-            *_mentioned(node, aliases, file, id(node) in called),
-            *_called(node, aliases, file),
-        ):
-            found.append((node.lineno, what))  # type: ignore[attr-defined]  # what is found has a line
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = _imported(node)
+            what = [name for name in names if name.partition(".")[0] in MODULES or _is_forbidden(name)]
+            what += [name for name in names if name.endswith(".*")]
+        elif isinstance(node, ast.Call):
+            what = list(_called(node, aliases))
+        else:
+            name = _full(node, aliases) if isinstance(getattr(node, "ctx", None), ast.Load) else ""
+            uncalled = name in READERS and id(node) not in called
+            what = [name] if _is_forbidden(name) or name.startswith("pickle.") or uncalled else []
+        line: int = getattr(node, "lineno", 0)
+        found += [(line, each) for each in what if each not in OF_PICKLE.get(file, ())]
     return [f"{file}:{line} {what}" for line, what in dict.fromkeys(sorted(found))]
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [each.name for each in node.names]
+    return [] if node.level else [f"{node.module}.{each.name}" for each in node.names]
 
 
 def _aliases(tree: ast.AST) -> dict[str, str]:
     """Return what names of a module stand for, {"np": "numpy"}."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {each.asname: each.name for each in node.names if each.asname}
-        elif isinstance(node, ast.ImportFrom):
-            found |= {each.asname or each.name: f"{node.module or ''}.{each.name}" for each in node.names}
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = zip(node.names, _imported(node), strict=False)
+            found |= {each.asname or name.rpartition(".")[2]: name for each, name in names}
     return found
 
 
@@ -66,40 +72,11 @@ def _full(node: ast.AST, aliases: dict[str, str]) -> str:
     return ""
 
 
-def _imported(node: ast.AST, file: str) -> Iterator[str]:
-    names: list[str] = []
-    if isinstance(node, ast.Import):
-        names = [each.name for each in node.names]
-    elif isinstance(node, ast.ImportFrom) and not node.level:
-        names = [f"{node.module}.{each.name}" for each in node.names]
-        if any(each.name == "*" for each in node.names):
-            yield "import of everything"
-    for name in names:
-        if name.partition(".")[0] in MODULES and not (name == "pickle" and file in OF_PICKLE):
-            yield f"import of {name}"
-        elif _is_forbidden(name, file):
-            yield name
+def _is_forbidden(name: str) -> bool:
+    return name in BUILTINS | PLACES or name.rpartition(".")[2] in NAMES
 
 
-def _mentioned(node: ast.AST, aliases: dict[str, str], file: str, is_called: bool) -> Iterator[str]:
-    if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
-        return
-    name = _full(node, aliases)
-    of_pickle = name.startswith("pickle.") and name.count(".") == 1 and name not in OF_PICKLE.get(file, ())
-    if of_pickle or _is_forbidden(name, file) or (name in READERS and not is_called):
-        yield name
-
-
-def _is_forbidden(name: str, file: str) -> bool:
-    last = name.rpartition(".")[2]
-    if name in OWN:
-        return False
-    return name in BUILTINS | PLACES or last in NAMES or (last in KERAS and "." in name)
-
-
-def _called(node: ast.AST, aliases: dict[str, str], file: str) -> Iterator[str]:
-    if not isinstance(node, ast.Call):
-        return
+def _called(node: ast.Call, aliases: dict[str, str]) -> Iterator[str]:
     name = _full(node.func, aliases)
     last = name.rpartition(".")[2]
     keys = {key.arg: ast.unparse(key.value) for key in node.keywords}
@@ -111,7 +88,7 @@ def _called(node: ast.AST, aliases: dict[str, str], file: str) -> Iterator[str]:
     if last == "YAML" and keys.get("typ", "'rt'") not in ("'rt'", "'safe'"):
         yield f"{name} that makes objects"
     if last in ("getattr", "attrgetter", "methodcaller"):
-        yield from (f"{last} of {text}" for text in texts if text in NAMES | KERAS | BUILTINS)
+        yield from (f"{last} of {text}" for text in texts if text in NAMES | BUILTINS)
     if last == "import_module" and not _is_own_module(node):
         yield f"{name} of a module that is not rnnsent's"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rnnsent.data.cache import cache_root
-from rnnsent.data.imdb import places
+from rnnsent.data.download import places
 from rnnsent.files import atomic_path, sha256, write_atomic
 
 

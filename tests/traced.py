@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.inference.classifier import Classifier, Encoded
 from rnnsent.inference.predictor import Predictor
 from rnnsent.models.network import Network

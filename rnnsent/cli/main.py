@@ -6,7 +6,6 @@ head · 143 terminated.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import logging
 import os
@@ -15,26 +14,15 @@ from typing import Any
 
 import click
 
-from rnnsent import __version__
 from rnnsent.cli.terminal import say
 from rnnsent.errors import Interrupted, RnnsentError
 from rnnsent.signals import listening
+from rnnsent.version import __version__
 
 COMMANDS = (
-    "train",
-    "eval",
-    "compare",
-    "baseline",
-    "predict",
-    "trace",
-    "robustness",
-    "report",
-    "verify",
-    "summary",
-    "data",
-    "config",
-    "reference",
-)
+    "train", "eval", "compare", "baseline", "predict", "trace", "robustness", "report", "verify", "summary", "data",
+    "config", "reference",
+)  # fmt: skip
 
 
 class ErrorGroup(click.Group):
@@ -42,45 +30,32 @@ class ErrorGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; see click."""
-        debug = bool(ctx.params.get("debug"))
         try:
             with listening():
                 return super().invoke(ctx)
-        except RnnsentError as error:
-            if debug:
-                raise
-            say(f"Error: {error}")
-            ctx.exit(1)
-        except Interrupted as error:
-            say(f"Interrupted: {error}")
-            ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             say("Interrupted")
             ctx.exit(130)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+        except Interrupted as error:
+            say(f"Interrupted: {error}")
+            ctx.exit(error.exit_code)
         except BrokenPipeError:
-            # Whoever read the output has had enough, as head has: nothing to be said, and nowhere to say it.
+            # The reader has ended, as head does; Python would complain when it closes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(141)
-        except OSError as error:
-            if debug:
-                raise
-            say(f"Error: {_said(error)}")
-            ctx.exit(1)
         except Exception as error:
-            if debug:
+            if ctx.params.get("debug") or isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort):
                 raise
-            if "Symlink loop" in str(error):  # of pathlib; from Python 3.13 on an OSError
-                say(f"Error: {error}")
-            else:
-                say(f"Error: unexpected {type(error).__name__}: {error}")
-                say("This is a fault of rnnsent; `rnnsent --debug …` shows where.")
+            say(f"Error: {_message(error)}")
             ctx.exit(1)
 
 
 class _Group(ErrorGroup):
-    """Loads a command's module on demand."""
+    """Imports the module of a command when it is needed."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # for "Did you mean …?"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -92,31 +67,19 @@ class _Group(ErrorGroup):
         assert isinstance(command, click.Command)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib
 
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if not close or "mean" in error.message:
-                raise
-            raise click.UsageError(f"{error.message} Did you mean {close[0]}?", ctx) from None
-
-
-def _said(error: OSError) -> str:
-    """Return what the operating system says, as of a path that is too long or in a folder that nobody may look into."""
-    why = error.strerror or str(error)
-    if error.filename is None:
-        return f"the output cannot be written: {why}" if error.errno == errno.ENOSPC else why
-    path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
-    return f"{path if len(path) <= 300 else path[:300] + '…'}: {why}"
+def _message(error: Exception) -> str:
+    if isinstance(error, RnnsentError):
+        return str(error)
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        return reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}"
+    report = "This is a bug in rnnsent; `rnnsent --debug …` shows the traceback."
+    return f"unexpected {type(error).__name__}: {error}\n{report}"
 
 
 class _StderrHandler(logging.Handler):
-    """Warnings of the library, as lines for people."""
+    """Shows what the library logs as lines on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "WARNING: " if record.levelno >= logging.WARNING else ""
@@ -127,7 +90,7 @@ class _StderrHandler(logging.Handler):
 @click.version_option(__version__, prog_name="rnnsent")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def cli(debug: bool) -> None:
-    """Train, judge and ship recurrent sentiment classifiers.
+    """Train, evaluate and ship recurrent sentiment classifiers.
 
     Results go to stdout, everything else to stderr.
     """
@@ -136,7 +99,7 @@ def cli(debug: bool) -> None:
 
 
 def log_to_stderr() -> None:
-    """Show what the library logs as lines on stderr."""
+    """Show what the library logs on stderr."""
     logger = logging.getLogger("rnnsent")
     logger.handlers = [_StderrHandler()]
     logger.setLevel(logging.INFO)

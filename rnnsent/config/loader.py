@@ -13,10 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.config import Config, Section
-from rnnsent.config.data import label_texts
 from rnnsent.config.rules import violations
-from rnnsent.config.section import section_of
+from rnnsent.config.sections import Config, Section, label_texts, section_of
 from rnnsent.config.suggestions import similar_key, similar_value
 from rnnsent.config.yaml_reader import Document, KeyPath, dotted, dump, read_document
 from rnnsent.errors import ConfigError, Problem, count
@@ -41,6 +39,12 @@ def shipped_names() -> list[str]:
     """Return the names under which the shipped configs can be asked for, such as `lstm` or `notebook/lstm`."""
     root = shipped_configs()
     return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+
+
+def description(name: str) -> str:
+    """Return the first comment of a shipped config that is not for editors, in one line."""
+    lines = (shipped_configs() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if not line.startswith("# yaml-")).removeprefix("# ")
 
 
 def find_config(name: str) -> Path:

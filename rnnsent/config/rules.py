@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from rnnsent.config import Config, DataConfig
 from rnnsent.config.cells import CELLS
-from rnnsent.config.section import Section
+from rnnsent.config.sections import Config, Section
 from rnnsent.config.yaml_reader import KeyPath
 
 Violation = tuple[KeyPath, str, Any]  # where, the rule, the value given
@@ -37,25 +36,19 @@ def _unused(section: Section, path: KeyPath, keys: Sequence[str], under: str) ->
 
 
 def _once(path: KeyPath, names: Sequence[str] | None) -> Iterator[Violation]:
-    for name in names or ():
-        if (names or ()).count(name) > 1:
-            yield path, "must name each once", name
-            return
+    for name in sorted({name for name in names or () if (names or ()).count(name) > 1}):
+        yield path, "must name each once", name
 
 
 def _data_rules(config: Config) -> Iterator[Violation]:
     data = config.data
     if data.padding == "notebook" and data.maxlen is None:
-        yield ("data", "maxlen"), "padding: notebook pads every review to maxlen, so it needs a number", None
-    if data.source == "texts":
-        yield from _texts_rules(data)
-    else:
-        yield from _unused(data, ("data",), _OF_TEXTS, f"source: {data.source}")
+        yield ("data", "maxlen"), "must be a number under padding: notebook", None
     if data.source == "sample":
         yield from _unused(data, ("data",), ["path"], "source: sample")
-
-
-def _texts_rules(data: DataConfig) -> Iterator[Violation]:
+    if data.source != "texts":
+        yield from _unused(data, ("data",), _OF_TEXTS, f"source: {data.source}")
+        return
     if data.path is None:
         yield ("data", "path"), "must name a file or folder under source: texts", None
     if data.fallback is not None:
@@ -80,7 +73,7 @@ def _stack_rules(config: Config) -> Iterator[Violation]:
     if returns is False and model.pooling != "last":
         yield place, f"must be null or true under pooling: {model.pooling}", returns
     if returns is True and model.pooling == "last" and (model.head or model.dense):
-        yield place, "dense layers and head need one vector a review: pool the states, or set head: false", returns
+        yield place, "must be null or false under pooling: last, except with head: false and no dense layers", returns
 
 
 def _engine_rules(config: Config) -> Iterator[Violation]:
@@ -160,8 +153,8 @@ def label_rules(config: Config) -> Iterator[Violation]:
 def training_rules(config: Config) -> Iterator[Violation]:
     """Yield what keeps a config from being trained, though it can be summarized."""
     if not config.model.head:
-        yield ("model", "head"), "must be true to train: without it there is no loss", False
-    if config.ensemble is not None and len(config.ensemble) < 2:  # a training that was stopped may leave one
+        yield ("model", "head"), "must be true to train", False
+    if config.ensemble is not None and len(config.ensemble) < 2:
         yield ("ensemble",), "must have at least 2 items", len(config.ensemble)
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from rnnsent.config import Config, Section
-from rnnsent.config.section import section_of
+from rnnsent.config.sections import Config, Section, section_of
 from rnnsent.config.yaml_reader import KeyPath, dotted
 
 if TYPE_CHECKING:

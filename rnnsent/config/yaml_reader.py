@@ -140,14 +140,11 @@ class _Reader:
         return values
 
     def _item(self, node: Node, path: KeyPath, mark: Node) -> Any:
-        self.places[path] = self._place(mark)
+        self.places[path] = f"{self.name}:{mark.start_mark.line + 1}"
         return self.plain(node, path)
 
-    def _place(self, node: Node) -> str:
-        return f"{self.name}:{node.start_mark.line + 1}"
-
     def _error(self, node: Node, path: KeyPath, rule: str, given: str | None = None) -> ConfigError:
-        return ConfigError([Problem(self._place(node), dotted(path), rule, given)])
+        return ConfigError([Problem(f"{self.name}:{node.start_mark.line + 1}", dotted(path), rule, given)])
 
 
 # What ruamel says of common mistakes, in plain words; True: the mistake is where ruamel saw the context begin.

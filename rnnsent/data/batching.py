@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Ids, Split
 from rnnsent.data.tokenizer import PAD, UNKNOWN
 
@@ -47,7 +47,7 @@ class Batches:
             split,
             training.batch_size,
             seed=training.seed if shuffle else None,
-            bucketing=training.bucketing and not notebook,
+            bucketing=not notebook,
             fixed_length=data.maxlen if notebook else None,
             multiple=multiple,
             batch_tokens=training.batch_tokens,

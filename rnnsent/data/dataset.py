@@ -14,7 +14,7 @@ from rnnsent.data.tokenizer import UNKNOWN
 from rnnsent.errors import DataError
 
 if TYPE_CHECKING:
-    from rnnsent.config import DataConfig
+    from rnnsent.config.sections import DataConfig
     from rnnsent.data.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]

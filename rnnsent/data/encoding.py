@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import DataConfig
+from rnnsent.config.sections import DataConfig
 from rnnsent.data import splitting
 from rnnsent.data.cache import Arrays, cache_root
 from rnnsent.data.labels import LabelMap, ordered, require_labels

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnsent.config import LABELS
+from rnnsent.config.sections import LABELS
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.readers import NAME_ENCODING, open_bytes
 from rnnsent.data.records import Record, RecordSource

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import LABELS
+from rnnsent.config.sections import LABELS
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.download import BASE_URL, DIGESTS, Progress, find

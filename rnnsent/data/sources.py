@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnsent.config import LABELS, DataConfig
+from rnnsent.config.sections import LABELS, DataConfig
 from rnnsent.data import imdb
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Dataset, Split

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.tokenizer import PAD, START, UNKNOWN

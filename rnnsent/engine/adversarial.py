@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from rnnsent.config import AdversarialConfig
+from rnnsent.config.sections import AdversarialConfig
 
 PROBE = 1e-2  # the move from which the virtual adversary takes its gradient, as a share of the length of the vectors
 MIN_LENGTH = 1e-30  # of a direction

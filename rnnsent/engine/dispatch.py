@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnnsent.config import Config, RecurrentConfig
+from rnnsent.config.sections import Config, RecurrentConfig
 from rnnsent.engine import kernel
 from rnnsent.engine.device import Device
 from rnnsent.errors import ConfigError, Problem

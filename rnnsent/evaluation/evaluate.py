@@ -11,7 +11,7 @@ from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
 from rnnsent.evaluation.coverage import coverage
 from rnnsent.evaluation.error_analysis import PredictionError, most_confident_errors
-from rnnsent.evaluation.metrics import score
+from rnnsent.evaluation.metrics import Sample, score
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
@@ -152,10 +152,9 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[E
         RunError, DataError: as `evaluate`.
     """
     run.verify()
-    path = run.file(evaluation_name(split, "predictions", ".csv"))
-    record = run.evaluation(split, Evaluation)
-    if record is not None and path.is_file():
-        return record, read_csv(path, run.config.data.label_names)
+    written = _written(run, split)
+    if written is not None:
+        return written
     logger.info("%s: not evaluated on the %s texts yet; evaluating it now", run, split)
     result = evaluate(run, split, Options(source))
     try:
@@ -163,3 +162,15 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[E
     except RunError as error:  # such as a folder that may only be read
         logger.warning("the evaluation of %s was not written: %s", run, error)
     return result.record, result.predictions
+
+
+def _written(run: Run, split: str) -> tuple[Evaluation, Predictions] | None:
+    """Return the evaluation of this very run that was written, if its predictions are there and agree with it."""
+    record = run.evaluation(split, Evaluation)
+    if record is None:
+        return None
+    try:
+        predictions = read_csv(run.file(evaluation_name(split, "predictions", ".csv")), run.config.data.label_names)
+    except RunError:
+        return None
+    return (record, predictions) if Sample(predictions).confusion.tolist() == record.confusion else None

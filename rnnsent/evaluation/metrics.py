@@ -84,13 +84,15 @@ class Sample:
     def _ranked(self, ranking: Ranking) -> tuple[Floats, Floats]:
         """Return the weights that a label and all others have up to each probability of it, ascending."""
         weights = self.weights
-        total = weights.own[ranking.order]
-        positive = total * ranking.members
+        negative = weights.own[ranking.order]
+        positive = negative * ranking.members
         places, changed = ranking.places[weights.texts], weights.labels == ranking.label
-        np.add.at(total, places, weights.others)
+        np.add.at(negative, places, weights.others)
         np.add.at(positive, places[changed], weights.others[changed])
-        positives, negatives = np.cumsum(positive), np.cumsum(total - positive)
-        return (positives, negatives) if ranking.ends is None else (positives[ranking.ends], negatives[ranking.ends])
+        negative -= positive  # in place, as below: new arrays of this size cost more than the arithmetic
+        for each in (positive, negative):
+            np.cumsum(each, out=each)
+        return (positive, negative) if ranking.ends is None else (positive[ranking.ends], negative[ranking.ends])
 
     def headline(self, values: Floats) -> float:
         """Return the value of label 1 of two, or the macro average of more."""
@@ -98,20 +100,25 @@ class Sample:
 
     def mean(self, costs: Costs) -> float:
         """Return the weighted mean of what texts cost with the labels that they count with."""
-        weights = self.weights
-        extra = (weights.others * costs.each[weights.texts, weights.labels]).sum()
-        return float(((weights.own * costs.own).sum() + extra) / (weights.own.sum() + weights.others.sum()))
+        weights, (own, each) = self.weights, costs
+        extra = (weights.others * each[weights.texts, weights.labels]).sum()
+        return float(((weights.own * own).sum() + extra) / (weights.own.sum() + weights.others.sum()))
 
 
 def _areas(positives: Floats, negatives: Floats) -> tuple[float, float]:
     """Return ROC AUC and average precision of cumulative weights by ascending probability; NaN if undefined."""
-    below, errors_below = (np.concatenate([[0.0], each[:-1]]) for each in (positives, negatives))
-    positive, total, pairs = positives - below, positives[-1], positives[-1] * negatives[-1]
+    hits, errors = (np.concatenate([[0.0], each[:-1]]) for each in (positives, negatives))  # below each probability
+    positive, total, pairs = positives - hits, positives[-1], positives[-1] * negatives[-1]
     # Pairs in order count two, ties one: whole numbers stay whole, and the area exact. Not a dot product: BLAS would
     # wake its threads for each of a thousand short vectors, twenty times slower than the sum itself.
-    area = float((positive * (errors_below + negatives)).sum() / (2 * pairs)) if pairs else np.nan
-    hits, errors = total - below, negatives[-1] - errors_below
-    return area, float((positive * hits / (hits + errors)).sum() / total) if total else np.nan
+    in_order = errors + negatives
+    in_order *= positive
+    area = float(in_order.sum() / (2 * pairs)) if pairs else np.nan
+    np.subtract(total, hits, out=hits)  # from each probability on
+    np.subtract(negatives[-1], errors, out=errors)
+    positive *= hits
+    positive /= np.add(hits, errors, out=errors)
+    return area, float(positive.sum() / total) if total else np.nan
 
 
 def _defined_mean(values: Floats) -> float:

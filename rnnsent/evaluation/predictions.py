@@ -18,26 +18,9 @@ from rnnsent.inference.batch import PROBABILITY_OF as OF
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Costs = tuple[Floats, Floats]  # what texts add to a mean: with their own labels, (texts,); with each, (texts, labels)
 
 CLIP = 1e-7  # Keras' epsilon: one confident error costs at most 16.1 nats
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What texts add to a metric that is a mean.
-
-    Attributes:
-        own: (texts,), with their own labels.
-        each: (texts, labels), with each label.
-    """
-
-    own: Floats
-    each: Floats
-
-    @classmethod
-    def of(cls, labels: Ints, each: Floats) -> Costs:
-        """Take the own ones from those of `each` label."""
-        return cls(each[np.arange(len(labels)), labels], each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +112,21 @@ class Predictions:
     @cached_property
     def of_real(self) -> Floats:
         """The probability of the real label, (texts,)."""
-        return self.probabilities[np.arange(len(self)), self.labels]
+        return self._costs(self.probabilities)[0]
 
     @cached_property
     def losses(self) -> Costs:
         """What texts add to the log loss."""
-        return Costs.of(self.labels, -np.log(np.clip(self.probabilities, CLIP, 1 - CLIP)))
+        return self._costs(-np.log(np.clip(self.probabilities, CLIP, 1 - CLIP)))
 
     @cached_property
     def squares(self) -> Costs:
         """What texts add to the Brier score; of two labels the square of one probability, not the sum of both."""
         squares = (self.probabilities**2).sum(axis=1)[:, None] - 2 * self.probabilities + 1
-        return Costs.of(self.labels, squares / 2 if self.size == 2 else squares)
+        return self._costs(squares / 2 if self.size == 2 else squares)
+
+    def _costs(self, each: Floats) -> Costs:
+        return each[np.arange(len(self)), self.labels], each
 
     @cached_property
     def cells(self) -> Ints:
@@ -196,7 +182,7 @@ def read_csv(path: Path, names: Sequence[str]) -> Predictions:
         real = np.frombuffer(labels, np.int64)
         return Predictions.of(real, probabilities if len(names) == 2 else probabilities.reshape(-1, len(columns)))
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-        raise RunError(f"{path}: not the predictions of this run ({error}); evaluate it again: rnnsent eval") from None
+        raise RunError(f"{path}: not predictions of this run: {error}; evaluate it again: rnnsent eval") from None
 
 
 def _columns(names: Sequence[str]) -> list[str]:

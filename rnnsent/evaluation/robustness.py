@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import LABELS
+from rnnsent.config.sections import LABELS
 from rnnsent.data.dataset import Split
 from rnnsent.evaluation import challenge_set
 from rnnsent.evaluation.run_data import RunData

@@ -8,6 +8,7 @@ import io
 import logging
 import shlex
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import DataConfig
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.sources import load_dataset
-from rnnsent.errors import DataError, count
-from rnnsent.runs.directory import SPLIT, Run
+from rnnsent.errors import DataError, RunError, count
+from rnnsent.runs.directory import RESTORE, SPLIT, Run
 from rnnsent.runs.run_facts import stopped
 from rnnsent.runs.schemas import Origin
 
@@ -130,8 +131,11 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
         path = str(dataset.provenance.get("file", dataset.source))
         hashes = f"SHA-256 {str(loaded)[:12]}…, not {str(trained)[:12]}…"
         raise DataError(f"{path}: {_others(run, path if dataset.source == 'texts' else None)} ({hashes})")
-    with np.load(io.BytesIO(run.read(SPLIT))) as arrays:
-        indices = dict(arrays)
+    try:
+        with np.load(io.BytesIO(run.read(SPLIT)), allow_pickle=False) as arrays:
+            indices = dict(arrays)
+    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(f"{run.file(SPLIT)}: is damaged: {error}; {RESTORE}") from None
     return RunData(str(run), run.sha256, run.config.data, dataset, indices)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import DataConfig
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.tokenizer import FIRST_WORD, START
 from rnnsent.data.vocabulary import Vocabulary

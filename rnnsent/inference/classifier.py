@@ -22,7 +22,7 @@ from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run
 
 if TYPE_CHECKING:
-    from rnnsent.config import Config
+    from rnnsent.config.sections import Config
     from rnnsent.inference.trace import Trace
 
 CHUNK = 1024  # texts that are held in memory at a time

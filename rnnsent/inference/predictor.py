@@ -23,7 +23,7 @@ from rnnsent.models.weights import Weights
 from rnnsent.runs.directory import CALIBRATION, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
 
 if TYPE_CHECKING:
-    from rnnsent.config import Config
+    from rnnsent.config.sections import Config
     from rnnsent.models.ngram_weights import NgramWeights
 
 Floats = NDArray[np.float32]

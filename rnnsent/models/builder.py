@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from rnnsent.config import Config, RecurrentConfig
+from rnnsent.config.sections import Config, RecurrentConfig
 from rnnsent.data.tokenizer import PAD
 from rnnsent.engine.device import leave_cores_to_kernel
 from rnnsent.models.weights import CHANNEL_SUM_SCALE, Weights, output_of, require_weights, set_weights

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Word2VecConfig
+from rnnsent.config.sections import Word2VecConfig
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Split
 from rnnsent.data.readers import open_bytes

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent.config import Config, RecurrentConfig
+from rnnsent.config.sections import Config, RecurrentConfig
 from rnnsent.data.dataset import Ids
 from rnnsent.data.tokenizer import PAD
 from rnnsent.engine import kernel

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import NgramsConfig
+from rnnsent.config.sections import NgramsConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.splitting import label_counts
 from rnnsent.errors import RnnsentError, installed

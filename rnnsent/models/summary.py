@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.models.weights import EMBEDDINGS, output_of, weight_shapes
 
 

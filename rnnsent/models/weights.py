@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Config, RecurrentConfig
+from rnnsent.config.sections import Config, RecurrentConfig
 from rnnsent.errors import RunError
 
 Floats = NDArray[np.float32]

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
+from rnnsent.config.sections import Config
 from rnnsent.errors import count
 from rnnsent.evaluation.evaluate import evaluation_of
 from rnnsent.evaluation.intervals import small_sample_warning

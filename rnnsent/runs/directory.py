@@ -20,15 +20,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rnnsent.config import Config
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, disk_errors, sha256, write_atomic
-from rnnsent.runs import schemas
 
 if TYPE_CHECKING:
     import numpy as np
     from filelock import FileLock
     from numpy.typing import NDArray
+
+    from rnnsent.config.sections import Config
+    from rnnsent.runs import schemas
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ MANIFEST_FORMAT = 3
 RESTORE = "restore it from a copy, or train again"
 
 Schema = TypeVar("Schema")
-EvaluationFile = TypeVar("EvaluationFile", bound=schemas.Origin)
+EvaluationFile = TypeVar("EvaluationFile", bound="schemas.Origin")
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,8 @@ class Run:
 
     def write_record(self, name: str, record: object) -> None:
         """Write one of the JSON files of `schemas`."""
+        from rnnsent.runs import schemas
+
         self.write(name, schemas.to_json(record))
 
     def read(self, name: str) -> bytes:
@@ -137,11 +140,15 @@ class Run:
 
     def read_record(self, name: str, schema: type[Schema]) -> Schema:
         """Return one of the JSON files of `schemas`; errors as `read` and `schemas.parse`."""
+        from rnnsent.runs import schemas
+
         return schemas.parse(schema, self.read(name), self.file(name))
 
     @cached_property
     def config(self) -> Config:
         """The config that it was trained with, every default written out."""
+        from rnnsent.config.sections import Config
+
         try:
             return Config.from_dict(json.loads(self.read(SETTINGS)))
         except ValueError as error:
@@ -150,15 +157,21 @@ class Run:
     @cached_property
     def metrics(self) -> schemas.TrainingMetrics:
         """What metrics.json says."""
+        from rnnsent.runs import schemas
+
         return self.read_record(METRICS, schemas.TrainingMetrics)
 
     @cached_property
     def environment(self) -> schemas.Environment:
         """What environment.json says."""
+        from rnnsent.runs import schemas
+
         return self.read_record(ENVIRONMENT, schemas.Environment)
 
     def history(self) -> list[schemas.Epoch]:
         """Return the rows of history.csv; empty before the first epoch."""
+        from rnnsent.runs import schemas
+
         if not self.file(HISTORY).is_file():
             return []
         rows = csv.DictReader(io.StringIO(self.read(HISTORY).decode(errors="replace"), newline=""))
@@ -308,7 +321,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
     try:
         return load_file(path)
     except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}; {RESTORE}") from None
+        raise RunError(f"{path}: cannot be read: {error.strerror or 'no such file'}; {RESTORE}") from None
     except (SafetensorError, ValueError) as error:
         raise RunError(f"{path}: is damaged: {error}; {RESTORE}") from None
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rnnsent.config import TrainingConfig
+from rnnsent.config.sections import TrainingConfig
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, disk_errors
 from rnnsent.runs.directory import RESTORE, arrays_bytes, read_arrays

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent.config import Config
 from rnnsent.config.loader import dump_config
+from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Partition, split_dataset
 from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Dataset, Partition, Split
 from rnnsent.data.sources import expanded
 from rnnsent.data.statistics import embedding_rows, unknown_share

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from rnnsent.config import ScheduleConfig, TrainingConfig
+from rnnsent.config.sections import ScheduleConfig, TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.engine.gradients import forgotten, summed_and_measured
 from rnnsent.engine.keras_data import keras_batches

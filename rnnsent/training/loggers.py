@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 import keras
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.errors import Interrupted
 from rnnsent.signals import DeferredSignals
 

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config import Config, LanguageModelConfig, ModelConfig, ScheduleConfig, TrainingConfig
+from rnnsent.config.sections import Config, LanguageModelConfig, ModelConfig, ScheduleConfig, TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.data.cache import cache_root, cached_arrays, stored_arrays
 from rnnsent.data.dataset import Split

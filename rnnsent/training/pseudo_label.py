@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnsent.config import Config
+from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Dataset
 from rnnsent.engine.device import Device
 from rnnsent.evaluation import baseline

@@ -6,8 +6,8 @@ import json
 import os
 from collections.abc import Iterator
 
-from rnnsent.config import Config
 from rnnsent.config.rules import label_rules, training_rules
+from rnnsent.config.sections import Config
 from rnnsent.config.yaml_reader import dotted
 from rnnsent.data.sources import expanded
 from rnnsent.engine.device import require_device

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnsent.config import Config
 from rnnsent.config.loader import load_config
+from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Partition, Split
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import choose

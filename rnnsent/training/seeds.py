@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 
-from rnnsent.config import Config
 from rnnsent.config.loader import dump_config, load_config
+from rnnsent.config.sections import Config
 from rnnsent.errors import Interrupted, RnnsentError, RunError, count
 from rnnsent.files import disk_errors, write_atomic
 from rnnsent.runs.directory import CONFIG, SEEDS, SETTINGS, Run

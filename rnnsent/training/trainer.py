@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.config import Config, TrainingConfig
+from rnnsent.config.sections import Config, TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device

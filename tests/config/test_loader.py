@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.loader import (
     dump_config,
     find_config,
@@ -19,6 +18,7 @@ from rnnsent.config.loader import (
     parse_config,
     shipped_names,
 )
+from rnnsent.config.sections import Config
 from rnnsent.errors import ConfigError
 from tests.conftest import REPOSITORY, rnnsent
 
@@ -54,7 +54,7 @@ def test_the_shipped_schema_is_that_of_the_code() -> None:
         (f"{MINIMAL}training: {{epochs: 0}}", "x.yaml:2: training.epochs: must be at least 1, not 0"),
         (f"{MINIMAL}training: {{epochs: 2.5}}", "x.yaml:2: training.epochs: must be a whole number, not 2.5"),
         (f"{MINIMAL}training: {{ema: 1.0}}", "x.yaml:2: training.ema: must be less than 1.0, not 1.0"),
-        (f"{MINIMAL}training: {{bucketing: on}}", 'x.yaml:2: training.bucketing: must be true or false, not "on"'),
+        (f"{MINIMAL}training: {{calibrate: on}}", 'x.yaml:2: training.calibrate: must be true or false, not "on"'),
         (f"{MINIMAL}training: 3", "x.yaml:2: training: must be a section with keys of its own, not 3"),
         (
             f"{MINIMAL}training: {{device: tpu}}",
@@ -126,11 +126,11 @@ def test_everything_is_reported_at_once_in_the_order_of_lines() -> None:
         (f"{MINIMAL}data: {{batch_size: 3}}", "did you mean training.batch_size?"),
         (f"{MINIMAL}training: {{zzz: 3}}", "valid keys: epochs, batch_size"),
         (f"{MINIMAL}training: {{learning_rate: '1e-3'}}", "write it without quotes"),
-        (f"{MINIMAL}training: {{bucketing: 'Off'}}", "write false without quotes"),
+        (f"{MINIMAL}training: {{calibrate: 'Off'}}", "write false without quotes"),
         (f"{MINIMAL}training: {{optimizer: adm}}", "did you mean adam?"),
         (f"{MINIMAL}training: {{precision: float16}}", "did you mean mixed_float16?"),
         (f"{MINIMAL}training: {{clip_norm: None}}", "write null"),
-        (f"{MINIMAL}training: {{bucketing: 'true'}}", "write true without quotes"),
+        (f"{MINIMAL}training: {{calibrate: 'true'}}", "write true without quotes"),
         (f"{MINIMAL}training: {{schedule: cosine}}", "its keys: kind, warmup_steps"),
         ("model: {recurrent: {cell: gru}}", "each item begins with a dash"),
         (f"{MINIMAL}units: 3", "did you mean model.recurrent.0.units?"),
@@ -172,6 +172,12 @@ def test_overrides_come_after_the_file_and_the_last_wins() -> None:
     assert (config.training.epochs, config.training.learning_rate) == (5, 1e-3)
     assert config.model.recurrent[0].units == 7
     assert config.training.early_stopping is not None and config.training.early_stopping.patience == 2
+
+
+def test_config_list_describes_each_shipped_config_in_80_columns() -> None:
+    lines = rnnsent("config", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == shipped_names()
+    assert all(len(line) <= 80 and len(line.split()) > 1 for line in lines)
 
 
 @pytest.mark.parametrize("name", ["lstm", "lstm.yaml", "configs/lstm.yaml", "notebook/lstm", "notebook/lstm.yaml"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent.config import DataConfig
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Partition, split_dataset
 from rnnsent.data.readers import FORMATS, Format
 from rnnsent.data.sources import load_dataset

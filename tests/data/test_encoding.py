@@ -19,8 +19,8 @@ import pyarrow as arrow
 import pyarrow.parquet as parquet
 import pytest
 
-from rnnsent.config import DataConfig
 from rnnsent.config.loader import load_config
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Dataset, Split, split_dataset
 from rnnsent.data.encoding import CHUNK
 from rnnsent.data.sources import load_dataset

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnsent.config import Config, DataConfig
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config, DataConfig
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
 from rnnsent.data.cache import cached_arrays

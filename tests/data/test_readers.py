@@ -65,6 +65,13 @@ def test_a_gzipped_table_is_read_as_it_is() -> None:
     assert rows(Path("t.csv.gz"), ["label", "text"]) == [("b", "a")]
 
 
+def test_gzip_is_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rnnsent.data.readers.MAX_UNPACKED", 1 << 20)
+    Path("t.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"a,b\n" * (1 << 19)))
+    with pytest.raises(DataError, match=r"t\.csv\.gz: unpacks to more than 1,048,576 bytes; unpack it first"):
+        rows(Path("t.csv.gz"), ["text"])
+
+
 def test_columns_are_numbers_where_no_line_names_them() -> None:
     path = written("t.csv", "0,first,a\n4,second,b\n")
     assert rows(path, [3, 1], header=False) == [("a", "0"), ("b", "4")]

@@ -12,7 +12,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from rnnsent.config import LABELS
+from rnnsent.config.sections import LABELS
 from rnnsent.data import sample
 from rnnsent.data.sample import Review
 

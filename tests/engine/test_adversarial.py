@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import AdversarialConfig
 from rnnsent.config.loader import load_config, parse_config
+from rnnsent.config.sections import AdversarialConfig
 from rnnsent.engine.adversarial import Perturbation
 from rnnsent.errors import ConfigError
 from rnnsent.models.builder import build_model
@@ -202,7 +202,7 @@ def test_accuracy_and_loss_are_those_of_the_labels_that_are_known() -> None:
 
 STEPS = """
 import sys, keras, numpy as np
-from rnnsent.config import AdversarialConfig
+from rnnsent.config.sections import AdversarialConfig
 from tests.engine.test_adversarial import IDS, LABELS, build
 given, drawn = dict(np.load("given.npz")), np.load("drawn.npy")
 keras.random.normal = lambda shape, seed: keras.ops.convert_to_tensor(drawn)

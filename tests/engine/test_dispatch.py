@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.engine import kernel
 from rnnsent.engine.device import Device
 from rnnsent.engine.dispatch import choose

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,9 +17,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from rnnsent.data.dataset import Split
 from rnnsent.evaluation.baseline import fit
-from rnnsent.models import ngrams
-from rnnsent.models.ngram_weights import log_count_ratios
-from rnnsent.models.ngrams import Ngrams, ngram_keys, ngram_sets
+from rnnsent.models import ngram_weights
+from rnnsent.models.ngram_weights import Ngrams, ending_keys, log_count_ratios, ngram_sets
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import BaselineEvaluation
 from tests.conftest import rnnsent
@@ -37,9 +37,11 @@ def plain(sequence: list[int], order: int) -> list[tuple[int, ...]]:
 @settings(derandomize=True, deadline=None)
 @given(SEQUENCES, st.integers(1, 3))
 def test_keys_identify_ngrams_and_stay_inside_texts(sequences: list[list[int]], order: int) -> None:
-    keys, reviews = ngram_keys(split_of(sequences), order)
+    split = split_of(sequences)
+    keys, texts = ending_keys(split, order), np.repeat(np.arange(len(split)), split.lengths)
+    keys, texts = keys[keys >= 0], texts[keys >= 0]
     expected = [(gram, index) for index, sequence in enumerate(sequences) for gram in plain(sequence, order)]
-    assert reviews.tolist() == [index for _, index in expected]
+    assert texts.tolist() == [index for _, index in expected]
     assert len(set(zip(keys.tolist(), [gram for gram, _ in expected], strict=True))) == len(set(keys.tolist()))
     assert len(set(keys.tolist())) == len({gram for gram, _ in expected})
 
@@ -48,7 +50,7 @@ def test_keys_identify_ngrams_and_stay_inside_texts(sequences: list[list[int]], 
 @given(SEQUENCES, st.integers(1, 3))
 def test_a_text_has_an_ngram_once(sequences: list[list[int]], order: int) -> None:
     patch = pytest.MonkeyPatch()
-    patch.setattr(ngrams, "CHUNK", 3)
+    patch.setattr(ngram_weights, "CHUNK", 3)
     sets = ngram_sets(split_of(sequences), order)
     patch.undo()
     held = Counter(index for _, reviews in sets for index in reviews.tolist())
@@ -138,32 +140,26 @@ def test_eval_evaluates_the_baseline_on_request(run: Run) -> None:
 
 
 def test_baseline_without_scikit_learn_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnsent.models.ngram_weights.missing", lambda module: module == "sklearn")
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     result = rnnsent("baseline", "--config", "lstm", "--data", "sample")
     assert result.exit_code == 1 and result.stdout == ""
     assert result.stderr.endswith("pip install 'rnnsent[baseline]'\n")
 
 
-def test_baseline_needs_no_run() -> None:
-    arguments = ("baseline", "--config", "lstm", "--data", "sample", "--split", "validation")
-    result = rnnsent(*arguments, "--json")
-    assert result.exit_code == 0, result.stderr
-    values = json.loads(result.stdout)
-    assert values["run"] is None and 0.6 < values["metrics"]["accuracy"]["value"] < 0.95
-    shown = rnnsent(*arguments).stdout
-    assert shown.startswith("sample: validation") and "rnnsent eval" not in shown
-    assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
-    refused = rnnsent("baseline", "run", "--label-column", "mood")
-    assert refused.exit_code == 2 and "--label-column needs --config" in refused.stderr
-    assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2
-
-
-def test_baseline_reads_a_file_as_its_options_say() -> None:
+def test_baseline_needs_no_run_and_reads_a_file_as_its_options_say() -> None:
     rows = [
         f"{'fine warm' if row % 2 else 'dull grey'} w{row % 7},{row},{'up' if row % 2 else 'down'}" for row in range(80)
     ]
     Path("t.csv").write_text("\n".join(["comment,number,mood", *rows]) + "\n")
-    which = ("--text-column", "comment", "--label-column", "mood")
-    found = rnnsent("baseline", "--config", "lstm", "--data", "t.csv", *which, "--json")
-    assert found.exit_code == 0, found.stderr
-    assert json.loads(found.stdout)["metrics"]["accuracy"]["value"] == 1.0
+    columns = ("--text-column", "comment", "--label-column", "mood")
+    arguments = ("baseline", "--config", "lstm", "--data", "t.csv", *columns)
+    result = rnnsent(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
+    values = json.loads(result.stdout)
+    assert values["run"] is None and values["metrics"]["accuracy"]["value"] == 1.0
+    shown = rnnsent(*arguments).stdout
+    assert shown.startswith("t.csv: test, 16 texts") and "rnnsent eval" not in shown
+    assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
+    refused = rnnsent("baseline", "run", "--label-column", "mood")
+    assert refused.exit_code == 2 and "--label-column needs --config" in refused.stderr
+    assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnsent.cli.metric_tables import confusion_table
 from rnnsent.evaluation import plots
 from rnnsent.evaluation.error_analysis import most_confident_errors
 from rnnsent.evaluation.evaluate import evaluate, evaluation_of
 from rnnsent.evaluation.metrics import METRICS, Metric, Sample
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.files import sha256
+from rnnsent.reporting.tables import confusion_table
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import Evaluation
 from tests.conftest import rnnsent
@@ -97,6 +97,10 @@ def test_evaluation_of_reads_what_was_written_for_this_very_run(run: Run) -> Non
     assert run.evaluation("validation", Evaluation) is None
     evaluation_of(run, "validation")
     assert run.evaluation("validation", Evaluation) is not None
+    for damage in ("positive,negative", "positive,what"):
+        table = run.path / "evaluations/validation-predictions.csv"
+        table.write_text(table.read_text().replace("positive,positive", damage, 1).replace(",0.5", ",0.4"))
+        np.testing.assert_array_equal(evaluation_of(run, "validation")[1].probabilities, predictions.probabilities)
 
 
 def test_a_plot_that_fails_is_a_warning(

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.config import DataConfig
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.tokenizer import FIRST_WORD, START, UNKNOWN
@@ -119,9 +119,7 @@ def test_stars_come_from_a_map_of_labels(tmp_path: Path) -> None:
     )
     config = parse_config(text, "test")
     dataset = load_dataset(config.data)
-    assert dataset.ratings is not None and dataset.numbers is not None
-    for split in ("validation", "test"):
-        expected = [stars[number - 2] for number in dataset.numbers[split].tolist()]
-        assert dataset.ratings[split].tolist() == expected
+    assert dataset.stars is not None and dataset.lines is not None
+    assert dataset.stars.tolist() == [stars[line - 2] for line in dataset.lines.tolist()]
     plain = parse_config(text.replace(", label_map: {1-2: bad, 9-10: good}", ""), "test")
-    assert load_dataset(plain.data).ratings is None  # there the stars are the labels
+    assert load_dataset(plain.data).stars is None  # there the stars are the labels

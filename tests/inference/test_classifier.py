@@ -144,4 +144,6 @@ def test_the_package_has_what_it_offers() -> None:
 def test_sample_reviews_and_texts_have_the_same_ids(texts: list[str]) -> None:
     dataset = load_sample()
     for index in range(0, 2000, 97):
-        np.testing.assert_array_equal(dataset.vocabulary.encode(texts[index]), dataset.test.sequence(index))
+        np.testing.assert_array_equal(
+            dataset.vocabulary.encode(texts[index]), dataset.rows.take(dataset.indices["test"]).sequence(index)
+        )

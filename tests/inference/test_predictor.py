@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel

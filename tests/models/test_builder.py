@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import Config
 from rnnsent.config.cells import CELLS
 from rnnsent.config.loader import load_config, parse_config
+from rnnsent.config.sections import Config
 from rnnsent.errors import RunError
 from rnnsent.models import numpy_layers as reference
 from rnnsent.models.builder import build_model, rebuild_model

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnsent.config import Config
 from rnnsent.config.cells import CELLS
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.engine import kernel
 from rnnsent.errors import RunError
 from rnnsent.models.builder import build_model

@@ -15,8 +15,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
 from rnnsent.cli.options import overrides
-from rnnsent.config import NgramsConfig
 from rnnsent.config.loader import load_config
+from rnnsent.config.sections import NgramsConfig
 from rnnsent.data.dataset import Split
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.models.builder import build_model
@@ -178,7 +178,7 @@ def test_a_label_that_some_folds_know_nothing_of_tells_nothing_there(weights: An
 @pytest.mark.parametrize("labels", [2, 3])
 def test_regression_gives_each_ngram_what_it_adds_in_a_logistic_regression(labels: int) -> None:
     train, other = labeled(80, 0, labels), labeled(10, 1, labels)
-    config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=["regression"])
+    config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=("regression",))
     found = out_of_fold(train, labels, config, 0)[0].onto(other)
     assert found.channels is not None
     grams = sorted({tuple(ids[at : at + order]) for ids in map(train.sequence, range(80))

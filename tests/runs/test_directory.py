@@ -1,216 +1,123 @@
+"""The run directory: files, manifest, lock, evaluations."""
+
 from __future__ import annotations
 
 import errno
-import json
-import os
 import shutil
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-import rnnsent
 from rnnsent.errors import RunError
-from rnnsent.runs import directory as runs
-from rnnsent.runs import registry as run_root
-from rnnsent.runs.directory import RunDirectory
-from rnnsent.runs.lock import Lock
-from rnnsent.runs.registry import create_run, open_run
-from tests.fuzz import seeds
+from rnnsent.runs import directory
+from rnnsent.runs.directory import Run, acquire, is_locked, read_arrays
+from rnnsent.runs.registry import create_run
+from rnnsent.runs.schemas import BaselineEvaluation, Estimate
+from tests.conftest import rnnsent
 
 
-def finished(path: Path) -> RunDirectory:
+def finished(path: Path) -> Run:
     run = create_run("x", path)
-    run.write(runs.CONFIG, "model: {}\n")
-    run.write(runs.METRICS, "{}\n")
+    run.write("config.json", "{}\n")
+    run.write("plots/curves.png", b"\x89PNG")
     run.finish()
     return run
 
 
-def test_runs_are_named_after_config_and_day_and_numbered() -> None:
-    first, second = create_run("lstm"), create_run("lstm")
-    assert first.path.parent == Path("runs") and first.path.name.startswith("lstm-20")
-    assert first.path.name.endswith("-1") and second.path.name.endswith("-2")
-
-
-def test_the_manifest_covers_every_file_and_notices_every_change(tmp_path: Path) -> None:
+def test_manifest_lists_every_file_and_notices_every_change(tmp_path: Path) -> None:
     run = finished(tmp_path / "run")
-    assert set(run.manifest()) == {runs.CONFIG, runs.METRICS}
+    assert set(run.manifest()) == {"config.json", "plots/curves.png"}
+    run.write("evaluations/test.json", "{}")  # what comes later is not of the run
+    run.write("report.html", "")
     run.verify()
-    run.file(runs.CONFIG).write_text("model: {a: 1}\n")
-    run.file(runs.METRICS).unlink()
-    with pytest.raises(RunError, match=r"config.yaml was changed after training; metrics.json is missing"):
+    before = run.sha256
+    run.file("config.json").write_text("{ }\n")
+    run.file("plots/curves.png").unlink()
+    with pytest.raises(RunError, match=r"run: config.json was changed after training; plots/curves.png is missing; re"):
         run.verify()
-    os.mkfifo(run.file(runs.METRICS))
-    with pytest.raises(RunError, match=r"metrics.json is no file any more"):
-        run.verify()
-    run.file(runs.METRICS).unlink()
-    other = create_run("x", tmp_path / "other")
-    for number in range(5):
-        other.write(f"{number}.txt", str(number))
-    other.finish()
-    other.file("0.txt").unlink()
-    with pytest.raises(RunError, match=r"other: 0.txt is missing\. Restore"):
-        other.verify()
-    other.file(runs.MANIFEST).write_bytes(run.file(runs.MANIFEST).read_bytes())
-    with pytest.raises(RunError, match=r"config.yaml is missing; metrics.json is missing; or manifest.json is another"):
-        other.verify()
-
-
-def test_what_several_processes_write_at_once_is_all_there_and_never_looks_damaged(tmp_path: Path) -> None:
-    run = finished(tmp_path / "run")
-
-    def write(writer: int) -> None:  # a lock is one of an open file: threads are as good as processes
-        for number in range(8):
-            with run.updating():
-                recorded = run.read_json(runs.METRICS)
-                run.update({runs.METRICS: json.dumps(recorded | {f"{writer}-{number}": number})})
-
-    with ThreadPoolExecutor(4) as pool:
-        writers = [pool.submit(write, writer) for writer in range(4)]
-        while not all(each.done() for each in writers):
-            run.verify()
-        for each in writers:
-            each.result()
-    run.verify()
-    assert {f"{writer}-{number}" for writer in range(4) for number in range(8)} <= set(run.read_json(runs.METRICS))
-
-
-def test_a_run_that_somebody_writes_for_long_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = finished(tmp_path / "run")
-    monkeypatch.setattr(runs, "UPDATE_SECONDS", 0.05)
-    training = Lock(run.path)
-    with pytest.raises(RunError, match="another training is writing this run now"), run.updating():
-        pass
-    training.release()
-    with run.updating():
-        run.update({"more.txt": "x"})
-    run.verify()
+    with pytest.raises(RunError, match=r"weights.safetensors is not in the manifest"):
+        run.verify("weights.safetensors")
+    run.finish()
+    assert Run(run.path).sha256 != before
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"files": 3}', '{"format": 1}'])
-def test_a_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
+def test_damaged_manifest_is_named(tmp_path: Path, content: str) -> None:
     run = finished(tmp_path / "run")
-    run.file(runs.MANIFEST).write_text(content)
-    with pytest.raises(RunError, match=r"manifest.json: damaged.*or delete it: train --resume"):
+    run.file("manifest.json").write_text(content)
+    with pytest.raises(RunError, match=r"manifest.json: is not a manifest"):
         run.verify()
 
 
-def test_a_folder_in_use_is_not_touched_without_force(tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["predict", "eval", "trace"])
+def test_commands_refuse_a_changed_run(finished_run: Path, command: str) -> None:
+    shutil.copytree(finished_run, "run")
+    weights = Path("run/weights.safetensors")
+    weights.write_bytes(weights.read_bytes() + b"x")
+    result = rnnsent(command, "run", *([] if command == "eval" else ["word4"]))
+    assert result.exit_code == 1 and "weights.safetensors was changed after training" in result.stderr
+
+
+def test_one_process_writes_a_run(tmp_path: Path) -> None:
+    run = create_run("x", tmp_path / "run")
+    assert is_locked(run.path)
+    code = (
+        "import sys; from pathlib import Path; from rnnsent.runs.directory import acquire; acquire(Path(sys.argv[1]))"
+    )
+    other = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, check=False)
+    assert other.returncode and "another training is writing this run now" in other.stderr
+    run.release()
+    assert not is_locked(run.path) and list(run.path.iterdir()) == []
+    acquire(run.path).release()
+
+
+def test_full_disk_keeps_what_was_written_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = finished(tmp_path / "run")
-    with pytest.raises(RunError, match="is not empty; choose another --run-dir, or --force"):
-        create_run("x", run.path)
-    run.verify()
-
-
-@pytest.mark.parametrize("foreign", ["thesis.tex", "src/code.py"])
-def test_force_replaces_nothing_but_runs(tmp_path: Path, foreign: str) -> None:
-    run = finished(tmp_path / "run")
-    run.file(foreign).parent.mkdir(exist_ok=True)
-    run.file(foreign).write_text("mine")
-    with pytest.raises(RunError, match=r"--force replaces runs only.*it holds (thesis.tex|src)"):
-        create_run("x", run.path, force=True)
-    assert run.file(foreign).read_text() == "mine"
-
-
-def test_a_replaced_run_goes_when_the_new_one_is_finished_and_comes_back_when_it_fails(tmp_path: Path) -> None:
-    old = finished(tmp_path / "run")
-    create_run("x", old.path, force=True).discard()
-    old.verify()
-    new = create_run("x", old.path, force=True)
-    new.write(runs.CONFIG, "model: {new: 1}\n")
-    new.finish()
-    assert set(new.manifest()) == {runs.CONFIG}
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
-def test_a_crash_in_an_update_leaves_a_run_that_agrees_with_its_manifest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = finished(tmp_path / "run")
-    real: Callable[[RunDirectory, str, bytes | str], None] = RunDirectory.write
-    contents = {runs.METRICS: '{"test": 1}\n', "predictions-test.csv": "new\n"}
-    for crash_at in range(4):  # predictions, manifest, metrics, manifest
-        left = crash_at
-
-        def write(self: RunDirectory, name: str, content: bytes | str) -> None:
-            nonlocal left
-            if left == 0:
-                raise RunError("power cut")
-            left -= 1
-            real(self, name, content)
-
-        monkeypatch.setattr(RunDirectory, "write", write)
-        with pytest.raises(RunError, match="power cut"):
-            run.update(contents)
-        monkeypatch.setattr(RunDirectory, "write", real)
-        run.verify()
-    run.update(contents)
-    run.verify()
-    assert json.loads(run.file(runs.METRICS).read_text()) == {"test": 1}
-
-
-def test_the_latest_run() -> None:
-    with pytest.raises(RunError, match="no run given and there is no runs/latest"):
-        open_run(None)
-    run = finished(Path("elsewhere") / "run")
-    run_root.mark_latest(run)
-    assert open_run(None).path == run.path
-    run_root.LATEST.unlink()
-    run_root.LATEST.write_text("../elsewhere/run")
-    assert open_run(None).path == run.path
-
-
-@pytest.mark.parametrize("path", ["missing", "."])
-def test_what_is_no_run(path: str) -> None:
-    with pytest.raises(RunError, match=r"no such run directory|not a run directory"):
-        open_run(Path(path))
-
-
-def test_places_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    for path in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/run")):
-        with pytest.raises(RunError, match=r"is a file|cannot be written"):
-            create_run("x", path)
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-def test_a_run_that_cannot_make_room_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = finished(tmp_path / "run")
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("rnnsent.files.os.fsync", full)
-    with pytest.raises(RunError, match="the disk is full; what was written before is intact"):
-        create_run("x", old.path, force=True)
-    with pytest.raises(RunError, match="the disk is full"):
-        old.update({runs.METRICS: "{}"})
-    monkeypatch.undo()
-    old.verify()
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["config.yaml", "manifest.json", "metrics.json", "run"]
+    with monkeypatch.context() as patch:
+        patch.setattr("rnnsent.files.os.fsync", full)
+        with pytest.raises(RunError, match="run: the disk is full; what was written before is intact"):
+            run.write("config.json", "new")
+    run.verify()
+    assert sorted(path.name for path in run.path.iterdir()) == ["config.json", "manifest.json", "plots"]
 
 
-def test_a_file_that_the_manifest_does_not_know_is_named(tmp_path: Path) -> None:
+def test_evaluation_is_of_the_very_run_that_it_names(tmp_path: Path) -> None:
     run = finished(tmp_path / "run")
-    with pytest.raises(RunError, match=r"weights.npz is not in the manifest"):
-        run.verify(runs.WEIGHTS)
+    record = BaselineEvaluation(
+        run=run.sha256, data="ab", date="2026-11-23T00:00:00Z", command=["rnnsent", "baseline"], split="test", texts=2,
+        seconds=0.5, metrics={"accuracy": Estimate(0.5, 0.1, 0.9)}, strength=1.0, ngrams=9,
+    )  # fmt: skip
+    assert run.write_evaluation("baseline", record) == run.file("evaluations/test-baseline.json")
+    assert run.evaluation("test", BaselineEvaluation, "baseline") == record
+    assert run.evaluation("validation", BaselineEvaluation, "baseline") is None
+    run.write("config.json", "{ }")
+    run.finish()  # after more training
+    assert Run(run.path).evaluation("test", BaselineEvaluation, "baseline") is None
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), ("[1]", "is not a JSON object")])
-def test_a_json_file_that_is_none_is_named(tmp_path: Path, content: str, message: str) -> None:
-    run = finished(tmp_path / "run")
-    run.file(runs.METRICS).write_text(content)
-    with pytest.raises(RunError, match=f"metrics.json: {message}"):
-        run.read_json(runs.METRICS)
+def test_arrays_come_back_and_damage_is_named() -> None:
+    arrays = {"a/b": np.arange(6, dtype=np.float32).reshape(2, 3).T, "c": np.zeros((0, 2)), "d": np.array(7, np.int64)}
+    Path("a.safetensors").write_bytes(directory.arrays_bytes(arrays, {"note": "x"}))
+    for name, array in read_arrays(Path("a.safetensors")).items():
+        np.testing.assert_array_equal(array, arrays[name])
+    Path("a.safetensors").write_bytes(b"x" * 50)
+    with pytest.raises(RunError, match=r"a\.safetensors: is damaged: .*; restore it from a copy, or train again"):
+        read_arrays(Path("a.safetensors"))
+    with pytest.raises(RunError, match=r"b\.safetensors: cannot be read: no such file"):
+        read_arrays(Path("b.safetensors"))
 
 
-def test_another_runs_manifest_is_suspected_by_whoever_looks_at_few_files(finished_run: Path) -> None:
+def test_history_names_file_and_line(finished_run: Path) -> None:
     shutil.copytree(finished_run, "run")
-    files = RunDirectory(Path("run")).manifest()
-    for name in ("config.yaml", "weights.npz"):
-        files[name] = ["00"]
-    Path("run/manifest.json").write_bytes(seeds.manifest(files))
-    with pytest.raises(RunError, match=r"weights\.npz was changed after training; or manifest\.json is another run's"):
-        rnnsent.load("run")
+    run = Run(Path("run"))
+    assert len(run.history()) == 1
+    run.file("history.csv").write_text(run.file("history.csv").read_text().replace("\n1,", "\nx,"))
+    with pytest.raises(RunError, match=r"run/history\.csv:2: epoch: input should be a valid integer"):
+        run.history()

@@ -1,28 +1,52 @@
+"""Compile and fit, through small networks: what is learned, scheduled, averaged, weighted, clipped, refused."""
+
 from __future__ import annotations
 
+import logging
+import math
 import signal
-from dataclasses import replace
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from rnnsent.cli.options import overrides
-from rnnsent.config import Config
-from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.data import imdb
 from rnnsent.data.batching import Batches
-from rnnsent.data.dataset import Partition, Split, split_dataset
+from rnnsent.data.dataset import Partition, split_dataset
 from rnnsent.errors import ConfigError, DataError, TrainingError
-from rnnsent.inference.predictor import Predictor, by_model, load_predictor
 from rnnsent.models.builder import build_model
 from rnnsent.models.weights import weights_of
-from rnnsent.training.checkpoint import Checkpoint
-from rnnsent.training.fit import TrainingResult, WarmupDecay, class_weights, fit
-from rnnsent.training.observers import EpochFacts, Observer, StepFacts
-from tests.conftest import TINY_CONFIG
+from rnnsent.runs.directory import Run
+from rnnsent.runs.schemas import Epoch
+from rnnsent.training.callbacks import BestWeightsCallback, EMACallback, FiniteCallback, HistoryCallback, Tracked
+from rnnsent.training.checkpoint import CheckpointFolder
+from rnnsent.training.fit import FitData, WarmupDecay, class_weights, compile_model, counting_callbacks, fit
+from tests.conftest import TINY_CONFIG, needs_kernel, parsed
+
+NAMES = ("negative", "positive")
+HEAVY = "training.class_weights={negative: 1.0e19, positive: 1.0e19}"
+Fitted = tuple[list[Epoch], Tracked]
+ONE_STEP = ("training.epochs=1", "training.batch_size=1000", "training.optimizer=sgd", "training.learning_rate=0.1")
+
+
+class On(keras.callbacks.Callback):  # type: ignore[misc]
+    """Calls `step` with the model after each step, and `epoch` with model and logs after each epoch."""
+
+    def __init__(self, step: Any = lambda model: None, epoch: Any = lambda model, logs: None) -> None:
+        super().__init__()
+        self._step, self._epoch = step, epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._step(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._epoch(self.model, logs)
 
 
 @pytest.fixture
@@ -31,56 +55,63 @@ def parts(tiny_imdb: Path) -> Partition:
 
 
 def config(*settings: str, cell: str = "gru") -> Config:
-    return parse_config(TINY_CONFIG.replace("CELL", cell), "tiny", overrides(settings))
+    return parsed(TINY_CONFIG.replace("CELL", cell), *settings)
 
 
-def train(parts: Partition, chosen: Config, observers: Any = ()) -> tuple[keras.Model, TrainingResult]:
-    model = build_model(chosen, 60, seed=chosen.training.seed, training=True)
-    train_batches = Batches.from_config(parts.train, chosen, shuffle=True)
-    validation = Batches.from_config(parts.validation, chosen, shuffle=False)
-    return model, fit(model, train_batches, validation, chosen.training, observers=observers)
-
-
-def small(seed: int = 0, precision: str = "float32") -> keras.Model:
+def small(precision: str = "float32") -> keras.Model:
     """A network that takes a second to train: what is tested with it happens in every network."""
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(0)
     return keras.Sequential(
         [
             keras.Input((None,), dtype="int32"),
-            keras.layers.Embedding(60, 4, mask_zero=True, dtype=precision),
-            keras.layers.GlobalAveragePooling1D(dtype=precision),
-            keras.layers.Dense(1, "sigmoid", dtype="float32"),
+            keras.layers.Embedding(60, 4, mask_zero=True, dtype=precision, name="embedding"),
+            keras.layers.GlobalAveragePooling1D(dtype=precision, name="mean"),
+            keras.layers.Dense(1, "sigmoid", dtype="float32", name="output"),
         ],
         name="rnnsent",
     )
 
 
-def train_small(parts: Partition, *settings: str, observers: Any = ()) -> tuple[keras.Model, TrainingResult]:
-    chosen = config(*settings)
-    model = small(precision=chosen.training.precision)
-    train_batches = Batches.from_config(parts.train, chosen, shuffle=True)
+def train(parts: Partition, chosen: Config, model: keras.Model, plain: keras.Model, *callbacks: Any) -> Fitted:
+    """Fit a model as training does, with what it keeps in the current folder, of a `plain` one."""
+    training = chosen.training
+    batches = Batches.from_config(parts.train, chosen, shuffle=True)
+    compile_model(model, training, 2, len(batches))
+    history = HistoryCallback(None, batches, "", time.perf_counter(), None)
+    tracked = Tracked(
+        folder=CheckpointFolder(Path("checkpoints"), "t"),
+        history=history,
+        finite=FiniteCallback(batches, training.learning_rate, "lower it", None),
+        best=BestWeightsCallback(Run(Path()), plain, training.monitor, history),
+        ema=None if training.ema is None else EMACallback(),
+        counting=counting_callbacks(training),
+    )
+    weights = class_weights(training, parts.train.labels, NAMES)
     validation = Batches.from_config(parts.validation, chosen, shuffle=False)
-    return model, fit(model, train_batches, validation, chosen.training, observers=observers)
+    fit(model, FitData(batches, validation, weights), training, tracked, callbacks)
+    return history.history, tracked
 
 
+def train_small(parts: Partition, *settings: str, on: On | None = None) -> tuple[keras.Model, list[Epoch], Tracked]:
+    chosen = config(*settings)
+    plain, model = small(), small(chosen.training.precision)
+    return model, *train(parts, chosen, model, plain, *([] if on is None else [on]))
+
+
+@needs_kernel
 @pytest.mark.parametrize("cell", ["simple_rnn", "lstm", "gru"])
-def test_each_cell_learns_and_every_weight_moves(parts: Partition, cell: str) -> None:
-    chosen = config("training.epochs=15", "training.learning_rate=1e-2", cell=cell)
-    before = weights_of(build_model(chosen, 60, seed=0))
-    model, result = train(parts, chosen)
-    assert result.history[-1].loss < 0.7 * result.history[0].loss
-    assert ((load_predictor(chosen, weights_of(model))(parts.test) > 0.5) == parts.test.labels).mean() > 0.9
-    for name, value in weights_of(model).items():
-        assert not np.array_equal(value, before[name]), name
-
-
-def test_a_seed_decides_every_bit(parts: Partition) -> None:
-    dropping = ("model.dropout=0.3", "training.epochs=2")
-    runs = [train(parts, config(f"training.seed={seed}", *dropping, cell="simple_rnn"))[0] for seed in (1, 1, 2)]
-    first, again, other = (weights_of(model) for model in runs)
-    for name in first:
-        np.testing.assert_array_equal(first[name], again[name])
-    assert any(not np.array_equal(first[name], other[name]) for name in first)
+def test_native_loss_curve_is_that_of_stock_keras_and_every_weight_moves(parts: Partition, cell: str) -> None:
+    chosen = config("training.epochs=12", "training.learning_rate=1e-2", cell=cell)
+    curves = []
+    for native in (True, False):
+        plain, model = build_model(chosen, 60), build_model(chosen, 60, seed=0, native=[native])
+        before = weights_of(model)
+        history, _ = train(parts, chosen, model, plain)
+        assert history[-1].loss < 0.7 * history[0].loss and history[-1].val_accuracy > 0.8
+        assert all(not np.array_equal(value, before[name]) for name, value in weights_of(model).items())
+        curves.append([(epoch.loss, epoch.val_loss, epoch.gradient_norm) for epoch in history])
+    # Later on the last bits, which may differ, have grown.
+    np.testing.assert_allclose(curves[0][:6], curves[1][:6], rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -101,265 +132,203 @@ def test_schedules(kind: str, expected: list[float]) -> None:
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
 
-def test_a_plateau_lowers_the_rate_and_early_stopping_stops(parts: Partition) -> None:
-    # At so small a rate nothing improves: the rate halves after one epoch without gain, training stops after three.
-    settings = ["training.learning_rate=1e-12", "training.epochs=9", "training.early_stopping={patience: 3}"]
-    _, result = train_small(parts, *settings, "training.schedule={kind: plateau, patience: 1}")
-    assert [facts.epoch for facts in result.history] == [1, 2, 3, 4]
-    assert result.history[-1].learning_rate < 0.6e-12
-    assert result.best.epoch == 1
+def test_schedule_spans_all_epochs(parts: Partition) -> None:
+    schedule = "training.schedule={kind: linear, final_fraction: 0.1, warmup_steps: 3}"
+    _, history, _ = train_small(parts, "training.learning_rate=0.01", schedule)
+    # 96 reviews make 6 steps an epoch; after the warm-up the decay goes from step 3 to step 18.
+    expected = [0.01 * (1 - 0.9 * (step - 3) / 15) for step in (6, 12, 18)]
+    assert [epoch.learning_rate for epoch in history] == pytest.approx(expected)
+
+
+def test_plateau_lowers_the_rate_and_early_stopping_stops(parts: Partition) -> None:
+    # At so small a rate nothing improves: the rate halves after each epoch without gain, training stops after three.
+    settings = ("training.learning_rate=1e-12", "training.epochs=9", "training.early_stopping={patience: 3}")
+    _, history, tracked = train_small(parts, *settings, "training.schedule={kind: plateau, patience: 1, factor: 0.5}")
+    # The second epoch brings nothing and is still trained at the old rate.
+    rates = [epoch.learning_rate for epoch in history]
+    assert rates == pytest.approx([1e-12, 1e-12, 0.5e-12, 0.25e-12], rel=1e-5, abs=0)
+    assert tracked.best is not None and tracked.best.best_epoch == 1
+
+
+def test_gains_below_min_delta_do_not_count(parts: Partition) -> None:
+    settings = ("training.epochs=4", "training.monitor=val_loss")
+    _, all_count, _ = train_small(parts, *settings, "training.early_stopping={patience: 1}")
+    _, none_counts, _ = train_small(parts, *settings, "training.early_stopping={patience: 1, min_delta: 9}")
+    assert (len(all_count), len(none_counts)) == (4, 2)
 
 
 @pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw", "nadam", "adagrad", "sgd"])
 def test_every_optimizer_lowers_the_loss(parts: Partition, optimizer: str) -> None:
     rate = {"sgd": 0.5, "adagrad": 0.2}.get(optimizer, 0.02)
-    settings = [f"training.optimizer={optimizer}", f"training.learning_rate={rate}", "training.weight_decay=1e-4"]
-    _, result = train_small(parts, *settings)
-    assert result.history[-1].loss < result.history[0].loss
+    settings = (f"training.optimizer={optimizer}", f"training.learning_rate={rate}", "training.weight_decay=1e-4")
+    model, history, _ = train_small(parts, *settings)
+    assert history[-1].loss < history[0].loss and model.optimizer.weight_decay == 1e-4
 
 
-def test_what_is_validated_is_the_moving_average(parts: Partition) -> None:
-    raw: list[Any] = []
+def test_moving_average_is_validated_and_kept_and_training_continues_without_it(parts: Partition) -> None:
+    steps: list[Any] = []
+    checked: list[float] = []
 
-    class Watch(Observer):
-        def on_step(self, facts: StepFacts) -> None:
-            raw.append([np.array(weight) for weight in model.trainable_variables])
+    def step(model: keras.Model) -> None:
+        steps.append([np.array(weight) for weight in model.trainable_variables])
 
-        def on_epoch(self, facts: EpochFacts, best: bool, trained: keras.Model) -> None:
-            # Keras starts its average at the first step's weights and then keeps 90 % at each step.
-            average = raw[0]
-            for step in raw[1:]:
-                average = [0.9 * old + 0.1 * new for old, new in zip(average, step, strict=True)]
-            for mine, theirs in zip(average, trained.trainable_variables, strict=True):
-                np.testing.assert_allclose(np.array(theirs), mine, rtol=1e-4, atol=1e-5)
-            checked.append(facts.epoch)
+    def epoch(model: keras.Model, logs: Any) -> None:
+        # Keras starts its average at the first step's weights and then keeps 90 % at each step.
+        average = steps[0]
+        for later in steps[1:]:
+            average = [0.9 * old + 0.1 * new for old, new in zip(average, later, strict=True)]
+        for mine, theirs in zip(average, model.trainable_variables, strict=True):
+            np.testing.assert_allclose(np.array(theirs), mine, rtol=1e-4, atol=1e-5)
+        checked.append(logs["val_loss"])
 
-    checked: list[int] = []
-    chosen = config("training.ema=0.9")
-    model = small()
-    batches = Batches.from_config(parts.train, chosen, shuffle=True)
-    fit(
-        model,
-        batches,
-        Batches.from_config(parts.validation, chosen, shuffle=False),
-        chosen.training,
-        observers=[Watch()],
-    )
-    assert checked == [1, 2, 3]
+    _, history, tracked = train_small(parts, "training.ema=0.9", on=On(step, epoch))
+    assert checked == [epoch.val_loss for epoch in history] and len(checked) == 3
+    newest = tracked.folder.newest()
+    assert newest is not None
+    for mine, theirs in zip(steps[-1], newest.under("model").values(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
-def test_class_weights() -> None:
+def test_class_weights(parts: Partition) -> None:
     labels = np.array([0, 0, 0, 1])
-    names = ("negative", "positive")
-    assert class_weights(config().training, labels, names) is None
-    balanced = class_weights(config("training.class_weights=balanced").training, labels, names)
-    assert balanced == {0: pytest.approx(4 / 6), 1: 2.0}
-    named = config("training.class_weights={positive: 3.0, negative: 1.0}").training
-    assert class_weights(named, labels, names) == {0: 1.0, 1: 3.0}
+    balanced = config("training.class_weights=balanced").training
+    assert class_weights(balanced, labels, NAMES) == {0: pytest.approx(4 / 6), 1: 2.0}
+    with pytest.raises(DataError, match="no training review is labeled positive"):
+        class_weights(balanced, np.zeros(3, np.int64), NAMES)
     with pytest.raises(ConfigError, match="must name every label once: negative, positive"):
-        class_weights(config("training.class_weights={good: 1.0}").training, labels, names)
-
-
-def test_class_weights_move_the_predictions(parts: Partition) -> None:
+        class_weights(config("training.class_weights={good: 1.0}").training, labels, NAMES)
     means = []
     for weight in (0.05, 20.0):
-        weights = f"training.class_weights={{negative: 1.0, positive: {weight}}}"
-        model, _ = train_small(parts, weights, "training.epochs=6")
-        means.append(Predictor("keras", "asked for", config(), by_model(model))(parts.test).mean())
+        weights = f"training.class_weights={{positive: {weight}, negative: 1.0}}"
+        model, *_ = train_small(parts, weights, "training.epochs=6")
+        means.append(model.predict(parts.test.tokens[None, :2000], verbose=0).mean())
     assert means[0] < 0.4 < 0.6 < means[1]
 
 
-def test_mixed_precision_keeps_float32_weights(parts: Partition) -> None:
-    model, result = train(parts, config("training.precision=mixed_bfloat16"))
-    assert result.history[-1].loss < result.history[0].loss
-    assert {weight.dtype for weight in model.weights} == {"float32"}
+def test_gradient_norm_is_that_of_the_loss_before_clipping(parts: Partition) -> None:
+    _, (epoch,), _ = train_small(parts, *ONE_STEP, "training.clip_norm=0.01")
+    inputs, targets = Batches.from_config(parts.train, config(), shuffle=False).batch(np.arange(96))
+    model = small()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(keras.losses.binary_crossentropy(targets, model(inputs[0], training=True)))
+    found = tape.gradient(loss, [weight.value for weight in model.trainable_variables])
+    dense = [np.asarray(tf.convert_to_tensor(each), np.float64) for each in found]
+    expected = math.sqrt(sum(float(np.square(each).sum()) for each in dense))
+    assert epoch.gradient_norm == epoch.largest_gradient_norm == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_loss_that_is_no_number_stops_training(parts: Partition) -> None:
-    broken = config("training.optimizer=sgd", "training.learning_rate=1e38", "training.clip_norm=null")
-    with pytest.raises(
-        TrainingError, match=r"the loss became (nan|inf) in epoch \d+, step \d+ \(a batch of 16 reviews: .*\): lower"
-    ):
-        train(parts, broken)
+def test_gradients_are_clipped_to_their_global_norm_and_weights_decay(parts: Partition) -> None:
+    start = small().get_weights()
 
+    def moved(*settings: str) -> list[Any]:
+        model, *_ = train_small(parts, *ONE_STEP, *settings)
+        return [new - old for new, old in zip(model.get_weights(), start, strict=True)]
 
-def test_notebook_padding_trains_on_full_rows(parts: Partition) -> None:
-    chosen = config("data.padding=notebook")
-    batches = Batches.from_config(parts.train, chosen, shuffle=True)
-    assert {ids.shape[1] for (ids, *_), _ in batches.epoch(0)} == {30}
-    model, _ = train(parts, chosen)
-    assert not model.get_layer("embedding").mask_zero
-
-
-def moved(model: keras.Model) -> list[Any]:
-    return [new - old for new, old in zip(model.get_weights(), small().get_weights(), strict=True)]
-
-
-ONE_STEP = ("training.epochs=1", "training.batch_size=1000", "training.optimizer=sgd", "training.learning_rate=0.1")
-
-
-def test_gradients_are_clipped_to_their_global_norm(parts: Partition) -> None:
-    # Words repeat: their gradients count as one, summed.
-    words = np.random.default_rng(0).integers(4, 12, (8, 7))
-    train_split = Split.from_sequences(list(words), [0, 1] * 4)
-    free, clipped = (
-        moved(train_small(replace(parts, train=train_split), *ONE_STEP, f"training.clip_norm={norm}")[0])
-        for norm in ("null", "1e-3")
+    free, clipped, decayed = (
+        moved(f"training.clip_norm={norm}", f"training.weight_decay={decay}")
+        for norm, decay in (("null", 0.0), ("1e-3", 0.0), ("null", 0.5))
     )
     norms = [np.sqrt(sum(np.square(step).sum() for step in steps)) for steps in (free, clipped)]
     # The first step of Nesterov momentum 0.9 is 1.9 times the rate times the gradient.
     assert norms[1] == pytest.approx(1.9 * 0.1 * 1e-3, rel=1e-3) and norms[0] > 10 * norms[1]
-    for step, whole in zip(clipped, free, strict=True):
+    for step, whole, less, weight in zip(clipped, free, decayed, start, strict=True):
         np.testing.assert_allclose(step, whole * (norms[1] / norms[0]), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(whole - less, 0.1 * 0.5 * weight, rtol=0, atol=1e-6)
 
 
-def test_weight_decay_takes_its_share_of_every_weight(parts: Partition) -> None:
-    plain, _ = train_small(parts, *ONE_STEP)
-    decayed, _ = train_small(parts, *ONE_STEP, "training.weight_decay=0.5")
-    for without, with_, start in zip(plain.get_weights(), decayed.get_weights(), small().get_weights(), strict=True):
-        np.testing.assert_allclose(without - with_, 0.1 * 0.5 * start, rtol=0, atol=1e-6)
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_begins_as_full_precision_does(parts: Partition, precision: str) -> None:
+    once = ("training.epochs=1", "training.batch_size=40")
+    _, (full,), _ = train_small(parts, *once)
+    model, (mixed,), _ = train_small(parts, *once, f"training.precision={precision}", "training.ema=0.5")
+    assert mixed.gradient_norm == pytest.approx(full.gradient_norm, rel=0.1)
+    assert mixed.loss == pytest.approx(full.loss, rel=0.01)
+    assert {weight.dtype for weight in model.weights} == {"float32"}
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.01])
-def test_adamw_decays_as_the_config_says(parts: Partition, decay: float) -> None:
-    settings = ("training.epochs=1", "training.optimizer=adamw", f"training.weight_decay={decay}")
-    model, _ = train_small(parts, *settings)
-    assert model.optimizer.weight_decay == decay
+def test_steps_that_overflow_are_skipped_and_training_continues(
+    parts: Partition, caplog: pytest.LogCaptureFixture
+) -> None:
+    heavy = "training.class_weights={negative: 300.0, positive: 300.0}"
+    with caplog.at_level(logging.WARNING, "rnnsent"):
+        _, history, _ = train_small(parts, "training.precision=mixed_float16", "training.learning_rate=1e-3", heavy)
+    assert "epoch 1: the gradients of " in caplog.text and " overflowed in float16" in caplog.text
+    assert all(math.isfinite(epoch.loss) and math.isfinite(epoch.gradient_norm) for epoch in history)
+    assert history[-1].loss < history[0].loss
 
 
-def test_float16_scales_the_loss(parts: Partition) -> None:
-    model, result = train_small(parts, "training.precision=mixed_float16", "training.ema=0.5")
-    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert result.history[-1].loss < result.history[0].loss
+def spoil_after(steps: int) -> Callable[[keras.Model], None]:
+    def step(model: keras.Model) -> None:
+        nonlocal steps
+        steps -= 1
+        if not steps:
+            model.layers[-1].kernel.assign(model.layers[-1].kernel * 100)
+
+    return step
 
 
-def test_history_tells_the_rate_that_an_epoch_was_trained_with(parts: Partition) -> None:
-    settings = ("training.learning_rate=1e-12", "training.epochs=4")
-    _, result = train_small(parts, *settings, "training.schedule={kind: plateau, patience: 1, factor: 0.5}")
-    # The second epoch brings nothing and is still trained at the old rate.
-    rates = [facts.learning_rate for facts in result.history]
-    assert rates == pytest.approx([1e-12, 1e-12, 0.5e-12, 0.25e-12], rel=1e-5, abs=0)
+FAR = ("training.optimizer=sgd", "training.clip_norm=null", "training.learning_rate=3e38")
+NOT_FINITE = [
+    ((HEAVY, "training.learning_rate=1e-30"), 2, r"the norm of the gradient became inf in epoch 1, step 3"),
+    ((HEAVY, "training.learning_rate=1e-30", "training.clip_norm=1.0"), 2, r"gradient became inf in epoch 1, step 3"),
+    (FAR, 0, r"the loss became (nan|inf) in epoch 1, step 2|is no longer finite in epoch 1, step 1"),
+    ((*FAR, HEAVY.replace("e19", "e3")), 0, r" is no longer finite in epoch 1, step 1"),
+    ((*ONE_STEP, *FAR), 0, r"the validation loss became nan in epoch 1, step 1 \(a batch of 96 texts"),
+]
 
 
-def test_a_schedule_runs_over_all_epochs(parts: Partition) -> None:
-    settings = ("training.learning_rate=0.01", "training.epochs=3", "training.batch_size=16")
-    schedule = "training.schedule={kind: linear, final_fraction: 0.1, warmup_steps: 3}"
-    _, result = train_small(parts, *settings, schedule)
-    # 96 reviews make 6 steps an epoch; after the warm-up the decay goes from step 3 to step 18.
-    expected = [0.01 * (1 - 0.9 * (step - 3) / 15) for step in (6, 12, 18)]
-    assert [facts.learning_rate for facts in result.history] == pytest.approx(expected)
+@pytest.mark.parametrize(("settings", "spoiled", "message"), NOT_FINITE)
+def test_numbers_that_are_not_finite_name_step_and_batch(
+    parts: Partition, settings: tuple[str, ...], spoiled: int, message: str
+) -> None:
+    with pytest.raises(TrainingError, match=rf"({message}).*\(a batch of \d\d texts: .*\): lower it|{message}"):
+        train_small(parts, *settings, on=On(spoil_after(spoiled)))
 
 
-def test_the_state_after_an_epoch_is_what_the_next_begins_with(parts: Partition) -> None:
-    states: list[Any] = []
-    averages: list[Any] = []
-    begun: list[Any] = []
+def test_logs_of_steps_and_epochs_are_complete(parts: Partition) -> None:
+    steps: list[dict[str, Any]] = []
+    epochs: list[dict[str, Any]] = []
 
-    class Watch(Observer):
-        def on_step(self, facts: StepFacts) -> None:
-            begun.append([np.array(weight) for weight in model.trainable_variables])
-
-        def on_epoch(self, facts: EpochFacts, best: bool, trained: keras.Model) -> None:
-            averages.append(trained.get_weights())
-
-        def on_state(self, checkpoint: Checkpoint) -> None:
-            assert (checkpoint.epoch, checkpoint.step) == (len(averages), 0)
-            states.append(list(checkpoint.under("model").values()))
-
-    chosen = config("training.ema=0.9", "training.epochs=2")
-    model = build_model(chosen, 60, seed=0)
-    steps = len(Batches.from_config(parts.train, chosen, shuffle=True))
-    fit(
-        model,
-        Batches.from_config(parts.train, chosen, shuffle=True),
-        Batches.from_config(parts.validation, chosen, shuffle=False),
-        chosen.training,
-        observers=[Watch()],
-    )
-    for epoch, state in enumerate(states):
-        for mine, theirs, average in zip(begun[steps * (epoch + 1) - 1], state, averages[epoch], strict=True):
-            np.testing.assert_array_equal(mine, theirs)
-            assert not np.array_equal(average, theirs)
-
-
-def test_observers_are_told_of_every_step_and_epoch_in_order(parts: Partition) -> None:
-    told: list[Any] = []
-
-    class Watch(Observer):
-        def on_step(self, facts: StepFacts) -> None:
-            told.append(facts)
-
-        def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-            told.append(facts)
+    class Logs(On):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            steps.append(dict(logs))
 
     settings = ("training.epochs=2", "training.batch_size=40")
-    batches = Batches.from_config(parts.train, config(*settings), shuffle=True)
-    _, result = train_small(parts, *settings, observers=[Watch()])
-    sizes = [np.cumsum([len(batch) for batch in batches.order(epoch)]) for epoch in (0, 1)]
-    steps = [(facts.epoch, facts.step, facts.steps, facts.reviews) for facts in told if isinstance(facts, StepFacts)]
-    assert steps == [(epoch, step, 3, sizes[epoch - 1][step - 1]) for epoch in (1, 2) for step in (1, 2, 3)]
-    assert [told[3], told[7]] == list(result.history)
-    assert [facts.tokens for facts in (told[2], told[6])] == [int(parts.train.lengths.sum())] * 2
-    assert told[2].seconds == result.history[0].seconds
-    assert result.history[0].loss == pytest.approx(told[2].loss)
-    assert list(result.history[0].to_dict()) == [
-        "epoch", "seconds", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "tokens_per_second",
-        "elapsed", "gradient_norm", "largest_gradient_norm",
-    ]  # fmt: skip
+    watch = Logs(epoch=lambda model, logs: epochs.append(dict(logs)))
+    _, history, tracked = train_small(parts, *settings, on=watch)
+    orders = [tracked.history.train.order(epoch) for epoch in (0, 1)]
+    assert [each["texts"] for each in steps] == [n for order in orders for n in np.cumsum([len(b) for b in order])]
+    assert [each["tokens"] for each in steps[2::3]] == [int(parts.train.lengths.sum())] * 2
+    assert history[0].loss == pytest.approx(steps[2]["loss"]) and history[0].seconds == steps[2]["seconds"]
+    for logs, epoch in zip(epochs, history, strict=True):
+        assert {"epoch": epoch.epoch, **logs} == pytest.approx(vars(epoch))
 
 
 @pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss"])
-def test_the_model_ends_with_the_weights_of_its_best_epoch(parts: Partition, monitor: str) -> None:
-    seen: dict[int, Any] = {}
-
-    class Watch(Observer):
-        def on_epoch(self, facts: EpochFacts, best: bool, model: keras.Model) -> None:
-            seen[facts.epoch] = model.get_weights()
-
+def test_weights_of_the_best_epoch_are_kept(parts: Partition, monitor: str) -> None:
+    seen: list[Any] = []
     # At this rate accuracy and loss go up and down.
     settings = ("training.learning_rate=3", "training.epochs=6", f"training.monitor={monitor}")
-    model, result = train_small(parts, *settings, observers=[Watch()])
-    if monitor == "val_accuracy":
-        best = max(result.history, key=lambda facts: facts.val_accuracy)
-    else:
-        best = min(result.history, key=lambda facts: facts.val_loss)
-    assert result.best == best and best.epoch < 6
-    for found, expected in zip(model.get_weights(), seen[best.epoch], strict=True):
-        np.testing.assert_array_equal(found, expected)
+    watch = On(epoch=lambda model, logs: seen.append(weights_of(model)))
+    _, history, tracked = train_small(parts, *settings, on=watch)
+    sign = 1 if monitor == "val_accuracy" else -1
+    best = max(history, key=lambda epoch: sign * getattr(epoch, monitor))
+    assert tracked.best is not None and tracked.best.best == best and best.epoch < 6
+    kept = Run(Path()).weights()
+    for name, expected in seen[best.epoch - 1].items():
+        np.testing.assert_array_equal(kept[name], expected)
 
 
-def test_gains_below_min_delta_do_not_count(parts: Partition) -> None:
-    settings = ("training.epochs=6", "training.monitor=val_loss")
-    _, all_count = train_small(parts, *settings, "training.early_stopping={patience: 1}")
-    _, none_counts = train_small(parts, *settings, "training.early_stopping={patience: 1, min_delta: 9}")
-    assert (len(all_count.history), len(none_counts.history)) == (6, 2)
+def test_signal_takes_effect_when_its_step_is_complete(parts: Partition) -> None:
+    steps: list[int] = []
 
-
-def test_weights_that_the_last_step_spoiled_are_not_kept(parts: Partition) -> None:
-    # One step an epoch: its loss is that of the weights before it.
-    settings = ("training.epochs=1", "training.batch_size=1000", "training.optimizer=sgd")
-    with pytest.raises(
-        TrainingError, match=r"the validation loss became nan in epoch 1, step 1 \(a batch of 96 reviews: .*\): lower"
-    ):
-        train_small(parts, *settings, "training.learning_rate=3e38", "training.clip_norm=null")
-
-
-def test_balanced_weights_need_every_label() -> None:
-    with pytest.raises(DataError, match="no training review is labeled positive"):
-        class_weights(
-            config("training.class_weights=balanced").training, np.zeros(3, np.int64), ("negative", "positive")
-        )
-
-
-def test_a_signal_takes_effect_when_its_step_is_over(parts: Partition) -> None:
-    told: list[int] = []
-
-    class Watch(Observer):
-        def on_step(self, facts: StepFacts) -> None:
-            if facts.step == 2:
-                signal.raise_signal(signal.SIGINT)
-            told.append(facts.step)
+    def step(model: keras.Model) -> None:
+        steps.append(1)
+        if len(steps) == 2:
+            signal.raise_signal(signal.SIGINT)
+            steps.append(1)
 
     with pytest.raises(KeyboardInterrupt):
-        train_small(parts, observers=[Watch()])
-    assert told == [1, 2]
+        train_small(parts, on=On(step))
+    assert len(steps) == 3
+    assert [path.name for path in Path("checkpoints").iterdir()] == ["epoch-0000-step-000002.safetensors"]

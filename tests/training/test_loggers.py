@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,11 @@ import keras
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
-from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.errors import ConfigError, Interrupted
-from rnnsent.models import requirements
-from rnnsent.training import loggers
-from rnnsent.training.loggers import Tracker, finish_trackers, flatten, tracker_callbacks
-from tests.conftest import REPOSITORY, SAMPLE_CONFIG, rnnsent
+from rnnsent.training import loggers, requirements
+from rnnsent.training.loggers import Tracker, finish_trackers, tracker_callbacks
+from tests.conftest import REPOSITORY, SAMPLE_CONFIG, parsed, rnnsent
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # MLflow asks SQLAlchemy for it
 
@@ -53,7 +50,7 @@ def warned(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 
 def config(*trackers: str) -> Config:
-    return parse_config(SAMPLE_CONFIG, "c", [("--set", f"training.trackers={json.dumps(trackers)}")])
+    return parsed(SAMPLE_CONFIG, f"training.trackers={json.dumps(trackers)}")
 
 
 def opened(*names: str, run_id: str = "0123456789abcdef") -> list[keras.callbacks.Callback]:
@@ -212,13 +209,9 @@ def test_wandb_is_offline_unless_the_environment_says_otherwise(
 ) -> None:
     arguments: dict[str, Any] = {}
 
-    def init(**given: Any) -> None:
-        arguments.update(given)
-        raise OSError
-
     if variable is not None:
         monkeypatch.setenv(variable, "online")
-    monkeypatch.setattr("wandb.init", init)
+    monkeypatch.setattr("wandb.init", arguments.update)
     opened("wandb")
     assert (arguments["mode"], arguments["id"], arguments["resume"]) == (mode, "0123456789abcdef", "allow")
 
@@ -305,33 +298,9 @@ def test_a_missing_library_is_named_before_anything_else(
     name: str, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    monkeypatch.setattr(
-        "rnnsent.models.requirements.find_spec", lambda module: None if module == library else find_spec(module)
-    )
+    monkeypatch.setattr(requirements, "installed", lambda module: module != library)
     with pytest.raises(ConfigError, match=rf"training.trackers: needs {library}: pip install 'rnnsent\[{name}\]'"):
         requirements.require_trainable(config(name))
     if library == "sqlalchemy":  # which only MLflow's own store needs
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
         requirements.require_trainable(config(name))
-
-
-def test_a_folder_named_like_a_library_is_not_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("wandb_folder").mkdir()
-    monkeypatch.syspath_prepend(str(Path.cwd()))
-    assert find_spec("wandb_folder") is not None
-    assert requirements.missing("wandb_folder") and not requirements.missing("json")
-
-
-def test_a_tracker_named_twice_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r'must name each tracker once \(here: "wandb"\)'):
-        config("wandb", "mlflow", "wandb")
-
-
-def test_flatten_names_sections_and_list_items() -> None:
-    values = {"model": {"recurrent": [{"units": 8}, {"units": 4}], "dense": []}, "ensemble": None}
-    assert flatten(values) == {
-        "model.recurrent.0.units": 8,
-        "model.recurrent.1.units": 4,
-        "model.dense": [],
-        "ensemble": None,
-    }

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnsent.config import Config
+from rnnsent.cli.options import overrides
 from rnnsent.config.loader import parse_config
+from rnnsent.config.sections import Config
 from rnnsent.errors import RunError
 from rnnsent.runs.directory import CHECKPOINTS, Run, acquire
 from rnnsent.training.checkpoint import Checkpoint, CheckpointFolder
@@ -42,7 +43,7 @@ class Killed(BaseException):
 
 
 def config(*changes: str) -> Config:
-    return parse_config(SAMPLE_CONFIG, "small", [("--set", change) for change in (*EVERY_STEP, *changes)])
+    return parse_config(SAMPLE_CONFIG, "small", overrides((*EVERY_STEP, *changes)))
 
 
 def kill_after(writes: int, lost: bool, patch: pytest.MonkeyPatch) -> None:

@@ -9,46 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.cli.metric_tables import metric_table
-from rnnsent.cli.options import (
-    json_option,
-    opened,
-    overrides,
-    run_argument,
-    set_option,
-    show,
-    split_option,
-    text_settings,
-    texts_options,
-)
-from rnnsent.config.data import data_settings
+from rnnsent.cli import options
+from rnnsent.cli.options import opened, overrides, show, source_of
+from rnnsent.reporting.tables import metric_table
 
 if TYPE_CHECKING:
     from rnnsent.runs.schemas import BaselineEvaluation, Metrics
 
 
 @click.command(name="baseline")
-@run_argument
-@split_option
-@click.option("--data", metavar="SOURCE", help="Where the texts of RUN are now; with --config, the texts to use.")
-@click.option("--config", "name", metavar="NAME", help="Use the texts of a config, without a run.")
-@set_option
-@texts_options
-@json_option
-def command(
-    run: Path | None,
-    split: str,
-    data: str | None,
-    name: str | None,
-    settings: tuple[str, ...],
-    as_json: bool,
-    **texts: Any,
-) -> None:
-    """Evaluate an n-gram logistic regression on the texts of RUN.
+@options.run
+@options.split
+@click.option("--data", metavar="SOURCE", help="Location of the data.  [default: as in training, or in the config]")
+@click.option("--config", "name", metavar="NAME", help="Use the data of a config instead of RUN.")
+@options.settings
+@options.table
+@options.as_json
+def command(run: Path | None, split: str, data: str | None, name: str | None, as_json: bool, **settings: Any) -> None:
+    """Evaluate an n-gram logistic regression on the same data.
 
-    It weighs 1-, 2- and 3-grams by naive Bayes and is fitted on the training
-    texts of RUN. The result is written to RUN/evaluations, and `rnnsent eval`
-    and `rnnsent report` show it. Needs scikit-learn:
+    Weigh 1-, 2- and 3-grams by naive Bayes and fit the regression on the
+    training texts of RUN. The result is written to RUN/evaluations, and
+    `rnnsent eval` and `rnnsent report` show it. Needs scikit-learn:
     pip install 'rnnsent[baseline]'.
 
     `--config lstm --data reviews.csv` needs no run.
@@ -58,19 +40,19 @@ def command(
     from rnnsent.evaluation.run_data import load_config_data, load_run_data
     from rnnsent.runs.schemas import Evaluation
 
-    text_options = text_settings(texts)
     if name is not None:
         if run is not None:
-            raise click.UsageError("--config needs no RUN; name one of them")
-        loaded = load_config_data(load_config(name, overrides(settings, data) | text_options).data)
+            raise click.UsageError("RUN and --config both name the data; use one of them")
+        loaded = load_config_data(load_config(name, overrides(data=data, **settings)).data)
         record = evaluate_baseline(loaded, split)
         _show(record, None, loaded.name, {}, as_json)
         return
-    if settings or text_options:
-        option = "--set" if settings else f"--{next(iter(text_options)).removeprefix('data.').replace('_', '-')}"
-        raise click.UsageError(f"{option} needs --config: the settings of a finished run cannot change")
+    given = next((key for key, value in settings.items() if value not in (None, ())), None)
+    if given is not None:
+        option = "--" + {"settings": "set"}.get(given, given).replace("_", "-")
+        raise click.UsageError(f"{option} only works with --config: the settings of a finished run cannot change")
     finished = opened(run)
-    record = evaluate_baseline(load_run_data(finished, None if data is None else data_settings(data)), split)
+    record = evaluate_baseline(load_run_data(finished, None if data is None else source_of(data)), split)
     evaluation = finished.evaluation(split, Evaluation)
     _show(record, str(finished), str(finished), {} if evaluation is None else evaluation.metrics, as_json)
     if evaluation is None and not as_json:

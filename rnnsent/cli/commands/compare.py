@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import json
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rnnsent.cli.metric_tables import WIDTH, paragraph, text_lines
-from rnnsent.cli.options import RunPath, json_option, moved_option, opened_all, show, split_option
-from rnnsent.config.data import data_settings
+from rnnsent.cli import options
+from rnnsent.cli.options import PATH, Source, opened_all, show
+from rnnsent.reporting.comparison_tables import comparison_lines
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.compare import ComparedRun, RunComparison
-    from rnnsent.evaluation.significance import Comparison
-
-ONE_SEED = (
-    "Intervals and tests are about these runs, one training each. Other seeds of the same configs may compare "
-    "differently: rnnsent train --seeds 5."
-)
-MAX_VALUE = 40  # characters
-COSTS = {
-    "seconds": "seconds", "epochs": "epochs", "peak_memory_mb": "peak memory, MB", "parameters": "parameters",
-    "mb_to_predict": "MB to predict", "mb_on_disk": "MB on disk",
-}  # fmt: skip
+    from rnnsent.evaluation.compare import RunComparison
 
 
 @click.command(name="compare")
-@click.argument("paths", metavar="RUN RUN...", type=RunPath(), nargs=-1, required=True)
-@split_option
-@moved_option
-@click.option("--flips", type=click.IntRange(0), default=3, show_default=True, help="Number of flipped texts to show.")
-@json_option
-def command(paths: tuple[Path, ...], split: str, data: str | None, flips: int, as_json: bool) -> None:
+@click.argument("paths", type=PATH, nargs=-1, required=True, metavar="RUN RUN...")
+@options.split
+@options.data
+@click.option("--flips", type=click.IntRange(0), default=3, metavar="N", help="Show N flipped texts.  [default: 3]")
+@options.as_json
+def command(paths: tuple[Path, ...], split: str, source: Source | None, flips: int, as_json: bool) -> None:
     """Test if runs differ on the same texts.
 
     Compare all runs with the first: metrics with 95 % intervals of their
@@ -49,17 +36,18 @@ def command(paths: tuple[Path, ...], split: str, data: str | None, flips: int, a
 
     runs = opened_all(paths)
     if len(runs) < 2:
-        raise click.UsageError("name two runs or more")
-    result = compare_runs(runs, split, data=None if data is None else data_settings(data))
+        raise click.UsageError(f"compare needs two runs: {len(runs)} given; name one more")
+    result = compare_runs(runs, split, data=source)
     if as_json:
         click.echo(json.dumps(to_values(result)))
     else:
-        show("\n".join(report(result, flips)))
+        show("\n".join(comparison_lines(result, flips)))
 
 
 def to_values(result: RunComparison) -> dict[str, Any]:
     """Return the comparison as plain values for JSON."""
     first, *others = result.runs
+    pairs = zip(others, result.comparisons, result.differences, strict=True)
     return {
         "split": result.split,
         "n": len(first.predictions),
@@ -67,8 +55,8 @@ def to_values(result: RunComparison) -> dict[str, Any]:
             {"run": str(each.run), "costs": each.costs, "interrupted": each.stopped is not None} for each in result.runs
         ],
         "comparisons": [
-            asdict(comparison)
-            | {
+            {
+                **asdict(comparison),
                 "first": str(first.run),
                 "other": str(other.run),
                 "significant": comparison.significant,
@@ -78,116 +66,6 @@ def to_values(result: RunComparison) -> dict[str, Any]:
                 },
                 "differences": differences,
             }
-            for other, comparison, differences in zip(others, result.comparisons, result.differences, strict=True)
+            for other, comparison, differences in pairs
         ],
     }
-
-
-def report(result: RunComparison, flips: int) -> Iterator[str]:
-    """Yield the lines of the comparison, at most 80 columns wide except for names of runs."""
-    first, *others = result.runs
-    for number, other in enumerate(others):
-        comparison = result.comparisons[number]
-        yield from ["", ""] if number else []
-        yield f"A: {_title(first)}"
-        yield f"B: {_title(other)}"
-        yield f"{result.split}, {comparison.texts:,} texts"
-        yield ""
-        yield from _metric_lines(comparison)
-        yield from _warning(comparison, list(first.evaluation.labels))
-        yield from paragraph(verdict(comparison, corrected=len(others) > 1))
-        yield from _slice_lines(comparison)
-        yield from _flip_lines(comparison, result, flips)
-        yield from _difference_lines(result.differences[number])
-        yield from _cost_lines(first.costs, other.costs)
-    yield from paragraph(ONE_SEED)
-
-
-def _title(compared: ComparedRun) -> str:
-    return str(compared.run) + (f" ({compared.stopped})" if compared.stopped else "")
-
-
-def verdict(comparison: Comparison, *, corrected: bool) -> str:
-    """Return in words whether two runs differ; `corrected` says that there were several tests."""
-    if comparison.same:
-        return "All probabilities are equal to the last digit: there is nothing to test."
-    p_value = "p < 0.0001" if comparison.p_value < 1e-4 else f"p = {comparison.p_value:.4f}"
-    test = (
-        f"A alone is right on {comparison.only_first:,} texts, B alone on {comparison.only_other:,}: McNemar's exact "
-        f"test, {p_value}{', corrected for the number of runs (Holm)' if corrected else ''}."
-    )
-    difference = comparison.differences["accuracy"]
-    low, high = difference.low, difference.high
-    assert difference.value is not None and low is not None and high is not None
-    interval = f"between {100 * low:+.2f} and {100 * high:+.2f} points"
-    if comparison.significant:
-        better = "B" if difference.value > 0 else "A"
-        return f"{test} The accuracies differ: {better} is better; B's is {interval} from A's."
-    excluded = "" if low <= 0 <= high else " That excludes 0, but the exact test decides."
-    return f"{test} The accuracies do not differ significantly: B's is {interval} from A's.{excluded}"
-
-
-def _metric_lines(comparison: Comparison) -> Iterator[str]:
-    yield f"  {'':<17} {'A':>8} {'B':>8}    {'B - A':>8}   95 % interval"
-    for name, (one, two) in comparison.values.items():
-        difference = comparison.differences[name]
-        if one is None or two is None:
-            yield f"  {name:<17} {'-':>8} {'-':>8}    undefined for these predictions"
-        else:
-            ends = f"{difference.low:+.4f} … {difference.high:+.4f}"
-            yield f"  {name:<17} {one:8.4f} {two:8.4f}    {difference.value:+8.4f}   {ends}"
-
-
-def _warning(comparison: Comparison, names: Sequence[str]) -> list[str]:
-    from rnnsent.evaluation.significance import paired_warning
-
-    warning = paired_warning(dict(zip(names, comparison.discordant, strict=True)))
-    return [] if warning is None or comparison.same else paragraph(f"{warning}.")
-
-
-def _slice_lines(comparison: Comparison) -> Iterator[str]:
-    group = ""
-    for row in comparison.slices:
-        if row.group != group:
-            group = row.group
-            yield ""
-            yield f"  {'by ' + group:<28} {'texts':>8} {'A':>6} {'B':>6} {'B - A':>7}  95 % interval"
-        difference = row.difference
-        ends = f"{difference.low:+.3f} … {difference.high:+.3f}{' *' if row.significant else ''}"
-        yield f"    {row.name:<26} {row.texts:>8,} {row.first:6.4f} {row.other:6.4f} {difference.value:+7.4f}  {ends}"
-    if any(row.significant for row in comparison.slices):
-        yield "  * significant: McNemar's test, corrected for the number of slices (Holm)"
-
-
-def _flip_lines(comparison: Comparison, result: RunComparison, number: int) -> Iterator[str]:
-    if not number or not comparison.flips:
-        return
-    yield ""
-    yield "  texts on which they differ most (probability of the real label)"
-    for flip in comparison.flips[:number]:
-        place = f" ({result.places[flip.index]})" if result.places[flip.index] else ""
-        right = "B alone is right" if flip.better else "A alone is right"
-        description = f"text {flip.index}{place}: A {flip.first:.4f}, B {flip.other:.4f}; {right}"
-        yield from text_lines(description, result.texts[flip.index])
-
-
-def _difference_lines(differences: Mapping[str, tuple[object, object]]) -> Iterator[str]:
-    yield ""
-    yield "  configs and environments: A → B" if differences else "  configs and environments are the same"
-    for key, (one, two) in differences.items():
-        line = f"{key}: {_short(one)} → {_short(two)}"
-        yield from textwrap.wrap(line, WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 6)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
-
-
-def _cost_lines(first: Mapping[str, float], other: Mapping[str, float]) -> Iterator[str]:
-    yield ""
-    yield f"  {'cost':<17} {'A':>12} {'B':>12}   {'B / A':>6}"
-    for key, name in COSTS.items():
-        digits = 1 if key.startswith("mb_") else 0
-        ratio = f"{other[key] / first[key]:6.2f}" if first[key] else "-"
-        yield f"  {name:<17} {first[key]:12,.{digits}f} {other[key]:12,.{digits}f}   {ratio:>6}"

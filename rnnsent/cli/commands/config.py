@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import click
 
-from rnnsent.cli.options import config_options, json_option, overrides
-from rnnsent.files import json_line
+from rnnsent.cli import options
+from rnnsent.cli.options import overrides
 
 
 @click.group(name="config")
 def command() -> None:
-    """Check, complete and explain configs. Nothing here loads TensorFlow."""
+    """Check, complete and list configs."""
 
 
 @command.command()
-@click.argument("name", metavar="FILE")
-@config_options
-@json_option
-def check(
-    name: str, settings: tuple[str, ...], data: str | None, epochs: int | None, seed: int | None, as_json: bool
-) -> None:
-    """Report everything that is wrong with FILE, each with its line."""
-    import json
+@click.argument("name", metavar="CONFIG")
+@options.config
+@options.as_json
+def check(name: str, as_json: bool, **settings: Any) -> None:
+    """Report every problem of CONFIG with its line."""
     from dataclasses import asdict
 
     from rnnsent.config.loader import load_config
     from rnnsent.errors import ConfigError
 
-    changes = overrides(settings, data, epochs, seed)
     try:
-        load_config(name, changes)
+        load_config(name, overrides(**settings))
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"file": name, "problems": [asdict(problem) for problem in error.problems]}))
@@ -38,35 +37,32 @@ def check(
 
 
 @command.command()
-@click.argument("name", metavar="FILE")
-@config_options
-@json_option
-def show(
-    name: str, settings: tuple[str, ...], data: str | None, epochs: int | None, seed: int | None, as_json: bool
-) -> None:
-    """Print FILE with every default written out."""
+@click.argument("name", metavar="CONFIG")
+@options.config
+@options.as_json
+def show(name: str, as_json: bool, **settings: Any) -> None:
+    """Print CONFIG with every default written out."""
     from rnnsent.config.loader import dump_config, load_config
 
-    config = load_config(name, overrides(settings, data, epochs, seed))
-    click.echo(json_line(config.to_dict()) + "\n" if as_json else dump_config(config), nl=False)
+    config = load_config(name, overrides(**settings))
+    click.echo(json.dumps(config.to_dict()) + "\n" if as_json else dump_config(config), nl=False)
 
 
 @command.command()
 def schema() -> None:
-    """Print the JSON Schema of configs, from which editors complete them."""
-    import json
-
+    """Print the JSON Schema of configs, for completion in editors."""
     from rnnsent.config.loader import json_schema
 
     click.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
 
 
 @command.command(name="list")
-@json_option
+@options.as_json
 def list_(as_json: bool) -> None:
-    """Print the names of the shipped configs."""
-    import json
+    """List the shipped configs."""
+    from rnnsent.config.loader import description, shipped_names
 
-    from rnnsent.config.loader import shipped_names
-
-    click.echo(json.dumps(shipped_names()) if as_json else "\n".join(shipped_names()))
+    configs = {name: description(name) for name in shipped_names()}
+    width = max(map(len, configs))
+    lines = "\n".join(f"{name:{width}}  {text}" for name, text in configs.items())
+    click.echo(json.dumps(configs) if as_json else lines)

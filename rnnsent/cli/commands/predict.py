@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rnnsent.cli.options import RunPath, backend_option, column_number, delimiter_of, require_run, show
+from rnnsent.cli import options
+from rnnsent.cli.options import PATH, column, require_run, show
 from rnnsent.cli.terminal import say
 from rnnsent.errors import count
 
@@ -18,40 +19,34 @@ if TYPE_CHECKING:
     from rnnsent.inference.batch import Row, Texts
     from rnnsent.inference.classifier import Classifier, Prediction
 
+FORMATS = ["lines", "csv", "tsv", "jsonl", "parquet"]
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+OUTPUT = click.Path(path_type=Path, dir_okay=False)
+MAX_NAME = 256  # characters of a text that may be the name of a file
+
 
 @click.command(name="predict")
-@click.argument("run", type=RunPath())
+@click.argument("run", type=PATH)
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
-@click.option("--input", "source", metavar="FILE", help="Read texts: .txt, .csv, .tsv, .jsonl, .parquet; - is stdin.")
-@click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write .csv, .tsv or .jsonl."
-)
-@click.option(
-    "--format",
-    type=click.Choice(["lines", "csv", "tsv", "jsonl", "parquet"]),
-    help="Format of the input. [default: by its name; stdin: lines]",
-)
-@click.option("--text-column", metavar="NAME", help="Name, or number from 1 without a header. [default: as trained]")
-@click.option("--keep", multiple=True, metavar="NAME", help="Copy a column of the input to the output, or all.")
-@click.option("--encoding", metavar="NAME", help="Encoding of the input. [default: UTF-8, or by its mark]")
-@click.option("--delimiter", metavar="CHARACTER", help="Delimiter of a CSV. [default: detected]")
-@click.option(
-    "--abstain-below",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    metavar="P",
-    help="Print abstain if the probability of the label is below P.",
-)
+@click.option("--input", "source", metavar="FILE", help="Read a text or table; - is stdin.")
+@click.option("--output", type=OUTPUT, metavar="FILE", help="Write a .csv, .tsv or .jsonl file.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), help="Format of the input.  [default: by its name]")
+@click.option("--text-column", type=column, metavar="NAME", help="Column of the text.  [default: as in training]")
+@click.option("--keep", type=column, multiple=True, metavar="NAME", help="Copy a column to the output, or all.")
+@options.encoding
+@options.delimiter
+@click.option("--abstain-below", type=SHARE, metavar="P", help="Print abstain if the probability is below P.")
 @click.option("--force", is_flag=True, help="Replace an existing --output file.")
-@backend_option
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a text.")
+@options.backend
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each text.")
 def command(
     run: Path,
     texts: tuple[str, ...],
     source: str | None,
     output: Path | None,
-    format: str | None,
-    text_column: str | None,
-    keep: tuple[str, ...],
+    format_: str | None,
+    text_column: str | int | None,
+    keep: tuple[str | int, ...],
     encoding: str | None,
     delimiter: str | None,
     abstain_below: float | None,
@@ -61,10 +56,11 @@ def command(
 ) -> None:
     """Predict the label of each TEXT, or of each row of a file.
 
-    Prints label and probability, one line a text, in order, with warnings in
-    brackets. --output writes each row with its number in the input and the
-    columns of --keep. "by coverage" in rnnsent eval shows what --abstain-below
-    gains. `runs/latest` is the latest run.
+    Print label and probability, one line a text, in order, with warnings in
+    brackets. --input reads .txt, .csv, .tsv, .jsonl and .parquet; stdin is
+    read as lines. --output writes each row with its number in the input and
+    the columns of --keep. "by coverage" in rnnsent eval shows what
+    --abstain-below gains. `runs/latest` is the latest run.
     """
     from rnnsent.inference.batch import ReadOptions, open_texts, require_output
     from rnnsent.inference.classifier import load
@@ -89,13 +85,11 @@ def command(
         raise click.UsageError(f"--abstain-below {abstain_below:g}: the probability is never below {chance:.3g}")
     if source is None:
         for text in texts:
-            if len(text) < 256 and Path(text.replace("\0", "")).is_file():
+            if len(text) < MAX_NAME and Path(text.replace("\0", "")).is_file():
                 say(f"{text} is a file, and its name was read as a text; --input {text} reads the file")
         _print(((None, prediction) for prediction in classifier.stream(texts)), as_json, abstain_below)
         return
-    kept = tuple(column_number(name) or name for name in keep)
-    options = ReadOptions(format, encoding, delimiter_of(delimiter), column_number(text_column), kept)
-    rows = open_texts(source, classifier, options)
+    rows = open_texts(source, classifier, ReadOptions(format_, encoding, delimiter, text_column, keep))
     if output is not None:
         _write(rows, classifier, output, abstain_below)
     elif not _print(rows.predictions(classifier), as_json, abstain_below):

@@ -10,16 +10,18 @@ import click
 from rnnsent.errors import RnnsentError
 
 SIZE = click.IntRange(min=1)
+ONE = 0.999999  # as it is printed
+SEED = click.IntRange(min=0)
 
 
 @click.command(name="reference")
-@click.option("--timesteps", type=SIZE, default=100, show_default=True, help="Length of the sequence.")
-@click.option("--input-features", type=SIZE, default=32, show_default=True, help="Numbers in each input vector.")
-@click.option("--output-features", type=SIZE, default=64, show_default=True, help="Numbers in the state.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of inputs and weights.")
+@click.option("--timesteps", type=SIZE, default=100, metavar="N", help="Length of the sequence.  [default: 100]")
+@click.option("--input-features", type=SIZE, default=32, metavar="N", help="Size of an input.  [default: 32]")
+@click.option("--output-features", type=SIZE, default=64, metavar="N", help="Size of the state.  [default: 64]")
+@click.option("--seed", type=SEED, default=0, metavar="N", help="Seed of inputs and weights.  [default: 0]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(timesteps: int, input_features: int, output_features: int, seed: int, as_json: bool) -> None:
-    """Run the notebook's toy RNN in NumPy and show the shape of every array.
+    """Run the notebook's toy RNN in NumPy and show its shapes.
 
     One sequence, random inputs and weights, a state that starts at zero and
     the step output_t = tanh(W x_t + U state_t + bias).
@@ -58,29 +60,20 @@ def _render(result: dict[str, Any]) -> str:
     shapes = {name: str(tuple(shape)) for name, shape in result["shapes"].items()}
     state = result["final_state"]
     first = "  ".join(f"{value:.6f}" for value in state[:5])
+    saturated = ["(weights from [0, 1) make large sums, so tanh saturates at 1)"] if min(state) > ONE else []
     lines = [
         f"output_t = tanh(W x_t + U state_t + bias), state at first 0 (seed {result['seed']})",
         "",
         *(f"  {name:<22} {shape}" for name, shape in shapes.items()),
         "",
         f"final state: {first}{'  …' if len(state) > 5 else ''}",
-        *_saturation(state),
+        *saturated,
         "",
-        "The notebook concatenates its outputs and gets one dimension,",
+        "The notebook concatenates its outputs, which gives one dimension instead of",
+        "(timesteps, output_features); stacking gives both:",
         f"  np.concatenate(outputs)  {tuple(result['concatenated_shape'])}",
-        "where its own comment promises (timesteps, output_features): stacking gives",
         f"  np.stack(outputs)        {shapes['final_output_sequence']}",
-        "Here U multiplies the state, as in the notebook's code; its pseudo-code",
-        "multiplies U by the input.",
+        "U multiplies the state, as in the notebook's code; its pseudo-code multiplies",
+        "U by the input.",
     ]
     return "\n".join(lines)
-
-
-def _saturation(state: list[float]) -> list[str]:
-    saturated = sum(value > 0.999999 for value in state)
-    if not saturated:
-        return []
-    return [
-        f"({saturated} of {len(state)} are 1 to six digits: the notebook draws its weights from [0, 1),",
-        " so the sums are large and tanh has nothing left to tell)",
-    ]

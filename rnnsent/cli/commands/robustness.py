@@ -8,44 +8,37 @@ from pathlib import Path
 
 import click
 
-from rnnsent.cli.metric_tables import slice_table
-from rnnsent.cli.options import (
-    backend_option,
-    device_option,
-    json_option,
-    moved_option,
-    opened,
-    run_argument,
-    show,
-    split_option,
-)
+from rnnsent.cli import options
+from rnnsent.cli.options import Source, opened, show
 from rnnsent.cli.terminal import say
-from rnnsent.config.data import data_settings
+from rnnsent.reporting.tables import slice_table
 
 
 @click.command(name="robustness")
-@run_argument
-@split_option
-@moved_option
-@backend_option
-@device_option
-@json_option
-def command(run: Path | None, split: str, data: str | None, backend: str, device: str, as_json: bool) -> None:
-    """Evaluate RUN on texts unlike those that it was trained on.
+@options.run
+@options.split
+@options.data
+@options.backend
+@options.device
+@options.as_json
+def command(
+    run: Path | None, split: str, source: Source | None, backend: str, device: str | None, as_json: bool
+) -> None:
+    """Evaluate RUN on typos, lengths and a challenge set.
 
-    Show the accuracy on its texts by length and with typos. For the labels
-    negative and positive, also on a challenge set of negations, contrasts,
-    and reviews of other things than films. The result is written to
-    RUN/evaluations.
+    Show the accuracy on the texts of the split by length and with typos. With
+    the labels negative and positive, also show it on a challenge set of
+    negations, contrasts, and reviews of other things than films. The result
+    is written to RUN/evaluations. [default: the latest run]
     """
-    from rnnsent.config import LABELS
+    from rnnsent.config.sections import LABELS
     from rnnsent.evaluation import robustness
     from rnnsent.evaluation.run_data import load_run_data
     from rnnsent.inference import classifier
 
     finished = opened(run)
-    loaded = load_run_data(finished, None if data is None else data_settings(data))
-    model = classifier.load(finished, backend=backend, device=device)
+    loaded = load_run_data(finished, source)
+    model = classifier.load(finished, backend=backend, device=device or "auto")
     say(f"backend: {model.predictor}")
     record = robustness.evaluate_robustness(loaded, split, model)
     if not any(row.group == robustness.CHALLENGES for row in record.rows):

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, SliceAccuracy
+    from rnnsent.evaluation.error_analysis import PredictionError
+    from rnnsent.runs.schemas import Coverage, Estimate, Evaluation, LabelMetrics, Metrics, SliceAccuracy
 
 WIDTH = 80
 MAX_MATRIX = 8  # columns of a confusion matrix; more labels are shown by their most frequent confusions
 MAX_CONFUSIONS = 15
 END = 3 * WIDTH  # characters that are shown of a text: its end, where reviewers sum up
+
+
+def evaluation_lines(record: Evaluation, errors: Sequence[PredictionError], baseline: Metrics) -> list[str]:
+    """Return an evaluation as tables, beside the metrics of the baseline, and the most confident errors."""
+    from rnnsent.evaluation.intervals import small_sample_warning
+
+    warning = small_sample_warning(record.texts)
+    lines = ["", *metric_table(record.metrics, baseline, "baseline")]
+    lines += [] if warning is None else paragraph(warning)
+    lines += label_table(record.labels) + confusion_table(list(record.labels), record.confusion)
+    lines += slice_table(record.slices) + coverage_table(record.coverage)
+    lines += ["", "  most confident errors"] if errors else []
+    for error in errors:
+        place = f" ({error.place})" if error.place else ""
+        prediction = f"{error.label}, predicted {error.predicted} at {error.probability:.4f}"
+        lines += text_lines(f"text {error.index}{place}: {prediction}", error.text)
+    return lines
 
 
 def metric_table(metrics: Mapping[str, Estimate], other: Mapping[str, Estimate], title: str = "") -> list[str]:
@@ -53,27 +73,23 @@ def confusion_table(names: Sequence[str], confusion: Sequence[Sequence[int]]) ->
             lines.append(f"  {name:<{width}}  " + "  ".join(cells))
         return lines
     pairs = [
-        (number, real, predicted, sum(row))
+        (-number, f"{real}, predicted {predicted} ({number / sum(row):.1%} of {real})")
         for real, row in zip(names, confusion, strict=True)
         for predicted, number in zip(names, row, strict=True)
         if number and predicted != real
     ]
-    pairs.sort(key=lambda pair: -pair[0])
     lines = ["", f"  most frequent confusions, {min(MAX_CONFUSIONS, len(pairs))} of {len(pairs):,}"] if pairs else []
-    for number, real, predicted, total in pairs[:MAX_CONFUSIONS]:
-        lines.append(f"    {number:>8,}  {real}, predicted {predicted} ({number / total:.1%} of {real})")
-    return lines
+    return lines + [
+        f"    {-number:>8,}  {words}" for number, words in sorted(pairs, key=itemgetter(0))[:MAX_CONFUSIONS]
+    ]
 
 
 def slice_table(rows: Sequence[SliceAccuracy]) -> list[str]:
     """Return a line for each slice, under the property that divides them."""
     lines: list[str] = []
-    group = ""
-    for row in rows:
-        if row.group != group:
-            group = row.group
-            lines += ["", f"  {'by ' + group:<28} {'texts':>8} {'accuracy':>9}   95 % interval"]
-        lines.append(_accuracy_line(row.name, row.texts, row.accuracy))
+    for group, slices in groupby(rows, attrgetter("group")):
+        lines += ["", f"  {'by ' + group:<28} {'texts':>8} {'accuracy':>9}   95 % interval"]
+        lines += [_accuracy_line(row.name, row.texts, row.accuracy) for row in slices]
     return lines
 
 
