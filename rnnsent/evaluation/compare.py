@@ -62,29 +62,19 @@ class Flip:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models on the same texts; differences are those of the other minus the first.
-
-    Attributes:
-        values: {metric: (of the first, of the other)}; None where undefined.
-        differences: {metric: difference with its interval}.
-        only_first, only_other: texts that one of them alone has right.
-        p_value: of McNemar's exact test, corrected if several models are compared with the first (Holm).
-        slices: the same for parts of the texts.
-        flips: texts whose probability moved most, most first.
-        discordant: (labels,), texts of each label that one of them alone has right.
-        same: whether all probabilities are equal, so that there is nothing to test.
-    """
+    """Two models on the same texts; differences are those of the other minus the first."""
 
     texts: int
-    values: dict[str, tuple[float | None, float | None]]
-    differences: dict[str, Estimate]
+    values: dict[str, tuple[float | None, float | None]]  # {metric: (of the first, of the other)}; None where undefined
+    differences: dict[str, Estimate]  # {metric: difference with its interval}
+    # texts that one of them alone has right
     only_first: int
     only_other: int
-    p_value: float
-    slices: list[SliceDifference]
-    flips: list[Flip]
-    discordant: list[int]
-    same: bool
+    p_value: float  # of McNemar's exact test, corrected if several models are compared with the first (Holm)
+    slices: list[SliceDifference]  # the same for parts of the texts
+    flips: list[Flip]  # texts whose probability moved most, most first
+    discordant: list[int]  # (labels,), texts of each label that one of them alone has right
+    same: bool  # whether all probabilities are equal, so that there is nothing to test
 
     @property
     def significant(self) -> bool:
@@ -94,18 +84,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Runs, each except the first compared with the first.
-
-    Attributes:
-        costs: of each run: seconds, memory, parameters; megabytes of what predicting needs, and of all.
-        comparisons, differences: of each run except the first; the latter of config and environment.
-        texts, places: {index: words, place in the file} of the texts in `flips`.
-    """
+    """Runs, each except the first compared with the first."""
 
     runs: Sequence[EvaluatedRun]
+    # of each run: seconds, memory, parameters; megabytes of what predicting needs, and of all
     costs: list[dict[str, float]]
+    # of each run except the first; the latter of config and environment
     comparisons: list[Comparison]
     differences: list[Differences]
+    # {index: words, place in the file} of the texts in `flips`
     texts: dict[int, str]
     places: dict[int, str]
 

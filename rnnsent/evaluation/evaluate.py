@@ -27,47 +27,34 @@ PLOTTED_SHARES = tuple(np.linspace(0.05, 1, 96).tolist())  # of the coverage cur
 
 @dataclass(frozen=True)
 class Options:
-    """How runs are evaluated.
+    """How runs are evaluated."""
 
-    Attributes:
-        source: where their texts are, if they are no longer where the config says.
-        backend, device: as for `load_predictor`.
-    """
-
-    source: Source | None = None
+    source: Source | None = None  # where their texts are, if they are no longer where the config says
+    # as for `load_predictor`
     backend: str = "auto"
     device: str = "auto"
 
 
 @dataclass(frozen=True)
 class PredictionError:
-    """A wrong prediction.
+    """A wrong prediction."""
 
-    Attributes:
-        index: of the text in its split, from 0, as in the predictions file.
-        label, predicted, probability: the real label, the predicted one and its probability.
-        place, text: where it is in its file, and its words as the network reads them; empty if unknown.
-    """
-
-    index: int
+    index: int  # of the text in its split, from 0, as in the predictions file
+    # the real label, the predicted one and its probability
     label: str
     predicted: str
     probability: float
+    # where it is in its file, and its words as the network reads them; empty if unknown
     place: str
     text: str
 
 
 @dataclass(frozen=True)
 class Result(EvaluatedRun):
-    """An evaluation that was just made.
+    """An evaluation that was just made."""
 
-    Attributes:
-        lines: of the texts in their file, if known.
-        errors: the most confident ones.
-    """
-
-    lines: list[int] | None = field(repr=False)
-    errors: list[PredictionError]
+    lines: list[int] | None = field(repr=False)  # of the texts in their file, if known
+    errors: list[PredictionError]  # the most confident ones
 
     def write(self) -> None:
         """Write record, predictions and plots into evaluations/; nothing else of the run changes.

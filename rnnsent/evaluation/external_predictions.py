@@ -30,17 +30,12 @@ Row = tuple[int, str, list[Any]]  # line, real label, other cells
 
 @dataclass(frozen=True)
 class ExternalPredictions:
-    """The contents of a table of predictions.
-
-    Attributes:
-        predictions: with probabilities of 0 and 1 if `labels_only`, without probabilities.
-        lines: of each row in its file, from 1; of Parquet its row.
-    """
+    """The contents of a table of predictions."""
 
     path: Path
-    predictions: Predictions
+    predictions: Predictions  # with probabilities of 0 and 1 if `labels_only`, without probabilities
     label_names: tuple[str, ...]
-    lines: list[int]
+    lines: list[int]  # of each row in its file, from 1; of Parquet its row
     labels_only: bool
 
     def place(self, index: int) -> str:

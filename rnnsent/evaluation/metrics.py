@@ -153,20 +153,14 @@ def _calibration_error(sample: Sample) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """An entry of `METRICS`.
+    """An entry of `METRICS`."""
 
-    Attributes:
-        function: of a sample; NaN where the metric is undefined.
-        labels_only: whether predicted labels without probabilities are enough.
-        proportion: of a confusion matrix, (successes, total), for Wilson's interval; None: the metric is no proportion,
-            and its interval is one of the bootstrap.
-        interval: whether it has an interval at all.
-    """
-
-    function: Callable[[Sample], float]
-    labels_only: bool = False
+    function: Callable[[Sample], float]  # of a sample; NaN where the metric is undefined
+    labels_only: bool = False  # whether predicted labels without probabilities are enough
+    # of a confusion matrix, (successes, total), for Wilson's interval; None: the metric is no proportion, and its
+    # interval is one of the bootstrap
     proportion: Callable[[Counts], tuple[int, int] | None] = lambda confusion: None
-    interval: bool = True
+    interval: bool = True  # whether it has an interval at all
 
 
 METRICS = {

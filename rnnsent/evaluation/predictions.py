@@ -29,34 +29,21 @@ CLIP = 1e-7  # Keras' epsilon: one confident error costs at most 16.1 nats
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Texts in ascending order of the probability of one label.
+    """Texts in ascending order of the probability of one label."""
 
-    Attributes:
-        label: which.
-        order: (texts,), the texts.
-        places: (texts,), where each text is in `order`.
-        members: (texts,), in this order, 1 if the label is the real one, else 0.
-        ends: the last place of each distinct probability; None: all are distinct.
-    """
-
-    label: int
-    order: Ints
-    places: Ints
-    members: Floats
-    ends: Ints | None
+    label: int  # which
+    order: Ints  # (texts,), the texts
+    places: Ints  # (texts,), where each text is in `order`
+    members: Floats  # (texts,), in this order, 1 if the label is the real one, else 0
+    ends: Ints | None  # the last place of each distinct probability; None: all are distinct
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Probabilities of texts, and their labels.
+    """Probabilities of texts, and their labels."""
 
-    Attributes:
-        labels: int64 (texts,), the real ones.
-        probabilities: float64 (texts, labels).
-    """
-
-    labels: Ints
-    probabilities: Floats
+    labels: Ints  # int64 (texts,), the real ones
+    probabilities: Floats  # float64 (texts, labels)
 
     @classmethod
     def of(cls, labels: ArrayLike, probabilities: ArrayLike) -> Predictions:

@@ -30,19 +30,13 @@ Source = Mapping[str, str | None]  # `source` and `path` of a data set
 
 @dataclass(frozen=True)
 class RunData:
-    """The data set of a run, or of a config alone.
+    """The data set of a run, or of a config alone."""
 
-    Attributes:
-        name: of the run or of the data set.
-        run_sha256: of the run; empty without one.
-        indices: rows of each split.
-    """
-
-    name: str
-    run_sha256: str
+    name: str  # of the run or of the data set
+    run_sha256: str  # of the run; empty without one
     config: DataConfig
     dataset: Dataset
-    indices: Mapping[str, NDArray[np.int64]]
+    indices: Mapping[str, NDArray[np.int64]]  # rows of each split
 
     def texts(self, split: str) -> Split:
         """Return the texts of a split before truncation.

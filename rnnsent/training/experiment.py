@@ -44,17 +44,11 @@ FINISHING = "finishing the run, in seconds; once more leaves it unfinished"
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for.
+    """What was asked for."""
 
-    Attributes:
-        name: of the training; names the run where no folder is given, and stands above the curves.
-        callbacks: makes the Keras callbacks of the user for each network.
-        progress: follows a download or the reading of texts.
-    """
-
-    name: str
-    callbacks: CallbackFactory = lambda config: ()
-    progress: Progress | None = None
+    name: str  # of the training; names the run where no folder is given, and stands above the curves
+    callbacks: CallbackFactory = lambda config: ()  # makes the Keras callbacks of the user for each network
+    progress: Progress | None = None  # follows a download or the reading of texts
 
 
 def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
