@@ -27,12 +27,7 @@ PLOTTED_SHARES = tuple(np.linspace(0.05, 1, 96).tolist())  # of the coverage cur
 
 @dataclass(frozen=True)
 class Options:
-    """How runs are evaluated.
-
-    Attributes:
-        source: where their texts are, if they are no longer where the config says.
-        backend, device: as for `load_predictor`.
-    """
+    """Where the texts of runs are, if not where the config says; backend and device as for `load_predictor`."""
 
     source: Source | None = None
     backend: str = "auto"
@@ -59,12 +54,7 @@ class PredictionError:
 
 @dataclass(frozen=True)
 class Result(EvaluatedRun):
-    """An evaluation that was just made.
-
-    Attributes:
-        lines: of the texts in their file, if known.
-        errors: the most confident ones.
-    """
+    """An evaluation that was just made: lines of the texts in their file, if known, and the most confident errors."""
 
     lines: list[int] | None = field(repr=False)
     errors: list[PredictionError]
