@@ -27,10 +27,9 @@ PLOTTED_SHARES = tuple(np.linspace(0.05, 1, 96).tolist())  # of the coverage cur
 
 @dataclass(frozen=True)
 class Options:
-    """How runs are evaluated."""
+    """Where the texts of runs are, if not where the config says; backend and device as for `load_predictor`."""
 
-    source: Source | None = None  # where their texts are, if they are no longer where the config says
-    # as for `load_predictor`
+    source: Source | None = None
     backend: str = "auto"
     device: str = "auto"
 
@@ -51,10 +50,10 @@ class PredictionError:
 
 @dataclass(frozen=True)
 class Result(EvaluatedRun):
-    """An evaluation that was just made."""
+    """An evaluation that was just made: lines of the texts in their file, if known, and the most confident errors."""
 
-    lines: list[int] | None = field(repr=False)  # of the texts in their file, if known
-    errors: list[PredictionError]  # the most confident ones
+    lines: list[int] | None = field(repr=False)
+    errors: list[PredictionError]
 
     def write(self) -> None:
         """Write record, predictions and plots into evaluations/; nothing else of the run changes.

@@ -30,12 +30,12 @@ Row = tuple[int, str, list[Any]]  # line, real label, other cells
 
 @dataclass(frozen=True)
 class ExternalPredictions:
-    """The contents of a table of predictions."""
+    """A table of predictions, of 0 and 1 if `labels_only` are known; lines (in Parquet, rows) are numbered from 1."""
 
     path: Path
-    predictions: Predictions  # with probabilities of 0 and 1 if `labels_only`, without probabilities
+    predictions: Predictions
     label_names: tuple[str, ...]
-    lines: list[int]  # of each row in its file, from 1; of Parquet its row
+    lines: list[int]
     labels_only: bool
 
     def place(self, index: int) -> str:
@@ -122,9 +122,8 @@ class _Reader:
             raise self.error("holds no rows")
 
     def _cell(self, column: str, cell: Any) -> Any:
-        if column not in self.nested:
-            return cell
-        return cell.get(column[len(OF) :]) if isinstance(cell, dict) else None
+        probabilities = cell if isinstance(cell, dict) else {}
+        return probabilities.get(column[len(OF) :]) if column in self.nested else cell
 
     def probabilities(self, columns: Sequence[str]) -> Iterator[tuple[int, str, list[float]]]:
         """Yield the same with numbers from 0 to 1."""

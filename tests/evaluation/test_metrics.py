@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 
-from rnnsent.evaluation.intervals import PRIOR, proportion, small_sample_warning
+from rnnsent.evaluation.intervals import PRIOR, proportion
 from rnnsent.evaluation.metrics import METRICS, Scores, coverage, reliability_points, score
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.runs.schemas import Estimate
@@ -259,11 +259,6 @@ def test_confident_errors_cost_a_finite_loss() -> None:
     assert scored([1, 0], [0.0, 1.0], resamples=0).metrics["log_loss"].value == pytest.approx(-np.log(1e-7))
 
 
-def test_predicted_labels_alone_have_fewer_metrics() -> None:
-    found = scored([0, 1], [0.0, 1.0], resamples=10, labels_only=True).metrics
-    assert list(found) == ["accuracy", "precision", "recall", "f1", "balanced_accuracy", "mcc"]
-
-
 @pytest.mark.parametrize(
     ("labels", "probabilities"),
     [([0, 1], [0.5]), ([[0], [1]], [[0.5], [0.5]]), ([], []), ([0, 2], [0.5, 0.5]), ([0, 1], [1.5, float("nan")])],
@@ -271,11 +266,6 @@ def test_predicted_labels_alone_have_fewer_metrics() -> None:
 def test_bad_predictions_are_refused(labels: Any, probabilities: Any) -> None:
     with pytest.raises(ValueError, match=r"^labels must be .*probabilities "):
         Predictions.of(labels, probabilities)
-
-
-def test_few_texts_are_warned_of() -> None:
-    assert small_sample_warning(30) is None
-    assert small_sample_warning(29) == "only 29 texts: intervals may be too narrow below 30"
 
 
 def test_coverage_keeps_the_most_confident_predictions() -> None:
