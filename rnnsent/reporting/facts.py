@@ -14,6 +14,8 @@ from rnnsent.config.sections import Config
 from rnnsent.errors import count
 from rnnsent.evaluation.intervals import small_sample_warning
 from rnnsent.evaluation.predictions import UNCALIBRATED, Predictions
+from rnnsent.inference.calibration import Calibration
+from rnnsent.inference.predictor import load_calibration
 from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
@@ -64,11 +66,10 @@ class RunFacts:
         return epochs.index(best) if best in epochs else len(epochs) - 1
 
     @cached_property
-    def calibration(self) -> schemas.CalibrationFile | None:
-        """Its calibration.json, if its probabilities were calibrated."""
-        if not self.run.file(directory.CALIBRATION).is_file():
-            return None
-        return self.run.read_record(directory.CALIBRATION, schemas.CalibrationFile)
+    def calibration(self) -> Calibration | None:
+        """What its probabilities go through, if they were calibrated."""
+        found = load_calibration(self.run)
+        return found if found.texts else None
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:

@@ -159,17 +159,6 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrationFile:
-    """calibration.json: fitted on the validation texts, used by predict, eval and trace."""
-
-    temperature: float
-    threshold: float
-    texts: int
-    log_loss_before: float
-    log_loss_after: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Epoch:
     """A row of history.csv, whose columns are these fields in this order.
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.runs import directory, registry
 from rnnsent.runs.directory import Run
-from rnnsent.runs.schemas import CalibrationFile, DataInfo, Fingerprint, TrainingMetrics
+from rnnsent.runs.schemas import DataInfo, Fingerprint, TrainingMetrics
 from rnnsent.signals import DeferredSignals
 from rnnsent.training import environment, resume
 from rnnsent.training.checkpoint import CheckpointFolder
@@ -189,7 +188,7 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
     if config.training.calibrate:
         fitted = calibration.fit_calibration(texts.labels, probabilities)
         logger.info("calibration: %s", fitted)
-        run.write_record(directory.CALIBRATION, _calibration_file(fitted, texts.labels, probabilities))
+        run.write_record(directory.CALIBRATION, fitted)
     summary = summarize(config, session.features.rows)
     run.write(directory.SUMMARY, summary.text)
     run.write(directory.SUMMARY_JSON, json.dumps(summary.to_dict()) + "\n")
@@ -220,17 +219,6 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         for folder in run.path.rglob(directory.CHECKPOINTS):
             CheckpointFolder(folder, run.training).keep_newest()
     run.finish()
-
-
-def _calibration_file(fitted: calibration.Calibration, labels: Any, probabilities: Any) -> CalibrationFile:
-    before, after = (calibration.log_loss(labels, each) for each in (probabilities, fitted(probabilities)))
-    return CalibrationFile(
-        temperature=fitted.temperature,
-        threshold=fitted.threshold,
-        texts=fitted.texts,
-        log_loss_before=before,
-        log_loss_after=after,
-    )
 
 
 @contextmanager

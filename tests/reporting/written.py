@@ -10,6 +10,7 @@ from rnnsent.config.loader import dump_config, parse_config
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.evaluation.metrics import coverage, score
 from rnnsent.evaluation.predictions import Predictions
+from rnnsent.inference.calibration import Calibration
 from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run, arrays_bytes, evaluation_name
 from rnnsent.runs.schemas import Estimate, SliceAccuracy
@@ -51,7 +52,7 @@ def write_run(
             git_commit=None,
             command=["/bin/rnnsent", "train", "--config", "a b.yaml"],
         ),
-        directory.CALIBRATION: schemas.CalibrationFile(
+        directory.CALIBRATION: Calibration(
             temperature=1.5, threshold=0.5, texts=TEXTS, log_loss_before=0.5, log_loss_after=0.4
         ),
         directory.METRICS: schemas.TrainingMetrics(
