@@ -29,6 +29,7 @@ BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
 NAME_ENCODING = "name its encoding, data.encoding or --encoding, for example cp1252"
 PEEK_BYTES = 1 << 16  # of a file, to find its encoding and delimiter
+MAX_UNPACKED = 64 << 30  # bytes of a gzipped file
 KEY_ROWS = 100  # rows whose keys are the columns of a format without a header
 PARQUET_ROWS = 1024  # of a batch
 PROGRESS_ROWS = 1000  # between two reports of progress
@@ -154,6 +155,21 @@ def display_name(path: Path) -> str:
     return "stdin" if str(path) == "-" else str(path)
 
 
+class _Gzip(gzip.GzipFile):
+    """A gzipped file, read up to MAX_UNPACKED bytes; `fileobj` is the packed file."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._limited(super().read(size))
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._limited(super().read1(size))
+
+    def _limited(self, content: bytes) -> bytes:
+        if self.tell() > MAX_UNPACKED:
+            raise DataError(f"{self.name}: unpacks to more than {MAX_UNPACKED:,} bytes; unpack it first")
+        return content
+
+
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file for reading, unpacked if it is gzipped.
 
@@ -162,7 +178,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     """
     try:
         require_file(path)
-        return gzip.open(path) if path.name.lower().endswith((".gz", ".tgz")) else path.open("rb")  # type: ignore[return-value]
+        return _Gzip(path) if path.name.lower().endswith((".gz", ".tgz")) else path.open("rb")  # type: ignore[return-value]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
 

@@ -284,21 +284,15 @@ class BestWeightsCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 @dataclass(frozen=True, kw_only=True)
 class Tracked:
-    """The callbacks whose state a checkpoint holds.
+    """The callbacks whose state a checkpoint holds."""
 
-    Attributes:
-        folder: where checkpoints go.
-        history, finite: always there.
-        best: unless there is no validation.
-        ema: where a moving average is validated.
-        counting: EarlyStopping and ReduceLROnPlateau, by name.
-    """
-
-    folder: CheckpointFolder
+    folder: CheckpointFolder  # where checkpoints go
+    # always there
     history: HistoryCallback
     finite: FiniteCallback
-    best: BestWeightsCallback | None = None
-    ema: EMACallback | None = None
+    best: BestWeightsCallback | None = None  # unless there is no validation
+    ema: EMACallback | None = None  # where a moving average is validated
+    # EarlyStopping and ReduceLROnPlateau, by name
     counting: Mapping[str, keras.callbacks.Callback] = field(default_factory=dict)
 
     def before(self) -> list[keras.callbacks.Callback]:

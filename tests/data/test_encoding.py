@@ -68,13 +68,13 @@ def warnings_of(dataset: Dataset, caplog: pytest.LogCaptureFixture) -> list[str]
     return [record.getMessage() for record in caplog.records[1:]]
 
 
-def test_of(dataset: Dataset) -> Split:
+def texts_of_test(dataset: Dataset) -> Split:
     return dataset.rows.take(dataset.indices["test"])
 
 
 def counts(dataset: Dataset) -> list[int]:
     assert dataset.validation is not None
-    return [len(dataset.train), len(dataset.validation), len(test_of(dataset))]
+    return [len(dataset.train), len(dataset.validation), len(texts_of_test(dataset))]
 
 
 def decoded(dataset: Dataset) -> list[str]:
@@ -136,7 +136,7 @@ def test_the_vocabulary_is_counted_on_the_training_texts_alone() -> None:
     words = set(dataset.vocabulary.words)
     assert {"shared", "common"} <= words and len(words) == 2 + 32
     assert dataset.vocabulary.words[:2] == ("common", "shared")  # equally frequent: by alphabet
-    for split, unknown in ((dataset.train, 0), (dataset.validation, 1), (test_of(dataset), 1)):
+    for split, unknown in ((dataset.train, 0), (dataset.validation, 1), (texts_of_test(dataset), 1)):
         assert split is not None
         for index in range(len(split)):
             ids = split.sequence(index)
@@ -305,7 +305,7 @@ def test_a_path_may_hold_a_variable_of_the_environment(monkeypatch: pytest.Monke
 def test_a_text_of_a_megabyte_trains() -> None:
     rows = [*reviews(40), ("long " * 200_000, "good")]
     dataset = load(write_csv("t.csv", rows))
-    longest = max(int(split.lengths.max()) for split in (dataset.train, test_of(dataset)) if len(split))
+    longest = max(int(split.lengths.max()) for split in (dataset.train, texts_of_test(dataset)) if len(split))
     assert sum(counts(dataset)) == 41 and longest in (200_001, 24)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from rnnsent.data.readers import FORMATS
 from rnnsent.data.tables import Columns, ReadOptions, choose_columns, open_table
 from rnnsent.errors import DataError
-from tests.conftest import rnnsent
+from tests.conftest import Evil, rnnsent
 
 
 def rows(path: Path, wanted: Sequence[str | int], **options: Any) -> list[tuple[Any, ...]]:
@@ -233,6 +234,15 @@ def test_parquet_cells_that_are_no_text_are_refused_with_their_row(cells: Any, r
     result = rnnsent("data", "info", "t.parquet")
     assert result.exit_code == 1 and "Traceback" not in result.stderr
     assert "t.parquet" in result.stderr and reason in result.stderr
+
+
+def test_parquet_types_that_would_be_unpickled_are_not() -> None:
+    """CVE-2023-47248: `pyarrow<14.0.1` unpickled these."""
+    extension = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": pickle.dumps(Evil())}
+    schema = arrow.schema([arrow.field("text", arrow.string(), metadata=extension), ("label", arrow.string())])
+    parquet.write_table(arrow.table({"text": ["a"], "label": ["b"]}, schema=schema), "t.parquet")
+    assert rows(Path("t.parquet"), ["text", "label"]) == [("a", "b")]
+    assert not Path("owned").exists()
 
 
 def test_parquet_columns_of_one_name_are_refused() -> None:

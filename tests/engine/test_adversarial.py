@@ -31,7 +31,7 @@ def build(adversarial: AdversarialConfig | None, *, native: bool = False, cell: 
     config = parse_config(TINY_CONFIG.replace("CELL", cell), "tiny")
     config = replace(config, training=replace(config.training, adversarial=adversarial))
     model = build_model(config, 60, seed=3, native=[native], training=True)
-    model.compile(optimizer=keras.optimizers.SGD(1.0), loss="binary_crossentropy", jit_compile=False)
+    model.compile(optimizer=keras.optimizers.SGD(1.0), loss="binary_crossentropy", run_eagerly=True)
     return model
 
 
@@ -48,7 +48,7 @@ def test_the_gradient_is_that_of_both_losses() -> None:
     size, weight = 0.1, 0.5
     found = moved(build(AdversarialConfig(size=size, weight=weight)))
     plain = build(None)
-    embedding, recurrent, head = plain.layers
+    embedding, recurrent, head = map(plain.get_layer, ("embedding", "gru", "output"))
     loss = keras.losses.BinaryCrossentropy()
     mask = IDS != 0
     # By hand: the direction from the gradient by the vectors, its length, and the gradients of the sum.
@@ -78,7 +78,6 @@ def test_padding_changes_nothing(kind: str, native: bool, monkeypatch: pytest.Mo
     found = []
     for padding in (0, 36):
         model = build(AdversarialConfig(kind=kind, size=0.3), native=native)  # type: ignore[arg-type]
-        model.run_eagerly = True
         before = weights_of(model)
         ids = np.pad(IDS[:1, :4], ((0, 0), (0, padding)))
         model.train_on_batch(ids, LABELS[:1])
@@ -150,7 +149,7 @@ def test_a_virtual_adversary_does_what_its_formula_says(sure: bool, monkeypatch:
         weights[-1] += 12  # of the output: 1 - 6e-6
         model.set_weights(weights)
         plain.set_weights(weights)
-    embedding, recurrent, head = plain.layers
+    embedding, recurrent, head = map(plain.get_layer, ("embedding", "gru", "output"))
     mask = IDS != 0
 
     def lengths(vectors: np.ndarray) -> np.ndarray:
@@ -186,7 +185,9 @@ def test_accuracy_and_loss_are_those_of_the_labels_that_are_known() -> None:
     targets = np.array([[1.0], [np.nan], [0.0], [np.nan]], np.float32)
     ids = np.concatenate([IDS, IDS[::-1]])
     model = build(AdversarialConfig(kind="virtual", size=0.3, unlabeled=True))
-    model.compile(optimizer=keras.optimizers.SGD(0.0), loss="binary_crossentropy", weighted_metrics=["accuracy"])
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.0), loss="binary_crossentropy", weighted_metrics=["accuracy"], run_eagerly=True
+    )
     loss, accuracy = model.train_on_batch(ids, targets)
     plain = build(None)
     plain.compile(optimizer=keras.optimizers.SGD(0.0), loss="binary_crossentropy", metrics=["accuracy"])

@@ -100,7 +100,7 @@ def test_native_and_stock_layers_stack(native: list[bool]) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def curve(engine: str, text: str, steps: int = 50) -> list[float]:
+def curve(engine: str, text: str, steps: int = 30) -> list[float]:
     """Return the loss of each step of a training on reviews that two words decide."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, steps * 8)
@@ -110,7 +110,7 @@ def curve(engine: str, text: str, steps: int = 50) -> list[float]:
     split = Split.from_sequences(reviews, labels)
     config = config_of(text, "training.batch_size=8", "training.learning_rate=2e-3", "training.clip_norm=1.0")
     model = build_model(config, 20, seed=1, native=[engine == "native"] * len(config.model.recurrent))
-    batches = Batches(split, 8, seed=0)
+    batches = Batches(split, 8, seed=0, multiple=30)  # of one length, so that Keras traces one step
     compile_model(model, config.training, 2, len(batches))
     return [float(model.train_on_batch(ids[0], targets)[0]) for ids, targets in batches.epoch(0)]
 
@@ -125,9 +125,9 @@ def curve(engine: str, text: str, steps: int = 50) -> list[float]:
 )
 def test_training_follows_the_curve_of_stock_keras(text: str) -> None:
     native, stock = curve("native", text), curve("stock", text)
-    assert len(native) == 50
+    assert len(native) == 30
     np.testing.assert_allclose(native, stock, rtol=0, atol=1e-4)
-    assert native[49] < native[0]
+    assert native[-1] < native[0]
 
 
 def test_weights_go_from_one_network_to_the_other() -> None:
