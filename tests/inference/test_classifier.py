@@ -33,7 +33,7 @@ def texts() -> list[str]:
 
 
 def test_texts_get_the_answers_that_eval_gave_to_their_reviews(run: Path, texts: list[str]) -> None:
-    rows = [line.split(",") for line in (run / "predictions-test.csv").read_text().splitlines()[1:]]
+    rows = [line.split(",") for line in (run / "evaluations" / "test-predictions.csv").read_text().splitlines()[1:]]
     answers = package.load(run).predict(texts)
     assert len(answers) == len(rows) == 2000
     found = [answer.probabilities["positive"] for answer in answers]
