@@ -25,7 +25,7 @@ class Cell:
     biases: int = 1  # 1: the bias is (gates * units,). 2: it is (2, gates * units), and the step adds the second row
     # its number in `Layer.cell` of engine/native/layer.h; None: the native kernel does not have it
     native: int | None = None
-    cudnn: bool = False  # whether cuDNN has it
+    cudnn: tuple[str, ...] = ()  # the backends from which Keras reaches it in cuDNN
     options: dict[str, object] = field(default_factory=dict)  # further arguments of the Keras layer
     reset_before: Cell | None = None  # the variant for `reset_after: false`; None: the cell has no such key
 
@@ -47,14 +47,14 @@ _STEPS = "rnnsent.models.numpy_layers:"
 
 CELLS = {
     "simple_rnn": Cell(layer="keras.layers:SimpleRNN", step=f"{_STEPS}simple_rnn_step", gates=1, native=0),
-    "lstm": Cell(layer="keras.layers:LSTM", step=f"{_STEPS}lstm_step", gates=4, states=2, native=1, cudnn=True),
+    "lstm": Cell(layer="keras.layers:LSTM", step=f"{_STEPS}lstm_step", gates=4, states=2, native=1, cudnn=("tensorflow", "jax")),
     "gru": Cell(
         layer="keras.layers:GRU",
         step=f"{_STEPS}gru_step",
         gates=3,
         biases=2,
         native=2,
-        cudnn=True,
+        cudnn=("tensorflow",),
         options={"reset_after": True},
         reset_before=Cell(
             layer="keras.layers:GRU", step=f"{_STEPS}gru_reset_before_step", gates=3, options={"reset_after": False}

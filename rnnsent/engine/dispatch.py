@@ -56,14 +56,15 @@ def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> t
 
 def _no_cudnn(config: Config, layer: RecurrentConfig, device: Device) -> str:
     """Return what keeps the layer from cuDNN, empty if nothing does."""
-    if not layer.kind.cudnn and layer.reset_after is not False:
+    if unusual := _unusual(layer):
+        return unusual
+    if not layer.kind.cudnn:
         return f"cuDNN has no {layer.kind.title}"
-    if device.backend == "jax":  # Keras' own rules there: keras/src/backend/jax/rnn.py
-        if layer.cell == "gru":
-            return "Keras reaches cuDNN's GRU from TensorFlow only"
-        if config.data.padding != "notebook":
-            return "Keras on JAX leaves cuDNN out where padding is masked"
-    return _unusual(layer)
+    if device.backend not in layer.kind.cudnn:
+        return f"Keras reaches cuDNN's {layer.kind.title} from TensorFlow only"
+    if device.backend == "jax" and config.data.padding != "notebook":  # keras/src/backend/jax/rnn.py
+        return "Keras on JAX leaves cuDNN out where padding is masked"
+    return ""
 
 
 def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
@@ -74,18 +75,16 @@ def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
         return f"it is reached from TensorFlow, not from {device.backend}"
     if not kernel.available():
         return "it was not built; see docs/architecture.md"
-    if layer.kind.native is None and layer.reset_after is not False:
-        return f"it has no {layer.kind.title}"
     if config.training.precision != "float32":
         return f"precision: {config.training.precision}"
-    return _unusual(layer)
+    if unusual := _unusual(layer):
+        return unusual
+    return f"it has no {layer.kind.title}" if layer.kind.native is None else ""
 
 
 def _unusual(layer: RecurrentConfig) -> str:
-    if layer.activation != "tanh":
-        return f"activation: {layer.activation}"
-    if layer.recurrent_dropout:
-        return f"recurrent_dropout: {layer.recurrent_dropout}"
+    """Return which key of a layer is not as cuDNN and the native kernel have it, empty if none is."""
+    usual = {"activation": "tanh", "recurrent_dropout": 0.0}
     if layer.reset_after is False:
         return "reset_after: false"
-    return ""
+    return next((f"{key}: {getattr(layer, key)}" for key, value in usual.items() if getattr(layer, key) != value), "")

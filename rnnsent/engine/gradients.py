@@ -20,7 +20,7 @@ class GradientNorms(NamedTuple):
 
 
 @contextmanager
-def forgotten() -> Iterator[None]:
+def gradient_scope() -> Iterator[None]:
     """Drop the gradients that TensorFlow registers for custom operations traced in this block.
 
     It never does itself, and each keeps its graph, model and weights: some 20 MB for each training of a process.
@@ -45,7 +45,7 @@ def _registered_gradients() -> dict[str, Any]:
     return found
 
 
-def summed_and_measured(optimizer: type) -> type:
+def measured_optimizer(optimizer: type) -> type:
     """Return the optimizer class with dense gradients, whose norms it measures.
 
     On TensorFlow an embedding's gradient is a slice for each occurrence of a word, and Keras takes norms and squares of
@@ -72,24 +72,24 @@ def summed_and_measured(optimizer: type) -> type:
     return Measured
 
 
-def forget_norms(optimizer: Any) -> None:
+def reset_norms(optimizer: Any) -> None:
     """Let an epoch begin."""
-    if measured(optimizer).built:  # else there is nothing to forget
-        measured(optimizer).gradient_norms.assign([0.0, 0.0, 0.0])
+    if inner_optimizer(optimizer).built:  # else there is nothing to forget
+        inner_optimizer(optimizer).gradient_norms.assign([0.0, 0.0, 0.0])
 
 
 def norms_of(optimizer: Any) -> GradientNorms:
-    """Return the norms since `forget_norms`; across a stop and a resume, as they are variables of the optimizer."""
-    total, largest, steps = ops.convert_to_numpy(measured(optimizer).gradient_norms).tolist()
+    """Return the norms since `reset_norms`; across a stop and a resume, as they are variables of the optimizer."""
+    total, largest, steps = ops.convert_to_numpy(inner_optimizer(optimizer).gradient_norms).tolist()
     return GradientNorms(total / steps if steps else math.nan, largest, int(steps))
 
 
-def is_sound(norms: GradientNorms) -> bool:
+def is_finite(norms: GradientNorms) -> bool:
     """Return whether the gradients of all steps that were taken were numbers."""
     return norms.steps == 0 or math.isfinite(norms.mean)
 
 
-def measured(optimizer: Any) -> Any:
+def inner_optimizer(optimizer: Any) -> Any:
     """Return the optimizer that takes the steps."""
     return getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps it
 

@@ -111,34 +111,34 @@ class _Runner:
     ) -> tuple[NDArray[np.float32], np.int64]:
         folded = tokens.size > 0
         kernel, recurrent, bias = weights
-        running = run_pass(
+        forward = run_pass(
             Weights(self._cell, kernel, recurrent, bias, source if folded else None),
             tokens if folded else source,
             mask if self._masked else None,
-            Options(self._keep, self._sequence, workspace=_waiting.workspace()),
+            Options(self._keep, self._sequence, workspace=_store.workspace()),
             scale=scale if scale.size else None,
             reverse=self._reverse,
         )
-        states = running.states
+        states = forward.states
         out = states.sequence if self._sequence else states.last
         assert out is not None
         if self._keep:
-            return out, _waiting.keep(running)
-        _waiting.reuse(running.workspace)
+            return out, _store.put(forward)
+        _store.release(forward.workspace)
         return out, np.int64(-1)
 
     def backward(self, handle: np.int64, d_out: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        running = _waiting.take(int(handle))
+        forward = _store.take(int(handle))
         d_out = np.ascontiguousarray(d_out)
-        if self._sequence and not isinstance(running, LeftPaddedPass):
-            gradients = running.backward(None, d_out)
+        if self._sequence and not isinstance(forward, LeftPaddedPass):
+            gradients = forward.backward(None, d_out)
         else:
-            gradients = running.backward(d_out)
-        _waiting.reuse(running.workspace)
+            gradients = forward.backward(d_out)
+        _store.release(forward.workspace)
         return gradients.inputs, gradients.kernel, gradients.recurrent, gradients.bias
 
 
-class _Waiting:
+class _PassStore:
     """Passes between forward and backward, and workspaces in between passes: fresh memory costs more than the work."""
 
     MAX_PASSES = 64  # so that passes without a gradient are dropped
@@ -153,26 +153,26 @@ class _Waiting:
         with self._lock:
             return self._free.pop() if self._free else None
 
-    def reuse(self, workspace: NDArray[np.uint8]) -> None:
+    def release(self, workspace: NDArray[np.uint8]) -> None:
         with self._lock:
             self._free.append(workspace)
             self._free.sort(key=len)
             del self._free[:-8]  # the largest stay
 
-    def keep(self, running: AnyPass) -> np.int64:
+    def put(self, forward: AnyPass) -> np.int64:
         with self._lock:
             self._next += 1
-            self._passes[self._next] = running
+            self._passes[self._next] = forward
             while len(self._passes) > self.MAX_PASSES:
                 self._passes.popitem(last=False)
             return np.int64(self._next)
 
     def take(self, handle: int) -> AnyPass:
         with self._lock:
-            running = self._passes.pop(handle, None)
-        if running is None:
+            forward = self._passes.pop(handle, None)
+        if forward is None:
             raise RuntimeError("no gradient: this layer was called with training=False, or too long ago")
-        return running
+        return forward
 
 
-_waiting = _Waiting()
+_store = _PassStore()

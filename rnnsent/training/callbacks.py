@@ -19,7 +19,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from rnnsent.data.batching import Batches
-from rnnsent.engine.gradients import forget_norms, is_sound, measured, norms_of
+from rnnsent.engine.gradients import inner_optimizer, is_finite, norms_of, reset_norms
 from rnnsent.errors import TrainingError, count
 from rnnsent.evaluation import plots
 from rnnsent.models.weights import set_weights, weights_of
@@ -51,7 +51,7 @@ class EMACallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._trained: list[NDArray[Any]] | None = None
 
     def on_test_begin(self, logs: Any = None) -> None:
-        averages = measured(self.model.optimizer)._model_variables_moving_average
+        averages = inner_optimizer(self.model.optimizer)._model_variables_moving_average
         weights = self.model.trainable_variables
         self._trained = [np.array(ops.convert_to_numpy(weight)) for weight in weights]
         for weight, average in zip(weights, averages, strict=True):
@@ -102,7 +102,7 @@ class FiniteCallback(StepCallback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch)
         if not self.is_covered(1):
-            forget_norms(self.model.optimizer)
+            reset_norms(self.model.optimizer)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Look at loss and gradient; at the weights only where the rate is so high that a finite gradient breaks them.
@@ -115,7 +115,7 @@ class FiniteCallback(StepCallback):
         self.require(math.isfinite(float(logs["loss"])), f"the loss became {float(logs['loss'])}", step)
         synchronize(self.model)
         norms = norms_of(self.model.optimizer)
-        self.require(is_sound(norms), f"the norm of the gradient became {norms.largest}", step)
+        self.require(is_finite(norms), f"the norm of the gradient became {norms.largest}", step)
         if self._rate > OVERFLOWING_RATE:
             self.require_arrays(weights_of(self.model), step)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config.sections import ScheduleConfig, TrainingConfig
 from rnnsent.data.batching import Batches
-from rnnsent.engine.gradients import forgotten, summed_and_measured
+from rnnsent.engine.gradients import gradient_scope, measured_optimizer
 from rnnsent.engine.keras_data import keras_batches
 from rnnsent.engine.kernel import flushed_denormals
 from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
@@ -71,7 +71,7 @@ def fit(
     begin, train = tracked.history.begin, data.train
     if begin is not None and begin.step > len(train):
         raise RunError(f"the checkpoint is {begin.position}, and an epoch has {count(len(train), 'step')}")
-    with DeferredSignals(STOPPING) as signals, flushed_denormals(), forgotten():
+    with DeferredSignals(STOPPING) as signals, flushed_denormals(), gradient_scope():
         if begin is not None:
             restore(model, begin, train.batch(train.order(0)[0]))
             if begin.is_last(config):
@@ -180,7 +180,7 @@ def optimizer_for(config: TrainingConfig, steps_per_epoch: int) -> Any:
         arguments |= {"use_ema": True, "ema_momentum": config.ema}
     if config.optimizer == "sgd":
         arguments |= {"momentum": 0.9, "nesterov": True}
-    optimizer = summed_and_measured(OPTIMIZERS[config.optimizer])(**arguments)
+    optimizer = measured_optimizer(OPTIMIZERS[config.optimizer])(**arguments)
     if config.precision == "mixed_float16":
         # Small gradients are 0 in float16. Keras does this by itself only where the whole model is of that precision.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
