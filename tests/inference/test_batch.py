@@ -144,7 +144,7 @@ def test_a_column_to_keep_must_be_there(run: Path) -> None:
     for arguments, code, message in (
         (["--input", "t.csv", "--json", "--keep", "idd"], 1, "t.csv: no column 'idd' (--keep); did you mean id?"),
         (["--input", "t.txt", "--json", "--keep", "id"], 1, "t.txt: plain text has no columns"),
-        (["--input", "n.csv", "--text-column", "2", "--json", "--keep", "all"], 1, "--keep takes their numbers"),
+        (["--input", "n.csv", "--text-column", "2", "--json", "--keep", "all"], 1, "--keep takes column numbers"),
         (["--input", "t.csv", "--keep", "id"], 2, "--keep only works with --json or --output"),
         (["--input", "t.csv", "--output", "o.csv", "--json"], 2, "--json only works without --output"),
         (["w1", "--json", "--keep", "id"], 2, "--output and --keep only work with --input FILE"),
@@ -289,7 +289,7 @@ def test_eval_says_which_rows_tell_it_nothing() -> None:
     assert rnnsent("train", "--config", "c.yaml", "--run-dir", "of-blanks").exit_code == 0
     found = rnnsent("eval", "of-blanks")
     assert found.exit_code == 0, found.stderr
-    assert "data: 1 row without a text left out, of all splits" in found.stderr
+    assert "data: 1 row without a text left out, in all splits" in found.stderr
     assert "1 text without words among them" in found.stderr
     assert "test, 3 texts of texts.csv" in found.stdout and "review" not in found.stdout + found.stderr
     assert "without" not in rnnsent("eval", "of-blanks", "--quiet").stderr
@@ -313,4 +313,4 @@ def test_a_file_without_the_column_is_refused(run: Path) -> None:
     assert found.exit_code == 1 and "t.csv:1: has 1 cell, so there is no column 2" in found.stderr
     Path("t.csv").write_text("id;body\n1;w1\n")
     found = rnnsent("predict", str(run), "--input", "t.csv", "--delimiter", ",")
-    assert found.exit_code == 1 and "seems to be separated by ';'" in found.stderr
+    assert found.exit_code == 1 and "the delimiter is taken to be ','" in found.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -33,12 +34,12 @@ def texts() -> list[str]:
 
 
 def test_texts_get_the_answers_that_eval_gave_to_their_reviews(run: Path, texts: list[str]) -> None:
-    rows = [line.split(",") for line in (run / "predictions-test.csv").read_text().splitlines()[1:]]
+    rows = list(csv.DictReader((run / "evaluations/test-predictions.csv").read_text().splitlines()))
     answers = package.load(run).predict(texts)
     assert len(answers) == len(rows) == 2000
     found = [answer.probabilities["positive"] for answer in answers]
-    np.testing.assert_allclose(found, [float(row[3]) for row in rows], rtol=0, atol=1e-6)
-    assert [answer.label for answer in answers] == [row[2] for row in rows]
+    np.testing.assert_allclose(found, [float(row["probability of positive"]) for row in rows], rtol=0, atol=1e-6)
+    assert [answer.label for answer in answers] == [row["predicted"] for row in rows]
     assert {answer.truncated for answer in answers} == {True, False}
 
 
@@ -111,7 +112,7 @@ def test_wrong_uses_of_predict(run: Path, arguments: list[str], code: int, messa
 def test_a_text_without_its_run_is_told_where_the_run_goes(command: str) -> None:
     result = rnnsent(command, "It's a nice kettle")
     assert result.exit_code == 2
-    assert """no such run: 'It'"'"'s a nice kettle'; the run comes before TEXT""" in result.stderr
+    assert """no such run: 'It'"'"'s a nice kettle'; RUN comes before TEXT""" in result.stderr
 
 
 def test_a_run_without_words_cannot_read(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +137,7 @@ def test_predict_from_a_pipe_without_any_framework(run: Path, texts: list[str]) 
 
 
 def test_the_package_has_what_it_offers() -> None:
-    assert set(package.__all__) == {"Vocabulary", "__version__", "load", "train"}
+    assert set(package.__all__) == {"Vocabulary", "__version__", "evaluate", "load", "train"}
     with pytest.raises(AttributeError, match="no attribute 'laod'"):
         package.laod  # noqa: B018
 

@@ -38,12 +38,11 @@ def split() -> Split:
     "settings",
     [
         [],
-        ["training.bucketing=false"],
         ["model.pooling=max"],
         ["model.recurrent=[{cell: gru, bidirectional: true}, {cell: lstm}]"],
         ["data.padding=notebook"],
     ],
-    ids=["bucketed", "in order", "max", "stack", "notebook"],
+    ids=["plain", "max", "stack", "notebook"],
 )
 def test_probabilities_come_in_the_order_of_the_reviews(settings: list[str], backend: str, split: Split) -> None:
     if backend == "native" and not kernel.available():
