@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.evaluation.compare import compare, compared_metrics
 from rnnsent.evaluation.metrics import METRICS, Sample, score
 from rnnsent.evaluation.predictions import Predictions
-from rnnsent.evaluation.significance import compare, compared_metrics
 from rnnsent.runs.schemas import Estimate
 
 TRUTH_TEXTS = 2_000_000

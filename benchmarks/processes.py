@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from rnnsent.errors import RnnsentError
@@ -22,7 +24,8 @@ def measured_apart(module: str, arguments: Any, what: str) -> Any:
         RnnsentError: if it fails.
     """
     command = [sys.executable, "-m", module, json.dumps(arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}  # benchmarks is not installed
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=here)
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise RnnsentError(f"{what} failed: {said[-1] if said else 'without a word'}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import IO, Any
 
@@ -68,7 +70,8 @@ class Worker:
         command = [sys.executable, "-m", "benchmarks.worker", name, cell, source, str(epochs)]
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         self._name = name
-        self._process = subprocess.Popen(command, text=True, **pipes)
+        here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}  # benchmarks is not installed
+        self._process = subprocess.Popen(command, text=True, env=here, **pipes)
         try:
             self.ready = self._answer()
         except RnnsentError:

@@ -13,30 +13,21 @@ from typing import Annotated, Any
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A recurrent cell.
+    """A recurrent cell."""
 
-    Attributes:
-        layer: place of its Keras layer, which takes units, activation, dropout, recurrent_dropout, return_sequences,
-            dtype and name. The weights in it are called `CELL_cell/kernel`, `…/recurrent_kernel` and `…/bias`.
-        step: place of its NumPy step: (x W + b, states, weights, activation) → new states, the output first.
-        gates: column blocks of the kernel, (features, gates * units), and the recurrent kernel, (units, gates * units).
-        states: how many arrays (batch, units) go from step to step, the output included.
-        biases: 1: the bias is (gates * units,). 2: it is (2, gates * units), and the step adds the second row.
-        native: its number in `Layer.cell` of engine/native/layer.h; None: the native kernel does not have it.
-        cudnn: whether cuDNN has it.
-        options: further arguments of the Keras layer.
-        reset_before: the variant for `reset_after: false`; None: the cell has no such key.
-    """
-
+    # place of its Keras layer, which takes units, activation, dropout, recurrent_dropout, return_sequences, dtype and
+    # name. The weights in it are called `CELL_cell/kernel`, `…/recurrent_kernel` and `…/bias`
     layer: str
-    step: str
+    step: str  # place of its NumPy step: (x W + b, states, weights, activation) → new states, the output first
+    # column blocks of the kernel, (features, gates * units), and the recurrent kernel, (units, gates * units)
     gates: int
-    states: int = 1
-    biases: int = 1
+    states: int = 1  # how many arrays (batch, units) go from step to step, the output included
+    biases: int = 1  # 1: the bias is (gates * units,). 2: it is (2, gates * units), and the step adds the second row
+    # its number in `Layer.cell` of engine/native/layer.h; None: the native kernel does not have it
     native: int | None = None
-    cudnn: bool = False
-    options: dict[str, object] = field(default_factory=dict)
-    reset_before: Cell | None = None
+    cudnn: bool = False  # whether cuDNN has it
+    options: dict[str, object] = field(default_factory=dict)  # further arguments of the Keras layer
+    reset_before: Cell | None = None  # the variant for `reset_after: false`; None: the cell has no such key
 
     @property
     def title(self) -> str:

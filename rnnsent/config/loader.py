@@ -103,11 +103,6 @@ def parse_config(
     return _validate(read_document(text, name), overrides, to_train)
 
 
-def override_config(config: Config, overrides: Mapping[str, object], name: str, *, to_train: bool = False) -> Config:
-    """Return `config` with other values, validated again; see `load_config`."""
-    return _validate(Document(name, config.to_dict()), overrides, to_train)
-
-
 def dump_config(config: Config) -> str:
     """Return the config as YAML with every default written out; reading it again gives the same config."""
     return dump(config.to_dict())

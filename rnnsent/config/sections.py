@@ -395,8 +395,6 @@ class TrainingConfig(Section):
     """Weight of each label in the loss: balanced, or a mapping such as {negative: 1.0, positive: 2.0}. null: equal."""
     label_smoothing: Fraction = 0.0
     """Fraction of each target that is spread over all labels."""
-    word_dropout: Fraction = 0.0
-    """Fraction of the words replaced by the unknown id in training, different in each epoch."""
     teacher: Literal["baseline", "self"] | None = None
     """Pseudo-label the texts of data.unlabeled and train on them too. baseline: by logistic regression on n-grams,
     which needs scikit-learn. self: by a first network of this config. null: no pseudo-labels."""

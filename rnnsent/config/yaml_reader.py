@@ -11,7 +11,6 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from rnnsent.errors import ConfigError, Problem
 
@@ -169,24 +168,6 @@ def _broken(error: MarkedYAMLError, name: str) -> ConfigError:
 def dotted(path: KeyPath) -> str:
     """Return `model.recurrent.0.units` for a path of keys and indices."""
     return ".".join(map(str, path))
-
-
-def dump_quoted(values: dict[str, Any]) -> str:
-    """Return `values` as YAML that readers of any version take alike: every text in quotes, and ASCII."""
-    yaml = YAML()
-    yaml.allow_unicode = False
-    yaml.width = 1 << 16
-    stream = StringIO()
-    yaml.dump(_quoted(values), stream)
-    return stream.getvalue()
-
-
-def _quoted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _quoted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_quoted(item) for item in value]
-    return DoubleQuotedScalarString(value) if isinstance(value, str) else value
 
 
 def dump(values: dict[str, Any]) -> str:

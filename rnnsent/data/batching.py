@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Ids, Split
-from rnnsent.data.tokenizer import PAD, UNKNOWN
 
 WINDOW_BATCHES = 50  # batches within which texts are sorted by length: random enough, and little padding
 
@@ -36,7 +35,6 @@ class Batches:
     batch_tokens: int | None = None  # maximum of ids in a batch, padding included, except of one long text
     labels: int = 2  # decides the shape of the targets
     label_smoothing: float = 0.0  # share of each target that is spread evenly over all labels
-    word_dropout: float = 0.0  # share of the words that are made unknown, drawn again for each epoch
 
     @classmethod
     def from_config(cls, split: Split, config: Config, *, shuffle: bool, multiple: int = 1) -> Batches:
@@ -53,7 +51,6 @@ class Batches:
             batch_tokens=training.batch_tokens,
             labels=len(data.label_names),
             label_smoothing=training.label_smoothing if shuffle else 0.0,
-            word_dropout=training.word_dropout if shuffle else 0.0,
         )
 
     def __len__(self) -> int:
@@ -119,8 +116,8 @@ class Batches:
         longest = max(int(self.split.lengths[index].max()), 1)
         return -(-longest // self.multiple) * self.multiple
 
-    def batch(self, index: NDArray[np.int64], epoch: int = 0) -> Batch:
-        """Return inputs and targets of the texts at `index`, in `epoch`, which decides the words that are dropped.
+    def batch(self, index: NDArray[np.int64]) -> Batch:
+        """Return inputs and targets of the texts at `index`.
 
         Returns:
             Ids, int32 (batch, time), and channels, float32 (batch, time, width), if the split has any; the probability
@@ -130,11 +127,6 @@ class Batches:
         side: Literal["pre", "post"] = "post" if self.fixed_length is None else "pre"
         ids = self.split.padded(index, length, side)
         channels = None if self.split.channels is None else self.split.padded_channels(index, length, side)
-        if self.word_dropout:
-            rng = np.random.default_rng([self.seed or 0, epoch, int(index[0])])
-            dropped = (rng.random(ids.shape, np.float32) < self.word_dropout) & (ids != PAD)
-            ids = np.where(dropped, np.int32(UNKNOWN), ids)
-            channels = None if channels is None else clear_ngrams(channels, dropped, self.split.ngram_orders)
         return ((ids,) if channels is None else (ids, channels)), self._targets(index)
 
     def _targets(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -145,16 +137,4 @@ class Batches:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
-        return (self.batch(index, epoch) for index in self.order(epoch))
-
-
-def clear_ngrams(channels: NDArray[np.float32], dropped: NDArray[np.bool_], orders: int) -> NDArray[np.float32]:
-    """Return `channels`, (batch, time, orders · columns), with 0 for each n-gram with a dropped word, (batch, time)."""
-    width = channels.shape[-1] // orders
-    cleared = channels.copy()
-    ngrams = dropped
-    for order in range(orders):
-        cleared[ngrams, order * width : (order + 1) * width] = 0
-        ngrams = ngrams.copy()
-        ngrams[:, order + 1 :] |= dropped[:, : -order - 1]
-    return cleared
+        return (self.batch(index) for index in self.order(epoch))

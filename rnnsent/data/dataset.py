@@ -32,7 +32,6 @@ class Split:
     labels: Ints  # (texts,), index into the data set's label names
     limit: int | None = None  # ids from here on read as the unknown id; None keeps all
     channels: NDArray[np.float32] | None = None  # (total, width), features of each token, such as n-gram weights
-    ngram_orders: int = 1  # of the n-grams in the channels, each with as many columns
     targets: NDArray[np.float32] | None = None  # (texts, labels), probabilities of uncertain labels; NaN: unknown
     groups: Ints | None = None  # (texts,), such as the film of each; None: each text stands by itself
 

@@ -24,7 +24,6 @@ class _Numbered:
 
     def __init__(self, batches: Batches, epoch: Callable[[], int]) -> None:
         self.batches, self._epoch = batches, epoch
-        self._now = 0
         self._order: list[NDArray[np.int64]] = []
 
     def __len__(self) -> int:
@@ -32,9 +31,8 @@ class _Numbered:
 
     def __getitem__(self, number: int) -> Batch:
         if number == 0 or not self._order:
-            self._now = self._epoch()
-            self._order = self.batches.order(self._now)
-        return self.batches.batch(self._order[number], self._now)
+            self._order = self.batches.order(self._epoch())
+        return self.batches.batch(self._order[number])
 
 
 def _tensorflow_dataset(numbered: _Numbered) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from rnnsent.data.dataset import Split
 from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions
-from rnnsent.evaluation.run_data import RunData
-from rnnsent.inference.predictor import most_probable
 from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn, sides
 from rnnsent.runs.schemas import BaselineEvaluation
+
+if TYPE_CHECKING:
+    from rnnsent.evaluation.run_data import RunData
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +30,7 @@ STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # scikit-learn's C; chosen by validation
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted baseline.
-
-    Attributes:
-        strength: the chosen C.
-        ngrams: that it weighs.
-        models: a logistic regression and its n-gram weights; of more than two labels one for each.
-    """
+    """A fitted baseline: C, n-grams, a regression with its n-gram weights; of more than two labels one for each."""
 
     strength: float
     ngrams: Ngrams
@@ -47,11 +42,7 @@ class Baseline:
 
 
 def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
-    """Fit the baseline on `train`, and choose the strength of its regularization on `validation`.
-
-    Args:
-        train, validation: texts before truncation.
-        labels: how many there are.
+    """Fit the baseline on `train`, and choose the strength of its regularization on `validation`, before truncation.
 
     Raises:
         RnnsentError: if scikit-learn is not installed.
@@ -66,7 +57,7 @@ def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
     for strength in STRENGTHS:
         regressions = [logistic_regression(strength).fit(*pair) for pair in zip(weighted, targets, strict=True)]
         models = list(zip(regressions, weights, strict=True))
-        accuracy = float((most_probable(_probabilities(models, held_out)) == validation.labels).mean())
+        accuracy = float(Predictions.of(validation.labels, _probabilities(models, held_out)).right.mean())
         logger.info("baseline: C %g, validation accuracy %.2f%%", strength, 100 * accuracy)
         fitted.append((accuracy, Baseline(strength, ngrams, models)))
     return max(fitted, key=lambda pair: pair[0])[1]
@@ -79,11 +70,7 @@ def _probabilities(models: list[tuple[Any, NDArray[np.float32]]], matrix: Any) -
 
 
 def evaluate_baseline(data: RunData, split: str) -> BaselineEvaluation:
-    """Fit the baseline on the training texts of a run and evaluate it on one of its splits.
-
-    Args:
-        data: of a run, or of a config alone.
-        split: "test" or "validation".
+    """Fit the baseline on the training texts of a run, or of a config, and evaluate it on one of the splits.
 
     Raises:
         DataError: if the split is empty.

@@ -1,24 +1,30 @@
-"""Runs side by side: their evaluations on the same texts, how they differ, how they were made, and what they cost."""
+"""Runs on the same texts: whether they differ (paired intervals, tests, slices), how they were made, what they cost."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnsent.errors import DataError
-from rnnsent.evaluation.evaluate import evaluation_of
-from rnnsent.evaluation.predictions import Predictions
+from rnnsent.evaluation.intervals import holm, mcnemar, paired_difference, percentiles
+from rnnsent.evaluation.metrics import METRICS, Sample
+from rnnsent.evaluation.predictions import EvaluatedRun, Floats, Predictions
 from rnnsent.evaluation.run_data import Source, load_run_data
-from rnnsent.evaluation.significance import Comparison, compare
-from rnnsent.evaluation.slices import slices_of
+from rnnsent.evaluation.slices import Slice, slices_of
 from rnnsent.runs import directory
 from rnnsent.runs.directory import Run
-from rnnsent.runs.run_facts import stopped
-from rnnsent.runs.schemas import Evaluation, to_dict
+from rnnsent.runs.schemas import Estimate, to_dict
 
 logger = logging.getLogger(__name__)
+
+ALPHA = 0.05
+MIN_DISCORDANT = 10  # texts of a label that one model alone has right; simulated by benchmarks/coverage.py --pairs
+MAX_FLIPS = 20
 
 # What predicting needs, of the run or of the networks in it.
 NEEDED = (directory.SETTINGS, directory.VOCABULARY, directory.CALIBRATION, directory.NGRAM_WEIGHTS, directory.WEIGHTS)
@@ -26,85 +32,226 @@ NEEDED = (directory.SETTINGS, directory.VOCABULARY, directory.CALIBRATION, direc
 Differences = dict[str, tuple[object, object]]  # {key: (of the first run, of the other)}
 
 
-@dataclass(frozen=True)
-class ComparedRun:
-    """A run with its evaluation.
+@dataclass(frozen=True, slots=True)
+class SliceDifference:
+    """The accuracies on a slice, their difference, and McNemar's p-value, corrected for the number of slices (Holm)."""
 
-    Attributes:
-        run: a finished one.
-        evaluation, predictions: for the split.
-        costs: seconds, epochs, peak_memory_mb, parameters; megabytes of what predicting needs, and of the whole run.
-    """
-
-    run: Run
-    evaluation: Evaluation
-    predictions: Predictions
-    costs: dict[str, float]
+    group: str
+    name: str
+    texts: int
+    first: float
+    other: float
+    difference: Estimate
+    p_value: float
 
     @property
-    def stopped(self) -> str | None:
-        """How far its training came, if it was stopped."""
-        return stopped(self.run.metrics)
+    def significant(self) -> bool:
+        """Whether the accuracies differ."""
+        return self.p_value < ALPHA
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A text that one model alone has right: whether the other has, and both probabilities of its real label."""
+
+    index: int
+    better: bool
+    first: float
+    other: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same texts; differences are those of the other minus the first."""
+
+    texts: int
+    values: dict[str, tuple[float | None, float | None]]  # {metric: (of the first, of the other)}; None where undefined
+    differences: dict[str, Estimate]  # {metric: difference with its interval}
+    # texts that one of them alone has right
+    only_first: int
+    only_other: int
+    p_value: float  # of McNemar's exact test, corrected if several models are compared with the first (Holm)
+    slices: list[SliceDifference]  # the same for parts of the texts
+    flips: list[Flip]  # texts whose probability moved most, most first
+    discordant: list[int]  # (labels,), texts of each label that one of them alone has right
+    same: bool  # whether all probabilities are equal, so that there is nothing to test
+
+    @property
+    def significant(self) -> bool:
+        """Whether the accuracies differ."""
+        return self.p_value < ALPHA
 
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Runs, each except the first compared with the first.
+    """Runs, each except the first compared with the first."""
 
-    Attributes:
-        split: "test" or "validation".
-        runs: in order.
-        comparisons: of each run except the first.
-        differences: of its config and environment, too.
-        texts, places: {index: words, place in the file} of the texts in `flips`.
-    """
-
-    split: str
-    runs: list[ComparedRun]
+    runs: Sequence[EvaluatedRun]
+    # of each run: seconds, memory, parameters; megabytes of what predicting needs, and of all
+    costs: list[dict[str, float]]
+    # of each run except the first; the latter of config and environment
     comparisons: list[Comparison]
     differences: list[Differences]
+    # {index: words, place in the file} of the texts in `flips`
     texts: dict[int, str]
     places: dict[int, str]
 
 
-def compare_runs(runs: Sequence[Run], split: str, *, data: Source | None = None) -> RunComparison:
-    """Compare finished runs on the same texts; those that were not evaluated on the split yet are evaluated now.
+def compare_runs(evaluated: Sequence[EvaluatedRun], data: Source | None = None) -> RunComparison:
+    """Compare finished runs on the same texts.
 
     Args:
-        runs: two or more.
-        split: "test" or "validation".
+        evaluated: two runs or more, on the same split.
         data: `source` and `path` of the texts, if they are no longer where the first config says.
 
     Raises:
-        RunError: if a run is unfinished or was changed.
+        RunError: if a run was changed.
         DataError: if the runs have other texts in the split, or these are not available any more.
     """
-    compared = [_compared_run(run, split, data) for run in runs]
-    first, *others = compared
+    first, *others = evaluated
     for other in others:
-        _require_same_texts(first, other, split)
-        if other.stopped:
-            logger.info("%s: %s", other.run, other.stopped)
-    texts = load_run_data(first.run, data)
-    configs = [each.run.config.data for each in compared]
-    slices = slices_of(texts.texts(split), texts.dataset.vocabulary, configs, texts.stars(split))
-    comparisons = compare([each.predictions for each in compared], slices)
+        _require_same_texts(first, other)
+        if why := other.run.metrics.stopped:
+            logger.info("%s: %s", other.run, why)
+    loaded, split = load_run_data(first.run, data), first.record.split
+    texts, vocabulary = loaded.texts(split), loaded.dataset.vocabulary
+    slices = slices_of(texts, vocabulary, [each.run.config.data for each in evaluated], loaded.stars(split))
+    comparisons = compare([each.predictions for each in evaluated], slices)
     flipped = sorted({flip.index for comparison in comparisons for flip in comparison.flips})
-    whole, vocabulary = texts.texts(split), texts.dataset.vocabulary
     return RunComparison(
-        split=split,
-        runs=compared,
+        runs=evaluated,
+        costs=[_costs(each.run) for each in evaluated],
         comparisons=comparisons,
         differences=[_differences(first.run, other.run) for other in others],
-        texts={index: vocabulary.decode(whole.sequence(index)) for index in flipped},
-        places={index: texts.place(split, index) for index in flipped},
+        texts={index: vocabulary.decode(texts.sequence(index)) for index in flipped},
+        places={index: loaded.place(split, index) for index in flipped},
     )
 
 
-def _compared_run(run: Run, split: str, data: Source | None) -> ComparedRun:
-    evaluation, predictions = evaluation_of(run, split, data)
+def compare(
+    predictions: Sequence[Predictions], slices: Sequence[Slice], *, seed: int = 0, resamples: int = 1000
+) -> list[Comparison]:
+    """Compare every model except the first with the first.
+
+    Args:
+        predictions: two or more, for the same texts in the same order.
+        slices: parts of these texts.
+        seed, resamples: of the bootstrap; the difference of accuracies has the interval of `paired_difference`.
+    """
+    first, *others = predictions
+    names = compared_metrics()
+    drawn = _bootstrap(predictions, seed, resamples)
+    whole = np.array([_values(Sample(each)) for each in predictions])
+    p_values = holm([mcnemar(*_discordant(first.right, other.right)) for other in others])
+    slice_rows = _slice_differences(first, others, slices)
+    comparisons = []
+    for number, other in enumerate(others, start=1):
+        change, samples = whole[number] - whole[0], drawn[:, number] - drawn[:, 0]
+        differences = {name: percentiles(change[k], samples[:, k]) for k, name in enumerate(names)}
+        only_first, only_other = _discordant(first.right, other.right)
+        same = first.same_as(other)
+        if not same:
+            differences["accuracy"] = paired_difference(only_first, only_other, len(first))
+        comparisons.append(
+            Comparison(
+                texts=len(first),
+                values={name: (_defined(whole[0, k]), _defined(whole[number, k])) for k, name in enumerate(names)},
+                differences=differences,
+                only_first=only_first,
+                only_other=only_other,
+                p_value=p_values[number - 1],
+                slices=slice_rows[(number - 1) * len(slices) : number * len(slices)],
+                flips=_flips(first, other),
+                discordant=np.bincount(first.labels[first.right != other.right], minlength=first.size).tolist(),
+                same=same,
+            )
+        )
+    return comparisons
+
+
+def compared_metrics() -> list[str]:
+    """Return the metrics that have intervals, and so can be compared."""
+    return [name for name, metric in METRICS.items() if metric.interval]
+
+
+def _values(sample: Sample) -> list[float]:
+    return [METRICS[name].function(sample) for name in compared_metrics()]
+
+
+def _bootstrap(predictions: Sequence[Predictions], seed: int, resamples: int) -> Floats:
+    """Return the metrics of each model in each sample, (samples, models, metrics).
+
+    A sample weighs the texts in the same way for all models, since what is hard for one is hard for others (B. Efron
+    and R. Tibshirani, "An introduction to the bootstrap", 1993, chapter 8). The prior of `intervals.prior_texts` is
+    drawn for each model by itself: two that agree on a few texts need not agree on all.
+    """
+    first = predictions[0]
+    # Generators of their own: a comparison of two models does not depend on which others are compared.
+    texts, *priors = (np.random.default_rng([seed, stream]) for stream in (0, 1, *[2] * (len(predictions) - 1)))
+    same = [first.same_as(each) for each in predictions]
+    drawn = np.empty((resamples, len(predictions), len(compared_metrics())))
+    for row in drawn:
+        own = texts.standard_exponential(len(first))
+        for number, each in enumerate(predictions):
+            sample = Sample.drawn(each, own, priors[number])
+            row[number] = row[0] if number and same[number] else _values(sample)
+    return drawn
+
+
+def _slice_differences(
+    first: Predictions, others: Sequence[Predictions], slices: Sequence[Slice]
+) -> list[SliceDifference]:
+    """Return the slices, in order, of each other model after the other."""
+    pairs = [(each, first.right[each.members], other.right[each.members]) for other in others for each in slices]
+    p_values = holm([mcnemar(*_discordant(before, after)) for _, before, after in pairs])
+    return [
+        SliceDifference(
+            group=each.group,
+            name=each.name,
+            texts=len(before),
+            first=float(before.mean()),
+            other=float(after.mean()),
+            difference=paired_difference(*_discordant(before, after), len(before)),
+            p_value=p_value,
+        )
+        for (each, before, after), p_value in zip(pairs, p_values, strict=True)
+    ]
+
+
+def _discordant(first: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return how many texts one of the two alone has right."""
+    return int((first & ~other).sum()), int((other & ~first).sum())
+
+
+def _flips(first: Predictions, other: Predictions) -> list[Flip]:
+    flipped = np.flatnonzero(first.right != other.right)
+    moved = np.abs(other.of_real - first.of_real)[flipped]
+    return [
+        Flip(index, bool(other.right[index]), float(first.of_real[index]), float(other.of_real[index]))
+        for index in flipped[np.argsort(-moved, kind="stable")[:MAX_FLIPS]].tolist()
+    ]
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def paired_warning(discordant: Mapping[str, int]) -> str:
+    """Return a warning that intervals of a paired bootstrap may be too narrow; empty if they are not.
+
+    Args:
+        discordant: of each label, how many of its texts one of the two models alone has right.
+    """
+    few = ", ".join(f"{number} of {name}" for name, number in discordant.items() if number < MIN_DISCORDANT)
+    return few and (
+        f"Few texts are right in one run alone ({few}): with fewer than {MIN_DISCORDANT} of a label all intervals but "
+        "that of accuracy may be too narrow, and contain the true difference in 85 to 93 % of cases instead of 95"
+    )
+
+
+def _costs(run: Run) -> dict[str, float]:
     sizes = {name: run.file(name).stat().st_size / 1e6 for name in run.manifest()}
-    costs = {
+    return {
         "seconds": run.metrics.seconds,
         "epochs": float(run.metrics.epochs),
         "peak_memory_mb": run.metrics.peak_memory_mb,
@@ -112,7 +259,6 @@ def _compared_run(run: Run, split: str, data: Source | None) -> ComparedRun:
         "mb_to_predict": sum(size for name, size in sizes.items() if _needed(name)),
         "mb_on_disk": sum(sizes.values()),
     }
-    return ComparedRun(run, evaluation, predictions, costs)
 
 
 def _needed(name: str) -> bool:
@@ -120,10 +266,10 @@ def _needed(name: str) -> bool:
     return file in NEEDED and (not folder or (folder.startswith(directory.MEMBERS) and file == directory.WEIGHTS))
 
 
-def _require_same_texts(first: ComparedRun, other: ComparedRun, split: str) -> None:
+def _require_same_texts(first: EvaluatedRun, other: EvaluatedRun) -> None:
     """Require that two runs were evaluated on the same texts in the same order."""
     names = [each.run.config.data.label_names for each in (first, other)]
-    if first.evaluation.data == other.evaluation.data and names[0] == names[1]:
+    if first.record.data == other.record.data and names[0] == names[1]:
         return
     data = [each.run.metrics.data for each in (first, other)]
     if data[0].sha256 != data[1].sha256:
@@ -133,17 +279,14 @@ def _require_same_texts(first: ComparedRun, other: ComparedRun, split: str) -> N
         reason = f"other labels: {', '.join(names[0])} and {', '.join(names[1])}"
     else:
         reason = "other splits of one file (data.split_seed, validation_split, group_column, …)"
-    raise DataError(f"{first.run} and {other.run} cannot be compared, their {split} texts differ: {reason}")
+    raise DataError(
+        f"{first.run} and {other.run} cannot be compared, their {first.record.split} texts differ: {reason}"
+    )
 
 
 def _differences(first: Run, other: Run) -> Differences:
-    configs = differing(first.config.to_dict(), other.config.to_dict())
-    machines = differing(
-        to_dict(first.environment), to_dict(other.environment), ignore=lambda key: key in ("command", "seed")
-    )
-    return {f"config.{key}": pair for key, pair in configs.items()} | {
-        f"environment.{key}": pair for key, pair in machines.items()
-    }
+    one, two = ({"config": run.config.to_dict(), "environment": to_dict(run.environment)} for run in (first, other))
+    return differing(one, two, ignore=("environment.command", "environment.seed"))
 
 
 def flattened(values: Any, prefix: str = "") -> dict[str, object]:
@@ -155,13 +298,12 @@ def flattened(values: Any, prefix: str = "") -> dict[str, object]:
         pairs = list(enumerate(values))
     else:
         return {prefix: values}
-    flat: dict[str, object] = {}
-    for key, value in pairs:
-        flat |= flattened(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
+    parts = [flattened(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in pairs]
+    return {key: value for part in parts for key, value in part.items()}
 
 
-def differing(first: Any, other: Any, ignore: Callable[[str], bool] = lambda key: False) -> Differences:
+def differing(first: Any, other: Any, ignore: Sequence[str] = ()) -> Differences:
     """Return the keys of nested values that differ, with both values; None if one lacks the key."""
     one, two = flattened(first), flattened(other)
-    return {key: (one.get(key), two.get(key)) for key in one | two if one.get(key) != two.get(key) and not ignore(key)}
+    keys = (key for key in one | two if not key.startswith(tuple(ignore)))
+    return {key: (one.get(key), two.get(key)) for key in keys if one.get(key) != two.get(key)}

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
-from rnnsent.evaluation.coverage import coverage
-from rnnsent.evaluation.error_analysis import PredictionError, most_confident_errors
-from rnnsent.evaluation.metrics import Sample, score
-from rnnsent.evaluation.predictions import Predictions, read_csv
+from rnnsent.evaluation.metrics import coverage, reliability_points, score
+from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
 from rnnsent.inference.predictor import load_run_predictor
@@ -21,15 +21,13 @@ from rnnsent.runs.schemas import Evaluation, Origin
 
 logger = logging.getLogger(__name__)
 
+MAX_ERRORS = 20
+PLOTTED_SHARES = tuple(np.linspace(0.05, 1, 96).tolist())  # of the coverage curve
+
 
 @dataclass(frozen=True)
 class Options:
-    """How runs are evaluated.
-
-    Attributes:
-        source: where their texts are, if they are no longer where the config says.
-        backend, device: as for `load_predictor`.
-    """
+    """Where the texts of runs are, if not where the config says; backend and device as for `load_predictor`."""
 
     source: Source | None = None
     backend: str = "auto"
@@ -37,20 +35,23 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Result:
-    """The evaluation of a run with what it was computed from.
+class PredictionError:
+    """A wrong prediction."""
 
-    Attributes:
-        run: which.
-        record: what evaluations/SPLIT.json says.
-        predictions: for the texts of the split.
-        lines: of the texts in their file, if known.
-        errors: the most confident ones.
-    """
+    index: int  # of the text in its split, from 0, as in the predictions file
+    # the real label, the predicted one and its probability
+    label: str
+    predicted: str
+    probability: float
+    # where it is in its file, and its words as the network reads them; empty if unknown
+    place: str
+    text: str
 
-    run: Run
-    record: Evaluation
-    predictions: Predictions
+
+@dataclass(frozen=True)
+class Result(EvaluatedRun):
+    """An evaluation that was just made: lines of the texts in their file, if known, and the most confident errors."""
+
     lines: list[int] | None = field(repr=False)
     errors: list[PredictionError]
 
@@ -60,21 +61,15 @@ class Result:
         Raises:
             RunError: if the disk is full or may not be written to.
         """
-        split, names = self.record.split, self.run.config.data.label_names
-        # The record last: it vouches for the predictions.
-        self.run.write(evaluation_name(split, "predictions", ".csv"), self.predictions.to_csv(names, self.lines))
-        self._write_plot("reliability", plots.reliability)
-        self._write_plot("coverage", plots.coverage_curve)
+        split, names, predictions = self.record.split, self.run.config.data.label_names, self.predictions
+        # Before the record, which vouches for them.
+        self.run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(names, self.lines))
         self.run.write_evaluation("", self.record)
-
-    def _write_plot(self, kind: str, draw: Callable[[Predictions, str], bytes]) -> None:
-        name = evaluation_name(self.record.split, kind, ".png")
-        try:
-            content = draw(self.predictions, f"{self.run}: {self.record.split}")
-        except Exception as error:  # of matplotlib or its fonts: figures are worth more than a plot
-            logger.warning("%s was not drawn: %s: %s", name, type(error).__name__, error)
-        else:
-            self.run.write(name, content)
+        title = f"{self.run}: {split}"
+        points = reliability_points(predictions.confidence, predictions.right)
+        self.run.write(evaluation_name(split, "reliability", ".png"), plots.reliability(points, title))
+        rows = coverage(predictions.right, predictions.confidence, PLOTTED_SHARES)
+        self.run.write(evaluation_name(split, "coverage", ".png"), plots.coverage_curve(rows, title))
 
 
 def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Result:
@@ -82,7 +77,7 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
 
     Args:
         run: a finished one.
-        split: "test" or "validation".
+        split: "test" or "validation". The calibration was fitted on the validation texts, so these are scored without.
         options: where the texts are, and what computes.
 
     Raises:
@@ -91,9 +86,9 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     """
     data = load_run_data(run, options.source)
     origin = data.origin(split)
-    # Temperature and threshold were fitted on the validation texts, and are not scored on them.
-    calibrated = split != "validation"
-    predictor = load_run_predictor(run, backend=options.backend, device=options.device, calibrated=calibrated)
+    predictor = load_run_predictor(
+        run, backend=options.backend, device=options.device, calibrated=split != "validation"
+    )
     logger.info("backend: %s", predictor)
     log_warnings(data, split)
     texts, names = data.cut(split), run.config.data.label_names
@@ -103,8 +98,9 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     predictions = Predictions.of(texts.labels, probabilities)
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
     record = evaluation_record(origin, predictions, names, slices=slices, seconds=seconds)
+    decode = data.dataset.vocabulary.decode
     errors = most_confident_errors(
-        predictions, names, lambda index: data.place(split, index), lambda index: data.words(split, index)
+        predictions, names, lambda index: data.place(split, index), lambda index: decode(texts.sequence(index))
     )
     return Result(run, record, predictions, data.lines(split), errors)
 
@@ -118,14 +114,9 @@ def evaluation_record(
     seconds: float = 0.0,
     labels_only: bool = False,
 ) -> Evaluation:
-    """Return the record of an evaluation.
+    """Return the record of an evaluation: of texts with `names` of labels, whose predictions took `seconds`.
 
     Args:
-        origin: of the texts.
-        predictions: for them.
-        names: of the labels.
-        slices: of the texts.
-        seconds: that predicting took.
         labels_only: whether only predicted labels are known.
     """
     scores = score(predictions, labels_only=labels_only)
@@ -140,19 +131,13 @@ def evaluation_record(
     )
 
 
-def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[Evaluation, Predictions]:
+def evaluation_of(run: Run, split: str, source: Source | None = None) -> EvaluatedRun:
     """Return the evaluation of a run: the one that was written, or else a new one, which is written now.
 
-    Args:
-        run: a finished one.
-        split: "test" or "validation".
-        source: where the texts are, if they are no longer where the config says.
-
-    Raises:
-        RunError, DataError: as `evaluate`.
+    Arguments and errors are those of `evaluate`.
     """
     run.verify()
-    written = _written(run, split)
+    written = read_evaluation(run, split)
     if written is not None:
         return written
     logger.info("%s: not evaluated on the %s texts yet; evaluating it now", run, split)
@@ -161,16 +146,26 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> tuple[E
         result.write()
     except RunError as error:  # such as a folder that may only be read
         logger.warning("the evaluation of %s was not written: %s", run, error)
-    return result.record, result.predictions
+    return result
 
 
-def _written(run: Run, split: str) -> tuple[Evaluation, Predictions] | None:
-    """Return the evaluation of this very run that was written, if its predictions are there and agree with it."""
-    record = run.evaluation(split, Evaluation)
-    if record is None:
-        return None
-    try:
-        predictions = read_csv(run.file(evaluation_name(split, "predictions", ".csv")), run.config.data.label_names)
-    except RunError:
-        return None
-    return (record, predictions) if Sample(predictions).confusion.tolist() == record.confusion else None
+def most_confident_errors(
+    predictions: Predictions,
+    names: Sequence[str],
+    place: Callable[[int], str],
+    text: Callable[[int], str] = lambda index: "",
+) -> list[PredictionError]:
+    """Return the wrong predictions with the highest confidence; `names` are those of the labels."""
+    wrong = np.flatnonzero(~predictions.right)
+    order = np.argsort(-predictions.confidence[wrong], kind="stable")[:MAX_ERRORS]
+    return [
+        PredictionError(
+            index=index,
+            label=names[int(predictions.labels[index])],
+            predicted=names[int(predictions.predicted[index])],
+            probability=float(predictions.confidence[index]),
+            place=place(index),
+            text=text(index),
+        )
+        for index in wrong[order].tolist()
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from rnnsent.data.labels import LabelMap, cell_label, cell_text, ordered
+from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, ROW, WARNINGS
+from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.data.readers import Table
 from rnnsent.data.tables import INPUT_PREFIX, choose_columns, format_of, open_table
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation.predictions import Predictions
-from rnnsent.inference.batch import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, ROW, WARNINGS
-from rnnsent.inference.batch import PROBABILITY_OF as OF
 
 LABEL_NAMES = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
 # Not "confidence" or "score": these are as often the probability of the predicted label.
@@ -30,15 +30,7 @@ Row = tuple[int, str, list[Any]]  # line, real label, other cells
 
 @dataclass(frozen=True)
 class ExternalPredictions:
-    """The contents of a table of predictions.
-
-    Attributes:
-        path: the table.
-        predictions: with probabilities of 0 and 1 if only predicted labels are known.
-        label_names: what label 0, 1, … is called.
-        lines: of each row in its file, from 1; of Parquet its row.
-        labels_only: whether only predicted labels are known.
-    """
+    """A table of predictions, of 0 and 1 if `labels_only` are known; lines (in Parquet, rows) are numbered from 1."""
 
     path: Path
     predictions: Predictions
@@ -68,67 +60,70 @@ def read_predictions(
         label_column: of the real label. [default: one of LABEL_NAMES; what `predict` wrote needs a name]
         probability_column: of the probability of `positive`. [default: "probability of LABEL" for each label, one of
             PROBABILITY_NAMES, or the labels themselves, with one of PREFIXES or without]
-        predicted_column: of the predicted label, if there are no probabilities. [default: one of PREDICTED_NAMES]
-        positive: which of two labels is label 1, the one of a single column of probabilities. [default: the one that
-            the column is named after, or the last: numbers by size, then by alphabet]
+        predicted_column: of the predicted label, without probabilities. [default: one of PREDICTED_NAMES]
+        positive: which of two labels is label 1. [default: the one that the column is named after, or the last]
         label_map: what the real labels become, see `LabelMap`; rows of others are left out.
 
     Raises:
         DataError: naming file, line, and what would be right.
     """
-    reader = _Reader(open_table(path), None if label_map is None else LabelMap(label_map))
+    reader = _Reader(open_table(path), None if label_map is None else LabelMap(label_map), positive)
     reader.label = reader.real_label(label_column)
     if predicted_column is not None:
         if probability_column is not None:
-            raise DataError(f"{path}: --predicted-column and --probability-column exclude each other")
-        return _from_labels(reader, reader.find(predicted_column, (), ""), positive, requested=True)
+            raise reader.error("--predicted-column and --probability-column exclude each other")
+        return reader.from_labels(reader.find(predicted_column, (), ""), requested=True)
     reader.require_fixed_label(probability_column)
-    columns = _label_columns(reader) if probability_column is None else {}
+    columns = reader.label_columns() if probability_column is None else {}
     if len(columns) > 1:
-        return _from_columns(reader, columns, positive)
+        return reader.from_columns(columns)
     predicted = reader.known(name for name in PREDICTED_NAMES if name != reader.label)
     if predicted and probability_column is None and not columns and not reader.known(PROBABILITY_NAMES):
-        return _from_labels(reader, predicted, positive, requested=False)
+        return reader.from_labels(predicted, requested=False)
     known = [name.lower() for name in columns] or PROBABILITY_NAMES
     options = "--probability-column, or --predicted-column of labels"
     column = reader.find(probability_column, known, f"the probability ({options})")
-    of = column[len(OF) :] if column.lower().startswith(OF) else columns.get(column)
-    return _from_column(reader, column, of, positive)
+    return reader.from_column(column, column[len(OF) :] if column.lower().startswith(OF) else columns.get(column))
 
 
 class _Reader:
     """A table with real labels; the object `probabilities` in JSON Lines is read as columns `probability of LABEL`."""
 
-    def __init__(self, table: Table, label_map: LabelMap | None) -> None:
-        self.table, self.path, self.label_map = table, table.path, label_map
-        self.label = ""
-        nested = PROBABILITIES in table.columns and table.format == "jsonl"
-        first: Any = (
-            next((cell for _, (cell,) in table.rows([PROBABILITIES]) if isinstance(cell, dict)), {}) if nested else {}
-        )
+    def __init__(self, table: Table, label_map: LabelMap | None, positive: str | None) -> None:
+        self.table, self.label_map, self.positive, self.label = table, label_map, positive, ""
+        first: Any = {}
+        if PROBABILITIES in table.columns and table.format == "jsonl":
+            first = next((cell for _, (cell,) in table.rows([PROBABILITIES]) if isinstance(cell, dict)), {})
         self.nested = [f"{OF}{name}" for name in first if f"{OF}{name}" not in table.columns]
         self.columns = (*table.columns, *self.nested)
+        # Whether `rnnsent predict` wrote the table, of which some columns may have been removed.
+        each = PROBABILITIES in self.columns or any(name.startswith(OF) for name in self.columns)
+        self.from_predict = {LABEL, PROBABILITY} <= set(self.columns) and (
+            WARNINGS[0] in self.columns or (ROW in self.columns and each)
+        )
+
+    def error(self, message: str, line: int | None = None) -> DataError:
+        """Return an error about the table, or about a line of it."""
+        return DataError(f"{self.table.path}{'' if line is None else f':{line}'}: {message}")
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield line, real label and cells of each row whose label the map does not leave out."""
         empty = True
-        for line, (label, *cells) in self.table.rows(
-            [self.label, *(PROBABILITIES if column in self.nested else column for column in columns)]
-        ):
+        stored = [PROBABILITIES if column in self.nested else column for column in columns]
+        for line, (label, *cells) in self.table.rows([self.label, *stored]):
             name = cell_label(label)
             if name is None:
-                raise DataError(f"{self.path}:{line}: has no label")
+                raise self.error("has no label", line)
             mapped = name if self.label_map is None else self.label_map(name)
             if mapped is not None:
                 empty = False
                 yield line, mapped, [self._cell(*pair) for pair in zip(columns, cells, strict=True)]
         if empty:
-            raise DataError(f"{self.path}: holds no rows")
+            raise self.error("holds no rows")
 
     def _cell(self, column: str, cell: Any) -> Any:
-        if column not in self.nested:
-            return cell
-        return cell.get(column[len(OF) :]) if isinstance(cell, dict) else None
+        probabilities = cell if isinstance(cell, dict) else {}
+        return probabilities.get(column[len(OF) :]) if column in self.nested else cell
 
     def probabilities(self, columns: Sequence[str]) -> Iterator[tuple[int, str, list[float]]]:
         """Yield the same with numbers from 0 to 1."""
@@ -140,11 +135,11 @@ class _Reader:
                 except (TypeError, ValueError):
                     value = float("nan")
                 if not 0 <= value <= 1:
-                    raise DataError(f"{self.path}:{line}: {column} must be a number from 0 to 1, not {cell!r}")
+                    raise self.error(f"{column} must be a number from 0 to 1, not {cell!r}", line)
                 values.append(value)
             yield line, name, values
 
-    def known(self, names: Any) -> str | None:
+    def known(self, names: Iterable[str]) -> str | None:
         """Return the first column that has one of these names, in any case."""
         by_name = {column.lower(): column for column in self.columns}
         return next((by_name[name] for name in names if name in by_name), None)
@@ -155,25 +150,17 @@ class _Reader:
         if requested is None:
             column = self.known(names)
             if column is None:
-                raise DataError(f"{self.path}: no column for {what}: {', '.join(names[:4])}, …; it has: {listed}")
+                raise self.error(f"no column for {what}: {', '.join(names[:4])}, …; it has: {listed}")
             return column
         if requested not in self.columns:
             close = difflib.get_close_matches(requested, self.columns, n=1)
             hint = f"did you mean {close[0]}? It has" if close else "it has"
-            raise DataError(f"{self.path}: no column is called {requested}; {hint}: {listed}")
+            raise self.error(f"no column is called {requested}; {hint}: {listed}")
         return requested
-
-    @property
-    def _from_predict(self) -> bool:
-        """Whether `rnnsent predict` wrote the table, of which some columns may have been removed."""
-        each = PROBABILITIES in self.columns or any(name.startswith(OF) for name in self.columns)
-        return {LABEL, PROBABILITY} <= set(self.columns) and (
-            WARNINGS[0] in self.columns or (ROW in self.columns and each)
-        )
 
     def real_label(self, requested: str | None) -> str:
         """Return the column of the real label; in a table of `predict` `label` is the predicted one."""
-        if not self._from_predict:
+        if not self.from_predict:
             return self.find(requested, LABEL_NAMES, "the real label (--label-column)")
         if requested == LABEL and f"{INPUT_PREFIX}{LABEL}" in self.columns:
             return f"{INPUT_PREFIX}{LABEL}"
@@ -182,125 +169,111 @@ class _Reader:
         own = {ROW, LABEL, PROBABILITY, PROBABILITIES, ABSTAINED, *WARNINGS}
         kept = [name for name in self.columns if name not in own and not name.startswith(OF)]
         hint = f"of {', '.join(kept)}" if kept else "which predict --keep NAME adds"
-        raise DataError(
-            f"{self.path}: predictions of rnnsent predict, in which {LABEL} is the predicted label; name the column of "
-            f"the real one with --label-column, {hint}"
+        raise self.error(
+            f"predictions of rnnsent predict, in which {LABEL} is the predicted label; name the column of the real one "
+            f"with --label-column, {hint}"
         )
 
     def require_fixed_label(self, requested: str | None) -> None:
         """Require that the column `probability` is not that of the predicted label, as `predict` writes it."""
         named = next((name for name in self.columns if name.startswith(OF)), None)
-        certain = self._from_predict
-        if certain:
-            wrong = requested == PROBABILITY or (requested is None and named is None)
-        else:  # maybe with some columns removed
-            names = {name.lower() for name in self.columns}
-            wrong = requested is None and {LABEL, PROBABILITY} <= names and self.label.lower() != LABEL
-        if not wrong:
+        beside = {LABEL, PROBABILITY} <= {name.lower() for name in self.columns} and self.label.lower() != LABEL
+        read = named is None if requested is None else requested == PROBABILITY and self.from_predict
+        if not beside or not read:
             return
         hint = f"use --probability-column '{named}'" if named else f"use --predicted-column {LABEL}"
-        other = "" if certain else f", or --probability-column {PROBABILITY} if it is of the same label in every row"
-        raise DataError(f"{self.path}: {PROBABILITY} is that of the predicted label; {hint}{other}")
+        same = f", or --probability-column {PROBABILITY} if it is of the same label in every row"
+        other = "" if self.from_predict else same
+        raise self.error(f"{PROBABILITY} is that of the predicted label; {hint}{other}")
 
-    def result(
+    def label_columns(self) -> dict[str, str]:
+        """Return the columns of probabilities that are named after labels, each with its label."""
+        named = {column: column[len(OF) :] for column in self.columns if column.lower().startswith(OF)}
+        if named or self.known(PROBABILITY_NAMES) or self.table.stdin is not None:  # which cannot be read twice
+            return named
+        labels = {name for _, name, _ in self.rows([])}
+        others = [column for column in self.columns if column != self.label]
+        for prefix in PREFIXES:
+            columns = {column: column[len(prefix) :] for column in others if column.lower().startswith(prefix)}
+            one = {column: name for column, name in columns.items() if name in labels}
+            columns = columns if prefix else one
+            if len(columns) > 1 and labels <= set(columns.values()):
+                return columns
+            if len(one) == 1 and len(labels) == 2:
+                return one
+        return {}
+
+    def from_column(self, column: str, of: str | None) -> ExternalPredictions:
+        """Read the probability of one of two labels: `of`, if the column is named after it."""
+        rows = list(self.probabilities([column]))
+        names = ordered({name for _, name, _ in rows})
+        of = column if of is None and column in names else of
+        if of is not None and self.positive not in (None, of):
+            raise self.error(f"column '{column}' is of {of}, so the positive label cannot be {self.positive}")
+        if len(names) != 2:
+            raise self.error(
+                f"column '{self.label}' holds {count(len(names), 'label')} ({', '.join(names[:5])}); with one column "
+                f"of probabilities there must be two. Of more labels each needs a column '{OF}LABEL'"
+            )
+        return self._result(self._with_last(names, self.positive or of), rows)
+
+    def from_labels(self, column: str, *, requested: bool) -> ExternalPredictions:
+        """Read predicted labels; unless the column was `requested`, they must be among the real ones."""
+        rows = [(line, name, cell_label(cell)) for line, name, (cell,) in self.rows([column])]
+        real = {name for _, name, _ in rows}
+        for line, _, predicted in rows:
+            if predicted is None:
+                raise self.error(f"has no {column}", line)
+            if predicted not in real and not requested:
+                raise self.error(
+                    f"no column for the probability, and {column} says {predicted}, which is no real label; use "
+                    f"--probability-column {column} for probabilities, --predicted-column for labels",
+                    line,
+                )
+        names = ordered(real | {str(predicted) for _, _, predicted in rows})
+        if len(names) < 2:
+            raise self.error(f"holds {count(len(names), 'label')}; two or more are needed")
+        names = self._with_last(names, self.positive)
+        one_hot = [(line, name, [float(each == predicted) for each in names]) for line, name, predicted in rows]
+        return self._result(names, one_hot, labels_only=True)
+
+    def from_columns(self, columns: Mapping[str, str]) -> ExternalPredictions:
+        """Read the probabilities of two labels or more, each in a column that is named after it."""
+        names = tuple(columns.values())
+        if len(set(names)) < len(names):
+            raise self.error(f"two columns are of one label: {', '.join(columns)}")
+        ordered_names = self._with_last(names, self.positive)
+        rows = list(self.probabilities(list(columns)))
+        for line, name, values in rows:
+            if name not in names:
+                raise self.error(
+                    f"labeled {name}, but no column is called '{OF}{name}'; if {name} stands for one of "
+                    f"{', '.join(names)}: --label-map '{name}: …'",
+                    line,
+                )
+            if abs(sum(values) - 1) > SUM_TOLERANCE:
+                raise self.error(f"the probabilities add up to {sum(values):.4f}, not to 1", line)
+        order = [names.index(name) for name in ordered_names]
+        return self._result(ordered_names, [(line, name, [row[at] for at in order]) for line, name, row in rows])
+
+    def _with_last(self, names: tuple[str, ...], last: str | None) -> tuple[str, ...]:
+        """Return the names with `last`, the positive label, at the end."""
+        if last is None:
+            return names
+        if len(names) > 2:
+            raise self.error(f"a positive label is one of two; there are {len(names)} labels: {', '.join(names)}")
+        if last not in names:
+            raise self.error(f"no row or column is labeled {last}; labels: {', '.join(names)}")
+        return (*(name for name in names if name != last), last)
+
+    def _result(
         self, names: tuple[str, ...], rows: Sequence[tuple[int, str, list[float]]], *, labels_only: bool = False
     ) -> ExternalPredictions:
         """Return the contents of rows whose probabilities are of each of `names`, or of the last of two alone."""
         numbers = {name: number for number, name in enumerate(names)}
         values = np.array([row[2] for row in rows], np.float64)
         predictions = Predictions.of([numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1])
-        return ExternalPredictions(self.path, predictions, names, [row[0] for row in rows], labels_only)
-
-
-def _label_columns(reader: _Reader) -> dict[str, str]:
-    """Return the columns of probabilities that are named after labels, each with its label."""
-    named = {column: column[len(OF) :] for column in reader.columns if column.lower().startswith(OF)}
-    if named or reader.known(PROBABILITY_NAMES) or reader.table.stdin is not None:  # which cannot be read twice
-        return named
-    labels = {name for _, name, _ in reader.rows([])}
-    for prefix in PREFIXES:
-        columns = {
-            column: column[len(prefix) :]
-            for column in reader.columns
-            if column != reader.label and column.lower().startswith(prefix) and (prefix or column in labels)
-        }
-        if len(columns) > 1 and labels <= set(columns.values()):
-            return columns
-        one = {column: name for column, name in columns.items() if name in labels}
-        if len(one) == 1 and len(labels) == 2:
-            return one
-    return {}
-
-
-def _from_column(reader: _Reader, column: str, of: str | None, positive: str | None) -> ExternalPredictions:
-    """Read the probability of one of two labels: `of`, if the column is named after it."""
-    rows = list(reader.probabilities([column]))
-    names = ordered({name for _, name, _ in rows})
-    of = column if of is None and column in names else of
-    if of is not None and positive not in (None, of):
-        raise DataError(f"{reader.path}: column '{column}' is of {of}, so the positive label cannot be {positive}")
-    if len(names) != 2:
-        raise DataError(
-            f"{reader.path}: column '{reader.label}' holds {count(len(names), 'label')} ({', '.join(names[:5])}); with "
-            f"one column of probabilities there must be two. Of more labels each needs a column '{OF}LABEL'"
-        )
-    return reader.result(_with_last(reader, names, positive or of), rows)
-
-
-def _from_labels(reader: _Reader, column: str, positive: str | None, *, requested: bool) -> ExternalPredictions:
-    """Read predicted labels; unless the column was `requested`, they must be among the real ones."""
-    rows = []
-    for line, name, (cell,) in reader.rows([column]):
-        predicted = cell_label(cell)
-        if predicted is None:
-            raise DataError(f"{reader.path}:{line}: has no {column}")
-        rows.append((line, name, predicted))
-    real = {name for _, name, _ in rows}
-    unknown = next(((line, predicted) for line, _, predicted in rows if predicted not in real), None)
-    if unknown is not None and not requested:
-        raise DataError(
-            f"{reader.path}:{unknown[0]}: no column for the probability, and {column} says {unknown[1]}, which is no "
-            f"real label; use --probability-column {column} for probabilities, --predicted-column for labels"
-        )
-    names = ordered(real | {predicted for _, _, predicted in rows})
-    if len(names) < 2:
-        raise DataError(f"{reader.path}: holds {count(len(names), 'label')}; two or more are needed")
-    if positive is not None and len(names) > 2:
-        raise DataError(f"{reader.path}: the positive label is one of two; labels: {', '.join(names)}")
-    names = _with_last(reader, names, positive)
-    one_hot = [(line, name, [float(each == predicted) for each in names]) for line, name, predicted in rows]
-    return reader.result(names, one_hot, labels_only=True)
-
-
-def _from_columns(reader: _Reader, columns: Mapping[str, str], positive: str | None) -> ExternalPredictions:
-    """Read the probabilities of two labels or more, each in a column that is named after it."""
-    names = tuple(columns.values())
-    if len(set(names)) < len(names):
-        raise DataError(f"{reader.path}: two columns are of one label: {', '.join(columns)}")
-    if positive is not None and len(names) > 2:
-        raise DataError(f"{reader.path}: a positive label is one of two; here are columns of {len(names)} labels")
-    rows = []
-    for line, name, values in reader.probabilities(list(columns)):
-        if name not in names:
-            raise DataError(
-                f"{reader.path}:{line}: labeled {name}, but no column is called '{OF}{name}'; if {name} stands for "
-                f"one of {', '.join(names)}: --label-map '{name}: …'"
-            )
-        if abs(sum(values) - 1) > SUM_TOLERANCE:
-            raise DataError(f"{reader.path}:{line}: the probabilities add up to {sum(values):.4f}, not to 1")
-        rows.append((line, name, values))
-    if _with_last(reader, names, positive) != names:
-        return reader.result(names[::-1], [(line, name, values[::-1]) for line, name, values in rows])
-    return reader.result(names, rows)
-
-
-def _with_last(reader: _Reader, names: tuple[str, ...], last: str | None) -> tuple[str, ...]:
-    """Return the names with one of them at the end."""
-    if last is None:
-        return names
-    if last not in names:
-        raise DataError(f"{reader.path}: no row or column is labeled {last}; labels: {', '.join(names)}")
-    return (*(name for name in names if name != last), last)
+        return ExternalPredictions(self.table.path, predictions, names, [row[0] for row in rows], labels_only)
 
 
 def read_texts(path: Path) -> list[str] | None:

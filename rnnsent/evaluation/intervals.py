@@ -1,8 +1,10 @@
-"""95 % intervals of single figures: Wilson's for proportions, those of a Bayesian bootstrap for all else."""
+"""95 % intervals: Wilson's for proportions, those of a Bayesian bootstrap for all else; tests of two models."""
 
 from __future__ import annotations
 
-from math import sqrt
+from collections.abc import Sequence
+from fractions import Fraction
+from math import comb, sqrt
 from typing import Any
 
 import numpy as np
@@ -69,3 +71,48 @@ def prior_texts(texts: int, rng: np.random.Generator) -> tuple[NDArray[np.int64]
     rest = np.cumprod(rng.random(PRIOR_PLACES) ** (1 / PRIOR))
     pieces = -np.diff(rest, prepend=1.0)
     return rng.integers(0, texts, PRIOR_PLACES), rng.standard_gamma(PRIOR) * pieces
+
+
+def paired_difference(only_first: int, only_other: int, texts: int) -> Estimate:
+    """Return the difference of two accuracies on the same texts, the other's minus the first's, with its interval.
+
+    Source: D. Bonett and R. Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on
+    paired data", Journal of Educational and Behavioral Statistics 37, 2012.
+
+    Args:
+        only_first, only_other: texts that one of the two alone has right.
+        texts: how many there are; undefined if 0.
+    """
+    if texts == 0:
+        return Estimate(None)
+    value = (only_other - only_first) / texts
+    lost, won = ((number + 1) / (texts + 2) for number in (only_first, only_other))
+    spread = Z_95 * sqrt((lost + won - (won - lost) ** 2) / (texts + 2))
+    return Estimate(value, max(min(won - lost - spread, value), -1.0), min(max(won - lost + spread, value), 1.0))
+
+
+def mcnemar(only_first: int, only_other: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test of two classifiers on the same texts.
+
+    Source: T. Dietterich, "Approximate statistical tests for comparing supervised classification learning algorithms",
+    1998, in the binomial form, which also holds for few texts.
+
+    Args:
+        only_first, only_other: texts that one of the two alone has right.
+    """
+    discordant, least = only_first + only_other, min(only_first, only_other)
+    tail = sum(comb(discordant, k) for k in range(least + 1))  # whole numbers, so always exact
+    return min(1.0, float(Fraction(2 * tail, 2**discordant)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for the number of tests, in the same order.
+
+    Source: S. Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected

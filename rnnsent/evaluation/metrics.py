@@ -10,8 +10,8 @@ definition divides by zero is NaN here and None in an `Estimate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,50 +20,45 @@ from numpy.typing import NDArray
 
 from rnnsent.evaluation.intervals import percentiles, prior_texts, proportion
 from rnnsent.evaluation.predictions import Costs, Floats, Ints, Predictions, Ranking
-from rnnsent.runs.schemas import Estimate, LabelMetrics, Metrics
+from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, Metrics
 
 BINS = 15  # of the calibration error
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.5)
 
 Counts = NDArray[np.int64]  # a confusion matrix
 
-NO_TEXTS: Ints = np.empty(0, np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """How much each text counts, with its own label, and some texts also with another one.
-
-    Attributes:
-        own: (n,).
-        texts, labels, others: (places,), which texts count with which other label as well, and how much.
-    """
-
-    own: Floats
-    texts: Ints = field(default_factory=lambda: NO_TEXTS)
-    labels: Ints = field(default_factory=lambda: NO_TEXTS)
-    others: Floats = field(default_factory=lambda: np.empty(0))
-
-    @classmethod
-    def drawn(cls, own: Floats, predictions: Predictions, rng: np.random.Generator) -> Weights:
-        """Return weights of one sample of the Bayesian bootstrap, see `intervals.prior_texts`."""
-        texts, others = prior_texts(len(own), rng)
-        labels = (predictions.labels[texts] + rng.integers(1, predictions.size, len(texts))) % predictions.size
-        return cls(own, texts, labels, others)
+Prior = tuple[Ints, Ints, Floats]
+NO_PRIOR: Prior = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 class Sample:
-    """Predictions and the weights of their texts: what metrics are functions of."""
+    """Predictions and how much each text counts: what metrics are functions of.
 
-    def __init__(self, predictions: Predictions, weights: Weights | None = None) -> None:
+    Attributes:
+        predictions: of texts.
+        weights: (texts,), how much a text counts with its own label.
+        texts, labels, others: (places,), which texts count with which other label as well, and how much.
+    """
+
+    def __init__(self, predictions: Predictions, weights: Floats | None = None, prior: Prior = NO_PRIOR) -> None:
         self.predictions = predictions
-        self.weights = Weights(np.ones(len(predictions))) if weights is None else weights
+        self.weights = np.ones(len(predictions)) if weights is None else weights
+        self.texts, self.labels, self.others = prior
+
+    @classmethod
+    def drawn(cls, predictions: Predictions, weights: Floats, rng: np.random.Generator) -> Sample:
+        """Return one sample of the Bayesian bootstrap, see `intervals.prior_texts`."""
+        texts, others = prior_texts(len(weights), rng)
+        labels = (predictions.labels[texts] + rng.integers(1, predictions.size, len(texts))) % predictions.size
+        return cls(predictions, weights, (texts, labels, others))
 
     @cached_property
     def confusion(self) -> Floats:
         """The confusion matrix, (labels, labels): rows are the real labels, columns the predicted ones."""
-        predictions, weights, size = self.predictions, self.weights, self.predictions.size
-        matrix = np.bincount(predictions.cells, weights=weights.own, minlength=size * size)
-        np.add.at(matrix, weights.labels * size + predictions.predicted[weights.texts], weights.others)
+        predictions, size = self.predictions, self.predictions.size
+        cells = predictions.labels * size + predictions.predicted
+        matrix = np.bincount(cells, weights=self.weights, minlength=size * size)
+        np.add.at(matrix, self.labels * size + predictions.predicted[self.texts], self.others)
         return np.asarray(matrix, np.float64).reshape(size, size)
 
     @cached_property
@@ -83,12 +78,11 @@ class Sample:
 
     def _ranked(self, ranking: Ranking) -> tuple[Floats, Floats]:
         """Return the weights that a label and all others have up to each probability of it, ascending."""
-        weights = self.weights
-        negative = weights.own[ranking.order]
+        negative = self.weights[ranking.order]
         positive = negative * ranking.members
-        places, changed = ranking.places[weights.texts], weights.labels == ranking.label
-        np.add.at(negative, places, weights.others)
-        np.add.at(positive, places[changed], weights.others[changed])
+        places, changed = ranking.places[self.texts], self.labels == ranking.label
+        np.add.at(negative, places, self.others)
+        np.add.at(positive, places[changed], self.others[changed])
         negative -= positive  # in place, as below: new arrays of this size cost more than the arithmetic
         for each in (positive, negative):
             np.cumsum(each, out=each)
@@ -100,9 +94,9 @@ class Sample:
 
     def mean(self, costs: Costs) -> float:
         """Return the weighted mean of what texts cost with the labels that they count with."""
-        weights, (own, each) = self.weights, costs
-        extra = (weights.others * each[weights.texts, weights.labels]).sum()
-        return float(((weights.own * own).sum() + extra) / (weights.own.sum() + weights.others.sum()))
+        own, each = costs
+        extra = (self.others * each[self.texts, self.labels]).sum()
+        return float(((self.weights * own).sum() + extra) / (self.weights.sum() + self.others.sum()))
 
 
 def _areas(positives: Floats, negatives: Floats) -> tuple[float, float]:
@@ -151,7 +145,7 @@ def _calibration_error(sample: Sample) -> float:
 
     Source: C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On calibration of modern neural networks", ICML 2017.
     """
-    predictions, weights = sample.predictions, sample.weights.own
+    predictions, weights = sample.predictions, sample.weights
     bins = confidence_bins(predictions.confidence)
     gaps = np.bincount(bins, weights=weights * (predictions.confidence - predictions.right))
     return float(np.abs(gaps).sum() / weights.sum())
@@ -159,20 +153,14 @@ def _calibration_error(sample: Sample) -> float:
 
 @dataclass(frozen=True)
 class Metric:
-    """An entry of `METRICS`.
+    """An entry of `METRICS`."""
 
-    Attributes:
-        function: of a sample; NaN where the metric is undefined.
-        labels_only: whether predicted labels without probabilities are enough.
-        proportion: of a confusion matrix, (successes, total), for Wilson's interval; None: the metric is no proportion,
-            and its interval is one of the bootstrap.
-        interval: whether it has an interval at all.
-    """
-
-    function: Callable[[Sample], float]
-    labels_only: bool = False
+    function: Callable[[Sample], float]  # of a sample; NaN where the metric is undefined
+    labels_only: bool = False  # whether predicted labels without probabilities are enough
+    # of a confusion matrix, (successes, total), for Wilson's interval; None: the metric is no proportion, and its
+    # interval is one of the bootstrap
     proportion: Callable[[Counts], tuple[int, int] | None] = lambda confusion: None
-    interval: bool = True
+    interval: bool = True  # whether it has an interval at all
 
 
 METRICS = {
@@ -197,13 +185,7 @@ def _of_1(counts: Counts, axis: int) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Scores:
-    """All that is computed from predictions alone.
-
-    Attributes:
-        metrics: {metric: estimate}.
-        confusion: a row for each real label, a column for each predicted one.
-        labels: of each label.
-    """
+    """All that is computed from predictions alone; the rows of `confusion` are the real labels."""
 
     metrics: Metrics
     confusion: list[list[int]]
@@ -258,4 +240,39 @@ def _estimate(metric: Metric, whole: Sample, confusion: Counts, drawn: Floats) -
 def _bootstrap(predictions: Predictions, seed: int, resamples: int) -> Iterator[Sample]:
     rng = np.random.default_rng(seed)
     for _ in range(resamples):
-        yield Sample(predictions, Weights.drawn(rng.standard_exponential(len(predictions)), predictions, rng))
+        yield Sample.drawn(predictions, rng.standard_exponential(len(predictions)), rng)
+
+
+def coverage(
+    right: NDArray[np.bool_], confidence: NDArray[np.floating[Any]], shares: Sequence[float] = COVERAGES
+) -> list[Coverage]:
+    """Return the accuracy of the most confident predictions for several shares of the texts.
+
+    Args:
+        right: (n,), whether the predicted label is the real one.
+        confidence: (n,), the probability of the predicted label.
+        shares: of the texts; equal confidences stay together, so a row may have a larger share.
+    """
+    ordered = np.sort(confidence)[::-1]
+    rows = []
+    for share in shares:
+        threshold = float(ordered[max(int(np.ceil(share * len(ordered))), 1) - 1])
+        kept = confidence >= threshold
+        texts = int(kept.sum())
+        accuracy = proportion(int(right[kept].sum()), texts)
+        rows.append(Coverage(threshold=threshold, share=texts / len(ordered), texts=texts, accuracy=accuracy))
+    return rows
+
+
+def reliability_points(
+    confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_]
+) -> list[tuple[float, float, float, float]]:
+    """Return mean confidence, accuracy and its Wilson interval for each bin of the confidence that is not empty."""
+    bins = confidence_bins(confidence)
+    points = []
+    for number in np.unique(bins):
+        inside = bins == number
+        share = proportion(int(right[inside].sum()), int(inside.sum()))
+        assert share.value is not None and share.low is not None and share.high is not None
+        points.append((float(confidence[inside].mean()), share.value, share.low, share.high))
+    return points

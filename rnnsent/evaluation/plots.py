@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rnnsent.evaluation.coverage import coverage
-from rnnsent.evaluation.intervals import proportion
-from rnnsent.evaluation.metrics import confidence_bins
-from rnnsent.evaluation.predictions import Predictions
-from rnnsent.runs.schemas import Epoch
+from rnnsent.runs.schemas import Coverage, Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,39 +44,22 @@ def curves(history: Sequence[Epoch], title: str, best_epoch: int | None = None) 
     return _png(figure)
 
 
-def reliability(predictions: Predictions, title: str) -> bytes:
-    """Draw the accuracy against the confidence, in 15 bins of equal width with 95 % Wilson intervals."""
+def reliability(points: Sequence[Sequence[float]], title: str) -> bytes:
+    """Draw accuracy against confidence; `points` are those of `metrics.reliability_points`."""
     figure = _figure(5.2, 4.6)
     axes = figure.subplots()
-    lowest = float(predictions.confidence.min())
-    axes.plot([lowest, 1], [lowest, 1], color="0.5", linestyle="--", linewidth=1, label="perfect calibration")
-    points = reliability_points(predictions.confidence, predictions.right)
-    confidence, accuracy, low, high = map(np.array, zip(*points, strict=True))
+    confidence, accuracy, low, high = np.array(points).T
+    axes.plot([confidence[0], 1], [confidence[0], 1], color="0.5", linestyle="--", linewidth=1, label="calibrated")
     ends = [accuracy - low, high - accuracy]
     axes.errorbar(confidence, accuracy, yerr=ends, fmt="o-", color=TRAIN, markersize=4, capsize=2, label="observed")
     _finish(axes, xlabel="Confidence", ylabel="Accuracy", title=title)
     return _png(figure)
 
 
-def reliability_points(
-    confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_]
-) -> list[tuple[float, float, float, float]]:
-    """Return mean confidence, accuracy and its Wilson interval for each bin of the confidence that is not empty."""
-    bins = confidence_bins(confidence)
-    points = []
-    for number in np.unique(bins):
-        inside = bins == number
-        share = proportion(int(right[inside].sum()), int(inside.sum()))
-        assert share.value is not None and share.low is not None and share.high is not None
-        points.append((float(confidence[inside].mean()), share.value, share.low, share.high))
-    return points
-
-
-def coverage_curve(predictions: Predictions, title: str) -> bytes:
+def coverage_curve(rows: Sequence[Coverage], title: str) -> bytes:
     """Draw the accuracy of the most confident predictions against their share of the texts."""
     figure = _figure(5.2, 4.6)
     axes = figure.subplots()
-    rows = coverage(predictions.right, predictions.confidence, np.linspace(0.05, 1, 96).tolist())
     shares = [row.share for row in rows]
     values, lows, highs = ([getattr(row.accuracy, name) for row in rows] for name in ("value", "low", "high"))
     axes.plot(shares, values, color=TRAIN, label="accuracy")

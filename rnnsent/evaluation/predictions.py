@@ -13,54 +13,37 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.errors import RunError
-from rnnsent.inference.batch import PROBABILITY_OF as OF
+from rnnsent.runs.directory import Run, evaluation_name
+from rnnsent.runs.schemas import Evaluation
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Costs = tuple[Floats, Floats]  # what texts add to a mean: with their own labels, (texts,); with each, (texts, labels)
+
+UNCALIBRATED = "scored without calibration, which was fitted on these texts"  # on validation
 
 CLIP = 1e-7  # Keras' epsilon: one confident error costs at most 16.1 nats
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Texts in ascending order of the probability of one label.
+    """Texts in ascending order of the probability of one label."""
 
-    Attributes:
-        label: which.
-        order: (texts,), the texts.
-        places: (texts,), where each text is in `order`.
-        members: (texts,), in this order, 1 if the label is the real one, else 0.
-        ends: the last place of each distinct probability; None: all are distinct.
-    """
-
-    label: int
-    order: Ints
-    places: Ints
-    members: Floats
-    ends: Ints | None
-
-    @classmethod
-    def by(cls, label: int, probabilities: Floats, members: NDArray[np.bool_]) -> Ranking:
-        """Rank texts by the `probabilities` of a label, (texts,)."""
-        order = np.argsort(probabilities, kind="stable")
-        ends = np.flatnonzero(np.diff(probabilities[order], append=2.0))
-        distinct = len(ends) == len(order)
-        return cls(label, order, np.argsort(order), members[order].astype(float), None if distinct else ends)
+    label: int  # which
+    order: Ints  # (texts,), the texts
+    places: Ints  # (texts,), where each text is in `order`
+    members: Floats  # (texts,), in this order, 1 if the label is the real one, else 0
+    ends: Ints | None  # the last place of each distinct probability; None: all are distinct
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Probabilities of texts, and their labels.
+    """Probabilities of texts, and their labels."""
 
-    Attributes:
-        labels: int64 (texts,), the real ones.
-        probabilities: float64 (texts, labels).
-    """
-
-    labels: Ints
-    probabilities: Floats
+    labels: Ints  # int64 (texts,), the real ones
+    probabilities: Floats  # float64 (texts, labels)
 
     @classmethod
     def of(cls, labels: ArrayLike, probabilities: ArrayLike) -> Predictions:
@@ -74,13 +57,11 @@ class Predictions:
             ValueError: if the arrays are empty, have other shapes, or a value is out of its range.
         """
         real, given = np.asarray(labels), np.asarray(probabilities).astype(np.float64)
-        if real.ndim != 1 or given.ndim not in (1, 2) or len(real) != len(given) or not len(real):
+        columns = np.stack([1 - given, given], axis=1) if given.ndim == 1 else given
+        if real.ndim != 1 or columns.ndim != 2 or len(real) != len(columns) or not len(real):
             raise ValueError(f"labels must be (n,), probabilities (n,) or (n, labels), not {real.shape}, {given.shape}")
-        if not ((given >= 0) & (given <= 1)).all():
-            raise ValueError("probabilities must lie in [0, 1]")
-        columns = given if given.ndim == 2 else np.stack([1 - given, given], axis=1)
-        if not np.isin(real, np.arange(columns.shape[1])).all():
-            raise ValueError(f"labels must be whole numbers from 0 to {columns.shape[1] - 1}")
+        if not ((given >= 0) & (given <= 1)).all() or not np.isin(real, np.arange(columns.shape[1])).all():
+            raise ValueError(f"labels must be whole numbers below {columns.shape[1]}, probabilities from 0 to 1")
         return cls(real.astype(np.int64), columns)
 
     def __len__(self) -> int:
@@ -129,27 +110,22 @@ class Predictions:
         return each[np.arange(len(self)), self.labels], each
 
     @cached_property
-    def cells(self) -> Ints:
-        """The cell of the flat confusion matrix that each text counts in, (texts,)."""
-        return self.labels * self.size + self.predicted
-
-    @cached_property
     def rankings(self) -> list[Ranking]:
         """The texts ranked by each label; of two by the second alone, since the first gives nothing new."""
-        columns = range(1 if self.size == 2 else 0, self.size)
-        return [Ranking.by(label, self.probabilities[:, label], self.labels == label) for label in columns]
+        return [self._ranking(label) for label in range(1 if self.size == 2 else 0, self.size)]
+
+    def _ranking(self, label: int) -> Ranking:
+        order = np.argsort(self.probabilities[:, label], kind="stable")
+        ends = np.flatnonzero(np.diff(self.probabilities[order, label], append=2.0))
+        members = (self.labels == label)[order].astype(float)
+        return Ranking(label, order, np.argsort(order), members, None if len(ends) == len(order) else ends)
 
     def same_as(self, other: Predictions) -> bool:
         """Return whether all probabilities are equal to the last digit."""
         return np.array_equal(self.probabilities, other.probabilities)
 
     def to_csv(self, names: Sequence[str], lines: Sequence[int] | None = None) -> str:
-        """Return a row for each text, which `read_csv` reads without loss.
-
-        Args:
-            names: of the labels.
-            lines: of each text in its file, if known.
-        """
+        """Return a row for each text, with names of labels and lines in its file; `read_csv` reads it without loss."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["index", "label", "predicted", *_columns(names), *(["line"] if lines is not None else [])])
@@ -161,12 +137,31 @@ class Predictions:
         return buffer.getvalue()
 
 
-def read_csv(path: Path, names: Sequence[str]) -> Predictions:
-    """Read what `Predictions.to_csv` wrote.
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A finished run, what its evaluations/SPLIT.json says, and its predictions for the texts of this split."""
 
-    Args:
-        path: the file.
-        names: of the labels, in order.
+    run: Run
+    record: Evaluation
+    predictions: Predictions
+
+
+def read_evaluation(run: Run, split: str) -> EvaluatedRun | None:
+    """Return the evaluation of this very run that was written, if its predictions are there and agree with it."""
+    record = run.evaluation(split, Evaluation)
+    if record is None:
+        return None
+    try:
+        predictions = read_csv(run.file(evaluation_name(split, "predictions", ".csv")), run.config.data.label_names)
+    except RunError:
+        return None
+    size = predictions.size
+    confusion = np.bincount(predictions.labels * size + predictions.predicted, minlength=size * size)
+    return EvaluatedRun(run, record, predictions) if (confusion == np.ravel(record.confusion)).all() else None
+
+
+def read_csv(path: Path, names: Sequence[str]) -> Predictions:
+    """Read what `Predictions.to_csv` wrote with the same names.
 
     Raises:
         RunError: if it holds anything else.

@@ -1,39 +1,46 @@
 """Robustness: the accuracy on texts unlike those of training: of other lengths, with typos, negations, other topics.
 
-These figures are not for choosing a model: one that is tuned to these texts is not better on others.
+These figures are not for choosing a model: one that is tuned to these texts is not better on others. The challenge set
+was written for rnnsent. It shows what a model does, and is too small to compare models that are close.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.resources import files
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config.sections import LABELS
 from rnnsent.data.dataset import Split
-from rnnsent.evaluation import challenge_set
-from rnnsent.evaluation.run_data import RunData
 from rnnsent.evaluation.slices import Slice, accuracies, by_length
-from rnnsent.inference.classifier import Classifier
 from rnnsent.runs.schemas import RobustnessEvaluation, SliceAccuracy
 
-CHALLENGES = "challenge set"
+if TYPE_CHECKING:
+    from rnnsent.evaluation.run_data import RunData
+    from rnnsent.inference.classifier import Classifier
+
 TYPO_SHARES = (0.01, 0.05, 0.10)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
+CHALLENGES = "challenge set"
+PRAISE = ("good", "great", "funny", "moving", "convincing", "worth watching", "well acted", "original")
+BLAME = ("bad", "boring", "dull", "predictable", "a waste of time", "badly written", "confusing", "disappointing")
+SUBJECTS = ("The film is", "The story was", "I found the second half", "The ending is")
+DENIALS = ("not {}", "never {}", "not at all {}", "anything but {}")
+TURNS = (
+    "The first hour is {}, but then it becomes {} and stays so.",
+    "Everybody told me that it was {}. It is {}.",
+    "Although the beginning is {}, the whole is {}.",
+    "I expected something {} and got something {}.",
+)
+
 
 def evaluate_robustness(data: RunData, split: str, classifier: Classifier) -> RobustnessEvaluation:
-    """Evaluate the robustness of a run on one of its splits.
-
-    Args:
-        data: of the run.
-        split: "test" or "validation".
-        classifier: of the run.
-
-    Raises:
-        DataError: if the split is empty.
-    """
+    """Evaluate the robustness of a run on one of its splits; errors as `RunData.texts`."""
     return RobustnessEvaluation(**vars(data.origin(split)), rows=measure(classifier, data.texts(split)))
 
 
@@ -45,19 +52,26 @@ def measure(classifier: Classifier, texts: Split, seed: int = 0) -> list[SliceAc
         texts: before truncation, in the ids of its vocabulary.
         seed: of the typos.
     """
-    right = classifier.labels_of(texts) == texts.labels
+    right, vocabulary = classifier.labels_of(texts) == texts.labels, classifier.vocabulary
     rows = accuracies([Slice("all texts", "all texts", np.ones(len(texts), np.bool_)), *by_length(texts)], right)
-    words = [classifier.vocabulary.decode(texts.sequence(index)).split(" ") for index in range(len(texts))]
+    words = [vocabulary.decode(texts.sequence(index)).split(" ") for index in range(len(texts))]
     for share in TYPO_SHARES:
         rng = np.random.default_rng([seed, int(share * 1000)])
-        ids = [classifier.vocabulary.encode_words(with_typos(each, share, rng)) for each in words]
-        rows.append(_row(classifier, "typos", f"in {share:.0%} of the words", ids, texts.labels))
+        ids = [vocabulary.encode_words(with_typos(each, share, rng)) for each in words]
+        rows += _accuracy(classifier, "typos", f"in {share:.0%} of the words", Split.from_sequences(ids, texts.labels))
     if tuple(classifier.label_names) == LABELS:
-        for name, challenges in challenge_set.all_challenges().items():
-            ids = [classifier.vocabulary.encode(text) for text, _ in challenges]
-            labels = np.array([positive for _, positive in challenges], np.int64)
-            rows.append(_row(classifier, CHALLENGES, name, ids, labels))
+        for name, challenges in challenge_set().items():
+            encoded = Split.from_sequences(
+                [vocabulary.encode(text) for text, _ in challenges],
+                np.array([positive for _, positive in challenges], np.int64),
+            )
+            rows += _accuracy(classifier, CHALLENGES, name, encoded)
     return rows
+
+
+def _accuracy(classifier: Classifier, group: str, name: str, texts: Split) -> list[SliceAccuracy]:
+    everything: NDArray[np.bool_] = np.ones(len(texts), np.bool_)
+    return accuracies([Slice(group, name, everything)], classifier.labels_of(texts) == texts.labels)
 
 
 def with_typos(words: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
@@ -82,8 +96,22 @@ def with_typos(words: Sequence[str], share: float, rng: np.random.Generator) -> 
     return changed
 
 
-def _row(
-    classifier: Classifier, group: str, name: str, ids: Sequence[NDArray[np.int32]], labels: NDArray[np.int64]
-) -> SliceAccuracy:
-    right = classifier.labels_of(Split.from_sequences(ids, labels)) == labels
-    return accuracies([Slice(group, name, np.ones(len(labels), np.bool_))], right)[0]
+def challenge_set() -> dict[str, list[tuple[str, bool]]]:
+    """Return {name: [(text, whether it is positive)]}, half of them positive.
+
+    A negation turns the word that decides. A contrast says one thing first, and then the other, which decides. The
+    others are reviews of restaurants, devices, hotels, books, software and services.
+    """
+    negations = [
+        (f"{subject} {denial.format(word)}.", positive)
+        for subject, denial, (words, positive) in product(SUBJECTS, DENIALS, ((PRAISE, False), (BLAME, True)))
+        for word in words
+    ]
+    contrasts = [
+        (turn.format(first, second), positive)
+        for turn, (start, end, positive) in product(TURNS, ((BLAME, PRAISE, True), (PRAISE, BLAME, False)))
+        for first, second in zip(start, end, strict=True)
+    ]
+    lines = files("rnnsent.evaluation").joinpath("other_topics.tsv").read_text(encoding="utf-8").splitlines()
+    others = [(text, label == "positive") for label, text in (line.split("\t") for line in lines)]
+    return {"negations": negations, "contrasts": contrasts, "not about films": others}

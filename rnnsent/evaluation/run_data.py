@@ -21,7 +21,6 @@ from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.runs.directory import RESTORE, SPLIT, Run
-from rnnsent.runs.run_facts import stopped
 from rnnsent.runs.schemas import Origin
 
 logger = logging.getLogger(__name__)
@@ -31,21 +30,13 @@ Source = Mapping[str, str | None]  # `source` and `path` of a data set
 
 @dataclass(frozen=True)
 class RunData:
-    """The data set of a run, or of a config alone.
+    """The data set of a run, or of a config alone."""
 
-    Attributes:
-        name: of the run or of the data set.
-        run_sha256: of the run; empty without one.
-        config: how texts are read.
-        dataset: as loaded.
-        indices: rows of each split.
-    """
-
-    name: str
-    run_sha256: str
+    name: str  # of the run or of the data set
+    run_sha256: str  # of the run; empty without one
     config: DataConfig
     dataset: Dataset
-    indices: Mapping[str, NDArray[np.int64]]
+    indices: Mapping[str, NDArray[np.int64]]  # rows of each split
 
     def texts(self, split: str) -> Split:
         """Return the texts of a split before truncation.
@@ -79,10 +70,6 @@ class RunData:
         unit = "row" if self.dataset.provenance.get("format") == "parquet" else "line"
         return f"{Path(str(file or self.dataset.provenance['file'])).name}, {unit} {line}"
 
-    def words(self, split: str, index: int) -> str:
-        """Return the words of one text of a split that the network reads."""
-        return self.dataset.vocabulary.decode(self.cut(split).sequence(index))
-
     def origin(self, split: str) -> Origin:
         """Return what an evaluation of this split notes about its origin."""
         texts = self.texts(split)
@@ -93,14 +80,7 @@ class RunData:
 
 
 def make_origin(run: str, data: str, split: str, texts: int) -> Origin:
-    """Return the origin of an evaluation that is made now.
-
-    Args:
-        run: SHA-256 of the run; empty without one.
-        data: SHA-256 of the texts and labels.
-        split: that they are; empty without a run.
-        texts: how many.
-    """
+    """Return the origin of an evaluation that is made now; `run` and `split` are empty without a run."""
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return Origin(run=run, data=data, date=date, command=["rnnsent", *sys.argv[1:]], split=split, texts=texts)
 
@@ -117,7 +97,7 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
         DataError: if its texts are not available any more, or others are in their place.
     """
     run.verify()
-    if why := stopped(run.metrics):
+    if why := run.metrics.stopped:
         logger.info("%s: %s", run, why)
     config = replace(run.config.data, **{"fallback": None, **(source or {})})  # type: ignore[arg-type]
     try:
@@ -140,11 +120,7 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
 
 
 def load_config_data(config: DataConfig) -> RunData:
-    """Load the data set of a config without a run, never a fallback.
-
-    Raises:
-        DataError: if its texts are not available.
-    """
+    """Load the data set of a config without a run, never a fallback; errors as `load_run_data`."""
     dataset = load_dataset(replace(config, fallback=None))
     name = str(dataset.provenance.get("file", dataset.source))
     return RunData(name, "", config, dataset, dataset.split_indices(config.validation_split))

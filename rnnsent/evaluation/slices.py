@@ -19,8 +19,6 @@ from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.evaluation.intervals import proportion
 from rnnsent.runs.schemas import SliceAccuracy
 
-Mask = NDArray[np.bool_]
-
 QUARTERS = 4
 # English; words that end in n't are added.
 NEGATIONS = frozenset(
@@ -30,17 +28,11 @@ NEGATIONS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Some of the texts.
-
-    Attributes:
-        group: the property that divides them: "length", "unknown words", "truncation", "negation", "stars".
-        name: its value.
-        members: (texts,).
-    """
+    """Some of the texts: the property that divides them, such as "length", its value, and which they are, (texts,)."""
 
     group: str
     name: str
-    members: Mask
+    members: NDArray[np.bool_]
 
 
 def slices_of(
@@ -54,8 +46,10 @@ def slices_of(
         configs: of each model. If `num_words` or `maxlen` differ, there is a group for each value, which names it.
         ratings: the stars of each text, 0 if unknown; None: all unknown.
     """
-    limits = sorted({config.num_words for config in configs}, key=_none_last)
-    lengths = sorted({config.maxlen for config in configs}, key=_none_last)
+    limits, lengths = (
+        sorted({getattr(config, key) for config in configs}, key=lambda value: (value is None, value))
+        for key in ("num_words", "maxlen")
+    )
     groups = [by_length(texts)]
     for limit in limits:
         name = "unknown words" + (f" (of {limit or 'all'})" if len(limits) > 1 else "")
@@ -70,28 +64,20 @@ def slices_of(
     return [each for group in present if len(group) > 1 for each in group]
 
 
-def accuracies(slices: Iterable[Slice], right: Mask) -> list[SliceAccuracy]:
-    """Return the accuracy on each slice.
-
-    Args:
-        slices: of the same texts.
-        right: (texts,), whether the predicted label is the real one.
-    """
-    rows = []
-    for each in slices:
-        texts = int(each.members.sum())
-        accuracy = proportion(int(right[each.members].sum()), texts)
-        rows.append(SliceAccuracy(group=each.group, name=each.name, texts=texts, accuracy=accuracy))
-    return rows
+def accuracies(slices: Iterable[Slice], right: NDArray[np.bool_]) -> list[SliceAccuracy]:
+    """Return the accuracy on each slice; `right` says whether the predicted label is the real one, (texts,)."""
+    parts = [(each, right[each.members]) for each in slices]
+    return [
+        SliceAccuracy(
+            group=each.group, name=each.name, texts=len(part), accuracy=proportion(int(part.sum()), len(part))
+        )
+        for each, part in parts
+    ]
 
 
 def by_length(texts: Split) -> list[Slice]:
     """Return quarters of texts by their number of words."""
     return _quarters("length", np.maximum(texts.lengths - 1, 0), "words")  # without the start token
-
-
-def _none_last(value: int | None) -> float:
-    return np.inf if value is None else value
 
 
 def _quarters(group: str, values: NDArray[Any], unit: str, digits: int = 0) -> list[Slice]:
@@ -136,9 +122,7 @@ def _by_stars(ratings: NDArray[np.int64] | None) -> list[Slice]:
     if ratings is None:
         return []
     names = {0: "unknown", 1: "1 star"}
-    return [
-        Slice("stars", names.get(stars, f"{stars} stars"), ratings == stars) for stars in np.unique(ratings).tolist()
-    ]
+    return [Slice("stars", names.get(each, f"{each} stars"), ratings == each) for each in np.unique(ratings).tolist()]
 
 
 def _share(texts: Split, marked: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from itertools import tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, PROBABILITY_OF, ROW, WARNINGS
 from rnnsent.errors import DataError, RunError
 from rnnsent.files import atomic_path, disk_errors, json_line
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
     from rnnsent.data.readers import Column, Table
     from rnnsent.inference.classifier import Classifier, Prediction
 
-ROW, LABEL, PROBABILITY = "row", "label", "probability"
-PROBABILITY_OF = "probability of "  # before a label: the column of its probability
-PROBABILITIES = "probabilities"  # instead of these in JSON: {label: probability}
-WARNINGS = ("unknown_share", "truncated", "blank")
-ABSTAINED = "abstained"
 ABSTAIN = "abstain"  # instead of a label, in a table
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}

@@ -31,6 +31,8 @@ class Calibration:
     temperature: float = 1.0  # divisor of the logits; above 1 the network was overconfident
     threshold: float = 0.5  # of two labels: the uncalibrated probability above which label 1 is predicted
     texts: int = 0  # number of texts that it was fitted on
+    log_loss_before: float = 0.0  # on these texts
+    log_loss_after: float = 0.0
 
     def __call__(self, probabilities: Floats) -> NDArray[np.float32]:
         """Return calibrated probabilities: of label 1, (n,), or of each label, (n, labels), as they were given."""
@@ -80,8 +82,10 @@ def fit_calibration(labels: NDArray[np.int64], probabilities: Floats) -> Calibra
         return log_loss(labels, calibrated) + log_temperature**2 / (2 * len(labels))
 
     best = _minimize(cost, -float(np.log(MAX_TEMPERATURE)), float(np.log(MAX_TEMPERATURE)))
-    temperature = float(np.exp(best)) if cost(best) < cost(0.0) else 1.0
-    return Calibration(round(temperature, 6), threshold, len(labels))
+    temperature = round(float(np.exp(best)) if cost(best) < cost(0.0) else 1.0, 6)
+    calibrated = Calibration(temperature, threshold)(probabilities)
+    before, after = (log_loss(labels, each) for each in (probabilities, calibrated))
+    return Calibration(temperature, threshold, len(labels), before, after)
 
 
 def log_loss(labels: NDArray[np.int64], probabilities: Floats) -> float:

@@ -122,8 +122,7 @@ def load_calibration(run: Run) -> Calibration:
     """
     if not run.file(CALIBRATION).is_file():
         return NONE
-    values = json.loads(run.read(CALIBRATION))  # without its schema, which would import pydantic
-    return Calibration(values["temperature"], values["threshold"], values["texts"])
+    return Calibration(**json.loads(run.read(CALIBRATION)))
 
 
 def load_run_predictor(run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True) -> Predictor:

@@ -151,7 +151,7 @@ class NgramWeights:
         """Return `split` with the weights of the n-grams that end at each id as its channels."""
         channels = np.zeros((len(split.tokens), self.unseen.size), np.float32)
         self.write(split, channels)
-        return replace(split, channels=channels, ngram_orders=len(self.keys))
+        return replace(split, channels=channels)
 
     def write(self, split: Split, channels: Floats) -> None:
         """Write the weights of the texts of `split` into `channels`, which stand beside its tokens."""
@@ -207,7 +207,7 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
         held_out = train.take(np.flatnonzero(folds == fold))
         _side_by_side([fit(fold) for fit in fits]).write(held_out, channels)
     whole = _side_by_side([fit(None) for fit in fits])
-    return whole, replace(train, channels=channels, ngram_orders=config.orders)
+    return whole, replace(train, channels=channels)
 
 
 def _folds(train: Split, folds: int, seed: int, labels: int) -> Places:

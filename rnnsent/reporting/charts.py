@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from markupsafe import Markup
 from rich.cells import cell_len, set_cell_size
 
 from rnnsent.errors import printable
-from rnnsent.evaluation.coverage import coverage
-from rnnsent.evaluation.plots import reliability_points
+from rnnsent.evaluation.metrics import coverage, reliability_points
 from rnnsent.reporting.curves import Curve, macro_average, precision_recall, roc
-from rnnsent.reporting.facts import EvaluatedRun, RunFacts
-from rnnsent.reporting.number_format import decimal_estimate, percent, percent_estimate
+from rnnsent.reporting.pages import decimal_estimate, percent, percent_estimate
 from rnnsent.reporting.svg import PAGE, new_figure, to_svg
 from rnnsent.runs.schemas import Epoch, Estimate, SliceAccuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from rnnsent.reporting.facts import EvaluationFacts, RunFacts
 
 WIDTH, HEIGHT = 4.6, 2.9  # inches; the width is that of a narrow phone
 ROW, FRAME = 0.21, 0.75  # inches of a row of dots, and of what is around them
@@ -30,7 +30,8 @@ DASHES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "D", "^", "v", "P")  # for 
 MAX_MARKED = 40  # points of a line with markers
 FALSE_POSITIVES, RECALL = 0.05, 0.9  # at which curves are quoted
 SHARES = tuple(np.linspace(0.05, 1, 96).tolist())
-MILESTONES = (0.7, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 0.95, 0.97, 0.99)  # accuracies whose time is quoted
+
+Facts = TypeVar("Facts", bound="RunFacts")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def training_curves(runs: Sequence[RunFacts]) -> list[Chart]:
     return [_by_epoch(runs, "loss"), _by_epoch(runs, "accuracy"), _by_time(runs)]
 
 
-def operating_curves(runs: Sequence[EvaluatedRun]) -> list[Chart]:
+def operating_curves(runs: Sequence[EvaluationFacts]) -> list[Chart]:
     """Draw ROC and precision–recall curves: of one run each label, of several runs the mean over the labels.
 
     With two labels it is the second one; none if all texts have the same label.
@@ -56,19 +57,18 @@ def operating_curves(runs: Sequence[EvaluatedRun]) -> list[Chart]:
     return [chart for kind, title in kinds if (chart := _operating(runs, kind, title)) is not None]
 
 
-def reliability(runs: Sequence[EvaluatedRun]) -> Chart:
+def reliability(runs: Sequence[EvaluationFacts]) -> Chart:
     """Draw the accuracy of predictions by their confidence."""
 
     def draw(axes: Axes) -> Iterator[str]:
-        for number, facts in enumerate(runs):
+        for number, (name, facts) in enumerate(_named(runs)):
             bins = reliability_points(facts.predictions.confidence, facts.predictions.right)
-            confidence, accuracy, low, high = map(np.array, zip(*bins, strict=True))
-            name = facts.name if len(runs) > 1 else "accuracy"
-            ends = [accuracy - low, high - accuracy]
-            axes.errorbar(confidence, accuracy, yerr=ends, capsize=2, label=_short(name), **_style(number))
+            confidence, accuracy, low, high = np.array(bins).T
+            ends, label = [accuracy - low, high - accuracy], _short(name or "accuracy")
+            axes.errorbar(confidence, accuracy, yerr=ends, capsize=2, label=label, **_style(number))
             widest = int(np.abs(confidence - accuracy).argmax())
             gap = f"confidence {percent(confidence[widest])}, accuracy {percent(accuracy[widest])}"
-            yield _sentence(runs, facts, f"Widest gap: {gap}.")
+            yield _sentence(name, f"Widest gap: {gap}.")
         least = axes.get_xlim()[0]
         axes.plot([least, 1], [least, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="perfect")
         _percent(axes, "Confidence", "Accuracy")
@@ -76,21 +76,20 @@ def reliability(runs: Sequence[EvaluatedRun]) -> Chart:
     return _chart("reliability", "Reliability diagram", draw)
 
 
-def coverage_curve(runs: Sequence[EvaluatedRun]) -> Chart:
+def coverage_curve(runs: Sequence[EvaluationFacts]) -> Chart:
     """Draw the accuracy of the most confident predictions by their share."""
 
     def draw(axes: Axes) -> Iterator[str]:
-        for number, facts in enumerate(runs):
+        for number, (name, facts) in enumerate(_named(runs)):
             rows = coverage(facts.predictions.right, facts.predictions.confidence, SHARES)
             shares = [row.share for row in rows]
             value, low, high = ([getattr(row.accuracy, key) for row in rows] for key in ("value", "low", "high"))
             axes.plot(shares, value, label=_short(facts.name), **(_style(number) | {"marker": ""}))
-            if len(runs) == 1:
+            if not name:
                 axes.fill_between(shares, low, high, alpha=0.2, linewidth=0)
             half = min(range(len(rows)), key=lambda at: abs(shares[at] - 0.5))
-            share = percent(shares[half], 0)
-            on_all = percent(value[-1])
-            yield _sentence(runs, facts, f"{percent(value[half])} on the most confident {share}, {on_all} on all.")
+            on_half = f"{percent(value[half])} on the most confident {percent(shares[half], 0)}"
+            yield _sentence(name, f"{on_half}, {percent(value[-1])} on all.")
         if len(runs) == 1:
             yield "The band is the 95 % interval."
         _percent(axes, "Coverage", "Accuracy")
@@ -98,48 +97,49 @@ def coverage_curve(runs: Sequence[EvaluatedRun]) -> Chart:
     return _chart("coverage", "Accuracy by coverage", draw)
 
 
-def slices(runs: Sequence[EvaluatedRun]) -> Chart:
+def slices(runs: Sequence[EvaluationFacts]) -> Chart:
     """Draw the accuracy on slices of the texts."""
-    tables = [{(row.group, row.name): row for row in facts.evaluation.slices} for facts in runs]
-    rows: dict[tuple[str, str], None] = {}
-    for group in dict.fromkeys(group for table in tables for group, _ in table):
-        rows |= {key: None for table in tables for key in table if key[0] == group}
-    overall = runs[0].accuracy.value if len(runs) == 1 else None
-
-    def draw(axes: Axes) -> Iterator[str]:
-        for number, (facts, table) in enumerate(zip(runs, tables, strict=True)):
-            shift = 0.6 * (number / (len(runs) - 1) - 0.5) if len(runs) > 1 else 0.0
-            estimates = [table[key].accuracy if key in table else None for key in rows]
-            _dots(
-                axes,
-                [at + shift for at in _heights(list(rows))[0]],
-                estimates,
-                number,
-                facts.name if len(runs) > 1 else "slice",
-            )
-            yield _sentence(runs, facts, _extremes(facts.evaluation.slices))
-        if overall is not None:
-            axes.axvline(overall, color=PAGE.ink, linestyle=":", linewidth=1, label="all texts", zorder=0)
-        _row_axis(axes, list(rows))
-
-    height = FRAME + ROW * max(1.0, 0.5 * len(runs)) * (len(rows) + len({group for group, _ in rows}))
-    return _chart("slices", "Accuracy by slice", draw, height)
+    tables = {name: facts.evaluation.slices for name, facts in _named(runs)}
+    return _slices("slices", "Accuracy by slice", tables, runs[0].accuracy.value if len(runs) == 1 else None)
 
 
-def robustness(facts: EvaluatedRun) -> Chart | None:
+def robustness(facts: EvaluationFacts) -> Chart | None:
     """Draw the accuracy on texts that differ from those of training; None if it was not measured."""
     measured = [] if facts.robustness is None else [row for row in facts.robustness.rows if row.group != "length"]
-    if not measured:
-        return None
-    keys = [(row.group, row.name) for row in measured]
+    return _slices("robustness", "Accuracy on other texts", {"": measured}) if measured else None
+
+
+def _slices(
+    name: str, title: str, tables: Mapping[str, Sequence[SliceAccuracy]], overall: float | None = None
+) -> Chart:
+    """Draw the accuracies of one run or several, {name: rows}, by slice; a line marks the `overall` accuracy."""
+    rows: dict[tuple[str, str], None] = {}
+    for group in dict.fromkeys(row.group for table in tables.values() for row in table):
+        rows |= {(group, row.name): None for table in tables.values() for row in table if row.group == group}
+    heights, headings = _heights(list(rows))
 
     def draw(axes: Axes) -> Iterator[str]:
-        _dots(axes, _heights(keys)[0], [row.accuracy for row in measured], 0, "")
-        _row_axis(axes, keys)
-        yield _extremes(measured)
+        for number, (run, table) in enumerate(tables.items()):
+            shift = 0.6 * (number / (len(tables) - 1) - 0.5) if len(tables) > 1 else 0.0
+            found = {(row.group, row.name): row.accuracy for row in table}
+            places: list[Any] = [
+                (at + shift, found[key]) for at, key in zip(heights, rows, strict=True) if key in found
+            ]
+            ends = np.array([[each.value - each.low, each.high - each.value] for _, each in places]).reshape(-1, 2).T
+            label, style = _short(run or "slice"), _style(number) | {"linestyle": "none"}
+            axes.errorbar([each.value for _, each in places], [at for at, _ in places], xerr=ends, label=label, **style)
+            yield _sentence(run, _extremes(table))
+        if overall is not None:
+            axes.axvline(overall, color=PAGE.ink, linestyle=":", linewidth=1, label="all texts", zorder=0)
+        names = [_short(each, LABEL_CELLS) for each in (*(name for _, name in rows), *headings.values())]
+        axes.set_yticks([*heights, *headings], names)
+        for tick in axes.yaxis.get_ticklabels()[len(heights) :]:
+            tick.set_fontweight("bold")
+        axes.tick_params(axis="y", length=0)
+        axes.set_ylim(max(heights, default=0.0) + 0.8, -0.8)
+        _percent(axes, "Accuracy")
 
-    height = FRAME + ROW * (len(keys) + len({group for group, _ in keys}))
-    return _chart("robustness", "Accuracy on other texts", draw, height)
+    return _chart(name, title, draw, FRAME + ROW * max(1.0, 0.5 * len(tables)) * (len(rows) + len(headings)))
 
 
 def _by_epoch(runs: Sequence[RunFacts], quantity: str) -> Chart:
@@ -176,11 +176,8 @@ def _by_time(runs: Sequence[RunFacts]) -> Chart:
             best = np.maximum.accumulate([epoch.val_accuracy for epoch in epochs]).tolist()
             seconds = [epoch.elapsed for epoch in epochs]
             axes.step(seconds, best, where="post", label=_short(name), **_style(number, len(best)))
-            marks = [mark for mark in MILESTONES if mark <= best[-1]][-3:]
-            reached = [next(at for at, value in zip(seconds, best, strict=True) if value >= mark) for mark in marks]
-            passed = [f"{percent(mark, 0)} after {at:,.0f} s" for mark, at in zip(marks, reached, strict=True)]
             at = seconds[best.index(best[-1])]
-            yield f"{_title(name)}{', '.join([*passed, f'{percent(best[-1])} after {at:,.0f} s'])}."
+            yield f"{_title(name)}{percent(best[-1])} after {at:,.0f} s."
         yield "Reading the data and validation are included."
         axes.set_xlim(left=0)
         axes.set_xlabel("Seconds since the start")
@@ -189,17 +186,21 @@ def _by_time(runs: Sequence[RunFacts]) -> Chart:
     return _chart("time", "Time to accuracy", draw)
 
 
+def _named(runs: Sequence[Facts]) -> list[tuple[str, Facts]]:
+    """Return each run after its name; one alone has none."""
+    return [(facts.name if len(runs) > 1 else "", facts) for facts in runs]
+
+
 def _networks(runs: Sequence[RunFacts]) -> Iterator[tuple[str, tuple[Epoch, ...], int]]:
     """Yield name, epochs and index of the best epoch of every network; one alone has no name."""
-    for facts in runs:
+    for name, facts in _named(runs):
         for number, epochs in enumerate(facts.histories):
             network = f"network {number + 1}" if len(facts.histories) > 1 else ""
-            name = ", ".join(part for part in (facts.name if len(runs) > 1 else "", network) if part)
             if epochs:
-                yield name, epochs, facts.best_epoch(number)
+                yield ", ".join(part for part in (name, network) if part), epochs, facts.best_epoch(number)
 
 
-def _operating(runs: Sequence[EvaluatedRun], kind: str, title: str) -> Chart | None:
+def _operating(runs: Sequence[EvaluationFacts], kind: str, title: str) -> Chart | None:
     curves = [(name, curve, area) for facts in runs for name, curve, area in _curves(facts, kind, len(runs) > 1)]
     if not curves:
         return None
@@ -220,7 +221,7 @@ def _operating(runs: Sequence[EvaluatedRun], kind: str, title: str) -> Chart | N
     return _chart(kind, title, draw)
 
 
-def _curves(facts: EvaluatedRun, kind: str, several: bool) -> Iterator[tuple[str, Curve, Estimate | None]]:
+def _curves(facts: EvaluationFacts, kind: str, several: bool) -> Iterator[tuple[str, Curve, Estimate | None]]:
     """Yield name, curve and area: of each label, or with `several` runs of their mean; of two labels the second."""
     names, predictions = facts.label_names, facts.predictions
     function = roc if kind == "roc" else precision_recall
@@ -270,18 +271,6 @@ def _percent(axes: Axes, x: str = "", y: str = "") -> None:
             axis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g}\u00a0%"))
 
 
-def _dots(axes: Axes, heights: Sequence[float], estimates: Sequence[Estimate | None], number: int, name: str) -> None:
-    """Draw an estimate with its interval at each height."""
-    rows: list[Any] = [
-        (height, estimate)
-        for height, estimate in zip(heights, estimates, strict=True)
-        if estimate is not None and estimate.value is not None
-    ]
-    style = _style(number) | {"linestyle": "none"}
-    ends = np.array([[each.value - each.low, each.high - each.value] for _, each in rows]).reshape(-1, 2).T
-    axes.errorbar([each.value for _, each in rows], [at for at, _ in rows], xerr=ends, label=_short(name), **style)
-
-
 def _heights(rows: Sequence[tuple[str, str]]) -> tuple[list[float], dict[float, str]]:
     """Return where each row stands, counted from the top, and the heading of each group."""
     heights: list[float] = []
@@ -293,33 +282,21 @@ def _heights(rows: Sequence[tuple[str, str]]) -> tuple[list[float], dict[float, 
     return heights, headings
 
 
-def _row_axis(axes: Axes, rows: Sequence[tuple[str, str]]) -> None:
-    heights, headings = _heights(rows)
-    names = [_short(name, LABEL_CELLS) for name in (*(name for _, name in rows), *headings.values())]
-    axes.set_yticks([*heights, *headings], names)
-    for tick in axes.yaxis.get_ticklabels()[len(heights) :]:
-        tick.set_fontweight("bold")
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(max(heights) + 0.8, -0.8)
-    _percent(axes, "Accuracy")
-
-
 def _extremes(rows: Sequence[SliceAccuracy]) -> str:
     """Return the weakest and the strongest slice in a sentence, by the ends of their intervals."""
-    known = [row for row in rows if row.accuracy.value is not None]
-    if not known:
+    if not rows:
         return ""
-    low = min(known, key=lambda row: row.accuracy.high or 0.0)
-    high = max(known, key=lambda row: row.accuracy.low or 0.0)
+    low = min(rows, key=lambda row: row.accuracy.high or 0.0)
+    high = max(rows, key=lambda row: row.accuracy.low or 0.0)
     return (
         f"Lowest: {low.group}, {low.name}, {percent_estimate(low.accuracy)} of {low.texts:,} texts; "
         f"highest: {high.group}, {high.name}, {percent(high.accuracy.value)}."
     )
 
 
-def _sentence(runs: Sequence[RunFacts], facts: RunFacts, text: str) -> str:
-    """Return a sentence on one of the runs, with its name if there are several."""
-    return f"{facts.name}: {text[:1].lower()}{text[1:]}" if len(runs) > 1 else text
+def _sentence(name: str, text: str) -> str:
+    """Return a sentence on one of several runs, with its name."""
+    return f"{name}: {text[:1].lower()}{text[1:]}" if name else text
 
 
 def _title(name: str) -> str:

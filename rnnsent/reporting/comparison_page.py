@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnsent.evaluation.compare import RunComparison
-from rnnsent.evaluation.significance import Comparison, SliceDifference
+from rnnsent.evaluation.compare import Comparison, RunComparison, SliceDifference
 from rnnsent.reporting import charts
 from rnnsent.reporting.charts import Chart
-from rnnsent.reporting.facts import EvaluatedRun
+from rnnsent.reporting.facts import EvaluationFacts
 from rnnsent.reporting.pages import render
 from rnnsent.runs.schemas import BaselineEvaluation
 
@@ -21,31 +20,11 @@ MAX_CHARACTERS = 300  # of the end of a text
 
 
 @dataclass(frozen=True)
-class FlippedText:
-    """A text that one of two runs has right: the probabilities of its real label, and which run is right."""
-
-    text: str
-    first: float
-    other: float
-    better: str
-    words: str
-
-
-@dataclass(frozen=True)
 class ComparisonPage:
-    """What comparison.html.j2 shows.
+    """What comparison.html.j2 shows."""
 
-    Attributes:
-        runs: in order.
-        pairs: every run but the first, with its comparison with the first.
-        flips: for the same runs, the texts on which they differ most.
-        differences: {key of config or environment: value of each run}.
-    """
-
-    runs: Sequence[EvaluatedRun]
-    pairs: list[tuple[EvaluatedRun, Comparison]]
-    flips: list[tuple[EvaluatedRun, list[FlippedText]]]
-    differences: Mapping[str, list[str]]
+    runs: Sequence[EvaluationFacts]
+    compared: RunComparison
     training: list[Chart]
     operating: list[Chart]
     reliability: Chart
@@ -70,7 +49,7 @@ class ComparisonPage:
         return [text if len(names) == shared else f"{', '.join(names)}: {text}" for text, names in runs.items()]
 
     @property
-    def best(self) -> EvaluatedRun:
+    def best(self) -> EvaluationFacts:
         """The run with the highest accuracy."""
         return max(self.runs, key=lambda facts: facts.accuracy.value or 0.0)
 
@@ -82,24 +61,46 @@ class ComparisonPage:
         return [("", baselines[0][1])] if baselines and alike else baselines
 
     @property
-    def moved(self) -> list[tuple[EvaluatedRun, SliceDifference]]:
+    def pairs(self) -> list[tuple[EvaluationFacts, Comparison]]:
+        """Every run but the first, with its comparison with the first."""
+        return list(zip(self.runs[1:], self.compared.comparisons, strict=True))
+
+    @property
+    def moved(self) -> list[tuple[EvaluationFacts, SliceDifference]]:
         """The slices on which a run differs significantly from the first."""
         return [(facts, each) for facts, comparison in self.pairs for each in comparison.slices if each.significant]
 
+    def flips(self, comparison: Comparison, name: str) -> list[list[str | float]]:
+        """Return the texts on which a run called `name` differs most from the first.
 
-def comparison_page(runs: Sequence[EvaluatedRun], compared: RunComparison) -> str:
-    """Return the page of several runs as HTML.
+        Each has its place, both probabilities of its real label, the run that is right, and its words.
+        """
+        rows: list[list[str | float]] = []
+        for flip in comparison.flips[:MAX_FLIPS]:
+            words = self.compared.texts[flip.index]
+            shown = words if len(words) <= MAX_CHARACTERS else f"… {words[-MAX_CHARACTERS:]}"
+            place = f"{flip.index} {self.compared.places[flip.index]}".strip()
+            rows.append([place, flip.first, flip.other, name if flip.better else self.runs[0].name, shown])
+        return rows
 
-    Args:
-        runs: evaluated on the same texts.
-        compared: all of them compared with the first.
-    """
-    pairs = list(zip(runs[1:], compared.comparisons, strict=True))
+    @property
+    def differences(self) -> Mapping[str, list[str]]:
+        """The keys of config and environment in which runs differ, with the value of each run as JSON."""
+        first = {key: pair[0] for pairs in self.compared.differences for key, pair in pairs.items()}
+        return {
+            key: [
+                json.dumps(value, ensure_ascii=False)
+                for value in (one, *(pairs.get(key, (one, one))[1] for pairs in self.compared.differences))
+            ]
+            for key, one in first.items()
+        }
+
+
+def comparison_page(runs: Sequence[EvaluationFacts], compared: RunComparison) -> str:
+    """Return the page of several runs, `compared` with the first, as HTML."""
     page = ComparisonPage(
         runs,
-        pairs,
-        [(facts, _flips(comparison, compared, runs[0].name, facts.name)) for facts, comparison in pairs],
-        _differences(compared.differences),
+        compared,
         training=charts.training_curves(runs),
         operating=charts.operating_curves(runs),
         reliability=charts.reliability(runs),
@@ -107,24 +108,3 @@ def comparison_page(runs: Sequence[EvaluatedRun], compared: RunComparison) -> st
         slices=charts.slices(runs),
     )
     return render("comparison.html.j2", page=page)
-
-
-def _flips(comparison: Comparison, compared: RunComparison, first: str, other: str) -> list[FlippedText]:
-    flips = []
-    for flip in comparison.flips[:MAX_FLIPS]:
-        words = compared.texts.get(flip.index, "")
-        shown = words if len(words) <= MAX_CHARACTERS else f"… {words[-MAX_CHARACTERS:]}"
-        place = f"{flip.index} {compared.places.get(flip.index, '')}".strip()
-        flips.append(FlippedText(place, flip.first, flip.other, other if flip.better else first, shown))
-    return flips
-
-
-def _differences(differences: Sequence[Mapping[str, tuple[object, object]]]) -> dict[str, list[str]]:
-    """Return the keys in which runs differ, with the value of each run as JSON.
-
-    Args:
-        differences: of each run but the first, {key: (value of the first run, value of this run)}.
-    """
-    first = {key: pair[0] for pairs in differences for key, pair in pairs.items()}
-    values = {key: [one, *(pairs.get(key, (one, one))[1] for pairs in differences)] for key, one in first.items()}
-    return {key: [json.dumps(value, ensure_ascii=False) for value in row] for key, row in values.items()}

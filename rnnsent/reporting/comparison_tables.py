@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from rnnsent.reporting.tables import WIDTH, paragraph, text_lines
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.compare import RunComparison
-    from rnnsent.evaluation.significance import Comparison
+    from rnnsent.evaluation.compare import Comparison, RunComparison
 
 ONE_SEED = (
     "Intervals and tests are about these runs, one training each. Other seeds of the same configs may compare "
@@ -29,18 +28,19 @@ COSTS = {
 def comparison_lines(result: RunComparison, flips: int) -> Iterator[str]:
     """Yield the lines of the comparison, with so many flipped texts."""
     first, *others = result.runs
-    names = list(first.evaluation.labels)
+    names = list(first.record.labels)
     for number, (other, comparison) in enumerate(zip(others, result.comparisons, strict=True)):
         yield from ["", ""] if number else []
-        for letter, compared in (("A", first), ("B", other)):
-            yield f"{letter}: {compared.run}" + (f" ({compared.stopped})" if compared.stopped else "")
-        yield from [f"{result.split}, {comparison.texts:,} texts", ""]
+        for letter, run in (("A", first.run), ("B", other.run)):
+            why = run.metrics.stopped
+            yield f"{letter}: {run}" + (f" ({why})" if why else "")
+        yield from [f"{first.record.split}, {comparison.texts:,} texts", ""]
         yield from _metric_lines(comparison, names)
         yield from paragraph(verdict(comparison, corrected=len(others) > 1))
         yield from _slice_lines(comparison)
         yield from _flip_lines(comparison, result, flips)
         yield from _difference_lines(result.differences[number])
-        yield from _cost_lines(first.costs, other.costs)
+        yield from _cost_lines(result.costs[0], result.costs[number + 1])
     yield from paragraph(ONE_SEED)
 
 
@@ -63,7 +63,7 @@ def verdict(comparison: Comparison, *, corrected: bool) -> str:
 
 
 def _metric_lines(comparison: Comparison, names: Sequence[str]) -> Iterator[str]:
-    from rnnsent.evaluation.significance import paired_warning
+    from rnnsent.evaluation.compare import paired_warning
 
     yield f"  {'':<17} {'A':>8} {'B':>8}    {'B - A':>8}   95 % interval"
     for name, (one, two) in comparison.values.items():
@@ -74,7 +74,7 @@ def _metric_lines(comparison: Comparison, names: Sequence[str]) -> Iterator[str]
             ends = f"{difference.low:+.4f} … {difference.high:+.4f}"
             yield f"  {name:<17} {one:8.4f} {two:8.4f}    {difference.value:+8.4f}   {ends}"
     warning = paired_warning(dict(zip(names, comparison.discordant, strict=True)))
-    if warning is not None and not comparison.same:
+    if warning and not comparison.same:
         yield from paragraph(f"{warning}.")
 
 

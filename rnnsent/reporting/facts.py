@@ -7,39 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 
-from rnnsent.config.loader import dump_config
 from rnnsent.config.sections import Config
 from rnnsent.errors import count
-from rnnsent.evaluation.evaluate import evaluation_of
 from rnnsent.evaluation.intervals import small_sample_warning
-from rnnsent.evaluation.predictions import Predictions
-from rnnsent.evaluation.run_data import Source
-from rnnsent.reporting.number_format import size
+from rnnsent.evaluation.predictions import UNCALIBRATED, Predictions
+from rnnsent.inference.calibration import Calibration
+from rnnsent.inference.predictor import load_calibration
 from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run
-from rnnsent.runs.run_facts import stopped
 from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 
 FILES = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
-HASHED = (  # what a prediction follows from
-    directory.SETTINGS,
-    directory.VOCABULARY,
-    directory.WEIGHTS,
-    directory.NGRAM_WEIGHTS,
-    directory.CALIBRATION,
-)
+HASHED = (directory.SETTINGS, directory.VOCABULARY, directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.CALIBRATION)
 SOURCES = {"imdb": "IMDB reviews", "sample": "the built-in sample reviews"}
-POOLINGS = {
-    "last": "last state",
-    "mean": "mean pooling",
-    "max": "max pooling",
-    "mean_max": "mean and max pooling",
-    "attention": "attention pooling",
-}
+POOLINGS = {"last": "last state", "mean_max": "mean and max pooling"}
 
 
 @dataclass(frozen=True)
@@ -65,11 +49,6 @@ class RunFacts:
         return self.run.metrics.data
 
     @property
-    def environment(self) -> schemas.Environment:
-        """Its environment.json."""
-        return self.run.environment
-
-    @property
     def label_names(self) -> tuple[str, ...]:
         """The labels, in the order of their numbers."""
         return self.config.data.label_names
@@ -87,60 +66,38 @@ class RunFacts:
         return epochs.index(best) if best in epochs else len(epochs) - 1
 
     @cached_property
-    def calibration(self) -> schemas.CalibrationFile | None:
-        """Its calibration.json, if its probabilities were calibrated."""
-        if not self.run.file(directory.CALIBRATION).is_file():
-            return None
-        return self.run.read_record(directory.CALIBRATION, schemas.CalibrationFile)
+    def calibration(self) -> Calibration | None:
+        """What its probabilities go through, if they were calibrated."""
+        found = load_calibration(self.run)
+        return found if found.texts else None
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
         """Bytes by file name; of an ensemble those of all networks together."""
         sizes: dict[str, int] = {}
-        for name in self._files():
-            if (kind := PurePath(name).name) in FILES:
-                sizes[kind] = sizes.get(kind, 0) + self.run.file(name).stat().st_size
+        for name in self._files(FILES):
+            kind = PurePath(name).name
+            sizes[kind] = sizes.get(kind, 0) + self.run.file(name).stat().st_size
         return sizes
-
-    @property
-    def file_sizes(self) -> str:
-        """The sizes in a line."""
-        return ", ".join(f"{name} {size(number)}" for name, number in self.sizes.items())
 
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weights."""
         return sum(self.sizes.get(name, 0) for name in (directory.WEIGHTS, directory.NGRAM_WEIGHTS))
 
-    def layers(self, member: Config) -> list[str]:
-        """Return the layers of one of its networks."""
-        return list(layers(member))
-
-    @cached_property
+    @property
     def hashes(self) -> Mapping[str, str]:
         """SHA-256 of the manifest, and of the files that predictions follow from."""
         listed = self.run.manifest()
-        return {directory.MANIFEST: self.run.sha256} | {
-            name: listed[name] for name in self._files() if PurePath(name).name in HASHED
-        }
+        return {directory.MANIFEST: self.run.sha256} | {name: listed[name] for name in self._files(HASHED)}
 
-    def _files(self) -> list[str]:
-        return [name for name in self.run.manifest() if not name.startswith(f"{directory.TEACHER}/")]
+    def _files(self, kinds: Sequence[str]) -> list[str]:
+        names = (name for name in self.run.manifest() if not name.startswith(f"{directory.TEACHER}/"))
+        return [name for name in names if PurePath(name).name in kinds]
 
-    @property
-    def summary(self) -> str:
-        """Its summary.txt: layers, shapes, parameters."""
-        return self.run.read(directory.SUMMARY).decode(errors="replace").rstrip()
-
-    @property
-    def config_yaml(self) -> str:
-        """Its config as YAML, every default written out."""
-        return dump_config(self.config)
-
-    @property
-    def environment_json(self) -> str:
-        """Its environment.json as text."""
-        return schemas.to_json(self.environment).rstrip()
+    def text(self, name: str) -> str:
+        """Return one of its text files."""
+        return self.run.read(name).decode(errors="replace").rstrip()
 
     @property
     def data_name(self) -> str:
@@ -154,14 +111,10 @@ class RunFacts:
         """The name of the data file without its folders; empty if there is none."""
         return PurePath(self.data.file or "").name
 
-    def detail(self, key: str) -> Any:
-        """Return what the reader of the data noted under a key; None if nothing."""
-        return self.data.details.get(key)
-
     @property
     def split_rule(self) -> str:
         """How the texts were split."""
-        rules = self.detail("splits")
+        rules = self.data.details.get("splits")
         if isinstance(rules, Mapping):
             return "; ".join(f"{name}: {rule}" for name, rule in rules.items())
         share = f"{self.config.data.validation_split:.0%}"
@@ -170,12 +123,12 @@ class RunFacts:
     @property
     def stopped(self) -> str:
         """How far a training that was stopped early came; empty if it was not."""
-        return stopped(self.metrics) or ""
+        return self.metrics.stopped or ""
 
     @property
     def train_command(self) -> str:
         """The command that trained it; empty if it was trained from Python."""
-        command = self.environment.command
+        command = self.run.environment.command
         if "train" not in command[:3]:
             return ""
         return shlex.join(["rnnsent", *(part for part in command[1:] if part not in ("--json", "--quiet"))])
@@ -183,8 +136,9 @@ class RunFacts:
     @property
     def packages(self) -> str:
         """The versions of what it was trained with."""
-        packages = ", ".join(f"{name} {version}" for name, version in self.environment.packages.items())
-        return f"{packages}, Python {self.environment.python}"
+        environment = self.run.environment
+        packages = ", ".join(f"{name} {version}" for name, version in environment.packages.items())
+        return f"{packages}, Python {environment.python}"
 
     @property
     def engines(self) -> str:
@@ -192,39 +146,62 @@ class RunFacts:
         return ", ".join(dict.fromkeys(f"{engine.path} ({engine.because})" for engine in self.metrics.engine.values()))
 
     @property
+    def architectures(self) -> list[str]:
+        """Each of its networks in a line."""
+        return [" → ".join(layers(member)) for member in self.config.members]
+
+    @property
     def architecture(self) -> str:
         """Its network in a line."""
         if self.config.ensemble is None:
-            return " → ".join(layers(self.config))
+            return self.architectures[0]
         cells = dict.fromkeys(layer.cell for member in self.config.members for layer in member.model.recurrent)
         return f"ensemble of {len(self.config.members)} networks ({', '.join(map(cell_name, cells))})"
 
     @property
     def initialization(self) -> list[str]:
         """What it learned from besides labeled texts, in sentences without a capital."""
-        return list(_initialization(self.config, self.metrics))
+        training, metrics, lines = self.config.training, self.metrics, []
+        if (adversarial := training.adversarial) is not None:
+            unlabeled = ", also on unlabeled texts" if adversarial.unlabeled else ""
+            size = f"size {adversarial.size:g}, weight {adversarial.weight:g}"
+            lines.append(f"{adversarial.kind} training ({size}{unlabeled})")
+        if training.teacher is not None:
+            who = "an n-gram baseline" if training.teacher == "baseline" else "a first network of this config"
+            lines.append(f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {who}")
+        if (vectors := metrics.embeddings) is not None:
+            lines.append(f"pre-trained vectors of {vectors.found:,} of {vectors.words:,} words")
+        if metrics.language_model is not None:
+            lines.append("embedding and first recurrent layer pre-trained as a language model")
+        return lines
 
 
 @dataclass(frozen=True)
-class EvaluatedRun(RunFacts):
-    """A run and how good it is on a split.
+class EvaluationFacts(RunFacts):
+    """A run and its evaluation on a split."""
 
-    Attributes:
-        split: "test" or "validation".
-        evaluation, predictions: on it.
-        baseline, robustness: on it, if they were computed.
-    """
-
-    split: str
     evaluation: schemas.Evaluation
     predictions: Predictions
-    baseline: schemas.BaselineEvaluation | None
-    robustness: schemas.RobustnessEvaluation | None
+
+    @property
+    def split(self) -> str:
+        """The split: "test" or "validation"."""
+        return self.evaluation.split
 
     @property
     def accuracy(self) -> Estimate:
         """Its accuracy."""
         return self.evaluation.metrics["accuracy"]
+
+    @cached_property
+    def baseline(self) -> schemas.BaselineEvaluation | None:
+        """The n-gram baseline on the same split, if it was computed."""
+        return self.run.evaluation(self.split, schemas.BaselineEvaluation, "baseline")
+
+    @cached_property
+    def robustness(self) -> schemas.RobustnessEvaluation | None:
+        """The robustness on the same split, if it was measured."""
+        return self.run.evaluation(self.split, schemas.RobustnessEvaluation, "robustness")
 
     @property
     def majority(self) -> tuple[str, float]:
@@ -243,7 +220,10 @@ class EvaluatedRun(RunFacts):
         if self.stopped:
             warnings.append(f"T{self.stopped[1:]}.")
         if self.split == "validation":
-            warnings.append("Epoch and settings were chosen on the validation texts: figures on them are optimistic.")
+            scored = f" They are {UNCALIBRATED}." if self.calibration else ""
+            warnings.append(
+                f"Epoch and settings were chosen on the validation texts: figures on them are optimistic.{scored}"
+            )
         if small := small_sample_warning(self.evaluation.texts):
             warnings.append(f"{small[0].upper()}{small[1:]}.")
         return warnings
@@ -251,31 +231,6 @@ class EvaluatedRun(RunFacts):
     def command(self, name: str) -> str:
         """Return the rnnsent command that computes something on this split of this run."""
         return f"rnnsent {name} {self.run.address}{f' --split {self.split}' if self.split != 'test' else ''}"
-
-
-def gather(run: Run, split: str, name: str, source: Source | None = None) -> EvaluatedRun:
-    """Return what reports say of a run; it is evaluated on the split if it was not yet.
-
-    Args:
-        run: a finished one.
-        split: "test" or "validation".
-        name: what it is called on the page.
-        source: where its texts are, if they are no longer where the config says.
-
-    Raises:
-        RunError: if it is unfinished or one of its files was changed.
-        DataError: if it must be evaluated, and its texts are not available any more.
-    """
-    evaluation, predictions = evaluation_of(run, split, source)
-    return EvaluatedRun(
-        run,
-        name,
-        split,
-        evaluation,
-        predictions,
-        run.evaluation(split, schemas.BaselineEvaluation, "baseline"),
-        run.evaluation(split, schemas.RobustnessEvaluation, "robustness"),
-    )
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
@@ -292,7 +247,7 @@ def layers(config: Config) -> Iterator[str]:
     for layer in model.recurrent:
         name = f"{cell_name(layer.cell)}({layer.units})"
         yield f"Bidirectional({name})" if layer.bidirectional else name
-    yield POOLINGS[model.pooling]
+    yield POOLINGS.get(model.pooling, f"{model.pooling} pooling")
     yield from (f"Dense({dense.units}, {dense.activation})" for dense in model.dense)
     yield "sigmoid" if len(config.data.label_names) == 2 else "softmax"
 
@@ -300,17 +255,3 @@ def layers(config: Config) -> Iterator[str]:
 def cell_name(cell: str) -> str:
     """Return the Keras name of a cell: "SimpleRNN" for "simple_rnn"."""
     return "".join(part.capitalize() if len(part) > 4 else part.upper() for part in cell.split("_"))
-
-
-def _initialization(config: Config, metrics: schemas.TrainingMetrics) -> Iterator[str]:
-    adversarial = config.training.adversarial
-    if adversarial is not None:
-        unlabeled = ", also on unlabeled texts" if adversarial.unlabeled else ""
-        yield f"{adversarial.kind} training (size {adversarial.size:g}, weight {adversarial.weight:g}{unlabeled})"
-    if config.training.teacher is not None:
-        who = "an n-gram baseline" if config.training.teacher == "baseline" else "a first network of this config"
-        yield f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {who}"
-    if metrics.embeddings is not None:
-        yield f"pre-trained vectors of {metrics.embeddings.found:,} of {metrics.embeddings.words:,} words"
-    if metrics.language_model is not None:
-        yield "embedding and first recurrent layer pre-trained as a language model"

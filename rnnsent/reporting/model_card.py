@@ -54,13 +54,7 @@ class SplitResults:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What model_card.md.j2 shows.
-
-    Attributes:
-        facts: of the run.
-        results: by split; a split that the run was not evaluated on is missing.
-        words: in the vocabulary.
-    """
+    """What model_card.md.j2 shows: results by split, if it was evaluated on it, and the number of words it knows."""
 
     facts: RunFacts
     results: Mapping[str, SplitResults]

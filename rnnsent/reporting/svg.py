@@ -85,11 +85,8 @@ def _settings(palette: Palette) -> dict[Any, Any]:
         "path.simplify_threshold": 0.3,
         "text.parse_math": False,  # labels may hold dollars
         "font.size": FONT_SIZE,
-        "axes.titlesize": FONT_SIZE,
-        "legend.fontsize": FONT_SIZE,
         "legend.frameon": False,
         "legend.handlelength": 2.6,
-        "lines.linewidth": 1.6,
         "lines.markersize": 4,
         "text.color": palette.ink,
         "axes.prop_cycle": cycler(color=palette.series),

@@ -9,7 +9,7 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.error_analysis import PredictionError
+    from rnnsent.evaluation.evaluate import PredictionError
     from rnnsent.runs.schemas import Coverage, Estimate, Evaluation, LabelMetrics, Metrics, SliceAccuracy
 
 WIDTH = 80

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rnnsent.errors import count, printable
 from rnnsent.inference.trace import INTEGRATED_GRADIENTS, OCCLUSION, Trace, percent
-from rnnsent.reporting.number_format import signed
-from rnnsent.reporting.pages import render
+from rnnsent.reporting.pages import render, signed
 from rnnsent.reporting.svg import PAGE, PAPER, Palette, new_figure, to_svg
 
 if TYPE_CHECKING:
@@ -47,14 +46,7 @@ BARS = {True: "#2b93d1", False: "#d55e00"}
 
 @dataclass(frozen=True)
 class ShadedWord:
-    """A word on a page, shaded by its contribution.
-
-    Attributes:
-        text: the word.
-        kinds: CSS classes.
-        opacity: of the shade.
-        title: what is known of it.
-    """
+    """A word on a page: its CSS classes, the opacity of its shade, and its figures as a title."""
 
     text: str
     kinds: str
@@ -166,7 +158,7 @@ def _named_positions(trace: Trace) -> list[int]:
         return list(range(1, number + 1))
     positions: list[int] = []
     strongest = [position for position, _, _ in (*trace.strongest(1), *trace.strongest(-1))]
-    for position in [trace.turn, *strongest] if trace.turn else strongest:
+    for position in filter(None, [trace.turn, *strongest]):
         if all(abs(position - other) >= number / MAX_LABELED for other in positions):
             positions.append(position)
     return sorted(positions)

@@ -70,19 +70,13 @@ EvaluationFile = TypeVar("EvaluationFile", bound="schemas.Origin")
 
 @dataclass(frozen=True)
 class Run:
-    """A run on disk, or one network of an ensemble inside it.
+    """A run on disk, or one network of an ensemble inside it."""
 
-    Attributes:
-        path: its folder.
-        training: the id of the training; checkpoints carry it.
-        replaced: the run that this one replaces, moved aside until this one is finished.
-        lock: held by the process that trains.
-    """
-
-    path: Path
-    training: str = field(default="", compare=False)
+    path: Path  # its folder
+    training: str = field(default="", compare=False)  # the id of the training; checkpoints carry it
+    # the run that this one replaces, moved aside until this one is finished
     replaced: Path | None = field(default=None, compare=False)
-    lock: FileLock | None = field(default=None, repr=False, compare=False)
+    lock: FileLock | None = field(default=None, repr=False, compare=False)  # held by the process that trains
 
     def __str__(self) -> str:
         return str(self.path)

@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnsent.errors import RunError
+from rnnsent.errors import RunError, count
 
 Schema = TypeVar("Schema")
 
@@ -32,27 +33,25 @@ Metrics = dict[str, Estimate]
 
 @dataclass(frozen=True, kw_only=True)
 class DataInfo:
-    """What a run was trained on: `data` of metrics.json.
+    """What a run was trained on: `data` of metrics.json."""
 
-    Attributes:
-        source: "imdb", "sample" or "texts".
-        fallback_used: whether the sample corpus stood in for data that could not be had.
-        sha256: of the data file; None for the sample corpus.
-        file, format: where it was read from.
-        counts: {split: {label: texts}}.
-        unknown_share, truncated_share: of the validation texts, what the network cannot see.
-        details: whatever else the reader noted, such as rows that were left out and why.
-    """
-
-    source: str
-    fallback_used: bool
-    sha256: str | None = None
+    source: str  # "imdb", "sample" or "texts"
+    fallback_used: bool  # whether the sample corpus stood in for data that could not be had
+    sha256: str | None = None  # of the data file; None for the sample corpus
+    # where it was read from
     file: str | None = None
     format: str | None = None
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # {split: {label: texts}}
+    # of the validation texts, what the network cannot see
     unknown_share: float = 0.0
     truncated_share: float = 0.0
+    # whatever else the reader noted, such as rows that were left out and why
     details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the data are called: the name of their file, or their source."""
+        return Path(self.file).name if self.source == "texts" and self.file else self.source
 
 
 @dataclass(frozen=True)
@@ -95,35 +94,30 @@ class PretrainInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingMetrics:
-    """metrics.json: what training knew when it ended. Never edited; evaluations are files of their own.
+    """metrics.json: what training knew when it ended. Never edited; evaluations are files of their own."""
 
-    Attributes:
-        data: what was trained on.
-        engine: {layer: what ran it}.
-        epochs, best_epoch: trained, and kept; best_epoch is None for an ensemble.
-        interrupted: whether training was stopped early.
-        validation_texts: how many.
-        validation: {metric: estimate}, of probabilities that were calibrated on other texts than they are scored on.
-        seconds, peak_memory_mb, parameters: what it cost.
-        networks: of an ensemble, each of its networks.
-        embeddings, language_model: what the networks began with.
-        pseudo_labels: how many texts a teacher labeled.
-    """
-
-    data: DataInfo
-    engine: dict[str, LayerEngine]
+    data: DataInfo  # what was trained on
+    engine: dict[str, LayerEngine]  # {layer: what ran it}
+    # trained, and kept; best_epoch is None for an ensemble
     epochs: int
     best_epoch: int | None
-    interrupted: bool
-    validation_texts: int
-    validation: Metrics
+    interrupted: bool  # whether training was stopped early
+    validation_texts: int  # how many
+    validation: Metrics  # {metric: estimate}, without the calibration that was fitted on these texts
+    # what it cost
     seconds: float
     peak_memory_mb: float
     parameters: int
-    networks: list[NetworkInfo] | None = None
+    networks: list[NetworkInfo] | None = None  # of an ensemble, each of its networks
+    # what the networks began with
     embeddings: EmbeddingInfo | None = None
     language_model: PretrainInfo | None = None
-    pseudo_labels: int = 0
+    pseudo_labels: int = 0  # how many texts a teacher labeled
+
+    @property
+    def stopped(self) -> str | None:
+        """How far a training came that was stopped; None if it was not."""
+        return f"training was stopped after {count(self.epochs, 'epoch')}" if self.interrupted else None
 
 
 @dataclass(frozen=True)
@@ -153,33 +147,15 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class Fingerprint:
-    """fingerprint.json: what the bits of a training depend on besides its config; compared when it is resumed.
+    """fingerprint.json: what the bits of a training depend on besides its config; compared when it is resumed."""
 
-    Attributes:
-        training: an id that its checkpoints carry.
-        name: of the training.
-        started: when, ISO 8601.
-        data: SHA-256 of the texts of each split, of the vocabulary and of the file of word vectors.
-        versions, machine: of libraries; processor, device, threads, engine.
-    """
-
-    training: str
-    name: str
-    started: str
-    data: dict[str, str]
+    training: str  # an id that its checkpoints carry
+    name: str  # of the training
+    started: str  # when, ISO 8601
+    data: dict[str, str]  # SHA-256 of the texts of each split, of the vocabulary and of the file of word vectors
+    # of libraries; processor, device, threads, engine
     versions: dict[str, str]
     machine: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CalibrationFile:
-    """calibration.json: fitted on the validation texts, used by predict, eval and trace."""
-
-    temperature: float
-    threshold: float
-    texts: int
-    log_loss_before: float
-    log_loss_after: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,23 +211,14 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What an evaluation was made from: the first keys of every file in evaluations/.
+    """What an evaluation was made from: the first keys of every file in evaluations/."""
 
-    Attributes:
-        run: SHA-256 of the run's manifest.json.
-        data: SHA-256 of the texts and labels that were evaluated.
-        date: ISO 8601, UTC.
-        command: as it was typed.
-        split: "test" or "validation".
-        texts: how many.
-    """
-
-    run: str
-    data: str
-    date: str
-    command: list[str]
-    split: str
-    texts: int
+    run: str  # SHA-256 of the run's manifest.json
+    data: str  # SHA-256 of the texts and labels that were evaluated
+    date: str  # ISO 8601, UTC
+    command: list[str]  # as it was typed
+    split: str  # "test" or "validation"
+    texts: int  # how many
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,6 @@ class EMACallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._trained: list[NDArray[Any]] | None = None
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Put the average in."""
         averages = measured(self.model.optimizer)._model_variables_moving_average
         weights = self.model.trainable_variables
         self._trained = [np.array(ops.convert_to_numpy(weight)) for weight in weights]
@@ -79,7 +78,6 @@ class StepCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self.begin, self.epoch = begin, 0 if begin is None else begin.epoch
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note the epoch, from 0."""
         self.epoch = epoch
 
     def is_covered(self, step: int) -> bool:
@@ -102,7 +100,6 @@ class FiniteCallback(StepCallback):
         self._train, self._rate, self._advice = train, learning_rate, advice
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Forget the gradient norms of the epoch before."""
         super().on_epoch_begin(epoch)
         if not self.is_covered(1):
             forget_norms(self.model.optimizer)
@@ -123,7 +120,6 @@ class FiniteCallback(StepCallback):
             self.require_arrays(weights_of(self.model), step)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Look at the validation loss, and say how many steps mixed precision skipped."""
         loss = float(logs.get("val_loss", 0.0))
         self.require(math.isfinite(loss), f"the validation loss became {loss}", len(self._train))
         skipped = len(self._train) - norms_of(self.model.optimizer).steps
@@ -178,7 +174,6 @@ class HistoryCallback(StepCallback):
         return len(self.train)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Start the clock."""
         super().on_epoch_begin(epoch)
         index = self.train.order(epoch)
         self._texts = np.cumsum([len(batch) for batch in index])
@@ -186,7 +181,6 @@ class HistoryCallback(StepCallback):
         self._began, self.seconds = time.perf_counter(), 0.0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Complete the logs of a step."""
         if self.is_covered(batch + 1):
             assert self.begin is not None
             self._began = time.perf_counter() - self.begin.seconds
@@ -198,7 +192,6 @@ class HistoryCallback(StepCallback):
         self._learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Complete the logs of the epoch, and write them."""
         norms = norms_of(self.model.optimizer)
         logs |= {
             "seconds": self.seconds,
@@ -263,7 +256,6 @@ class BestWeightsCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return None if self.best_epoch is None else self._history.history[self.best_epoch - 1]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keep the weights that were just validated, if they are better."""
         found = self._history.history[-1]
         better = self.best is None or self._score(found) > self._score(self.best)
         logger.info("%s", epoch_line(found, self.params["epochs"], better))
@@ -284,21 +276,15 @@ class BestWeightsCallback(keras.callbacks.Callback):  # type: ignore[misc]
 
 @dataclass(frozen=True, kw_only=True)
 class Tracked:
-    """The callbacks whose state a checkpoint holds.
+    """The callbacks whose state a checkpoint holds."""
 
-    Attributes:
-        folder: where checkpoints go.
-        history, finite: always there.
-        best: unless there is no validation.
-        ema: where a moving average is validated.
-        counting: EarlyStopping and ReduceLROnPlateau, by name.
-    """
-
-    folder: CheckpointFolder
+    folder: CheckpointFolder  # where checkpoints go
+    # always there
     history: HistoryCallback
     finite: FiniteCallback
-    best: BestWeightsCallback | None = None
-    ema: EMACallback | None = None
+    best: BestWeightsCallback | None = None  # unless there is no validation
+    ema: EMACallback | None = None  # where a moving average is validated
+    # EarlyStopping and ReduceLROnPlateau, by name
     counting: Mapping[str, keras.callbacks.Callback] = field(default_factory=dict)
 
     def before(self) -> list[keras.callbacks.Callback]:
@@ -339,20 +325,17 @@ class CheckpointCallback(StepCallback):
         self._metrics: list[NDArray[Any]] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Let Keras' callbacks remember what they had counted."""
         for name, counters in {} if self.begin is None else self.begin.counters.items():
             if name in self._tracked.counting:
                 vars(self._tracked.counting[name]).update(counters)
         self._interval.restart()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Enter the epoch in which training was stopped."""
         super().on_epoch_begin(epoch)
         if self.begin is not None and self.is_covered(1):
             enter_epoch(self.model, self.begin)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Write a checkpoint if it is time; then let signals take effect."""
         step = batch + 1
         if not self.is_covered(step) and (self._signals.held or self._interval.is_due(step)):
             self._write(self.epoch, step)
@@ -370,7 +353,6 @@ class CheckpointCallback(StepCallback):
         self._signals.deliver()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write the state that the next epoch begins with."""
         self._restore_trained()
         self._metrics = []
         self._write(epoch + 1, 0)

@@ -36,28 +36,18 @@ _NAME = re.compile(r"epoch-(\d{4,})(?:-step-(\d{6,}))?\.safetensors")
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """The state of a training between two steps.
+    """The state of a training between two steps."""
 
-    Attributes:
-        training: the id of the training and of its network.
-        epoch: the epoch that is being trained, from 0; equally, how many are complete.
-        step: how many batches of it are done.
-        history: the complete epochs.
-        best_epoch: from 1; None before the first is complete.
-        counters: {callback: {counter: value}} of EarlyStopping and ReduceLROnPlateau.
-        seconds: of training in the epoch so far.
-        elapsed: seconds since the experiment started.
-        arrays: weights, optimizer, random generators, metrics, best weights; see `keras_state`.
-    """
-
-    training: str
-    epoch: int
-    step: int
-    history: list[Epoch] = field(default_factory=list, repr=False)
-    best_epoch: int | None = None
+    training: str  # the id of the training and of its network
+    epoch: int  # the epoch that is being trained, from 0; equally, how many are complete
+    step: int  # how many batches of it are done
+    history: list[Epoch] = field(default_factory=list, repr=False)  # the complete epochs
+    best_epoch: int | None = None  # from 1; None before the first is complete
+    # {callback: {counter: value}} of EarlyStopping and ReduceLROnPlateau
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
-    seconds: float = 0.0
-    elapsed: float = 0.0
+    seconds: float = 0.0  # of training in the epoch so far
+    elapsed: float = 0.0  # seconds since the experiment started
+    # weights, optimizer, random generators, metrics, best weights; see `keras_state`
     arrays: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -91,15 +81,10 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """The checkpoints of one training.
+    """The checkpoints of one training."""
 
-    Attributes:
-        path: the folder.
-        training: the id of the training; the checkpoints of another one are refused.
-    """
-
-    path: Path
-    training: str
+    path: Path  # the folder
+    training: str  # the id of the training; the checkpoints of another one are refused
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, all or nothing, and remove all that are older than the one before it.

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
 from rnnsent.runs import directory, registry
 from rnnsent.runs.directory import Run
-from rnnsent.runs.schemas import CalibrationFile, DataInfo, Fingerprint, TrainingMetrics
+from rnnsent.runs.schemas import DataInfo, Fingerprint, TrainingMetrics
 from rnnsent.signals import DeferredSignals
 from rnnsent.training import environment, resume
 from rnnsent.training.checkpoint import CheckpointFolder
@@ -44,17 +43,11 @@ FINISHING = "finishing the run, in seconds; once more leaves it unfinished"
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for.
+    """What was asked for."""
 
-    Attributes:
-        name: of the training; names the run where no folder is given, and stands above the curves.
-        callbacks: makes the Keras callbacks of the user for each network.
-        progress: follows a download or the reading of texts.
-    """
-
-    name: str
-    callbacks: CallbackFactory = lambda config: ()
-    progress: Progress | None = None
+    name: str  # of the training; names the run where no folder is given, and stands above the curves
+    callbacks: CallbackFactory = lambda config: ()  # makes the Keras callbacks of the user for each network
+    progress: Progress | None = None  # follows a download or the reading of texts
 
 
 def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
@@ -111,7 +104,7 @@ def _train(run: Run, config: Config, request: Request) -> Run:
         logger.info("device: %s", device)
     info = environment.describe(device, config.training.seed)
     found = resume.fingerprint(request.name, config, split, device, info)
-    run = _begin(run, config, features, found)
+    run, found = _begin(run, config, features, found)
     run.write_record(directory.ENVIRONMENT, info)
     session = Session(features, device, request.callbacks, started)
     for number in range(1, config.training.teaching_networks + 1):
@@ -131,8 +124,8 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     return run
 
 
-def _begin(run: Run, config: Config, features: Features, found: Fingerprint) -> Run:
-    """Write what a run begins with; of one that is resumed, check that it is still the same."""
+def _begin(run: Run, config: Config, features: Features, found: Fingerprint) -> tuple[Run, Fingerprint]:
+    """Write what a run begins with; of one that is resumed, return its own fingerprint, if it is still the same."""
     if run.file(directory.FINGERPRINT).is_file():
         found = resume.require_same(run, found)
         logger.info("%s: resumed", run)
@@ -147,7 +140,7 @@ def _begin(run: Run, config: Config, features: Features, found: Fingerprint) -> 
     run.write(directory.SPLIT, _indices(features.split))
     if features.ngram_weights is not None:
         run.write(directory.NGRAM_WEIGHTS, directory.arrays_bytes(features.ngram_weights.to_arrays()))
-    return replace(run, training=found.training)
+    return replace(run, training=found.training), found
 
 
 def _indices(split: Partition) -> bytes:
@@ -195,7 +188,7 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
     if config.training.calibrate:
         fitted = calibration.fit_calibration(texts.labels, probabilities)
         logger.info("calibration: %s", fitted)
-        run.write_record(directory.CALIBRATION, _calibration_file(fitted, texts.labels, probabilities))
+        run.write_record(directory.CALIBRATION, fitted)
     summary = summarize(config, session.features.rows)
     run.write(directory.SUMMARY, summary.text)
     run.write(directory.SUMMARY_JSON, json.dumps(summary.to_dict()) + "\n")
@@ -226,17 +219,6 @@ def _finish(run: Run, config: Config, session: Session, networks: Sequence[Train
         for folder in run.path.rglob(directory.CHECKPOINTS):
             CheckpointFolder(folder, run.training).keep_newest()
     run.finish()
-
-
-def _calibration_file(fitted: calibration.Calibration, labels: Any, probabilities: Any) -> CalibrationFile:
-    before, after = (calibration.log_loss(labels, each) for each in (probabilities, fitted(probabilities)))
-    return CalibrationFile(
-        temperature=fitted.temperature,
-        threshold=fitted.threshold,
-        texts=fitted.texts,
-        log_loss_before=before,
-        log_loss_after=after,
-    )
 
 
 @contextmanager

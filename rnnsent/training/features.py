@@ -27,23 +27,16 @@ FEW_VALIDATION_TEXTS = 100
 
 @dataclass(frozen=True)
 class Features:
-    """What the networks of one training have in common.
+    """What the networks of one training have in common."""
 
-    Attributes:
-        split: the texts as the config cuts them.
-        train, validation: what is trained and validated on, with the n-gram weights of each word beside it; `train`
-            also has the texts that were pseudo-labeled, or that an adversary uses without a label.
-        rows: of the embedding.
-        ngram_weights: None without `model.ngrams`.
-        pseudo_labels: how many texts were pseudo-labeled.
-    """
-
-    split: Partition
+    split: Partition  # the texts as the config cuts them
+    # what is trained and validated on, with the n-gram weights of each word beside it; `train` also has the texts
+    # that were pseudo-labeled, or that an adversary uses without a label
     train: Split
     validation: Split
-    rows: int
-    ngram_weights: NgramWeights | None
-    pseudo_labels: int = 0
+    rows: int  # of the embedding
+    ngram_weights: NgramWeights | None  # None without `model.ngrams`
+    pseudo_labels: int = 0  # how many texts were pseudo-labeled
 
     @property
     def unlabeled(self) -> Split:
@@ -124,15 +117,11 @@ def fit_features(dataset: Dataset, split: Partition, config: Config) -> Features
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """The weights that a network begins with, and where they are from; random ones where there are none.
+    """The weights that a network begins with, and where they are from; random ones where there are none."""
 
-    Attributes:
-        table: word vectors, float32 (rows, width).
-        layers: embedding and first recurrent layer of a language model, by name.
-    """
-
-    table: NDArray[np.float32] | None = None
+    table: NDArray[np.float32] | None = None  # word vectors, float32 (rows, width)
     embeddings: EmbeddingInfo | None = None
+    # embedding and first recurrent layer of a language model, by name
     layers: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     language_model: PretrainInfo | None = None
 

@@ -36,16 +36,12 @@ OPTIMIZERS = {
 
 @dataclass(frozen=True)
 class FitData:
-    """What a model is fitted on.
+    """What a model is fitted on."""
 
-    Attributes:
-        train, validation: batches; None: no validation.
-        class_weight: {label: its weight in the loss}; None: equal.
-    """
-
+    # batches; None: no validation
     train: Batches
     validation: Batches | None = None
-    class_weight: dict[int, float] | None = None
+    class_weight: dict[int, float] | None = None  # {label: its weight in the loss}; None: equal
 
 
 def fit(

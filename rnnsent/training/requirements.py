@@ -31,19 +31,11 @@ def require_trainable(config: Config) -> None:
         problems.append(Problem("", "model.vectors.path", rule, given))
     for module, key, extra in _needed(config):
         if not installed(module):
-            rule = f"needs {_package(module)}: pip install 'rnnsent[{extra}]'"
+            package = {"sklearn": "scikit-learn"}.get(module, module)
+            rule = f"needs {package}: pip install 'rnnsent[{extra}]'"
             problems.append(Problem("", key, rule, None))
     if problems:
         raise ConfigError(problems)
-
-
-def packages(config: Config) -> set[str]:
-    """Return the packages that a config needs beyond those that all configs need."""
-    return {_package(module) for module, _, _ in _needed(config)}
-
-
-def _package(module: str) -> str:
-    return {"sklearn": "scikit-learn"}.get(module, module)
 
 
 def _needed(config: Config) -> Iterator[tuple[str, str, str]]:

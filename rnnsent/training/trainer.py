@@ -37,45 +37,28 @@ CallbackFactory = Callable[[Config], Sequence[Any]]  # Keras callbacks for the t
 
 @dataclass(frozen=True)
 class Session:
-    """What the networks of one training share.
+    """What the networks of one training share."""
 
-    Attributes:
-        features: what they are trained on.
-        device: where.
-        callbacks: of the user, made for each network.
-        started: `time.perf_counter()` when the experiment began.
-    """
-
-    features: Features
-    device: Device
-    callbacks: CallbackFactory
-    started: float
+    features: Features  # what they are trained on
+    device: Device  # where
+    callbacks: CallbackFactory  # of the user, made for each network
+    started: float  # `time.perf_counter()` when the experiment began
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network after its training.
+    """A network after its training."""
 
-    Attributes:
-        run, config: its files and its own config.
-        plain: in stock Keras, with the weights of its best epoch.
-        history: its epochs.
-        best: the epoch that was kept.
-        engine: {layer: what ran it}.
-        started: `Session.started`, as if all of its training had been in this process.
-        initial: what it began with.
-        stopped: why training was stopped before its end.
-    """
-
+    # its files and its own config
     run: Run
     config: Config
-    plain: keras.Model
-    history: list[Epoch]
-    best: Epoch
-    engine: dict[str, LayerEngine]
-    started: float
-    initial: InitialWeights
-    stopped: Interrupted | None = None
+    plain: keras.Model  # in stock Keras, with the weights of its best epoch
+    history: list[Epoch]  # its epochs
+    best: Epoch  # the epoch that was kept
+    engine: dict[str, LayerEngine]  # {layer: what ran it}
+    started: float  # `Session.started`, as if all of its training had been in this process
+    initial: InitialWeights  # what it began with
+    stopped: Interrupted | None = None  # why training was stopped before its end
 
     def info(self) -> NetworkInfo:
         """Return what metrics.json says of it."""

@@ -36,6 +36,12 @@ def refused(*arguments: str, code: int = 1) -> str:
     return result.stderr
 
 
+def write_arrays(name: str, rows: list[Any], labels: list[int]) -> None:
+    column = np.empty(len(rows), dtype=object)
+    column[:] = rows
+    np.savez(name, x_train=column, y_train=labels, x_test=column, y_test=labels)
+
+
 @pytest.fixture
 def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
@@ -91,7 +97,6 @@ def test_wrong_use(arguments: str, message: str) -> None:
         ("train --config lstm --data torn.npz", "torn.npz: damaged or not an .npz"),
         ("train --config lstm --data foreign.npz", "y_train, x_test, y_test; it holds a"),
         ("train --config lstm --data one_class.npz", "there is nothing to learn"),
-        ("train --config lstm --data evil.npz", "evil.npz: refused, its pickle is not a plain array"),
         ("train --config lstm --data empty.npz", "empty.npz: x_train: review 0 is empty; leave out"),
         ("train --config lstm --data sample --device gpu:7", "device gpu:7 is not there: no GPU was found"),
         ("train --config lstm --data sample --run-dir file/run", "file/run: "),
@@ -103,7 +108,6 @@ def test_wrong_use(arguments: str, message: str) -> None:
         ("eval nowhere", "nowhere: no such run directory"),
         ("eval thesis", "thesis: not a run directory, it has no config.json"),
         ("trace nowhere text", "nowhere: no such run directory"),
-        ("data info evil.npz", "evil.npz: refused, its pickle is not a plain array"),
         ("data info torn.npz", "torn.npz: damaged"),
         (f"data info {LONG}.csv", LONG[:200]),
         (f"config check {LONG}", LONG[:200]),
@@ -118,17 +122,15 @@ def test_wrong_input(arguments: str, message: str, tiny_imdb: Path) -> None:
     Path("thesis/chapter.tex").write_text("mine")
     Path("torn.npz").write_bytes((tiny_imdb / "imdb.npz").read_bytes()[:900])
     np.savez("foreign.npz", a=np.arange(3))
-    sequences: dict[str, list[Any]] = {
-        "one_class": [[5]] * 20,
-        "empty": [[], *([word] for word in range(5, 16))],
-        "evil": [Evil()],
-    }
-    for name, rows in sequences.items():
-        column = np.empty(len(rows), dtype=object)
-        column[:] = rows
-        labels = np.arange(len(rows)) % 2 if name == "empty" else np.ones(len(rows), np.int64)
-        np.savez(f"{name}.npz", x_train=column, y_train=labels, x_test=column, y_test=labels)
+    write_arrays("one_class.npz", [[5]] * 20, [1] * 20)
+    write_arrays("empty.npz", [[], *([word] for word in range(5, 16))], [0, 1] * 6)
     assert message in refused(*arguments.split())
+
+
+@pytest.mark.parametrize("command", ["data info", "train --config lstm --data"])
+def test_a_pickle_that_wants_to_run_something(command: str) -> None:
+    write_arrays("evil.npz", [Evil()], [1])
+    assert "evil.npz: refused, its pickle is not a plain array" in refused(*command.split(), "evil.npz")
     assert not Path("owned").exists()
 
 

@@ -68,40 +68,6 @@ def test_the_config_sets_the_budget(batches: Batches) -> None:
     assert Batches.from_config(batches.split, load_config("lstm"), shuffle=True).batch_tokens is None
 
 
-def noisy(**changes: object) -> Batches:
-    rng = np.random.default_rng(2)
-    sequences = [np.concatenate([[1], rng.integers(4, 50, length)]) for length in rng.integers(20, 60, 200)]
-    split = Split.from_sequences(sequences, rng.integers(0, 2, 200))
-    channels = rng.normal(1.0, 0.1, (len(split.tokens), 3)).astype(np.float32)
-    split = replace(split, channels=channels, ngram_orders=3)
-    return Batches(split, 32, seed=1, **changes)  # type: ignore[arg-type]
-
-
-def test_dropped_words_are_unknown_and_so_is_every_ngram_that_holds_one() -> None:
-    plain, dropping = noisy(), noisy(word_dropout=0.2)
-    dropped = words = 0
-    for index in plain.order(0):
-        (ids, channels), targets = plain.batch(index)  # type: ignore[misc]
-        (noise, cleared), same = dropping.batch(index, 0)  # type: ignore[misc]
-        np.testing.assert_array_equal(targets, same)
-        gone = noise != ids
-        assert (noise[gone] == 2).all() and not gone[ids == 0].any()
-        dropped, words = dropped + int(gone.sum()), words + int((ids != 0).sum())
-        for row, step in np.ndindex(ids.shape):
-            for order in (1, 2, 3):
-                holds = gone[row, max(step - order + 1, 0) : step + 1].any()
-                assert cleared[row, step, order - 1] == (0 if holds else channels[row, step, order - 1])
-    assert dropped / words == pytest.approx(0.2, abs=0.02)
-
-
-def test_other_words_are_dropped_in_each_epoch_and_the_same_ones_in_each_run() -> None:
-    dropping = noisy(word_dropout=0.2)
-    index = dropping.order(0)[0]
-    first, again, later = (dropping.batch(index, epoch)[0][0] for epoch in (0, 0, 1))
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, later)
-
-
 def test_targets_are_smoothed_towards_all_labels() -> None:
     split = Split.from_sequences([[1, 5], [1, 6], [1, 7]], [0, 1, 2])
     index = np.arange(3)
@@ -109,6 +75,13 @@ def test_targets_are_smoothed_towards_all_labels() -> None:
     np.testing.assert_allclose(binary, [[0.05], [0.95]])
     three = Batches(split, 4, labels=3, label_smoothing=0.3).batch(index)[1]
     np.testing.assert_allclose(three, [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]], rtol=1e-6)
+
+
+def test_only_training_smooths_labels(batches: Batches) -> None:
+    config = load_config("lstm", {"training.label_smoothing": 0.1})
+    for shuffle in (True, False):
+        made = Batches.from_config(batches.split, config, shuffle=shuffle)
+        assert made.label_smoothing == (0.1 if shuffle else 0)
 
 
 def test_soft_targets_are_what_the_split_says() -> None:
@@ -120,10 +93,3 @@ def test_soft_targets_are_what_the_split_says() -> None:
     np.testing.assert_array_equal(
         Batches(two.take(np.array([1])), 4).batch(np.array([0]))[1], np.array([[0.6]], np.float32)
     )
-
-
-def test_only_training_is_noisy() -> None:
-    config = load_config("lstm", {"training.word_dropout": 0.1, "training.label_smoothing": 0.1})
-    for shuffle in (True, False):
-        made = Batches.from_config(noisy().split, config, shuffle=shuffle)
-        assert (made.word_dropout, made.label_smoothing) == ((0.1, 0.1) if shuffle else (0, 0))

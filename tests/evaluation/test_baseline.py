@@ -1,92 +1,50 @@
-"""The n-gram baseline, its n-grams and weights, against plain Python and scikit-learn."""
+"""The n-gram baseline, its n-grams against scikit-learn."""
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
 from rnnsent.data.dataset import Split
 from rnnsent.evaluation.baseline import fit
 from rnnsent.models import ngram_weights
-from rnnsent.models.ngram_weights import Ngrams, ending_keys, log_count_ratios, ngram_sets
+from rnnsent.models.ngram_weights import Ngrams
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import BaselineEvaluation
 from tests.conftest import rnnsent
-
-SEQUENCES = st.lists(st.lists(st.integers(0, 6), max_size=9), min_size=1, max_size=8)
 
 
 def split_of(sequences: list[list[int]], labels: list[int] | None = None) -> Split:
     return Split.from_sequences(sequences, labels or [0] * len(sequences))
 
 
-def plain(sequence: list[int], order: int) -> list[tuple[int, ...]]:
-    return [tuple(sequence[at : at + order]) for at in range(len(sequence) - order + 1)]
-
-
-@settings(derandomize=True, deadline=None)
-@given(SEQUENCES, st.integers(1, 3))
-def test_keys_identify_ngrams_and_stay_inside_texts(sequences: list[list[int]], order: int) -> None:
-    split = split_of(sequences)
-    keys, texts = ending_keys(split, order), np.repeat(np.arange(len(split)), split.lengths)
-    keys, texts = keys[keys >= 0], texts[keys >= 0]
-    expected = [(gram, index) for index, sequence in enumerate(sequences) for gram in plain(sequence, order)]
-    assert texts.tolist() == [index for _, index in expected]
-    assert len(set(zip(keys.tolist(), [gram for gram, _ in expected], strict=True))) == len(set(keys.tolist()))
-    assert len(set(keys.tolist())) == len({gram for gram, _ in expected})
-
-
-@settings(derandomize=True, deadline=None)
-@given(SEQUENCES, st.integers(1, 3))
-def test_a_text_has_an_ngram_once(sequences: list[list[int]], order: int) -> None:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(ngram_weights, "CHUNK", 3)
-    sets = ngram_sets(split_of(sequences), order)
-    patch.undo()
-    held = Counter(index for _, reviews in sets for index in reviews.tolist())
-    assert held == Counter({index: len(set(plain(s, order))) for index, s in enumerate(sequences) if plain(s, order)})
-
-
-def test_the_matrix_equals_scikit_learn() -> None:
+def test_matrix_of_ngrams_equals_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ngram_weights, "CHUNK", 7)
     rng = np.random.default_rng(0)
     train, test = ([rng.integers(4, 30, rng.integers(0, 25)).tolist() for _ in range(60)] for _ in range(2))
     texts, others = ([" ".join(f"w{id_}" for id_ in sequence) for sequence in part] for part in (train, test))
     vectorizer = CountVectorizer(ngram_range=(1, 3), binary=True, min_df=2, token_pattern=r"\S+")
     expected = vectorizer.fit_transform(texts)
-    found = Ngrams(split_of(train))
-    assert found.size == expected.shape[1]
+    ngrams = Ngrams(split_of(train))
+    assert ngrams.size == expected.shape[1]
     for sequences, reference in ((train, expected), (test, vectorizer.transform(others))):
-        matrix = found.matrix(split_of(sequences))
+        matrix = ngrams.matrix(split_of(sequences))
         assert matrix.shape == reference.shape
         np.testing.assert_array_equal(np.sort(matrix.sum(axis=0)), np.sort(reference.sum(axis=0)))
         np.testing.assert_array_equal(matrix.sum(axis=1), reference.sum(axis=1))
 
 
-def test_weights_are_those_of_the_paper() -> None:
-    from scipy import sparse
-
-    matrix = sparse.csr_matrix(np.array([[1, 1, 0], [1, 0, 0], [0, 1, 1]], np.float32))
-    found = log_count_ratios(matrix, np.array([True, True, False]))
-    p, q = [3.0, 2.0, 1.0], [1.0, 2.0, 2.0]
-    expected = [math.log((a / sum(p)) / (b / sum(q))) for a, b in zip(p, q, strict=True)]
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
 def labeled(count: int, labels: int, seed: int, *, shuffled: bool = False) -> Split:
     rng = np.random.default_rng(seed)
-    found = rng.integers(0, labels, count)
-    sequences = [[1, *rng.integers(20, 60, 12).tolist(), 4 + int(label), 10 + int(label)] for label in found]
-    return split_of(sequences, (rng.permutation(found) if shuffled else found).tolist())
+    drawn = rng.integers(0, labels, count)
+    sequences = [[1, *rng.integers(20, 60, 12).tolist(), 4 + int(label), 10 + int(label)] for label in drawn]
+    return split_of(sequences, (rng.permutation(drawn) if shuffled else drawn).tolist())
 
 
 @pytest.mark.parametrize("labels", [2, 3])
@@ -94,12 +52,12 @@ def test_baseline_learns_what_words_tell(labels: int, caplog: pytest.LogCaptureF
     with caplog.at_level("INFO", "rnnsent"):
         fitted = fit(labeled(300, labels, 0), labeled(100, labels, 1), labels)
     test = labeled(200, labels, 2)
-    found = fitted.probabilities(test)
-    guesses = found.argmax(axis=1) if labels > 2 else found > 0.5
-    assert (guesses == test.labels).mean() > 0.98
+    probabilities = fitted.probabilities(test)
+    predicted = probabilities.argmax(axis=1) if labels > 2 else probabilities > 0.5
+    assert (predicted == test.labels).mean() > 0.98
     assert caplog.text.count("validation accuracy") == 4 and fitted.strength in (0.3, 1.0, 3.0, 10.0)
     if labels > 2:
-        np.testing.assert_allclose(found.sum(axis=1), 1.0)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
 
 
 def test_baseline_learns_nothing_from_random_labels() -> None:
@@ -146,20 +104,19 @@ def test_baseline_without_scikit_learn_says_what_it_needs(monkeypatch: pytest.Mo
     assert result.stderr.endswith("pip install 'rnnsent[baseline]'\n")
 
 
-def test_baseline_needs_no_run_and_reads_a_file_as_its_options_say() -> None:
+def test_baseline_needs_no_run() -> None:
     rows = [
         f"{'fine warm' if row % 2 else 'dull grey'} w{row % 7},{row},{'up' if row % 2 else 'down'}" for row in range(80)
     ]
     Path("t.csv").write_text("\n".join(["comment,number,mood", *rows]) + "\n")
-    columns = ("--text-column", "comment", "--label-column", "mood")
-    arguments = ("baseline", "--config", "lstm", "--data", "t.csv", *columns)
-    result = rnnsent(*arguments, "--json")
+    arguments = ("--config", "lstm", "--data", "t.csv", "--text-column", "comment", "--label-column", "mood")
+    result = rnnsent("baseline", *arguments, "--split", "validation", "--json")
     assert result.exit_code == 0, result.stderr
     values = json.loads(result.stdout)
     assert values["run"] is None and values["metrics"]["accuracy"]["value"] == 1.0
-    shown = rnnsent(*arguments).stdout
-    assert shown.startswith("t.csv: test, 16 texts") and "rnnsent eval" not in shown
+    shown = rnnsent("baseline", *arguments).stdout
+    assert shown.startswith("t.csv: test") and "rnnsent eval" not in shown
     assert rnnsent("baseline", "run", "--config", "lstm").exit_code == 2
     refused = rnnsent("baseline", "run", "--label-column", "mood")
-    assert refused.exit_code == 2 and "--label-column needs --config" in refused.stderr
+    assert refused.exit_code == 2 and "--label-column only works with --config" in refused.stderr
     assert rnnsent("baseline", "--set", "data.maxlen=3").exit_code == 2

@@ -5,26 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from rnnsent.evaluation import plots
-from rnnsent.evaluation.error_analysis import most_confident_errors
-from rnnsent.evaluation.evaluate import evaluate, evaluation_of
+from rnnsent.evaluation.evaluate import evaluation_of, most_confident_errors
 from rnnsent.evaluation.metrics import METRICS, Metric, Sample
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.files import sha256
 from rnnsent.reporting.tables import confusion_table
-from rnnsent.runs.directory import Run
+from rnnsent.runs.directory import CALIBRATION, Run
 from rnnsent.runs.schemas import Evaluation
 from tests.conftest import rnnsent
 
 
 @pytest.fixture
-def run(sample_run: Path) -> Run:
-    return Run(Path(shutil.copytree(sample_run, "run")))
+def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    return Run(Path(shutil.copytree(finished_run, "run")))
 
 
 def test_evaluations_are_written_beside_a_run_that_stays_as_it_is(run: Run) -> None:
@@ -32,13 +30,11 @@ def test_evaluations_are_written_beside_a_run_that_stays_as_it_is(run: Run) -> N
     shown = rnnsent("eval", "run")
     assert shown.exit_code == 0, shown.stderr
     assert {path: sha256(path) for path in before} == before
-    added = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()} - {
-        path.relative_to(run.path).as_posix() for path in before
-    }
+    added = {path.relative_to(run.path).as_posix() for path in set(run.path.rglob("*.*")) - set(before)}
     names = ("test.json", "test-predictions.csv", "test-reliability.png", "test-coverage.png")
     assert added == {f"evaluations/{name}" for name in names}
     record = run.evaluation("test", Evaluation)
-    assert record is not None and record.run == run.sha256 and record.texts == 2000
+    assert record is not None and record.run == run.sha256 and record.texts == 120
     assert (run.path / "evaluations/test-coverage.png").read_bytes().startswith(b"\x89PNG")
     run.verify()
 
@@ -47,9 +43,10 @@ def test_eval_json_has_what_eval_shows(run: Run) -> None:
     linear = json.loads(rnnsent("baseline", "run", "--json").stdout)["metrics"]
     values = json.loads(rnnsent("eval", "run", "--json", "--worst", "2").stdout)
     assert set(values) == {
-        "run", "split", "n", "metrics", "labels", "confusion", "slices", "coverage", "seconds", "errors", "baseline",
+        "run", "split", "source", "n", "metrics", "labels", "confusion", "slices", "coverage", "seconds", "errors",
+        "warnings", "baseline",
     }  # fmt: skip
-    assert (values["run"], values["split"], values["n"], values["baseline"]) == ("run", "test", 2000, linear)
+    assert (values["run"], values["split"], values["n"], values["baseline"]) == ("run", "test", 120, linear)
     assert len(values["errors"]) == 2
     for error in values["errors"]:
         assert error["label"] != error["predicted"] and error["probability"] >= 0.5 and error["text"]
@@ -68,6 +65,20 @@ def test_eval_json_has_what_eval_shows(run: Run) -> None:
     assert "…" not in ece and values["metrics"]["ece"]["low"] is None and values["metrics"]["ece"]["value"] > 0
 
 
+def test_validation_is_scored_as_in_metrics_json_without_calibration(run: Run) -> None:
+    assert run.file(CALIBRATION).is_file()
+    result = json.loads(rnnsent("eval", "run", "--split", "validation", "--json").stdout)
+    values, note = result["metrics"], "scored without calibration, which was fitted on these texts"
+    assert note in result["warnings"] and list(values) == list(run.metrics.validation)
+    for name, estimate in run.metrics.validation.items():
+        expected = [estimate.value, estimate.low, estimate.high]
+        assert list(values[name].values()) == [None if each is None else pytest.approx(each) for each in expected]
+    assert note in rnnsent("eval", "run", "--split", "validation").stdout
+    assert note not in rnnsent("eval", "run").stdout
+    assert rnnsent("report", "run", "--split", "validation", "-o", "page.html").exit_code == 0
+    assert note in Path("page.html").read_text(encoding="utf-8")
+
+
 def test_eval_can_be_quiet(run: Run) -> None:
     quiet, loud = rnnsent("eval", "run", "--quiet"), rnnsent("eval", "run")
     assert quiet.exit_code == 0 and quiet.stderr == "", quiet.stderr
@@ -80,41 +91,28 @@ def test_a_new_metric_is_in_eval_json_and_report(run: Run, monkeypatch: pytest.M
 
     monkeypatch.setitem(METRICS, "specificity", Metric(specificity, labels_only=True))
     values = json.loads(rnnsent("eval", "run", "--json").stdout)
-    tn, fp = values["confusion"][0]
-    assert values["metrics"]["specificity"]["value"] == pytest.approx(tn / (tn + fp))
+    (tn, fp), estimate = values["confusion"][0], values["metrics"]["specificity"]
+    assert estimate["value"] == pytest.approx(tn / (tn + fp)) and estimate["low"] < tn / (tn + fp) < estimate["high"]
     assert any(line.split()[:1] == ["specificity"] for line in rnnsent("eval", "run").stdout.splitlines())
     assert rnnsent("report", "run").exit_code == 0
     assert "specificity" in Path("run/report.html").read_text()
+    assert "specificity" in json.loads(rnnsent("compare", "run", "run", "--json").stdout)["comparisons"][0]["metrics"]
 
 
 def test_evaluation_of_reads_what_was_written_for_this_very_run(run: Run) -> None:
-    record, predictions = evaluation_of(run, "validation")
-    again, read = evaluation_of(run, "validation")
-    assert again == record == run.evaluation("validation", Evaluation)
-    np.testing.assert_array_equal(read.probabilities, predictions.probabilities)
+    first, again = evaluation_of(run, "validation"), evaluation_of(run, "validation")
+    assert again.record == first.record == run.evaluation("validation", Evaluation)
+    np.testing.assert_array_equal(again.predictions.probabilities, first.predictions.probabilities)
     path = run.path / "evaluations/validation.json"
     path.write_text(path.read_text().replace(run.sha256, "0" * 64))  # of the run before more training
     assert run.evaluation("validation", Evaluation) is None
     evaluation_of(run, "validation")
     assert run.evaluation("validation", Evaluation) is not None
+    table = run.path / "evaluations/validation-predictions.csv"
     for damage in ("positive,negative", "positive,what"):
-        table = run.path / "evaluations/validation-predictions.csv"
         table.write_text(table.read_text().replace("positive,positive", damage, 1).replace(",0.5", ",0.4"))
-        np.testing.assert_array_equal(evaluation_of(run, "validation")[1].probabilities, predictions.probabilities)
-
-
-def test_a_plot_that_fails_is_a_warning(
-    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(*_: Any) -> bytes:
-        raise RuntimeError("no fonts")
-
-    monkeypatch.setattr(plots, "coverage_curve", fail)
-    result = evaluate(run, "validation")
-    with caplog.at_level("WARNING", "rnnsent"):
-        result.write()
-    assert "validation-coverage.png was not drawn: RuntimeError: no fonts" in caplog.text
-    assert run.evaluation("validation", Evaluation) == result.record
+        read = evaluation_of(run, "validation").predictions
+        np.testing.assert_array_equal(read.probabilities, first.predictions.probabilities)
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -129,11 +127,18 @@ def test_predictions_are_read_without_loss(size: int, tmp_path: Path) -> None:
     assert read.same_as(predictions) and read.labels.tolist() == labels.tolist()
 
 
-def test_errors_are_named_by_file_and_line() -> None:
+def test_most_confident_errors_come_first() -> None:
+    predictions = Predictions.of([0, 0, 1, 1], [0.9, 0.6, 0.05, 0.8])
+    errors = most_confident_errors(predictions, ["no", "yes"], lambda index: f"line {index}")
+    assert [(error.index, error.label, error.predicted, error.place) for error in errors] == [
+        (2, "yes", "no", "line 2"), (0, "no", "yes", "line 0"), (1, "no", "yes", "line 1"),
+    ]  # fmt: skip
+
+
+def test_run_on_a_table_names_lines_and_counts_training_texts() -> None:
     rows = [f"{word}{' film' * n},{word}" for n in range(20) for word in ("bad", "good")]
     Path("films.csv").write_text("\n".join(["text,label", *rows]) + "\n")
-    arguments = ["--config", "gru", "--data", "films.csv", "--epochs", "1", "--run-dir", "films"]
-    trained = rnnsent("train", *arguments)
+    trained = rnnsent("train", "--config", "gru", "--data", "films.csv", "--epochs", "1", "--run-dir", "films")
     assert trained.exit_code == 0, trained.stderr
     errors = json.loads(rnnsent("eval", "films", "--json", "--worst", "20").stdout)["errors"]
     assert errors
@@ -143,13 +148,14 @@ def test_errors_are_named_by_file_and_line() -> None:
         text, _, label = Path("films.csv").read_text().splitlines()[int(line) - 1].partition(",")
         assert (error["text"], error["label"]) == (text, label)
 
-
-def test_most_confident_errors_come_first() -> None:
-    predictions = Predictions.of([0, 0, 1, 1], [0.9, 0.6, 0.05, 0.8])
-    errors = most_confident_errors(predictions, ["no", "yes"], lambda index: f"line {index}")
-    assert [(error.index, error.label, error.predicted, error.place) for error in errors] == [
-        (2, "yes", "no", "line 2"), (0, "no", "yes", "line 0"), (1, "no", "yes", "line 1"),
-    ]  # fmt: skip
+    table = [f"{row},{'0.9' if row.endswith('good') else '0.2'}" for row in rows]
+    Path("p.csv").write_text("\n".join(["text,label,probability", *table, "another one,good,0.7"]) + "\n")
+    evaluated = rnnsent("eval", "films", "--predictions", "p.csv", "--json")
+    # One fifth of the rows is for the test.
+    assert "WARNING: films was trained on 32 of the 41 texts in p.csv\n" in evaluated.stderr
+    assert json.loads(evaluated.stdout)["n"] == 41 and "trained" not in rnnsent("eval", "--predictions", "p.csv").stderr
+    Path("q.csv").write_text("label,probability\ngood,0.7\nbad,0.2\n")
+    assert "it is unknown if films was trained" in rnnsent("eval", "films", "--predictions", "q.csv").stderr
 
 
 def test_of_many_labels_the_most_frequent_confusions_are_shown() -> None:

@@ -11,9 +11,10 @@ import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
 
-from rnnsent.evaluation.intervals import PRIOR, proportion, small_sample_warning
-from rnnsent.evaluation.metrics import METRICS, Metric, Sample, Scores, score
+from rnnsent.evaluation.intervals import PRIOR, proportion
+from rnnsent.evaluation.metrics import METRICS, Scores, coverage, reliability_points, score
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.runs.schemas import Estimate
 
@@ -174,15 +175,13 @@ def test_bootstrap_is_that_of_the_texts_and_half_a_text_more() -> None:
     found = scored(labels, probabilities).metrics
     rng = np.random.default_rng(1)
     y, p = np.concatenate([labels, 1 - labels]), np.tile(probabilities, 2)
-    samples: dict[str, list[float]] = {"f1": [], "log_loss": [], "roc_auc": [], "pr_auc": [], "brier": [], "mcc": []}
+    samples: dict[str, list[float]] = {"f1": [], "log_loss": [], "roc_auc": [], "pr_auc": []}
     for _ in range(400):
         w = np.concatenate([rng.gamma(1.0, size=300), rng.gamma(PRIOR / 300, size=300)])
         samples["f1"].append(sk.f1_score(y, p > 0.5, sample_weight=w))
         samples["log_loss"].append(sk.log_loss(y, p, sample_weight=w))
         samples["roc_auc"].append(sk.roc_auc_score(y, p, sample_weight=w))
         samples["pr_auc"].append(sk.average_precision_score(y, p, sample_weight=w))
-        samples["brier"].append(sk.brier_score_loss(y, p, sample_weight=w))
-        samples["mcc"].append(sk.matthews_corrcoef(y, p > 0.5, sample_weight=w))
     for name, drawn in samples.items():
         low, high = np.percentile(drawn, [2.5, 97.5])
         # An interval of 90 % would be off by a twelfth of the width at both ends.
@@ -260,48 +259,32 @@ def test_confident_errors_cost_a_finite_loss() -> None:
     assert scored([1, 0], [0.0, 1.0], resamples=0).metrics["log_loss"].value == pytest.approx(-np.log(1e-7))
 
 
-def test_predicted_labels_alone_have_fewer_metrics() -> None:
-    found = scored([0, 1], [0.0, 1.0], resamples=10, labels_only=True).metrics
-    assert list(found) == ["accuracy", "precision", "recall", "f1", "balanced_accuracy", "mcc"]
-
-
-def test_a_new_metric_is_one_function_and_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    def specificity(sample: Sample) -> float:
-        return float(sample.confusion[0, 0] / sample.confusion[0].sum())
-
-    monkeypatch.setitem(METRICS, "specificity", Metric(specificity, labels_only=True))
-    labels, probabilities = two_labels()
-    found = scored(labels, probabilities).metrics["specificity"]
-    low, high = ends(found)
-    assert found.value == pytest.approx(sk.recall_score(1 - labels, probabilities <= 0.5))
-    assert found.value is not None and low < found.value < high
-
-
 @pytest.mark.parametrize(
-    ("labels", "probabilities", "message"),
-    [
-        ([0, 1], [0.5], r"must be \(n,\), probabilities .*, not \(2,\), \(1,\)"),
-        ([[0], [1]], [[0.5], [0.5]], r"labels must be \(n,\)"),
-        ([], [], "must be"),
-        ([0, 2], [0.5, 0.5], "labels must be whole numbers from 0 to 1"),
-        ([3], [[0.5, 0.5, 0.0]], "labels must be whole numbers from 0 to 2"),
-        ([0.0, float("nan")], [0.5, 0.5], "labels must be"),
-        ([0, 1], [0.5, float("nan")], r"probabilities must lie in \[0, 1\]"),
-        ([0, 1], [1.5, 0.5], r"probabilities must lie in \[0, 1\]"),
-    ],
+    ("labels", "probabilities"),
+    [([0, 1], [0.5]), ([[0], [1]], [[0.5], [0.5]]), ([], []), ([0, 2], [0.5, 0.5]), ([0, 1], [1.5, float("nan")])],
 )
-def test_bad_predictions_are_refused(labels: Any, probabilities: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+def test_bad_predictions_are_refused(labels: Any, probabilities: Any) -> None:
+    with pytest.raises(ValueError, match=r"^labels must be .*probabilities "):
         Predictions.of(labels, probabilities)
 
 
-def test_booleans_integers_and_floats_are_equal() -> None:
-    def of(labels: Any, probabilities: Any) -> Scores:
-        return scored(labels, probabilities, resamples=10)
+def test_coverage_keeps_the_most_confident_predictions() -> None:
+    rng = np.random.default_rng(3)
+    confidence = np.round(rng.uniform(0.5, 1, 200), 2)
+    right = rng.random(200) < confidence
+    rows = coverage(right, confidence, (1.0, 0.9, 0.5, 0.001))
+    for row, share in zip(rows, (1.0, 0.9, 0.5, 0.001), strict=True):
+        kept = confidence >= row.threshold
+        assert row.texts == kept.sum() >= share * 200 > (confidence > row.threshold).sum()
+        assert row.accuracy == proportion(int(right[kept].sum()), int(kept.sum()))
+        assert row.share == row.texts / 200
 
-    assert of([True, False], [1, 0]) == of([1.0, 0.0], [1.0, 0.0]) == of([1, 0], np.array([1, 0], np.float16))
 
-
-def test_few_texts_are_warned_of() -> None:
-    assert small_sample_warning(30) is None
-    assert small_sample_warning(29) == "only 29 texts: intervals may be too narrow below 30"
+def test_reliability_points_equal_scikit_learn() -> None:
+    rng = np.random.default_rng(4)
+    labels, probabilities = rng.integers(0, 2, 3000), rng.uniform(0, 1, 3000)
+    predictions = Predictions.of(labels, probabilities)
+    points = reliability_points(predictions.confidence, predictions.right)
+    accuracy, confidence = calibration_curve(predictions.right, predictions.confidence, n_bins=15, strategy="uniform")
+    np.testing.assert_allclose([point[0] for point in points], confidence)
+    np.testing.assert_allclose([point[1] for point in points], accuracy)

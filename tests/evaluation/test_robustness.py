@@ -12,15 +12,19 @@ import pytest
 from rnnsent.data.dataset import Split
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine import kernel
-from rnnsent.evaluation.challenge_set import all_challenges
-from rnnsent.evaluation.robustness import measure, with_typos
+from rnnsent.evaluation.robustness import challenge_set, measure, with_typos
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import RobustnessEvaluation
 from tests.conftest import rnnsent
 
 
-def test_robustness_agrees_with_eval_and_adds_up(sample_run: Path) -> None:
-    shutil.copytree(sample_run, "run")
+@pytest.fixture(autouse=True)
+def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    shutil.copytree(finished_run, "run")
+
+
+def test_robustness_agrees_with_eval_and_adds_up() -> None:
     result = rnnsent("robustness", "run", "--json")
     assert result.exit_code == 0, result.stderr
     rows = json.loads(result.stdout)["rows"]
@@ -41,8 +45,7 @@ def test_robustness_agrees_with_eval_and_adds_up(sample_run: Path) -> None:
         )
 
 
-def test_backends_agree_on_robustness(sample_run: Path) -> None:
-    shutil.copytree(sample_run, "run")
+def test_backends_agree_on_robustness() -> None:
     by = {}
     for backend in ["numpy", "keras", *(["native"] if kernel.available() else [])]:
         result = rnnsent("robustness", "run", "--json", "--split", "validation", "--backend", backend)
@@ -95,6 +98,6 @@ def test_typos_are_of_four_kinds_and_as_many_as_requested() -> None:
 
 
 def test_challenges_are_balanced_and_all_different() -> None:
-    for texts in all_challenges().values():
+    for texts in challenge_set().values():
         assert len({text for text, _ in texts}) == len(texts) >= 48
         assert sum(positive for _, positive in texts) * 2 == len(texts)

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from rnnsent.config.loader import parse_config
 from rnnsent.config.sections import DataConfig
@@ -14,7 +13,7 @@ from rnnsent.data.dataset import Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.tokenizer import FIRST_WORD, START, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
-from rnnsent.evaluation.slices import accuracies, slices_of
+from rnnsent.evaluation.slices import slices_of
 
 WORDS = ("the", "film", "not", "didn't", "good", "bad", "don't", "rare", "rarer")
 VOCABULARY = Vocabulary(WORDS, None, "unknown", "a test", "unicode")
@@ -98,14 +97,6 @@ def test_every_group_holds_every_text_once() -> None:
 def test_groups_of_one_slice_are_left_out() -> None:
     split = split_of("good film", "bad film")
     assert parts(split, DataConfig(maxlen=None)) == {}
-
-
-def test_accuracies_add_up() -> None:
-    split = split_of(*(["good"] * 30 + ["bad film"] * 30))
-    right = np.random.default_rng(1).random(60) < 0.7
-    found = accuracies(slices_of(split, VOCABULARY, [DataConfig()]), right)
-    assert sum(each.texts * (each.accuracy.value or 0) for each in found) == pytest.approx(right.sum())
-    assert {each.group for each in found} == {"length"}
 
 
 def test_stars_come_from_a_map_of_labels(tmp_path: Path) -> None:

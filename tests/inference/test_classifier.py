@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -34,12 +33,12 @@ def texts() -> list[str]:
 
 
 def test_texts_get_the_answers_that_eval_gave_to_their_reviews(run: Path, texts: list[str]) -> None:
-    rows = list(csv.DictReader((run / "evaluations/test-predictions.csv").read_text().splitlines()))
+    rows = [line.split(",") for line in (run / "evaluations" / "test-predictions.csv").read_text().splitlines()[1:]]
     answers = package.load(run).predict(texts)
     assert len(answers) == len(rows) == 2000
     found = [answer.probabilities["positive"] for answer in answers]
-    np.testing.assert_allclose(found, [float(row["probability of positive"]) for row in rows], rtol=0, atol=1e-6)
-    assert [answer.label for answer in answers] == [row["predicted"] for row in rows]
+    np.testing.assert_allclose(found, [float(row[3]) for row in rows], rtol=0, atol=1e-6)
+    assert [answer.label for answer in answers] == [row[2] for row in rows]
     assert {answer.truncated for answer in answers} == {True, False}
 
 

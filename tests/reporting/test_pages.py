@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import matplotlib
@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
+from rnnsent.evaluation.compare import RunComparison, compare
+from rnnsent.evaluation.evaluate import evaluation_of
 from rnnsent.evaluation.intervals import proportion
-from rnnsent.evaluation.significance import compare
+from rnnsent.evaluation.predictions import EvaluatedRun
 from rnnsent.evaluation.slices import Slice
 from rnnsent.inference.trace import trace
 from rnnsent.reporting.comparison_page import comparison_page
 from rnnsent.reporting.curves import macro_average, precision_recall, roc
-from rnnsent.reporting.examples import Example, Examples
-from rnnsent.reporting.facts import gather
-from rnnsent.reporting.run_page import difference, run_page
+from rnnsent.reporting.facts import EvaluationFacts
+from rnnsent.reporting.run_page import Example, Examples, difference, run_page
 from rnnsent.reporting.trace_views import probability_chart, shaded_words
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import Estimate, Evaluation
@@ -99,8 +100,12 @@ def examples(labels: tuple[str, ...] = ("negative", "positive")) -> Examples:
     return Examples([example], [])
 
 
-def rendered(run: Run, shown: Examples | None = None) -> str:
-    return run_page(gather(run, "test", run.path.name), shown or examples(run.config.data.label_names))
+def facts_of(evaluated: EvaluatedRun, name: str) -> EvaluationFacts:
+    return EvaluationFacts(evaluated.run, name, evaluated.record, evaluated.predictions)
+
+
+def rendered(run: Run) -> str:
+    return run_page(facts_of(evaluation_of(run, "test"), run.path.name), examples(run.config.data.label_names))
 
 
 @pytest.fixture
@@ -200,19 +205,21 @@ def test_slice_that_is_merely_small_is_not_called_the_lowest(run: Run) -> None:
 
 def test_validation_is_said_to_be_optimistic(run: Run) -> None:
     evaluate_run(run, "validation")
-    text = run_page(gather(run, "validation", "run"), Examples([], [], unavailable="no texts: <b>"))
+    text = run_page(facts_of(evaluation_of(run, "validation"), "run"), Examples([], [], unavailable="no texts: <b>"))
     assert "figures on them are optimistic" in text and "no texts: &lt;b&gt;" in text
     assert f"rnnsent eval {run} --split validation" in text
 
 
 def compared(runs: list[Run], names: list[str]) -> str:
-    facts = [gather(run, "test", name) for run, name in zip(runs, names, strict=True)]
-    everything = np.ones(len(facts[0].predictions), np.bool_)
-    comparisons = compare([each.predictions for each in facts], [Slice("length", "all", everything)])
+    evaluated = [evaluation_of(run, "test") for run in runs]
+    everything = np.ones(len(evaluated[0].predictions), np.bool_)
+    comparisons = compare([each.predictions for each in evaluated], [Slice("length", "all", everything)])
     differences: list[dict[str, tuple[Any, Any]]] = [{"config.model.recurrent.0.units": (4, 4 + n)} for n in (1, 2)]
     texts = {flip.index: "x" * 1000 + HOSTILE[0] for each in comparisons for flip in each.flips}
-    found: Any = SimpleNamespace(comparisons=comparisons, texts=texts, places={}, differences=differences)
-    return comparison_page(facts, found)
+    comparison = RunComparison(
+        evaluated, [], comparisons, differences[: len(comparisons)], texts, dict.fromkeys(texts, "")
+    )
+    return comparison_page([facts_of(*pair) for pair in zip(evaluated, names, strict=True)], comparison)
 
 
 def test_comparison_shows_tests_and_differences(tmp_path: Path) -> None:
@@ -277,22 +284,28 @@ def test_series_stand_out_in_light_dark_and_print(hostile: str) -> None:
             assert (bright + 0.05) / (dark + 0.05) >= 3, color
 
 
-def test_report_evaluates_a_run_that_was_not_evaluated(sample_run: Path) -> None:
-    result = rnnsent("report", str(sample_run))
+@pytest.fixture
+def finished(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RNNSENT_DATA", str(tiny_imdb))
+    return Path(shutil.copytree(finished_run, "finished"))
+
+
+def test_report_evaluates_a_run_that_was_not_evaluated(finished: Path) -> None:
+    result = rnnsent("report", str(finished))
     assert result.exit_code == 0, result.stderr
-    assert result.stdout.strip() == str(sample_run / "report.html")
-    page = Page((sample_run / "report.html").read_text(encoding="utf-8"))
-    evaluation = Run(sample_run).evaluation("test", Evaluation)
+    assert result.stdout.strip() == str(finished / "report.html")
+    page = Page((finished / "report.html").read_text(encoding="utf-8"))
+    evaluation = Run(finished).evaluation("test", Evaluation)
     assert evaluation is not None
     assert share(evaluation.metrics["accuracy"])[:4] in page.text
     assert len([value for value in page.values("class") if value.startswith(("for", "against"))]) > 100
-    Run(sample_run).verify()
-    several = rnnsent("report", str(sample_run), str(sample_run), "-o", "several.html")
+    Run(finished).verify()
+    several = rnnsent("report", str(finished), str(finished), "-o", "several.html")
     assert several.exit_code == 0, several.stderr
     assert "nothing to test" in Path("several.html").read_text(encoding="utf-8")
 
 
-def test_report_says_what_is_wrong_with_its_arguments(sample_run: Path) -> None:
-    assert rnnsent("report", str(sample_run), "-o", "page.txt").exit_code == 1
-    assert rnnsent("report", "--card", str(sample_run), str(sample_run)).exit_code == 2
-    assert rnnsent("report", str(sample_run), "--data", "nowhere.csv").exit_code == 1
+def test_report_says_what_is_wrong_with_its_arguments(finished: Path) -> None:
+    assert rnnsent("report", str(finished), "-o", "page.txt").exit_code == 1
+    assert rnnsent("report", "--card", str(finished), str(finished)).exit_code == 2
+    assert rnnsent("report", str(finished), "--data", "nowhere.csv").exit_code == 1

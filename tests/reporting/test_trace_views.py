@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-from html.parser import HTMLParser
 from io import StringIO
 from typing import Any
 
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from rnnsent.inference.trace import Trace, trace
 from rnnsent.reporting.trace_views import page, png, show
+from tests.reporting.test_pages import Page
 from tests.traced import Answering, additive, random_network, scripted
 
 VALUES = {"good": 1.5, "great": 2.0, "bad": -1.0, "dull": -2.5, "the": 0.1, "?": -0.25}
@@ -90,24 +90,6 @@ def test_control_characters_are_replaced() -> None:
     assert ESCAPE not in shown(trace(additive(VALUES), EVIL))
 
 
-class Page(HTMLParser):
-    """Collects what a browser would see of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-
 def test_page_escapes_everything_and_loads_nothing() -> None:
     network = additive(VALUES, label_names=("<b>bad</b>", '"><img src=x onerror=alert(1)>'))
     found = trace(network, f"good {EVIL}")
@@ -115,12 +97,12 @@ def test_page_escapes_everything_and_loads_nothing() -> None:
     parsed = Page(text)
     assert not {"script", "img", "iframe", "b", "object"} & set(parsed.tags)
     # The icon is an empty one in the page itself.
-    linked = [value or "" for name, value in parsed.attributes if name in ("href", "src", "srcset")]
+    linked = [value for name, value in parsed.attributes if name in ("href", "src", "srcset")]
     assert [value for value in linked if not value.startswith("#")] == ["data:,"]
     assert not [name for name, _ in parsed.attributes if name.startswith("on")]
     assert not re.search(r"https?:|url\((?!#)|@import", text)
     assert "default-src 'none'" in str(parsed.attributes)
-    assert {"<script>alert(1)</script>", "&amp;", '"quoted"', "漢字"} <= set(parsed.texts)
+    assert {"<script>alert(1)</script>", "&amp;", '"quoted"', "漢字"} <= set(parsed.text.split())
     assert text.startswith("<!doctype html>") and ESCAPE not in text
 
 
@@ -129,7 +111,7 @@ def test_page_shows_every_word_with_its_figures() -> None:
     parsed = Page(text)
     titles = [value for name, value in parsed.attributes if name == "title"]
     assert "word 6, unknown: 10\u00a0% positive; occlusion −0.25" in titles
-    shares = [value for name, value in parsed.attributes if name == "style" and value and value.startswith("--share")]
+    shares = [value for name, value in parsed.attributes if name == "style" and value.startswith("--share")]
     assert shares[2:4] == ["--share: 0.60", "--share: 0.24"]  # after the legend's two: dull, bad
     assert parsed.tags.count("tr") == 1 + 1 + 8
     assert 'class="for turn"' in text

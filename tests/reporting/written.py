@@ -8,9 +8,9 @@ import numpy as np
 
 from rnnsent.config.loader import dump_config, parse_config
 from rnnsent.data.vocabulary import Vocabulary
-from rnnsent.evaluation.coverage import coverage
-from rnnsent.evaluation.metrics import score
+from rnnsent.evaluation.metrics import coverage, score
 from rnnsent.evaluation.predictions import Predictions
+from rnnsent.inference.calibration import Calibration
 from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run, arrays_bytes, evaluation_name
 from rnnsent.runs.schemas import Estimate, SliceAccuracy
@@ -24,9 +24,14 @@ TEXTS = 90
 
 
 def write_run(
-    path: Path, labels: tuple[str, ...] = ("negative", "positive"), *, seed: int = 0, data: str = "texts"
+    path: Path,
+    labels: tuple[str, ...] = ("negative", "positive"),
+    *,
+    seed: int = 0,
+    sha256: str = "0" * 64,
+    texts_sha256: str = "1" * 64,
 ) -> Run:
-    """Write a finished run that was evaluated on its test texts."""
+    """Write a finished run that was evaluated on its test texts, with hashes of its data file and of these texts."""
     quoted = "[" + ", ".join(f"'{label}'" for label in labels) + "]"
     config = parse_config(CONFIG.format(labels=quoted, units=4 + seed), "config.yaml")
     run = Run(path)
@@ -47,15 +52,15 @@ def write_run(
             git_commit=None,
             command=["/bin/rnnsent", "train", "--config", "a b.yaml"],
         ),
-        directory.CALIBRATION: schemas.CalibrationFile(
+        directory.CALIBRATION: Calibration(
             temperature=1.5, threshold=0.5, texts=TEXTS, log_loss_before=0.5, log_loss_after=0.4
         ),
         directory.METRICS: schemas.TrainingMetrics(
             data=schemas.DataInfo(
-                source=data,
+                source="texts",
                 fallback_used=False,
-                sha256="0" * 64,
-                file="/home/me/my `texts`|1.csv" if data == "texts" else None,
+                sha256=sha256,
+                file="/home/me/my `texts`|1.csv",
                 format="csv",
                 counts=counts,
                 unknown_share=0.123,
@@ -81,17 +86,17 @@ def write_run(
     head = "epoch,seconds,loss,accuracy,val_loss,val_accuracy,learning_rate,tokens_per_second,elapsed"
     run.write(directory.HISTORY, "\n".join([f"{head},gradient_norm,largest_gradient_norm", *rows]) + "\n")
     run.finish()
-    evaluate_run(run, "test", seed)
+    evaluate_run(run, "test", seed, texts_sha256)
     return Run(path)
 
 
-def origin(run: Run, split: str) -> dict[str, object]:
+def origin(run: Run, split: str, data: str = "1" * 64) -> dict[str, object]:
     """Return what the files of evaluations begin with."""
     date = "2026-11-30T12:00:00Z"
-    return {"run": run.sha256, "data": "1" * 64, "date": date, "command": [], "split": split, "texts": TEXTS}
+    return {"run": run.sha256, "data": data, "date": date, "command": [], "split": split, "texts": TEXTS}
 
 
-def evaluate_run(run: Run, split: str, seed: int = 0) -> Predictions:
+def evaluate_run(run: Run, split: str, seed: int = 0, data: str = "1" * 64) -> None:
     """Write an evaluation with random predictions that are mostly right."""
     labels = run.config.data.label_names
     rng = np.random.default_rng(seed)
@@ -103,7 +108,7 @@ def evaluate_run(run: Run, split: str, seed: int = 0) -> Predictions:
     run.write_evaluation(
         "",
         schemas.Evaluation(
-            **origin(run, split),  # type: ignore[arg-type]
+            **origin(run, split, data),  # type: ignore[arg-type]
             seconds=0.5,
             metrics=scores.metrics,
             confusion=scores.confusion,
@@ -117,7 +122,6 @@ def evaluate_run(run: Run, split: str, seed: int = 0) -> Predictions:
     )
     lines = list(range(2, TEXTS + 2))
     run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(labels, lines))
-    return predictions
 
 
 def write_baseline(run: Run, accuracy: float) -> None:

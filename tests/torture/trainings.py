@@ -36,7 +36,7 @@ CASES = {
     "early": ["training.early_stopping={patience: 2, min_delta: 1.0}", "training.epochs=6"],  # ends after the third
     "ngrams": ["model.ngrams={orders: 2, folds: 3}", "training.adversarial={kind: adversarial}"],
     "mixed": ["training.precision=mixed_float16", "training.checkpoint_every=1s", "training.batch_size=128"],
-    "baseline": [*UNLABELED, "training.teacher=baseline", "training.word_dropout=0.1"],
+    "baseline": [*UNLABELED, "training.teacher=baseline"],
     "language_model": [LANGUAGE_MODEL],
     "teacher": [*UNLABELED, "training.teacher=self"],
     "everything": [

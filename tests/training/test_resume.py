@@ -27,7 +27,7 @@ RECIPES = {
              "training.schedule={kind: cosine, warmup_steps: 4}"),
     "rnn": ("model.recurrent=[{cell: simple_rnn, units: 8}]", "training.optimizer=nadam", "training.batch_tokens=9000",
             "training.class_weights=balanced"),
-    "stock": ("training.engine=stock", "model.dropout=0.4", "training.word_dropout=0.2"),
+    "stock": ("training.engine=stock", "model.dropout=0.4"),
     "plateau": ("training.schedule={kind: plateau, patience: 1}", "training.early_stopping={patience: 2}",
                 "training.learning_rate=1e-12", "training.epochs=4"),
     "adversarial": ("training.adversarial={kind: virtual}", "training.ema=0.5"),

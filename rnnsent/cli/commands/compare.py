@@ -33,11 +33,12 @@ def command(paths: tuple[Path, ...], split: str, source: Source | None, flips: i
     for the runs of all its seeds.
     """
     from rnnsent.evaluation.compare import compare_runs
+    from rnnsent.evaluation.evaluate import evaluation_of
 
     runs = opened_all(paths)
     if len(runs) < 2:
         raise click.UsageError(f"compare needs two runs: {len(runs)} given; name one more")
-    result = compare_runs(runs, split, data=source)
+    result = compare_runs([evaluation_of(run, split, source) for run in runs], source)
     if as_json:
         click.echo(json.dumps(to_values(result)))
     else:
@@ -49,10 +50,11 @@ def to_values(result: RunComparison) -> dict[str, Any]:
     first, *others = result.runs
     pairs = zip(others, result.comparisons, result.differences, strict=True)
     return {
-        "split": result.split,
+        "split": first.record.split,
         "n": len(first.predictions),
         "runs": [
-            {"run": str(each.run), "costs": each.costs, "interrupted": each.stopped is not None} for each in result.runs
+            {"run": str(each.run), "costs": costs, "interrupted": each.run.metrics.interrupted}
+            for each, costs in zip(result.runs, result.costs, strict=True)
         ],
         "comparisons": [
             {

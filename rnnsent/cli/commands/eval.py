@@ -16,11 +16,11 @@ from rnnsent.cli.terminal import say
 from rnnsent.reporting.tables import evaluation_lines, paragraph
 
 if TYPE_CHECKING:
-    from rnnsent.evaluation.error_analysis import PredictionError
-    from rnnsent.evaluation.evaluate import Options, Result
+    from rnnsent.evaluation.evaluate import Options, PredictionError, Result
     from rnnsent.runs.directory import Run
     from rnnsent.runs.schemas import BaselineEvaluation, Evaluation
 
+COUNT = click.IntRange(0)
 LABELS_ONLY = (
     "From predicted labels alone: ROC AUC, PR AUC, log loss, Brier score, calibration, coverage and error analysis "
     "need probabilities (--probability-column)."
@@ -34,7 +34,7 @@ LABELS_ONLY = (
 @options.backend
 @options.device
 @click.option("--baseline", is_flag=True, help="Evaluate the n-gram baseline, too.")
-@click.option("--worst", type=click.IntRange(0), default=3, metavar="N", help="Show N confident errors.  [default: 3]")
+@click.option("--worst", type=COUNT, default=3, metavar="N", help="Show the N most confident errors.  [default: 3]")
 @click.option("--predictions", type=PATH, metavar="FILE", help="Evaluate a table of predictions.")
 @click.option("--label-column", metavar="NAME", help="Column of the label in FILE.  [default: label, target, …]")
 @click.option("--probability-column", metavar="NAME", help="Column of the probability.  [default: probability, …]")
@@ -108,18 +108,32 @@ def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> tuple[R
 def _show_run(
     result: Result, linear: BaselineEvaluation | None, errors: Sequence[PredictionError], as_json: bool
 ) -> None:
-    from rnnsent.runs.run_facts import source_name
+    from rnnsent.evaluation.predictions import UNCALIBRATED
+    from rnnsent.runs.directory import CALIBRATION
 
-    record, source = result.record, source_name(result.run.metrics.data)
+    record, source = result.record, result.run.metrics.data.name
     seconds = max(record.seconds, 1e-9)
+    uncalibrated = record.split == "validation" and result.run.file(CALIBRATION).is_file()
+    notes = [UNCALIBRATED] if uncalibrated else []
     if as_json:
         values = {"run": str(result.run), "split": record.split, "source": source, **_values(record, errors)}
+        values["warnings"] += notes
         baseline = None if linear is None else asdict(linear)["metrics"]
         click.echo(json.dumps(values | {"baseline": baseline, "seconds": record.seconds}))
         return
     title = f"{result.run}: {record.split}, {record.texts:,} texts of {source}"
     lines = evaluation_lines(record, errors, {} if linear is None else linear.metrics)
-    show("\n".join([title, *lines, "", f"  {seconds:.1f} s, {record.texts / seconds:,.0f} texts/s"]))
+    show(
+        "\n".join(
+            [
+                title,
+                *(f"  {note}" for note in notes),
+                *lines,
+                "",
+                f"  {seconds:.1f} s, {record.texts / seconds:,.0f} texts/s",
+            ]
+        )
+    )
 
 
 def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline: bool, as_json: bool) -> None:
@@ -136,8 +150,7 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
 
 
 def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bool) -> None:
-    from rnnsent.evaluation.error_analysis import most_confident_errors
-    from rnnsent.evaluation.evaluate import evaluation_record
+    from rnnsent.evaluation.evaluate import evaluation_record, most_confident_errors
     from rnnsent.evaluation.external_predictions import read_predictions
     from rnnsent.evaluation.run_data import make_origin
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from rnnsent.inference.batch import Row, Texts
     from rnnsent.inference.classifier import Classifier, Prediction
 
-FORMATS = ["lines", "csv", "tsv", "jsonl", "parquet"]
+FORMATS = click.Choice(["lines", "csv", "tsv", "jsonl", "parquet"])
+FORMAT_HELP = "Format of the input: lines, csv, tsv, jsonl or parquet.  [default: by its name]"
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 OUTPUT = click.Path(path_type=Path, dir_okay=False)
 MAX_NAME = 256  # characters of a text that may be the name of a file
@@ -28,9 +29,9 @@ MAX_NAME = 256  # characters of a text that may be the name of a file
 @click.command(name="predict")
 @click.argument("run", type=PATH)
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
-@click.option("--input", "source", metavar="FILE", help="Read a text or table; - is stdin.")
+@click.option("--input", "source", metavar="FILE", help="Read a file of texts; - is stdin.")
 @click.option("--output", type=OUTPUT, metavar="FILE", help="Write a .csv, .tsv or .jsonl file.")
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="Format of the input.  [default: by its name]")
+@click.option("--format", "format_", type=FORMATS, metavar="FORMAT", help=FORMAT_HELP)
 @click.option("--text-column", type=column, metavar="NAME", help="Column of the text.  [default: as in training]")
 @click.option("--keep", type=column, multiple=True, metavar="NAME", help="Copy a column to the output, or all.")
 @options.encoding

@@ -12,8 +12,8 @@ from rnnsent.cli import options
 from rnnsent.cli.options import PAGE, PATH, Source, opened, opened_all, require_named, write_file
 
 if TYPE_CHECKING:
-    from rnnsent.reporting.examples import Examples
-    from rnnsent.reporting.facts import EvaluatedRun
+    from rnnsent.reporting.facts import EvaluationFacts
+    from rnnsent.reporting.run_page import Examples
     from rnnsent.runs.directory import Run
 
 logger = logging.getLogger(__name__)
@@ -56,9 +56,14 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, source: So
 
 
 def _page(runs: list[Run], split: str, source: Source | None) -> str:
-    from rnnsent.reporting.facts import gather, names_of
+    from rnnsent.evaluation.evaluate import evaluation_of
+    from rnnsent.reporting.facts import EvaluationFacts, names_of
 
-    facts = [gather(run, split, name, source) for run, name in zip(runs, names_of(runs), strict=True)]
+    evaluated = [evaluation_of(run, split, source) for run in runs]
+    facts = [
+        EvaluationFacts(each.run, name, each.record, each.predictions)
+        for each, name in zip(evaluated, names_of(runs), strict=True)
+    ]
     if len(runs) == 1:
         from rnnsent.reporting.run_page import run_page
 
@@ -66,13 +71,13 @@ def _page(runs: list[Run], split: str, source: Source | None) -> str:
     from rnnsent.evaluation.compare import compare_runs
     from rnnsent.reporting.comparison_page import comparison_page
 
-    return comparison_page(facts, compare_runs(runs, split, data=source))
+    return comparison_page(facts, compare_runs(evaluated, source))
 
 
-def _examples(facts: EvaluatedRun, source: Source | None) -> Examples:
+def _examples(facts: EvaluationFacts, source: Source | None) -> Examples:
     """Return the texts of a run; a page does without them if they are missing and --data is not given."""
     from rnnsent.errors import DataError, RunError
-    from rnnsent.reporting.examples import Examples, read_examples
+    from rnnsent.reporting.run_page import Examples, read_examples
 
     try:
         return read_examples(facts, source)

@@ -156,7 +156,6 @@ def hint(metrics: TrainingMetrics, epochs: int) -> str | None:
 
 def result_line(run: Run) -> str:
     """Return the last line of a training."""
-    from rnnsent.runs.run_facts import source_name
 
     metrics = run.metrics
     accuracy = metrics.validation["accuracy"]
@@ -167,5 +166,5 @@ def result_line(run: Run) -> str:
         how = f"{len(metrics.networks)} networks, alone {alone}"
     return (
         f"{run}: validation accuracy {accuracy.value:.2%} [{accuracy.low:.2%}, {accuracy.high:.2%}], {how}; "
-        f"data: {source_name(metrics.data)}{fallback}"
+        f"data: {metrics.data.name}{fallback}"
     )
