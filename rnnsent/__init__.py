@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["Vocabulary", "__version__", "evaluate", "load", "train"]
 
 _MODULES = {
-    "Vocabulary": "rnnsent.data.vocabulary",
-    "evaluate": "rnnsent.api",
-    "load": "rnnsent.inference.classifier",
-    "train": "rnnsent.api",
+    "Vocabulary": "data.vocabulary",
+    "evaluate": "api",
+    "load": "inference.classifier",
+    "train": "api",
 }
 
 
 def __getattr__(name: str) -> Any:
     # Imported when it is asked for: `rnnsent --help` needs none of it.
     if name in _MODULES:
-        return getattr(import_module(_MODULES[name]), name)
+        return getattr(import_module(f"rnnsent.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'rnnsent' has no attribute {name!r}")

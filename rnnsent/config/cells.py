@@ -47,7 +47,9 @@ _STEPS = "rnnsent.models.numpy_layers:"
 
 CELLS = {
     "simple_rnn": Cell(layer="keras.layers:SimpleRNN", step=f"{_STEPS}simple_rnn_step", gates=1, native=0),
-    "lstm": Cell(layer="keras.layers:LSTM", step=f"{_STEPS}lstm_step", gates=4, states=2, native=1, cudnn=("tensorflow", "jax")),
+    "lstm": Cell(
+        layer="keras.layers:LSTM", step=f"{_STEPS}lstm_step", gates=4, states=2, native=1, cudnn=("tensorflow", "jax")
+    ),
     "gru": Cell(
         layer="keras.layers:GRU",
         step=f"{_STEPS}gru_step",

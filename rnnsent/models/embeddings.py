@@ -169,7 +169,8 @@ def _other_width(path: Path, number: int, columns: int, width: int) -> DataError
 
 def _numbers(path: Path, number: int, cells: list[str]) -> Floats:
     try:
-        numbers = np.array(cells, np.float32)
+        with np.errstate(over="ignore"):
+            numbers = np.array(cells, np.float32)
     except ValueError:
         raise DataError(f"{path}, line {number}: not a word and {len(cells)} numbers") from None
     if not np.isfinite(numbers).all():

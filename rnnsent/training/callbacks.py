@@ -33,10 +33,6 @@ logger = logging.getLogger(__name__)
 
 PLOT_OVERHEAD = 0.005  # share of the time that drawing the curves may take
 
-# A norm that is finite is less than 2e19, as its square is. Up to this rate no update from such a gradient overflows,
-# with a momentum of 0.9 either, and not every weight has to be looked at after every step.
-OVERFLOWING_RATE = 1e15
-
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")  # of Keras' callbacks
 
 
@@ -90,14 +86,13 @@ class FiniteCallback(StepCallback):
 
     Args:
         train: the batches, to name the one that did it.
-        learning_rate: the highest of the training.
         advice: what to change.
         begin: see StepCallback.
     """
 
-    def __init__(self, train: Batches, learning_rate: float, advice: str, begin: Checkpoint | None) -> None:
+    def __init__(self, train: Batches, advice: str, begin: Checkpoint | None) -> None:
         super().__init__(begin)
-        self._train, self._rate, self._advice = train, learning_rate, advice
+        self._train, self._advice = train, advice
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         super().on_epoch_begin(epoch)
@@ -105,10 +100,7 @@ class FiniteCallback(StepCallback):
             reset_norms(self.model.optimizer)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Look at loss and gradient; at the weights only where the rate is so high that a finite gradient breaks them.
-
-        The step's own loss, which was computed before it, may still be a number when its weights no longer are.
-        """
+        """Look at loss and gradient: the highest learning rate, 1e6, times a finite gradient leaves finite weights."""
         step = batch + 1
         if self.is_covered(step):
             return
@@ -116,8 +108,6 @@ class FiniteCallback(StepCallback):
         synchronize(self.model)
         norms = norms_of(self.model.optimizer)
         self.require(is_finite(norms), f"the norm of the gradient became {norms.largest}", step)
-        if self._rate > OVERFLOWING_RATE:
-            self.require_arrays(weights_of(self.model), step)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         loss = float(logs.get("val_loss", 0.0))

@@ -67,16 +67,16 @@ def finish_trackers(
     metrics: Mapping[str, Any] | None = None,
     error: BaseException | None = None,
 ) -> None:
-    """Log the validation metrics and close the runs, unless they are closed already.
+    """Log the metrics of the best epoch and close the runs, unless they are closed already.
 
     Args:
         callbacks: from `tracker_callbacks`.
-        metrics: on validation, as in metrics.json; logged under dotted names such as `validation.accuracy.low`.
+        metrics: of the best epoch, as in history.csv; logged under dotted names such as `best.val_accuracy`.
         error: what ended the training early.
     """
     stopped = isinstance(error, KeyboardInterrupt | Interrupted)
     status: Status = "finished" if error is None else "stopped" if stopped else "failed"
-    values = flatten({"validation": metrics or {}})
+    values = flatten({"best": metrics or {}})
     numbers = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
     with DeferredSignals():
         for callback in callbacks:

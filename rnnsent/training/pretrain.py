@@ -114,7 +114,7 @@ def _train(trunk: keras.Model, model: keras.Model, config: Config, batches: Batc
     started = time.perf_counter() - (0.0 if begin is None else begin.elapsed)
     history = HistoryCallback(None, batches, "", started, begin)
     advice = f"lower model.language_model.learning_rate (now {asked.learning_rate:g})"
-    finite = FiniteCallback(batches, asked.learning_rate, advice, begin)
+    finite = FiniteCallback(batches, advice, begin)
     tracked = Tracked(folder=folder, history=history, finite=finite)
     try:
         fit(model, FitData(batches), training, tracked, [_Progress(history)])

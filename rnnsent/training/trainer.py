@@ -151,7 +151,7 @@ def _tracked(run: Run, plain: keras.Model, training: TrainingConfig, history: Hi
     return Tracked(
         folder=CheckpointFolder(run.file(CHECKPOINTS), run.training),
         history=history,
-        finite=FiniteCallback(history.train, training.learning_rate, _advice(training), history.begin),
+        finite=FiniteCallback(history.train, _advice(training), history.begin),
         best=BestWeightsCallback(run, plain, training.monitor, history),
         ema=None if training.ema is None else EMACallback(),
         counting=counting_callbacks(training),

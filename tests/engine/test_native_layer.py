@@ -100,7 +100,7 @@ def test_native_and_stock_layers_stack(native: list[bool]) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def curve(engine: str, text: str, steps: int = 30) -> list[float]:
+def curve(engine: str, text: str, steps: int = 60) -> list[float]:
     """Return the loss of each step of a training on reviews that two words decide."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, steps * 8)
@@ -125,9 +125,9 @@ def curve(engine: str, text: str, steps: int = 30) -> list[float]:
 )
 def test_training_follows_the_curve_of_stock_keras(text: str) -> None:
     native, stock = curve("native", text), curve("stock", text)
-    assert len(native) == 30
+    assert len(native) == 60
     np.testing.assert_allclose(native, stock, rtol=0, atol=1e-4)
-    assert native[-1] < native[0]
+    assert np.mean(native[-20:]) < np.mean(native[:20])
 
 
 def test_weights_go_from_one_network_to_the_other() -> None:

@@ -152,7 +152,7 @@ def test_training_begins_with_the_vectors() -> None:
     Path("c.yaml").write_text(CONFIG.replace("TRAINABLE", "false"))
     trained = rnnsent("train", "--config", "c.yaml", "--run-dir", "run", "--json")
     assert trained.exit_code == 0, trained.stderr
-    assert json.loads(trained.stdout)["vectors"]["found"] == 2
+    assert json.loads(trained.stdout)["embeddings"]["found"] == 2
     table = open_run(Path("run")).weights()["embedding/embeddings"]
     np.testing.assert_array_equal(table[FIRST_WORD], np.array([0.5, 1, -1], np.float32))
 

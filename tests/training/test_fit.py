@@ -81,7 +81,7 @@ def train(parts: Partition, chosen: Config, model: keras.Model, plain: keras.Mod
     tracked = Tracked(
         folder=CheckpointFolder(Path("checkpoints"), "t"),
         history=history,
-        finite=FiniteCallback(batches, training.learning_rate, "lower it", None),
+        finite=FiniteCallback(batches, "lower it", None),
         best=BestWeightsCallback(Run(Path()), plain, training.monitor, history),
         ema=None if training.ema is None else EMACallback(),
         counting=counting_callbacks(training),
@@ -267,12 +267,11 @@ def spoil_after(steps: int) -> Callable[[keras.Model], None]:
     return step
 
 
-FAR = ("training.optimizer=sgd", "training.clip_norm=null", "training.learning_rate=3e38")
+FAR = ("training.optimizer=sgd", "training.clip_norm=null", "training.learning_rate=1e6", HEAVY)
 NOT_FINITE = [
     ((HEAVY, "training.learning_rate=1e-30"), 2, r"the norm of the gradient became inf in epoch 1, step 3"),
     ((HEAVY, "training.learning_rate=1e-30", "training.clip_norm=1.0"), 2, r"gradient became inf in epoch 1, step 3"),
-    (FAR, 0, r"the loss became (nan|inf) in epoch 1, step 2|is no longer finite in epoch 1, step 1"),
-    ((*FAR, HEAVY.replace("e19", "e3")), 0, r" is no longer finite in epoch 1, step 1"),
+    (FAR, 0, r"the loss became (nan|inf) in epoch 1, step 2"),
     ((*ONE_STEP, *FAR), 0, r"the validation loss became nan in epoch 1, step 1 \(a batch of 96 texts"),
 ]
 

@@ -46,7 +46,11 @@ def environment(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def warned(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Return the warnings of rnnsent so far."""
-    return lambda: [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    return lambda: [
+        each.getMessage()
+        for each in caplog.records
+        if each.levelno == logging.WARNING and each.name.startswith("rnnsent")
+    ]
 
 
 def config(*trackers: str) -> Config:
@@ -145,8 +149,8 @@ def test_tensorboard_holds_epochs_config_and_validation_and_continues() -> None:
         same(curve(folder, tag), enumerate(history[name], 1))
     (text,) = events(".").Tensors("config")
     assert "    model.recurrent.0.cell: gru\n" in text.tensor_proto.string_val[0].decode()
-    same(curve(".", "validation.accuracy.low"), [(0, 0.8)])
-    assert "validation.accuracy.high" not in events(".").Tags()["tensors"]
+    same(curve(".", "best.accuracy.low"), [(0, 0.8)])
+    assert "best.accuracy.high" not in events(".").Tags()["tensors"]
     callbacks = opened("tensorboard")
     fitted(callbacks, 2, 3)
     finish_trackers(callbacks, error=Interrupted("stopped", 130))
@@ -171,7 +175,7 @@ def test_mlflow_holds_epochs_config_and_validation_and_continues_its_run() -> No
     finish_trackers(callbacks, error=ValueError())  # closed already
     run = mlflow_run("continued")
     assert run.info.status == "FINISHED" and [step for step, _ in mlflow_curve(run, "loss")] == [1, 2, 3]
-    assert (run.data.metrics["validation.accuracy.low"], run.data.metrics["validation.recall.très bien_"]) == (0.8, 0.5)
+    assert (run.data.metrics["best.accuracy.low"], run.data.metrics["best.recall.très bien_"]) == (0.8, 0.5)
 
 
 def test_mlflow_that_cannot_be_reached_costs_one_warning(
@@ -198,7 +202,7 @@ def test_wandb_holds_epochs_config_and_validation_offline() -> None:
     for name in EPOCH:
         assert [epoch[f"epoch/{name}"] for epoch in epochs] == history[name]
     summary = {name: value for record in records for name, value in wandb_items(record.summary.update).items()}
-    assert summary["validation.accuracy.value"] == 0.9
+    assert summary["best.accuracy.value"] == 0.9
     assert [record.exit.exit_code for record in records if record.HasField("exit")] == [0]
     assert not [path for path in Path("run").rglob("*") if path.is_symlink()]
 
@@ -285,7 +289,7 @@ def test_train_with_tracker_leaves_the_same_weights(
     assert result.exit_code == 0 and "\ntensorboard: tensorboard --logdir run/logs\n" in result.stderr
     (line,) = result.stdout.splitlines()
     accuracy = json.loads(line)["validation"]["accuracy"]["value"]
-    same(curve(".", "validation.accuracy.value"), [(0, accuracy)])
+    same(curve(".", "best.val_accuracy"), [(0, accuracy)])
     names = {"loss", "accuracy", "learning_rate", "tokens_per_second", "seconds", "gradient_norm"}
     assert {f"epoch_{name}" for name in names} <= set(events("train").Tags()["tensors"])
     (weights,) = finished_run.glob("weights.*")
