@@ -25,6 +25,6 @@ def fit_model(
         tracked = Tracked(
             folder=CheckpointFolder(Path(folder), "benchmark"),
             history=HistoryCallback(None, train, "", time.perf_counter(), None),
-            finite=FiniteCallback(train, config.learning_rate, "", None),
+            finite=FiniteCallback(train, "", None),
         )
         fit(model, FitData(train, validation), config, tracked, [callback])

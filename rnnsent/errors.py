@@ -71,19 +71,7 @@ class ConfigError(RnnsentError):
 
 
 class DataError(RnnsentError):
-    """Reviews that are missing, damaged or unfit for training.
-
-    Attributes:
-        fact: the message without options and keys of a config that would help; None where it names none.
-    """
-
-    def __init__(self, message: str, *, fact: str | None = None) -> None:
-        super().__init__(message)
-        self.fact = fact
-
-    def at(self, place: str) -> DataError:
-        """Return the same error, with the place that it is about before it."""
-        return DataError(f"{place}: {self}", fact=None if self.fact is None else f"{place}: {self.fact}")
+    """Reviews that are missing, damaged or unfit for training."""
 
 
 class DataUnavailable(DataError):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
@@ -19,97 +16,28 @@ logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-# How long a signal that Python dropped waits until it comes again, in seconds.
-AGAIN = 0.01
-
-# How long a second signal waits for native code to come back to Python, which alone can answer it, in seconds.
-PATIENCE = 1.0
-
 _AT_ONCE = "at_once"
 
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Raise KeyboardInterrupt at Ctrl-C and Interrupted at SIGTERM in the block, wherever they come in.
+    """Raise KeyboardInterrupt at Ctrl-C and Interrupted at SIGTERM in the block.
 
-    Python drops what a signal handler raises while a finalizer, or a callback of a weak reference, of the garbage
-    collector or of native code is running; such a signal is sent again, until it arrives in code that can be left. A
-    signal that the process was started to ignore, as nohup does, stays ignored. A second one that native code keeps
-    from being answered ends the process, as a kill would: what was kept is whole.
+    A signal that the process was started to ignore, as nohup does, stays ignored.
     """
     heard = SIGNALS if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.getsignal(number) for number in heard}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _stop)
-    hook, timers = sys.unraisablehook, list[threading.Timer]()
-
-    def send_again(dropped: sys.UnraisableHookArgs) -> None:
-        if not isinstance(dropped.exc_value, KeyboardInterrupt | Interrupted):
-            hook(dropped)
-            return
-        number = signal.SIGTERM if isinstance(dropped.exc_value, Interrupted) else signal.SIGINT
-        timers.append(threading.Timer(AGAIN, os.kill, (os.getpid(), number)))
-        timers[-1].daemon = True
-        timers[-1].start()
-
-    sys.unraisablehook = send_again
-    watch = _Watch() if heard else None
     try:
         yield
     finally:
-        if watch is not None:
-            watch.end()
-        sys.unraisablehook = hook
-        for timer in timers:
-            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-class _Watch:
-    """Hears signals in a thread of its own, while native code keeps Python from calling their handlers."""
-
-    answered = 0  # signals whose handlers were called, in this process
-
-    def __init__(self) -> None:
-        self._reading, self._writing = os.pipe()
-        os.set_blocking(self._writing, False)
-        self._before = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def end(self) -> None:
-        """Stop listening."""
-        signal.set_wakeup_fd(self._before)
-        os.close(self._writing)
-
-    def _listen(self) -> None:
-        first = _Watch.answered
-        heard = 0
-        with os.fdopen(self._reading, "rb", buffering=0) as stream:
-            while content := stream.read(1):
-                heard += content[0] in SIGNALS
-                if heard > 1 and _Watch.answered < first + 2:
-                    self._insist(content[0], first)
-                    heard = 1  # of the next one the same is asked
-
-    def _insist(self, number: int, first: int) -> None:
-        """End the process, unless Python answers within its time; two signals at once are one to it, so it is asked."""
-        before = _Watch.answered
-        latest = time.monotonic() + PATIENCE
-        while time.monotonic() < latest:
-            time.sleep(PATIENCE / 20)
-            if _Watch.answered >= first + 2:
-                return
-            if _Watch.answered > before:
-                os.kill(os.getpid(), number)
-                return
-        os.write(2, b"Interrupted: native code did not come back; what was kept before is whole\n")
-        os._exit(128 + number)
-
-
 def _stop(number: int, frame: FrameType | None) -> None:
-    _Watch.answered += frame is not None  # else it is one that was held
     raise KeyboardInterrupt if number == signal.SIGINT else Interrupted("terminated", 128 + number)
 
 
@@ -177,7 +105,6 @@ class DeferredSignals:
             self._handlers = {number: signal.signal(number, self._hold) for number in heard}
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
-        _Watch.answered += frame is not None  # else it is one that an inner block held
         if self._held is not None:
             self._twice = True
             self.deliver()

@@ -266,10 +266,7 @@ def table_source(tables: Sequence[Table], requested: Columns) -> RecordSource:
     Raises:
         DataError: see `choose_columns`.
     """
-    try:
-        columns = [choose_columns(table, requested) for table in tables]
-    except DataError as error:
-        raise DataError(str(error), fact=f"{tables[0].name}: its columns: {_listed(tables[0])}") from None
+    columns = [choose_columns(table, requested) for table in tables]
     table = tables[0]
     facts = {"format": table.format, "encoding": table.encoding, "delimiter": repr(table.delimiter)[1:-1]}
     facts |= {f"{name} column": str(column or "") for name, column in asdict(columns[0]).items()}

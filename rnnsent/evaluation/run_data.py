@@ -100,12 +100,7 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
     if why := run.metrics.stopped:
         logger.info("%s: %s", run, why)
     config = replace(run.config.data, **{"fallback": None, **(source or {})})  # type: ignore[arg-type]
-    try:
-        dataset = load_dataset(config)
-    except DataError as error:
-        if error.fact is None:
-            raise
-        raise DataError(f"{error.fact}\n  {_others(run, config.path)}") from None
+    dataset = load_dataset(config)
     trained, loaded = run.metrics.data.sha256, dataset.provenance["sha256"]
     if trained != loaded:
         path = str(dataset.provenance.get("file", dataset.source))

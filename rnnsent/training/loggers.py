@@ -238,10 +238,8 @@ def _open_wandb(run: TrackedRun) -> Tracker:
     def close(status: Status) -> None:
         opened.finish(exit_code={"finished": 0, "stopped": 130, "failed": 1}[status])
         wandb.teardown()  # from here on nothing is written into the folder
-        (files.parent / "logs" / "debug-core.log").unlink(missing_ok=True)  # a link to a file outside of the run
 
-    files = Path(opened.dir)
-    location = str(opened.url) if online else f"wandb sync {files.parent}"
+    location = str(opened.url) if online else f"wandb sync {Path(opened.dir).parent}"
     return Tracker(location, MetricsLogger(), opened.summary.update, close)
 
 

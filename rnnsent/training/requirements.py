@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 
 from rnnsent.config.rules import label_rules, training_rules
@@ -49,5 +48,3 @@ def _needed(config: Config) -> Iterator[tuple[str, str, str]]:
         yield "sklearn", "training.teacher", "baseline"
     for name in config.training.trackers:
         yield name, "training.trackers", name
-        if name == "mlflow" and not os.environ.get("MLFLOW_TRACKING_URI"):  # its own store is a database
-            yield "sqlalchemy", "training.trackers", name

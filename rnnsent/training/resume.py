@@ -26,8 +26,6 @@ from rnnsent.training.checkpoint import CheckpointFolder
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 1 << 20  # tokens that are hashed at a time
-
 
 def fingerprint(name: str, config: Config, split: Partition, device: Device, environment: Environment) -> Fingerprint:
     """Return the fingerprint of a new training."""
@@ -61,15 +59,8 @@ def digest(split: Split) -> str:
     hashed = hashlib.sha256(f"{split.limit}".encode())
     for array in (split.lengths, split.labels):
         hashed.update(np.ascontiguousarray(array).data)
-    tokens, held = [], 0
     for start, length in zip(split.starts.tolist(), split.lengths.tolist(), strict=True):
-        tokens.append(split.tokens[start : start + length])
-        held += length
-        if held >= _CHUNK:
-            hashed.update(np.concatenate(tokens).data)
-            tokens, held = [], 0
-    if tokens:
-        hashed.update(np.concatenate(tokens).data)
+        hashed.update(np.ascontiguousarray(split.tokens[start : start + length]).data)
     return hashed.hexdigest()
 
 

@@ -85,7 +85,7 @@ def test_damaged_one_costs_only_itself(folder: CheckpointFolder, caplog: pytest.
 @pytest.mark.parametrize("name", ["model/a", "optimizer/003", "best/a", "metrics/000"])
 def test_state_that_could_never_continue_is_not_kept(name: str) -> None:
     train: Any = SimpleNamespace(order=lambda epoch: [np.arange(9)])
-    finite = FiniteCallback(train, 0.1, "lower it", None)
+    finite = FiniteCallback(train, "lower it", None)
     finite.require_arrays(ARRAYS, 1)
     spoiled = ARRAYS | {name: np.array([0, np.nan], np.float32)}
     expected = rf"^{name.removeprefix('model/')} is no longer finite in epoch 1, step 1 \(a batch of 9 texts: 0, 1, 2, "
