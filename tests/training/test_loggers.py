@@ -204,7 +204,6 @@ def test_wandb_holds_epochs_config_and_validation_offline() -> None:
     summary = {name: value for record in records for name, value in wandb_items(record.summary.update).items()}
     assert summary["best.accuracy.value"] == 0.9
     assert [record.exit.exit_code for record in records if record.HasField("exit")] == [0]
-    assert not [path for path in Path("run").rglob("*") if path.is_symlink()]
 
 
 @pytest.mark.parametrize(("variable", "mode"), [(None, "offline"), ("WANDB_API_KEY", None), ("WANDB_MODE", None)])
