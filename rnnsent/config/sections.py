@@ -48,7 +48,7 @@ class Section:
         "strict": True, "extra": "forbid", "allow_inf_nan": False, "use_attribute_docstrings": True
     }  # fmt: skip
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the section as JSON has it."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
@@ -175,7 +175,11 @@ class DataConfig(Section):
 
 
 def data_settings(source: str) -> dict[str, str | None]:
-    """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of imdb.npz or texts."""
+    """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of imdb.npz or texts.
+
+    Raises:
+        ConfigError: if it is none of these.
+    """
     path = Path(source)
     if source in ("imdb", "sample"):
         # The sample takes no path, and `--data imdb` means the usual places.
@@ -184,7 +188,7 @@ def data_settings(source: str) -> dict[str, str | None]:
         return {"source": "imdb", "path": source}
     if path.exists() or path.suffix or path.name != source:
         return {"source": "texts", "path": source, "fallback": None}
-    return {"source": source, "path": None}
+    raise ConfigError([Problem("", f"--data {source}", "no such file or folder, and no source (imdb, sample)")])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,9 +128,9 @@ class _Reader:
             raise self._error(node, path, "is too large a number")
         return self.yaml.constructor.construct_object(node)
 
-    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, object]:
         self.yaml.constructor.flatten_mapping(node)  # merges what `<<` names
-        values: dict[str, Any] = {}
+        values: dict[str, object] = {}
         for key_node, value in node.value:
             key = str(self.plain(key_node, path))
             if key in values:
@@ -170,7 +170,7 @@ def dotted(path: KeyPath) -> str:
     return ".".join(map(str, path))
 
 
-def dump(values: dict[str, Any]) -> str:
+def dump(values: dict[str, object]) -> str:
     """Return `values` as YAML, keys in their own order."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False

@@ -155,7 +155,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         return self.NAMES[module, name]
 
 
-def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Read the arrays called `names` of an .npz file; of object arrays the list of objects.
 
     Raises:

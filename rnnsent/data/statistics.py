@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ class DatasetFacts:
     """Facts about all splits."""
 
     source: str
-    provenance: dict[str, Any]
+    provenance: dict[str, object]
     vocabulary: int
     embedding_rows: int
     splits: dict[str, SplitFacts]
@@ -49,7 +48,7 @@ class DatasetFacts:
     validation: int  # how many reviews are held back to validate on
     validation_duplicates: int  # of those, how many stand among the training reviews too
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the facts as plain values for JSON."""
         return asdict(self)
 

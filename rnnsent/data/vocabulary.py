@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +127,7 @@ class Vocabulary:
 
     def to_json(self) -> str:
         """Return everything that `from_json` needs, as JSON text."""
-        values: dict[str, Any] = {
+        values: dict[str, object] = {
             "format": FORMAT,
             "source": self.source,
             "num_words": self.num_words,

@@ -35,13 +35,13 @@ def gradient_scope() -> Iterator[None]:
                 del registered[name]
 
 
-def _registered_gradients() -> dict[str, Any]:
+def _registered_gradients() -> dict[str, object]:
     if keras.backend.backend() != "tensorflow":
         return {}
     from tensorflow.python.framework import ops as framework
 
     # Not of the public API, which has no way to let go; a TensorFlow without it leaks, and the soak says so.
-    found: dict[str, Any] = getattr(getattr(framework, "gradient_registry", None), "_registry", {})
+    found: dict[str, object] = getattr(getattr(framework, "gradient_registry", None), "_registry", {})
     return found
 
 

@@ -42,7 +42,7 @@ class Row(NamedTuple):
 
     number: int
     text: str
-    kept: dict[str, Any]
+    kept: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,8 @@ def _kernel_obstacle(config: Config, device: str) -> str:
         return "the native kernel was not built; see docs/architecture.md"
     for index, layer in enumerate(config.model.recurrent):
         if not runs_on_kernel(layer):
-            what = "reset_after: false" if layer.activation == "tanh" else f"activation: {layer.activation}"
+            what = f"cell: {layer.cell}" if layer.reset_after is not False else "reset_after: false"
+            what = what if layer.activation == "tanh" else f"activation: {layer.activation}"
             return f"the native kernel does not run model.recurrent.{index}, {what}"
     return ""
 

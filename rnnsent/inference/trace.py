@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +105,7 @@ class Trace:
             notes.append(f"{count(self.truncated, 'word')} cut off by data.maxlen; {len(self.words):,} were read")
         return notes
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the trace for JSON: its attributes, and `summary`, `strongest` and `notes`."""
         strongest = {
             side: [{"position": at, "word": word.word, "contribution": value} for at, word, value in words]

@@ -18,9 +18,8 @@ import re
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,6 @@ from rnnsent.data.readers import open_bytes
 from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RnnsentError, count
-from rnnsent.files import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +49,8 @@ class WordVectors:
     table: Floats  # (rows, width), of every id; missing ones are drawn with mean and spread of the others
     found: int  # number of words of the vocabulary that have one
     words: int  # number of words
-    facts: dict[str, Any]  # where they are from, for metrics.json
+    seconds: float = 0.0  # of word2vec
+    cached: bool = False
 
 
 def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -> WordVectors:
@@ -75,7 +74,7 @@ def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -
             table[id_], filled[id_] = _numbers(path, number, cells), True
     if not filled.any():
         raise DataError(f"{path}: has none of the {len(vocabulary.words):,} words of the vocabulary")
-    return _completed(table, filled, vocabulary, seed, {"file": str(path.resolve()), "sha256": sha256(path)})
+    return _completed(table, filled, vocabulary, seed)
 
 
 def train(
@@ -112,13 +111,11 @@ def train(
     arrays = cached_arrays(f"word2vec-2-{digest.hexdigest()}", build)
     table = np.array(arrays["vectors"], np.float32)
     seconds = round(float(arrays["seconds"][0]), 3)
-    facts = {"word2vec": sum(map(len, texts)), "seconds": seconds, "cached": cached}
-    return _completed(table, np.asarray(table.any(axis=1), np.bool_), vocabulary, seed, facts)
+    vectors = _completed(table, np.asarray(table.any(axis=1), np.bool_), vocabulary, seed)
+    return replace(vectors, seconds=seconds, cached=cached)
 
 
-def _completed(
-    table: Floats, filled: NDArray[np.bool_], vocabulary: Vocabulary, seed: int, facts: dict[str, Any]
-) -> WordVectors:
+def _completed(table: Floats, filled: NDArray[np.bool_], vocabulary: Vocabulary, seed: int) -> WordVectors:
     """Draw the rows that are not filled, with the mean and the spread of those that are."""
     known = table[filled]
     drawn = np.random.default_rng(seed).normal(
@@ -126,7 +123,7 @@ def _completed(
     )
     table[~filled] = drawn.astype(np.float32)
     words = min(len(vocabulary.words), len(table) - FIRST_WORD)
-    return WordVectors(table, int(filled[FIRST_WORD:].sum()), words, facts)
+    return WordVectors(table, int(filled[FIRST_WORD:].sum()), words)
 
 
 def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:

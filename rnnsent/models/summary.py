@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from rnnsent.config.sections import Config
 from rnnsent.models.weights import EMBEDDINGS, output_of, weight_shapes
@@ -34,7 +33,7 @@ class Summary:
         """Of all networks together."""
         return sum(layer.parameters for network in self.networks for layer in network)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return layers and parameters for JSON; of an ensemble those of each network."""
         networks = [
             {"layers": list(map(asdict, network)), "parameters": sum(layer.parameters for layer in network)}

@@ -213,8 +213,6 @@ class Run:
         with disk_errors(self.path):
             for name in (MANIFEST, METRICS, CALIBRATION):
                 self.file(name).unlink(missing_ok=True)
-            for name in (EVALUATIONS,):
-                shutil.rmtree(self.file(name), ignore_errors=True)
 
     def discard(self) -> None:
         """Remove a run that came to nothing, and put the one back that it was to replace."""
@@ -303,7 +301,7 @@ def evaluation_name(split: str, kind: str = "", suffix: str = ".json") -> str:
     return f"{EVALUATIONS}/{split}{'-' if kind else ''}{kind}{suffix}"
 
 
-def read_arrays(path: Path) -> dict[str, Any]:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a safetensors file by name.
 
     Raises:

@@ -124,7 +124,7 @@ def _hint(path: Path) -> str:
     """Return a hint at the run that was meant by `path`, or at the newest runs."""
     there = sorted(ROOT.glob("*/"), key=lambda entry: entry.stat().st_mtime, reverse=True)
     names = [entry.name for entry in there if entry.name != LATEST.name]
-    meant = difflib.get_close_matches(path.name, [*names, LATEST.name], n=1)
+    meant = difflib.get_close_matches(path.name, [*names, *[LATEST.name] * LATEST.exists()], n=1)
     if meant:
         return f"; did you mean {ROOT / meant[0]}?"
     return f"; {ROOT} holds {', '.join(names[:3])}{', …' if len(names) > 3 else ''}" if names else ""

@@ -250,7 +250,7 @@ class RobustnessEvaluation(Origin):
     rows: list[SliceAccuracy]
 
 
-def to_dict(record: Any) -> dict[str, Any]:
+def to_dict(record: Any) -> dict[str, object]:
     """Return a record as plain values for JSON."""
     return dataclasses.asdict(record)
 

@@ -139,7 +139,7 @@ def word_vectors(config: Config, features: Features) -> InitialWeights:
     assert vectors.word2vec is not None
     # Seed 0: the same for all networks, whatever their seeds.
     found = embeddings.train(features.all_texts, vocabulary, (rows, width), vectors.word2vec, 0)
-    seconds, cached = found.facts["seconds"], found.facts["cached"]
+    seconds, cached = found.seconds, found.cached
     where = "from the cache" if cached else f"trained in {seconds:.0f} s"
     logger.info("vectors: %s of %s words have one, %s", f"{found.found:,}", f"{found.words:,}", where)
     info = EmbeddingInfo(found=found.found, words=found.words, seconds=seconds, cached=cached)

@@ -157,7 +157,7 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ign
         }[self.schedule.kind]()
         return self.peak * factor * ops.clip((step + 1.0) / max(warmup, 1), 0.0, 1.0)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Return the arguments, as Keras wants of every schedule."""
         return {"peak": self.peak, "schedule": dataclasses.asdict(self.schedule), "steps": self.steps}
 

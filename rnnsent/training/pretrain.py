@@ -100,7 +100,9 @@ def pretrain(features: Features, config: Config, table: Table, path: LayerPath, 
     return InitialWeights(layers=weights, language_model=info)
 
 
-def _train(trunk: keras.Model, model: keras.Model, config: Config, batches: Batches, key: str) -> dict[str, Any]:
+def _train(
+    trunk: keras.Model, model: keras.Model, config: Config, batches: Batches, key: str
+) -> dict[str, NDArray[Any]]:
     """Return what the cache keeps: the weights of `trunk`, by names without slashes, loss and seconds."""
     asked = config.model.language_model
     assert asked is not None
@@ -123,7 +125,7 @@ def _train(trunk: keras.Model, model: keras.Model, config: Config, batches: Batc
         raise Interrupted("stopped in the language model; the same command continues it", code) from None
     last: Epoch = history.history[-1]
     folder.clear()
-    arrays: dict[str, Any] = {name.replace("/", "~"): each for name, each in weights_of(trunk).items()}
+    arrays: dict[str, NDArray[Any]] = {name.replace("/", "~"): each for name, each in weights_of(trunk).items()}
     return {**arrays, "_facts": np.array([last.loss, last.elapsed])}
 
 

@@ -140,6 +140,8 @@ def test_a_pickle_that_wants_to_run_something(command: str) -> None:
         ("eval run/metrics.json", "is a file; a run is the folder"),
         ("eval run --device gpu", "device gpu is not there: no GPU was found"),
         ("eval run --data sample", "sample: not the texts that run was trained on"),
+        ("eval run --data nosuch", "--data nosuch: no such file or folder, and no source (imdb, sample)"),
+        ("baseline run --data nosuch", "--data nosuch: no such file or folder"),
         ("robustness run --data sample", "sample: not the texts that run was trained on"),
         ("compare run", "compare needs two runs: 1 given; name one more"),
         (f"predict run --input {LONG}.csv", LONG[:200]),

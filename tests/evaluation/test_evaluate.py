@@ -153,6 +153,7 @@ def test_run_on_a_table_names_lines_and_counts_training_texts() -> None:
     evaluated = rnnsent("eval", "films", "--predictions", "p.csv", "--json")
     # One fifth of the rows is for the test.
     assert "WARNING: films was trained on 32 of the 41 texts in p.csv\n" in evaluated.stderr
+    assert "films was trained on 32 of the 41 texts in p.csv" in json.loads(evaluated.stdout)["warnings"]
     assert json.loads(evaluated.stdout)["n"] == 41 and "trained" not in rnnsent("eval", "--predictions", "p.csv").stderr
     Path("q.csv").write_text("label,probability\ngood,0.7\nbad,0.2\n")
     assert "it is unknown if films was trained" in rnnsent("eval", "films", "--predictions", "q.csv").stderr

@@ -81,6 +81,7 @@ def test_a_new_cell_goes_through_every_command() -> None:
     assert (mgu["parameters"], stacked["parameters"]) == (2 * (8 + 8 + 1) * 16, (16 + 6 + 1) * 12)
     verified = rnnsent("verify", "run")
     assert verified.exit_code == 0, verified.stderr
+    assert "does not run model.recurrent.0, cell: mgu" in evaluated.stderr + verified.stderr
     assert [line.split()[:2] for line in verified.stdout.splitlines()] == [
         ["ok", name] for name in ("files", "numpy", "native", "keras")
     ]

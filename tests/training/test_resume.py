@@ -115,8 +115,10 @@ def test_resume_of_a_finished_run_changes_nothing(trained: Path) -> None:
 
 
 def test_resume_with_more_epochs_equals_training_them_at_once(trained: Path) -> None:
+    assert rnnsent("eval", "run").exit_code == 0
     result = rnnsent("train", "--resume", "run", "--epochs", "2")
     assert result.exit_code == 0, result.stderr
+    assert (trained / "evaluations" / "test.json").is_file()
     once = rnnsent("train", "--config", "run/config.yaml", "--run-dir", "once")
     assert once.exit_code == 0, once.stderr
     assert_same(Run(trained), Run(Path("once")))

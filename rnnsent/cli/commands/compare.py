@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -45,7 +45,7 @@ def command(paths: tuple[Path, ...], split: str, source: Source | None, flips: i
         show("\n".join(comparison_lines(result, flips)))
 
 
-def to_values(result: RunComparison) -> dict[str, Any]:
+def to_values(result: RunComparison) -> dict[str, object]:
     """Return the comparison as plain values for JSON."""
     first, *others = result.runs
     pairs = zip(others, result.comparisons, result.differences, strict=True)

@@ -74,9 +74,8 @@ def command(
     if predictions is not None:
         if baseline:
             raise click.UsageError("--baseline needs the texts of a run; it does not work with --predictions")
-        _evaluate_table(predictions, table, worst, as_json)
-        if run is not None:
-            _warn_of_training_texts(predictions, opened(run), source)
+        note = None if run is None else _training_texts(predictions, opened(run), source)
+        _evaluate_table(predictions, table, worst, as_json, note)
         return
     given = next((name for name, value in table.items() if value is not None), None)
     if given is not None:
@@ -116,8 +115,7 @@ def _show_run(
     uncalibrated = record.split == "validation" and result.run.file(CALIBRATION).is_file()
     notes = [UNCALIBRATED] if uncalibrated else []
     if as_json:
-        values = {"run": str(result.run), "split": record.split, "source": source, **_values(record, errors)}
-        values["warnings"] += notes
+        values = {"run": str(result.run), "split": record.split, "source": source, **_values(record, errors, notes)}
         baseline = None if linear is None else asdict(linear)["metrics"]
         click.echo(json.dumps(values | {"baseline": baseline, "seconds": record.seconds}))
         return
@@ -149,7 +147,7 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
         show("\n".join([*seeds.table(runs, split), *(f"  {run.path.name}: {run}" for run in runs)]))
 
 
-def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bool) -> None:
+def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bool, note: str | None) -> None:
     from rnnsent.evaluation.evaluate import evaluation_record, most_confident_errors
     from rnnsent.evaluation.external_predictions import read_predictions
     from rnnsent.evaluation.run_data import make_origin
@@ -160,32 +158,36 @@ def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bo
     record = evaluation_record(origin, table.predictions, names, labels_only=labels_only)
     errors = [] if labels_only else most_confident_errors(table.predictions, names, table.place)[:worst]
     if as_json:
-        click.echo(json.dumps({"predictions": str(path), **_values(record, errors)}))
+        click.echo(json.dumps({"predictions": str(path), **_values(record, errors, [note] if note else [])}))
         return
     of = "precision and recall are those" if labels_only else "the probability is that"
     title = f"{path}: {record.texts:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else "")
     show("\n".join([title, *evaluation_lines(record, errors, {}), *(paragraph(LABELS_ONLY) if labels_only else [])]))
 
 
-def _warn_of_training_texts(path: Path, run: Run, source: Source | None) -> None:
-    """Say how many of the texts in a table a run was trained on."""
+def _training_texts(path: Path, run: Run, source: Source | None) -> str:
+    """Say, and return, how many of the texts in a table a run was trained on."""
     from rnnsent.evaluation.external_predictions import read_texts
     from rnnsent.evaluation.run_data import count_training_texts, load_run_data
 
     texts = read_texts(path)
     if texts is None:
-        say(f"{path}: has no column of texts (predict --keep), so it is unknown if {run} was trained on them")
-        return
-    known = count_training_texts(load_run_data(run, source), texts)
-    prefix = "WARNING: " if known else ""
-    say(f"{prefix}{run} was trained on {known:,} of the {len(texts):,} texts in {path}")
+        known, note = (
+            0,
+            f"{path}: has no column of texts (predict --keep), so it is unknown if {run} was trained on them",
+        )
+    else:
+        known = count_training_texts(load_run_data(run, source), texts)
+        note = f"{run} was trained on {known:,} of the {len(texts):,} texts in {path}"
+    say(f"{'WARNING: ' if known else ''}{note}")
+    return note
 
 
-def _values(record: Evaluation, errors: Sequence[PredictionError]) -> dict[str, Any]:
+def _values(record: Evaluation, errors: Sequence[PredictionError], notes: Sequence[str] = ()) -> dict[str, object]:
     """Return an evaluation as plain values for JSON."""
     from rnnsent.evaluation.intervals import small_sample_warning
 
     values, warning = asdict(record), small_sample_warning(record.texts)
     shown = {key: values[key] for key in ("metrics", "labels", "confusion", "slices", "coverage")}
-    warnings = [] if warning is None else [warning]
+    warnings = [*([] if warning is None else [warning]), *notes]
     return {"n": record.texts, **shown, "errors": [asdict(error) for error in errors], "warnings": warnings}
