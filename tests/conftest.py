@@ -131,18 +131,24 @@ def tiny_config(tmp_path: Path) -> Path:
     return path
 
 
+def trained(config: Path, cache: Path, *arguments: str) -> Path:
+    """Train a config in its own folder, with the cache of the session, and return the run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(config.parent)
+        patch.setenv("RNNSENT_CACHE", str(cache))
+        result = rnnsent("train", "--config", config.name, "--run-dir", "run", *arguments)
+    assert result.exit_code == 0, result.stderr
+    return config.parent / "run"
+
+
 @pytest.fixture(scope="session")
 def finished_run(tiny_imdb: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch of `tiny_config` on `tiny_imdb`; to be copied by whoever changes it."""
-    folder = tmp_path_factory.mktemp("finished")
-    (folder / "tiny.yaml").write_text(TINY_CONFIG.replace("CELL", "gru"))
+    config = tmp_path_factory.mktemp("finished") / "tiny.yaml"
+    config.write_text(TINY_CONFIG.replace("CELL", "gru"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
         patch.setenv("RNNSENT_DATA", str(tiny_imdb))
-        patch.setenv("RNNSENT_CACHE", str(cache))
-        result = rnnsent("train", "--config", "tiny.yaml", "--run-dir", "run", "--epochs", "1")
-    assert result.exit_code == 0, result.stderr
-    return folder / "run"
+        return trained(config, cache, "--epochs", "1")
 
 
 SAMPLE_CONFIG = """\
@@ -155,10 +161,6 @@ training: {epochs: 1, batch_size: 128, learning_rate: 2e-2}
 @pytest.fixture(scope="module")
 def sample_run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch on the sample reviews, which knows their words; each module has its own."""
-    folder = tmp_path_factory.mktemp("sample")
-    (folder / "small.yaml").write_text(SAMPLE_CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNSENT_CACHE", str(cache))
-        result = rnnsent("train", "--config", str(folder / "small.yaml"), "--run-dir", str(folder / "run"))
-    assert result.exit_code == 0, result.stderr
-    return folder / "run"
+    config = tmp_path_factory.mktemp("sample") / "small.yaml"
+    config.write_text(SAMPLE_CONFIG)
+    return trained(config, cache)

@@ -214,11 +214,9 @@ def write_file(path: Path, content: bytes | str, suffixes: tuple[str, ...]) -> N
     Raises:
         RnnsentError: if its name does not end in one of `suffixes`, or it cannot be written.
     """
-    from rnnsent.files import write_atomic
+    from rnnsent.files import disk_errors, write_atomic
 
     require_named(path, suffixes)
-    try:
+    with disk_errors(path):
         write_atomic(path, content)
-    except OSError as error:
-        raise RnnsentError(f"{path}: cannot be written: {error.strerror}") from None
     say(f"written: {path}")

@@ -213,7 +213,7 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
     """Split a data set as its source or `validation_split` says.
 
     Raises:
-        DataError: if there are too few texts to train or validate on.
+        DataError: if there are too few texts to train or validate on, or all to train on have one label.
     """
     indices = dataset.split_indices(config.validation_split)
     train, validation = len(indices["train"]), len(indices["validation"])
@@ -222,4 +222,9 @@ def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
             f"{train + validation} training texts with validation_split {config.validation_split} leave {train} to "
             f"train on and {validation} to validate on; both need at least 1"
         )
-    return Partition.from_indices(dataset, indices, config)
+    partition = Partition.from_indices(dataset, indices, config)
+    labels = np.unique(partition.train.labels)
+    if len(labels) < 2:
+        only = dataset.label_names[labels[0]]
+        raise DataError(f"all {train:,} training texts are labeled {only}: there is nothing to learn")
+    return partition

@@ -88,8 +88,6 @@ def _parse(file: Path) -> Arrays:
             raise DataError(f"{file}: x_{part} holds no reviews")
         if own.shape != (len(reviews),) or own.dtype.kind not in "iub" or not np.isin(own, (0, 1)).all():
             raise DataError(f"{file}: y_{part} must hold one 0 or 1 for each of {len(reviews)} reviews")
-        if part == "train" and len(np.unique(own)) < 2:
-            raise DataError(f"{file}: y_train holds {own[0]} only: there is nothing to learn")
         order = np.arange(len(reviews))
         generator.shuffle(order)
         sequences += [_ids(reviews[at], f"{file}: x_{part}: review {at}") for at in order]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rnnsent.config.sections import Config, RecurrentConfig
 from rnnsent.engine import kernel
-from rnnsent.engine.device import Device
 from rnnsent.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from rnnsent.engine.device import Device
 
 NATIVE, CUDNN, STOCK = "native", "cudnn", "keras"
 
@@ -84,7 +87,12 @@ def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
 
 def _unusual(layer: RecurrentConfig) -> str:
     """Return which key of a layer is not as cuDNN and the native kernel have it, empty if none is."""
-    usual = {"activation": "tanh", "recurrent_dropout": 0.0}
-    if layer.reset_after is False:
-        return "reset_after: false"
-    return next((f"{key}: {getattr(layer, key)}" for key, value in usual.items() if getattr(layer, key) != value), "")
+    dropout = f"recurrent_dropout: {layer.recurrent_dropout}" if layer.recurrent_dropout else ""
+    return unusual_key(layer) or dropout
+
+
+def unusual_key(layer: RecurrentConfig) -> str:
+    """Return the same for a prediction, to which dropout does not matter."""
+    if layer.activation != "tanh":
+        return f"activation: {layer.activation}"
+    return "reset_after: false" if layer.reset_after is False else ""

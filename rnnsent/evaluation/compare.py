@@ -18,16 +18,13 @@ from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.evaluation.slices import Slice, slices_of
 from rnnsent.runs import directory
 from rnnsent.runs.directory import Run
-from rnnsent.runs.schemas import Estimate, to_dict
+from rnnsent.runs.schemas import Estimate, flattened, to_dict
 
 logger = logging.getLogger(__name__)
 
 ALPHA = 0.05
 MIN_DISCORDANT = 10  # texts of a label that one model alone has right; simulated by benchmarks/coverage.py --pairs
 MAX_FLIPS = 20
-
-# What predicting needs, of the run or of the networks in it.
-NEEDED = (directory.SETTINGS, directory.VOCABULARY, directory.CALIBRATION, directory.NGRAM_WEIGHTS, directory.WEIGHTS)
 
 Differences = dict[str, tuple[object, object]]  # {key: (of the first run, of the other)}
 
@@ -263,7 +260,9 @@ def _costs(run: Run) -> dict[str, float]:
 
 def _needed(name: str) -> bool:
     folder, _, file = name.rpartition("/")
-    return file in NEEDED and (not folder or (folder.startswith(directory.MEMBERS) and file == directory.WEIGHTS))
+    return file in directory.PREDICTING and (
+        not folder or (folder.startswith(directory.MEMBERS) and file == directory.WEIGHTS)
+    )
 
 
 def _require_same_texts(first: EvaluatedRun, other: EvaluatedRun) -> None:
@@ -287,19 +286,6 @@ def _require_same_texts(first: EvaluatedRun, other: EvaluatedRun) -> None:
 def _differences(first: Run, other: Run) -> Differences:
     one, two = ({"config": run.config.to_dict(), "environment": to_dict(run.environment)} for run in (first, other))
     return differing(one, two, ignore=("environment.command", "environment.seed"))
-
-
-def flattened(values: Any, prefix: str = "") -> dict[str, object]:
-    """Return nested mappings and lists of mappings as {"a.b.0": value}."""
-    pairs: list[tuple[object, object]]
-    if isinstance(values, dict):
-        pairs = list(values.items())
-    elif isinstance(values, list) and any(isinstance(item, dict) for item in values):
-        pairs = list(enumerate(values))
-    else:
-        return {prefix: values}
-    parts = [flattened(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in pairs]
-    return {key: value for part in parts for key, value in part.items()}
 
 
 def differing(first: Any, other: Any, ignore: Sequence[str] = ()) -> Differences:

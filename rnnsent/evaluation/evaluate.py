@@ -62,7 +62,7 @@ class Result(EvaluatedRun):
             RunError: if the disk is full or may not be written to.
         """
         split, names, predictions = self.record.split, self.run.config.data.label_names, self.predictions
-        # Before the record, which vouches for them.
+        # Before the record, so that there is none without its predictions.
         self.run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(names, self.lines))
         self.run.write_evaluation("", self.record)
         title = f"{self.run}: {split}"

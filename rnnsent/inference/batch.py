@@ -27,7 +27,7 @@ PROGRESS_ROWS = 1024  # between two reports of progress
 
 
 @dataclass(frozen=True, slots=True)
-class ReadOptions:
+class InputOptions:
     """How to read a file of texts; None goes by its name, and by how the run was trained."""
 
     format: str | None = None
@@ -71,7 +71,7 @@ class Texts:
         return zip(rows, classifier.stream(row.text for row in read_ahead), strict=False)
 
 
-def open_texts(source: str, classifier: Classifier, options: ReadOptions) -> Texts:
+def open_texts(source: str, classifier: Classifier, options: InputOptions) -> Texts:
     """Open a file of texts; `source` "-" is stdin.
 
     Raises:

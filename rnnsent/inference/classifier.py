@@ -165,9 +165,8 @@ def load(run: str | Path | Run, *, backend: str = "auto", device: str = "auto") 
         DeviceError: if the requested GPU is not there.
     """
     directory = run if isinstance(run, Run) else open_run(Path(run))
-    read = {runs.SETTINGS, runs.VOCABULARY, runs.WEIGHTS, runs.NGRAM_WEIGHTS, runs.CALIBRATION}
     # Only the files that are read: hashing all of a large run takes longer than a prediction.
-    directory.verify(*(name for name in directory.manifest() if name.rpartition("/")[2] in read))
+    directory.verify(*(name for name in directory.manifest() if name.rpartition("/")[2] in runs.PREDICTING))
     vocabulary = Vocabulary.load(directory.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{directory}: was trained without imdb_word_index.json, so it cannot read texts")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split
 from rnnsent.engine import kernel
+from rnnsent.engine.dispatch import unusual_key
 from rnnsent.errors import ConfigError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
 from rnnsent.models.network import Network, runs_on_kernel
@@ -235,8 +236,7 @@ def _kernel_obstacle(config: Config, device: str) -> str:
         return "the native kernel was not built; see docs/architecture.md"
     for index, layer in enumerate(config.model.recurrent):
         if not runs_on_kernel(layer):
-            what = f"cell: {layer.cell}" if layer.reset_after is not False else "reset_after: false"
-            what = what if layer.activation == "tanh" else f"activation: {layer.activation}"
+            what = unusual_key(layer) or f"cell: {layer.cell}"
             return f"the native kernel does not run model.recurrent.{index}, {what}"
     return ""
 

@@ -21,7 +21,6 @@ from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 
 FILES = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
-HASHED = (directory.SETTINGS, directory.VOCABULARY, directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.CALIBRATION)
 SOURCES = {"imdb": "IMDB reviews", "sample": "the built-in sample reviews"}
 POOLINGS = {"last": "last state", "mean_max": "mean and max pooling"}
 
@@ -89,7 +88,9 @@ class RunFacts:
     def hashes(self) -> Mapping[str, str]:
         """SHA-256 of the manifest, and of the files that predictions follow from."""
         listed = self.run.manifest()
-        return {directory.MANIFEST: self.run.sha256} | {name: listed[name] for name in self._files(HASHED)}
+        return {directory.MANIFEST: self.run.sha256} | {
+            name: listed[name] for name in self._files(directory.PREDICTING)
+        }
 
     def _files(self, kinds: Sequence[str]) -> list[str]:
         names = (name for name in self.run.manifest() if not name.startswith(f"{directory.TEACHER}/"))
@@ -155,8 +156,8 @@ class RunFacts:
         """Its network in a line."""
         if self.config.ensemble is None:
             return self.architectures[0]
-        cells = dict.fromkeys(layer.cell for member in self.config.members for layer in member.model.recurrent)
-        return f"ensemble of {len(self.config.members)} networks ({', '.join(map(cell_name, cells))})"
+        cells = dict.fromkeys(layer.kind.title for member in self.config.members for layer in member.model.recurrent)
+        return f"ensemble of {len(self.config.members)} networks ({', '.join(cells)})"
 
     @property
     def initialization(self) -> list[str]:
@@ -245,13 +246,8 @@ def layers(config: Config) -> Iterator[str]:
     ngrams = "" if model.ngrams is None else f" + {count(model.ngrams.orders, 'order')} of n-gram weights"
     yield f"Embedding({model.embedding_dim}){ngrams}"
     for layer in model.recurrent:
-        name = f"{cell_name(layer.cell)}({layer.units})"
+        name = f"{layer.kind.title}({layer.units})"
         yield f"Bidirectional({name})" if layer.bidirectional else name
     yield POOLINGS.get(model.pooling, f"{model.pooling} pooling")
     yield from (f"Dense({dense.units}, {dense.activation})" for dense in model.dense)
     yield "sigmoid" if len(config.data.label_names) == 2 else "softmax"
-
-
-def cell_name(cell: str) -> str:
-    """Return the Keras name of a cell: "SimpleRNN" for "simple_rnn"."""
-    return "".join(part.capitalize() if len(part) > 4 else part.upper() for part in cell.split("_"))

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONFIG = "config.yaml"  # for people
-SETTINGS = "config.json"  # the same, for programs
+CONFIG = "config.yaml"
+SETTINGS = "config.json"  # the same: a prediction needs no YAML reader
 SUMMARY = "summary.txt"
 SUMMARY_JSON = "summary.json"
 VOCABULARY = "vocabulary.json"
@@ -60,6 +60,7 @@ SEEDS = "seeds.json"  # in a folder with a run for each seed
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 
+PREDICTING = (SETTINGS, VOCABULARY, WEIGHTS, NGRAM_WEIGHTS, CALIBRATION)  # what predictions follow from
 UNSEALED = (EVALUATIONS, LOGS, REPORT, MODEL_CARD, MANIFEST)  # may come and go after training
 MANIFEST_FORMAT = 3
 RESTORE = "restore it from a copy, or train again"

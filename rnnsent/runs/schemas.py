@@ -255,6 +255,19 @@ def to_dict(record: Any) -> dict[str, object]:
     return dataclasses.asdict(record)
 
 
+def flattened(values: Any, prefix: str = "") -> dict[str, object]:
+    """Return nested mappings and lists of mappings as {"a.b.0": value}."""
+    pairs: list[tuple[object, object]]
+    if isinstance(values, dict):
+        pairs = list(values.items())
+    elif isinstance(values, list) and any(isinstance(item, dict) for item in values):
+        pairs = list(enumerate(values))
+    else:
+        return {prefix: values}
+    parts = [flattened(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in pairs]
+    return {key: value for part in parts for key, value in part.items()}
+
+
 def to_json(record: Any) -> str:
     """Return what is written into a JSON file of a run."""
     return json.dumps(to_dict(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

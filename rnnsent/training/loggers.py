@@ -20,6 +20,7 @@ import keras
 
 from rnnsent.config.sections import Config
 from rnnsent.errors import Interrupted
+from rnnsent.runs.schemas import flattened
 from rnnsent.signals import DeferredSignals
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def tracker_callbacks(
     """
     if names:
         os.environ.update(ENVIRONMENT | os.environ)
-    run = TrackedRun(run_path, run_id, run_name, flatten(config.to_dict()))
+    run = TrackedRun(run_path, run_id, run_name, flattened(config.to_dict()))
     with DeferredSignals():
         return [TrackerCallback(name, run) for name in names]
 
@@ -76,7 +77,7 @@ def finish_trackers(
     """
     stopped = isinstance(error, KeyboardInterrupt | Interrupted)
     status: Status = "finished" if error is None else "stopped" if stopped else "failed"
-    values = flatten({"best": metrics or {}})
+    values = flattened({"best": metrics or {}})
     numbers = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
     with DeferredSignals():
         for callback in callbacks:
@@ -244,19 +245,6 @@ def _open_wandb(run: TrackedRun) -> Tracker:
 
 
 TRACKERS = {"tensorboard": _open_tensorboard, "mlflow": _open_mlflow, "wandb": _open_wandb}
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
-    """Return the values of nested mappings, and of lists of mappings, under dotted names."""
-    flat: dict[str, object] = {}
-    for name, value in values.items():
-        if isinstance(value, list) and value and isinstance(value[0], Mapping):
-            value = {str(index): item for index, item in enumerate(value)}
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def _valid_names(values: Mapping[str, T]) -> dict[str, T]:

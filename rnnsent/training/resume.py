@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import hashlib
 import logging
@@ -110,7 +109,7 @@ def resumed_config(run: Run, epochs: int | None) -> Config:
     trained = max(checkpoint_epochs(run, config))
     if epochs < trained:
         raise RunError(f"--epochs {epochs}: {run} has trained {count(trained, 'epoch')} already; ask for more")
-    training = dataclasses.replace(config.training, epochs=epochs)
+    training = replace(config.training, epochs=epochs)
     return replace(config, training=training)
 
 

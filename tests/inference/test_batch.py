@@ -21,7 +21,7 @@ import pytest
 
 import rnnsent as package
 from rnnsent.inference.classifier import Classifier, Prediction
-from tests.conftest import rnnsent
+from tests.conftest import rnnsent, trained
 
 CONFIG = """\
 data: {source: texts, path: texts.csv, text_column: body, label_column: verdict, num_words: 300, maxlen: 12}
@@ -40,12 +40,7 @@ def run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [f"{'w1 w2' if index % 2 else 'w3 w4'} w{index % 7},{'ja' if index % 2 else 'nein'}" for index in range(90)]
     (folder / "texts.csv").write_text("\n".join(["body,verdict", *rows]) + "\n")
     (folder / "c.yaml").write_text(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("RNNSENT_CACHE", str(cache))
-        result = rnnsent("train", "--config", "c.yaml", "--run-dir", "run")
-    assert result.exit_code == 0, result.stderr
-    return folder / "run"
+    return trained(folder / "c.yaml", cache)
 
 
 def write(name: str, texts: list[str]) -> None:

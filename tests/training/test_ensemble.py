@@ -16,7 +16,7 @@ from rnnsent.errors import Interrupted
 from rnnsent.inference.predictor import load_ngram_weights, load_predictor
 from rnnsent.runs.registry import open_run
 from rnnsent.training.experiment import Request, train
-from tests.conftest import parsed, rnnsent
+from tests.conftest import parsed, rnnsent, trained
 
 CONFIG = """\
 data: {source: sample, num_words: 300, maxlen: 40}
@@ -34,13 +34,9 @@ ensemble:
 
 @pytest.fixture(scope="module")
 def run(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ensemble")
-    (folder / "c.yaml").write_text(CONFIG)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RNNSENT_CACHE", str(cache))
-        found = rnnsent("train", "--config", str(folder / "c.yaml"), "--run-dir", str(folder / "run"), "--json")
-    assert found.exit_code == 0, found.stderr
-    return folder / "run"
+    config = tmp_path_factory.mktemp("ensemble") / "c.yaml"
+    config.write_text(CONFIG)
+    return trained(config, cache)
 
 
 @pytest.mark.parametrize("backend", ["native", "numpy", "keras"])

@@ -172,10 +172,8 @@ def _training_texts(path: Path, run: Run, source: Source | None) -> str:
 
     texts = read_texts(path)
     if texts is None:
-        known, note = (
-            0,
-            f"{path}: has no column of texts (predict --keep), so it is unknown if {run} was trained on them",
-        )
+        known = 0
+        note = f"{path}: has no column of texts (predict --keep), so it is unknown if {run} was trained on them"
     else:
         known = count_training_texts(load_run_data(run, source), texts)
         note = f"{run} was trained on {known:,} of the {len(texts):,} texts in {path}"

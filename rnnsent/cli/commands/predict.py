@@ -63,7 +63,7 @@ def command(
     the columns of --keep. "by coverage" in rnnsent eval shows what
     --abstain-below gains. `runs/latest` is the latest run.
     """
-    from rnnsent.inference.batch import ReadOptions, open_texts, require_output
+    from rnnsent.inference.batch import InputOptions, open_texts, require_output
     from rnnsent.inference.classifier import load
 
     if not texts and source is None:
@@ -90,7 +90,7 @@ def command(
                 say(f"{text} is a file, and its name was read as a text; --input {text} reads the file")
         _print(((None, prediction) for prediction in classifier.stream(texts)), as_json, abstain_below)
         return
-    rows = open_texts(source, classifier, ReadOptions(format_, encoding, delimiter, text_column, keep))
+    rows = open_texts(source, classifier, InputOptions(format_, encoding, delimiter, text_column, keep))
     if output is not None:
         _write(rows, classifier, output, abstain_below)
     elif not _print(rows.predictions(classifier), as_json, abstain_below):
