@@ -16,6 +16,16 @@ from typing import Any
 from rnnsent.errors import RunError
 
 
+def require_folder(target: Path) -> None:
+    """Require that the folder of an output file exists: the name may be mistyped.
+
+    Raises:
+        RunError: if it does not.
+    """
+    if not target.parent.is_dir():
+        raise RunError(f"{target}: there is no folder {target.parent}")
+
+
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; what was written there replaces `target` when the block succeeds.

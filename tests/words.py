@@ -1,4 +1,4 @@
-"""Finds words that nobody outside of this project uses in help texts, errors and docs: `python -m tests.words`."""
+"""Finds words that nobody outside of this project uses in docs, templates, code and tests: `python -m tests.words`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def pages() -> list[Path]:
 
 
 def hits() -> Iterator[str]:
-    """Yield `FILE:LINE: WORD` for each hit in pages and in the texts of rnnsent."""
-    for path in pages():
+    """Yield `FILE:LINE: WORD` for each hit in pages and templates, and in the strings of rnnsent and tests."""
+    for path in [*pages(), *sorted((ROOT / "rnnsent/reporting/templates").iterdir())]:
         yield from _hits(path, 1, path.read_text(encoding="utf-8"))
-    for path in sorted((ROOT / "rnnsent").rglob("*.py")):
+    for path in sorted({*ROOT.glob("rnnsent/**/*.py"), *ROOT.glob("tests/**/*.py")} - {Path(__file__)}):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield from _hits(path, node.lineno, node.value)
@@ -40,6 +40,6 @@ def _hits(path: Path, first: int, text: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    found = list(hits())
-    print("\n".join(found))
-    sys.exit(bool(found))
+    lines = list(hits())
+    print("\n".join(lines))
+    sys.exit(bool(lines))

@@ -199,13 +199,18 @@ def opened_all(paths: Sequence[Path]) -> list[Run]:
 
 
 def require_named(path: Path | None, suffixes: tuple[str, ...]) -> None:
-    """Require that a name, if there is one, ends in one of `suffixes`.
+    """Require that an output file, if there is one, ends in one of `suffixes`, in a folder that exists.
 
     Raises:
-        RnnsentError: saying how it must end.
+        RnnsentError: saying what is wrong.
     """
-    if path is not None and path.suffix.lower() not in suffixes:
+    from rnnsent.files import require_folder
+
+    if path is None:
+        return
+    if path.suffix.lower() not in suffixes:
         raise RnnsentError(f"{path}: unknown output format; use {' or '.join(suffixes)}")
+    require_folder(path)
 
 
 def write_file(path: Path, content: bytes | str, suffixes: tuple[str, ...]) -> None:

@@ -31,8 +31,8 @@ NO_OVERRIDES: Mapping[str, object] = {}
 def shipped_configs() -> Path:
     """Return the folder of the configs that come with rnnsent: in the package, or in the source tree."""
     package = Path(__file__).parent.parent
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
+    folder = package / "configs"
+    return folder if folder.is_dir() else package.parent / "configs"
 
 
 def shipped_names() -> list[str]:
@@ -53,19 +53,19 @@ def find_config(name: str) -> Path:
     Raises:
         ConfigError: if there is no such file and no such shipped config.
     """
-    path, shipped = Path(name), shipped_names()
+    path, names = Path(name), shipped_names()
     if name and path.exists() and not path.is_dir():
         return path
     # A config written as in the source tree, configs/lstm.yaml, should work from any folder as well.
     plain = name.removeprefix("configs/").removesuffix(".yaml")
-    if plain in shipped:
+    if plain in names:
         return shipped_configs() / f"{plain}.yaml"
     if name and path.is_dir():
         raise ConfigError([Problem(name, "", "is a folder, not a config file")])
     # Rather a file of one's own than a shipped config of a similar name.
-    own = [str(file) for file in path.parent.glob("*.y*ml") if file.is_file()]
-    close = difflib.get_close_matches(name, own, n=1) or difflib.get_close_matches(plain.lower(), shipped, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(shipped)}"
+    files = [str(file) for file in path.parent.glob("*.y*ml") if file.is_file()]
+    close = difflib.get_close_matches(name, files, n=1) or difflib.get_close_matches(plain.lower(), names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"shipped: {', '.join(names)}"
     raise ConfigError([Problem(name or "--config", "", "no such file, and no shipped config of that name", hint=hint)])
 
 
@@ -135,8 +135,8 @@ def _validate(document: Document, overrides: Mapping[str, object], to_train: boo
         problems += [_problem(document, path, detail) for path, detail in _by_path(error.errors()).items()]
     else:
         problems += [
-            Problem(document.place(path), dotted(path), rule, _shown(given))
-            for path, rule, given in violations(config, to_train=to_train)
+            Problem(document.place(path), dotted(path), rule, _shown(value))
+            for path, rule, value in violations(config, to_train=to_train)
         ]
     if problems:
         raise ConfigError(sorted(problems, key=document.line))
@@ -148,22 +148,22 @@ def _by_path(details: list[ErrorDetails]) -> dict[KeyPath, ErrorDetails]:
     by_path: dict[KeyPath, ErrorDetails] = {}
     for detail in details:
         path = _key_path(detail["loc"])
-        if not any(path[: len(known)] == known[: len(path)] for known in by_path):
+        if not any(path[: len(key)] == key[: len(path)] for key in by_path):
             by_path[path] = detail
     return by_path
 
 
 def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
     """Strip the names of union members, which pydantic mixes into the location, and the keys of mappings."""
-    known: list[str | int] = []
+    keys: list[str | int] = []
     section: type[Section] | None = Config
     for part in loc:
         if section is None:
             break
-        known.append(part)
+        keys.append(part)
         if isinstance(part, str):
             section = next((section_of(field.type) for field in fields(section) if field.name == part), None)
-    return tuple(known)
+    return tuple(keys)
 
 
 def _problem(document: Document, path: KeyPath, detail: ErrorDetails) -> Problem:

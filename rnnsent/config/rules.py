@@ -17,9 +17,9 @@ def violations(config: Config, *, to_train: bool = False) -> Iterator[Violation]
     for rule in (*_RULES, training_rules) if to_train else _RULES:
         yield from rule(config)
     for index, member in enumerate(config.members if config.ensemble is not None else ()):
-        for path, text, given in (*_stack_rules(member), *_engine_rules(member)):
+        for path, text, value in _stack_rules(member):
             if path[0] == "model":
-                yield ("ensemble", index, *path[1:]), text, given
+                yield ("ensemble", index, *path[1:]), text, value
 
 
 _OF_TEXTS = (
@@ -30,9 +30,9 @@ _OF_TEXTS = (
 
 def _unused(section: Section, path: KeyPath, keys: Sequence[str], under: str) -> Iterator[Violation]:
     for key in keys:
-        given = getattr(section, key)
-        if given != getattr(type(section), key):  # the default
-            yield (*path, key), f"has no effect under {under}; leave it out", given
+        value = getattr(section, key)
+        if value != getattr(type(section), key):  # the default
+            yield (*path, key), f"has no effect under {under}; leave it out", value
 
 
 def _once(path: KeyPath, names: Sequence[str] | None) -> Iterator[Violation]:
@@ -62,33 +62,18 @@ def _stack_rules(config: Config) -> Iterator[Violation]:
     model = config.model
     last = len(model.recurrent) - 1
     for index, layer in enumerate(model.recurrent):
-        here: KeyPath = ("model", "recurrent", index)
+        prefix: KeyPath = ("model", "recurrent", index)
         if index < last and layer.return_sequences is False:
-            yield (*here, "return_sequences"), "must be null or true before another recurrent layer", False
+            yield (*prefix, "return_sequences"), "must be null or true before another recurrent layer", False
         if CELLS[layer.cell].reset_before is None and layer.reset_after is not None:
             names = " and ".join(name for name, cell in CELLS.items() if cell.reset_before)
-            yield (*here, "reset_after"), f"only cell: {names} has this key", layer.reset_after
+            yield (*prefix, "reset_after"), f"only cell: {names} has this key", layer.reset_after
     returns = model.recurrent[last].return_sequences
     place: KeyPath = ("model", "recurrent", last, "return_sequences")
     if returns is False and model.pooling != "last":
         yield place, f"must be null or true under pooling: {model.pooling}", returns
     if returns is True and model.pooling == "last" and (model.head or model.dense):
         yield place, "must be null or false under pooling: last, except with head: false and no dense layers", returns
-
-
-def _engine_rules(config: Config) -> Iterator[Violation]:
-    if config.training.engine != "native":
-        return
-    if config.training.precision != "float32":
-        yield ("training", "precision"), "must be float32 under engine: native", config.training.precision
-    for index, layer in enumerate(config.model.recurrent):
-        if layer.kind.native is None and layer.reset_after is not False:
-            yield ("model", "recurrent", index, "cell"), "is not in the native kernel; set engine: auto", layer.cell
-        for key, valid in (("activation", "tanh"), ("recurrent_dropout", 0.0), ("reset_after", None)):
-            given = getattr(layer, key)
-            if given != valid and given is not True:
-                rule = f"must be {'true' if valid is None else valid} under engine: native"
-                yield ("model", "recurrent", index, key), rule, given
 
 
 def _model_rules(config: Config) -> Iterator[Violation]:
@@ -144,8 +129,8 @@ def _adversarial_rules(config: Config) -> Iterator[Violation]:
 def label_rules(config: Config) -> Iterator[Violation]:
     """Yield what does not fit the labels, if they are known: those of texts are not before these are read."""
     weights, names = config.training.class_weights, config.data.label_names
-    known = config.data.source != "texts" or config.data.labels is not None
-    if known and isinstance(weights, dict) and set(weights) != set(names):
+    labels_known = config.data.source != "texts" or config.data.labels is not None
+    if labels_known and isinstance(weights, dict) and set(weights) != set(names):
         rule = f"must name every label once: {', '.join(names)}"
         yield ("training", "class_weights"), rule, ", ".join(weights)
 
@@ -159,6 +144,6 @@ def training_rules(config: Config) -> Iterator[Violation]:
 
 
 _RULES: tuple[Callable[[Config], Iterator[Violation]], ...] = (
-    _data_rules, _stack_rules, _engine_rules, _model_rules, _ensemble_rules, _training_rules, _adversarial_rules,
+    _data_rules, _stack_rules, _model_rules, _ensemble_rules, _training_rules, _adversarial_rules,
     label_rules,
 )  # fmt: skip

@@ -389,8 +389,8 @@ class TrainingConfig(Section):
     clip_norm: Positive | None = None
     """Maximum global norm of the gradients. Recurrent networks are more stable with 1. null: no clipping."""
     ema: Share | None = None
-    """Momentum of an exponential moving average of the weights, which is then validated and saved. Try 0.99 to 0.999.
-    null: no average."""
+    """Momentum of an exponential moving average of the weights, which is then validated and saved. Try 0.99 to 0.999;
+    it covers an epoch at most. null: no average."""
     monitor: Literal["val_accuracy", "val_loss"] = "val_accuracy"
     """Metric that chooses the best epoch, and that early stopping and plateau watch."""
     early_stopping: EarlyStoppingConfig | None = None
@@ -436,10 +436,10 @@ class TrainingConfig(Section):
     @property
     def checkpoint_interval(self) -> float | int | None:
         """Steps (int) or seconds (float) between two checkpoints within an epoch."""
-        every = self.checkpoint_every
-        if isinstance(every, str):
-            return float(every[:-1]) * {"s": 1, "m": 60, "h": 3600}[every[-1]]
-        return every
+        interval = self.checkpoint_every
+        if isinstance(interval, str):
+            return float(interval[:-1]) * {"s": 1, "m": 60, "h": 3600}[interval[-1]]
+        return interval
 
 
 @dataclass(frozen=True, kw_only=True)

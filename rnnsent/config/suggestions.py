@@ -31,8 +31,8 @@ def similar_key(path: KeyPath) -> str:
     if close:
         return f"did you mean {close[0]}?"
     keys: dict[str, str] = {}
-    for known in (_all_keys(section, above), _all_keys(Config)):
-        for key in sorted(known, key=lambda key: key.count(".")):  # of two such keys, the outer one is meant
+    for candidates in (_all_keys(section, above), _all_keys(Config)):
+        for key in sorted(candidates, key=lambda key: key.count(".")):  # of two such keys, the outer one is meant
             keys.setdefault(key.rpartition(".")[2], key)
     close = difflib.get_close_matches(name, keys, n=1, cutoff=0.8)
     return f"did you mean {keys[close[0]]}?" if close else f"valid keys: {', '.join(names)}"
@@ -55,14 +55,14 @@ def _section_at(path: KeyPath) -> type[Section]:
 
 def similar_value(path: KeyPath, detail: ErrorDetails) -> str | None:
     """Return a hint at what was probably meant by a value that is not valid."""
-    given, kind = detail["input"], detail["type"]
+    value, kind = detail["input"], detail["type"]
     if kind == "dataclass_type":
         return f"its keys: {', '.join(field.name for field in fields(_section_at(path)))}"
     if kind == "tuple_type":
-        return f"write [{given}]" if isinstance(given, str) else "each item begins with a dash"
-    if not isinstance(given, str):
+        return f"write [{value}]" if isinstance(value, str) else "each item begins with a dash"
+    if not isinstance(value, str):
         return None
-    text = given.strip().lower()
+    text = value.strip().lower()
     if text in ("none", "nil"):
         return "write null"
     if kind in ("int_type", "float_type") and re.fullmatch(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?", text):
@@ -70,6 +70,6 @@ def similar_value(path: KeyPath, detail: ErrorDetails) -> str | None:
     if kind == "bool_type" and text in ("true", "yes", "on", "false", "no", "off"):
         return f"write {'true' if text in ('true', 'yes', 'on') else 'false'} without quotes"
     choices = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
-    whole = [name for name in choices if text in name.split("_")]
-    close = whole or difflib.get_close_matches(text, choices, n=1)
+    matches = [name for name in choices if text in name.split("_")]
+    close = matches or difflib.get_close_matches(text, choices, n=1)
     return f"did you mean {close[0]}?" if close else None

@@ -33,8 +33,8 @@ class Document:
 
     def place(self, path: KeyPath) -> str:
         """Return where `path` stands, or where the nearest enclosing key does."""
-        around = (path[:end] for end in range(len(path), 0, -1))
-        return next((self.places[at] for at in around if at in self.places), self.name)
+        prefixes = (path[:end] for end in range(len(path), 0, -1))
+        return next((self.places[prefix] for prefix in prefixes if prefix in self.places), self.name)
 
     def line(self, problem: Problem) -> float:
         """Return the line of a problem; what is not in the file comes after it."""

@@ -63,9 +63,9 @@ class _AdversarialModel(keras.Model):  # type: ignore[misc]
     def loss_of_labels(self, inputs: Any, targets: Any, predicted: Any, sample_weight: Any) -> Any:
         """Return the mean loss of the texts with a label."""
         if self.perturbation.config.unlabeled:
-            labeled = _labeled(targets, predicted.dtype)
-            number = ops.cast(ops.shape(labeled)[0], labeled.dtype)
-            sample_weight = labeled * number / ops.maximum(ops.sum(labeled), 1.0)  # Keras divides by all
+            mask = _labeled(targets, predicted.dtype)
+            number = ops.cast(ops.shape(mask)[0], mask.dtype)
+            sample_weight = mask * number / ops.maximum(ops.sum(mask), 1.0)  # Keras divides by all
             targets = ops.where(ops.isnan(targets), 0.5, targets)
         return self.compute_loss(inputs, targets, predicted, sample_weight, training=True)
 
@@ -73,17 +73,17 @@ class _AdversarialModel(keras.Model):  # type: ignore[misc]
         """Return the loss of texts moved by `offset`: against their targets, or against the `clean` prediction."""
         self.perturbation.offset = offset
         try:
-            moved = self(inputs, training=True)
+            outputs = self(inputs, training=True)
         finally:
             self.perturbation.offset = None
         if self.perturbation.config.kind == "virtual":
             targets, sample_weight = ops.stop_gradient(clean), None
-        return self.compute_loss(inputs, targets, moved, sample_weight, training=True)
+        return self.compute_loss(inputs, targets, outputs, sample_weight, training=True)
 
     def probe(self, vectors: Any) -> Any:
         """Return where the virtual adversary begins: a small move of the words in a random direction."""
-        drawn = keras.random.normal(ops.shape(vectors), seed=self.directions) * self.perturbation.words
-        return _with_length(drawn, PROBE * _lengths(vectors))
+        noise = keras.random.normal(ops.shape(vectors), seed=self.directions) * self.perturbation.words
+        return _with_length(noise, PROBE * _lengths(vectors))
 
     def offset(self, ascent: Any, vectors: Any) -> Any:
         """Return the move of `vectors` along `ascent`."""
@@ -116,20 +116,20 @@ class _TensorFlowModel(_AdversarialModel):
         with tf.GradientTape() as tape:
             predicted = self(inputs, training=True)
             loss = self.loss_of_labels(inputs, targets, predicted, sample_weight)
-            scaled = self.optimizer.scale_loss(loss)
-        *gradients, ascent = tape.gradient(scaled, [*weights, self.perturbation.vectors])
+            scaled_loss = self.optimizer.scale_loss(loss)
+        *gradients, ascent = tape.gradient(scaled_loss, [*weights, self.perturbation.vectors])
         vectors = self.perturbation.vectors * self.perturbation.words
-        given = inputs, targets, predicted, sample_weight
+        arguments = inputs, targets, predicted, sample_weight
         if config.kind == "virtual":
             probe = self.probe(vectors)
             with tf.GradientTape() as tape:
                 tape.watch(probe)
-                change = self.loss_of_moved(*given, probe)
+                change = self.loss_of_moved(*arguments, probe)
             ascent = tape.gradient(change, probe)
         offset = self.offset(ascent, vectors)
         with tf.GradientTape() as tape:
-            moved = self.optimizer.scale_loss(config.weight * self.loss_of_moved(*given, offset))
-        self.optimizer.apply_gradients(zip(map(_sum, gradients, tape.gradient(moved, weights)), weights, strict=True))
+            extra = self.optimizer.scale_loss(config.weight * self.loss_of_moved(*arguments, offset))
+        self.optimizer.apply_gradients(zip(map(_sum, gradients, tape.gradient(extra, weights)), weights, strict=True))
         self._loss_tracker.update_state(loss, sample_weight=self.labeled_count(targets, predicted))
         return self.compute_metrics(inputs, targets, predicted, sample_weight)
 
@@ -153,10 +153,10 @@ class _JaxModel(_AdversarialModel):
             return super().compute_loss_and_updates(
                 trainable_variables, non_trainable_variables, metrics_variables, x, y, sample_weight, training
             )
-        kept = [*self.non_trainable_variables, *self.metrics_variables]
+        variables = [*self.non_trainable_variables, *self.metrics_variables]
         state = [
             *zip(self.trainable_variables, trainable_variables, strict=True),
-            *zip(kept, [*non_trainable_variables, *metrics_variables], strict=True),
+            *zip(variables, [*non_trainable_variables, *metrics_variables], strict=True),
             *zip(self.optimizer.variables, optimizer_variables or (), strict=True),
         ]
         config = self.perturbation.config
@@ -166,12 +166,12 @@ class _JaxModel(_AdversarialModel):
             vectors = ops.stop_gradient(self.perturbation.vectors) * self.perturbation.words
             start = self.probe(vectors) if config.kind == "virtual" else ops.zeros_like(vectors)
             ascent = self._slope(scope, (x, y, ops.stop_gradient(predicted), sample_weight), start)
-            moved = self.loss_of_moved(x, y, predicted, sample_weight, self.offset(ascent, vectors))
-            scaled = self.optimizer.scale_loss(loss + config.weight * moved)
+            extra = self.loss_of_moved(x, y, predicted, sample_weight, self.offset(ascent, vectors))
+            scaled_loss = self.optimizer.scale_loss(loss + config.weight * extra)
         self.perturbation.vectors, self.perturbation.words = None, 1.0  # those of this trace
-        values = [_value(scope, variable) for variable in kept]
+        values = [_value(scope, variable) for variable in variables]
         number = len(self.non_trainable_variables)
-        return scaled, (loss, predicted, values[:number], values[number:])
+        return scaled_loss, (loss, predicted, values[:number], values[number:])
 
     def _slope(self, scope: Any, given: tuple[Any, Any, Any, Any], start: Any) -> Any:
         """Return the gradient of the loss of moved texts by the move, at `start`."""
@@ -210,10 +210,10 @@ def _lengths(vectors: Any) -> Any:
 
 def _with_length(direction: Any, length: Any) -> Any:
     """Return `direction`, (batch, time, features), scaled to `length`; zero stays zero."""
-    wide = ops.cast(direction, "float32")
+    vectors = ops.cast(direction, "float32")
     # The gradient of a text that the network is sure of may be so short that its square is zero.
-    wide = wide / ops.maximum(ops.max(ops.abs(wide), axis=(1, 2), keepdims=True), MIN_LENGTH)
-    return ops.cast(wide * (length / ops.maximum(_lengths(wide), MIN_LENGTH)), direction.dtype)
+    vectors = vectors / ops.maximum(ops.max(ops.abs(vectors), axis=(1, 2), keepdims=True), MIN_LENGTH)
+    return ops.cast(vectors * (length / ops.maximum(_lengths(vectors), MIN_LENGTH)), direction.dtype)
 
 
 def _sum(one: Any, other: Any) -> Any:

@@ -73,10 +73,10 @@ def start(requested: str = "auto") -> Device:
         if backend not in BACKENDS:  # from Keras' own settings, ~/.keras/keras.json
             raise DeviceError(f"Keras is set to {backend}: KERAS_BACKEND must be {' or '.join(BACKENDS)}")
         gpus = _tensorflow_gpus() if backend == "tensorflow" else _jax_gpus(requested)
-        index, because = _choose(requested, gpus)
+        index, reason = _choose(requested, gpus)
         (_tensorflow_use if backend == "tensorflow" else _jax_use)(index)
     name = "cpu" if index is None else f"gpu:{index}"
-    return Device(name, because, backend, threads=len(os.sched_getaffinity(0)))
+    return Device(name, reason, backend, threads=len(os.sched_getaffinity(0)))
 
 
 def _choose(requested: str, gpus: list[str]) -> tuple[int | None, str]:
@@ -92,8 +92,8 @@ def _choose(requested: str, gpus: list[str]) -> tuple[int | None, str]:
 
 
 def _not_there(requested: str, gpus: list[str]) -> DeviceError:
-    found = f"GPUs found: {', '.join(gpus)}" if gpus else "no GPU was found"
-    return DeviceError(f"device {requested} is not there: {found}; use --device auto or --device cpu")
+    listing = f"GPUs found: {', '.join(gpus)}" if gpus else "no GPU was found"
+    return DeviceError(f"device {requested} is not there: {listing}; use --device auto or --device cpu")
 
 
 def _has_gpu_driver() -> bool:
@@ -113,10 +113,10 @@ def _tensorflow_gpus() -> list[str]:
 def _tensorflow_use(index: int | None) -> None:
     import tensorflow as tf
 
-    chosen = [] if index is None else [tf.config.list_physical_devices("GPU")[index]]
+    devices = [] if index is None else [tf.config.list_physical_devices("GPU")[index]]
     try:
-        tf.config.set_visible_devices(chosen, "GPU")
-        for gpu in chosen:
+        tf.config.set_visible_devices(devices, "GPU")
+        for gpu in devices:
             # Otherwise the whole card is taken at once, from everybody else on it.
             tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError as error:
@@ -154,17 +154,17 @@ def _jax_use(index: int | None) -> None:
 def _caught_stderr() -> Iterator[None]:
     """Hold back what native code writes to stderr; show it only if the block fails for an unknown reason."""
     sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as buffer:
+        os.dup2(buffer.fileno(), 2)
         try:
             yield
         except DeviceError:
             raise
         except Exception:
-            caught.seek(0)
-            os.write(saved, caught.read())
+            buffer.seek(0)
+            os.write(stderr, buffer.read())
             raise
         finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -59,8 +59,8 @@ def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> t
 
 def _no_cudnn(config: Config, layer: RecurrentConfig, device: Device) -> str:
     """Return what keeps the layer from cuDNN, empty if nothing does."""
-    if unusual := _unusual(layer):
-        return unusual
+    if reason := _unusual(layer):
+        return reason
     if not layer.kind.cudnn:
         return f"cuDNN has no {layer.kind.title}"
     if device.backend not in layer.kind.cudnn:
@@ -80,8 +80,8 @@ def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
         return "it was not built; see docs/architecture.md"
     if config.training.precision != "float32":
         return f"precision: {config.training.precision}"
-    if unusual := _unusual(layer):
-        return unusual
+    if reason := _unusual(layer):
+        return reason
     return f"it has no {layer.kind.title}" if layer.kind.native is None else ""
 
 

@@ -25,14 +25,14 @@ def gradient_scope() -> Iterator[None]:
 
     It never does itself, and each keeps its graph, model and weights: some 20 MB for each training of a process.
     """
-    registered = _registered_gradients()
-    before = set(registered)
+    registry = _registered_gradients()
+    old_names = set(registry)
     try:
         yield
     finally:
-        for name in set(registered) - before:
+        for name in set(registry) - old_names:
             if name.startswith("CustomGradient-"):
-                del registered[name]
+                del registry[name]
 
 
 def _registered_gradients() -> dict[str, object]:
@@ -41,8 +41,8 @@ def _registered_gradients() -> dict[str, object]:
     from tensorflow.python.framework import ops as framework
 
     # Not of the public API, which has no way to let go; a TensorFlow without it leaks, and the soak says so.
-    found: dict[str, object] = getattr(getattr(framework, "gradient_registry", None), "_registry", {})
-    return found
+    registry: dict[str, object] = getattr(getattr(framework, "gradient_registry", None), "_registry", {})
+    return registry
 
 
 def measured_optimizer(optimizer: type) -> type:
@@ -65,8 +65,8 @@ def measured_optimizer(optimizer: type) -> type:
         def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
             gradients = [None if gradient is None else dense(gradient) for gradient in grads]
             super().apply(gradients, trainable_variables)
-            norm, before = _global_norm(gradients), self.gradient_norms
-            self.gradient_norms.assign(ops.stack([before[0] + norm, ops.maximum(before[1], norm), before[2] + 1.0]))
+            norm, norms = _global_norm(gradients), self.gradient_norms
+            self.gradient_norms.assign(ops.stack([norms[0] + norm, ops.maximum(norms[1], norm), norms[2] + 1.0]))
 
     Measured.__name__ = optimizer.__name__  # names the optimizer's variables
     return Measured
@@ -99,11 +99,11 @@ def _dense() -> Callable[[Any], Any]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        found: Callable[[Any], Any] = tf.convert_to_tensor  # Keras' own would leave slices as they are
-        return found
+        convert: Callable[[Any], Any] = tf.convert_to_tensor  # Keras' own would leave slices as they are
+        return convert
     return lambda gradient: gradient
 
 
 def _global_norm(gradients: Sequence[Any]) -> Any:
     """Return the norm that clipping goes by, in the same operations: where it is taken, this one costs nothing."""
-    return ops.sqrt(ops.sum(ops.stack([ops.sum(ops.square(each)) for each in gradients if each is not None])))
+    return ops.sqrt(ops.sum(ops.stack([ops.sum(ops.square(grad)) for grad in gradients if grad is not None])))

@@ -47,18 +47,18 @@ def _tensorflow_dataset(numbered: _Numbered) -> Any:
         shapes.append((None, length, channels.shape[1]))
         types.append(tf.float32)
 
-    held = weakref.ref(numbered)  # TensorFlow keeps every function for ever, which would keep batches and model
+    reference = weakref.ref(numbered)  # TensorFlow keeps every function for ever, which would keep batches and model
 
     def flat(index: Any) -> Any:
-        there = held()
-        assert there is not None  # the data set holds it
-        inputs, targets = there[int(index)]
+        source = reference()
+        assert source is not None  # the data set holds it
+        inputs, targets = source[int(index)]
         return (*inputs, targets)
 
     def make(number: Any) -> Any:
         *inputs, targets = tf.numpy_function(flat, [number], (*types, tf.float32))
-        made = tuple(tf.ensure_shape(each, shape) for each, shape in zip(inputs, shapes, strict=True))
-        return made if len(made) > 1 else made[0], tf.ensure_shape(targets, (None, columns))
+        tensors = tuple(tf.ensure_shape(tensor, shape) for tensor, shape in zip(inputs, shapes, strict=True))
+        return tensors if len(tensors) > 1 else tensors[0], tf.ensure_shape(targets, (None, columns))
 
     # One at a time and in order: a batch is made in a fraction of the time in which the model works on it.
     dataset = tf.data.Dataset.range(len(numbered)).map(make, num_parallel_calls=1, deterministic=True).prefetch(2)

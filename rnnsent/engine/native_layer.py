@@ -37,8 +37,8 @@ class NativeRecurrent(layers.Layer):  # type: ignore[misc]
             embedding.build((None, None))
         self.stock, self.embedding = stock, embedding
         self._cell = cell
-        both = isinstance(stock, layers.Bidirectional)
-        self._directions = [stock.forward_layer, stock.backward_layer] if both else [stock]
+        bidirectional = isinstance(stock, layers.Bidirectional)
+        self._directions = [stock.forward_layer, stock.backward_layer] if bidirectional else [stock]
         self.built = True
 
     def call(self, inputs: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:

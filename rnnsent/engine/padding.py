@@ -35,7 +35,7 @@ class LeftPaddedPass:
     def backward(self, d_last: Floats) -> Gradients:
         """Return the gradients, as `Pass.backward` does; `initial` and `initial_carry` are those of the padding."""
         gradients = self._words.backward(d_last)
-        d_states, d_carries = (self._summed(each) for each in (gradients.initial, gradients.initial_carry))
+        d_states, d_carries = (self._summed(gradient) for gradient in (gradients.initial, gradients.initial_carry))
         padding = self._padding.backward(None, d_states, d_carries)
         gradients.inputs[PAD] += padding.inputs[0].sum(axis=0)
         for name in ("kernel", "recurrent", "bias"):
@@ -46,12 +46,12 @@ class LeftPaddedPass:
     def _without_padding(self, inputs: Inputs) -> Inputs:
         """Return the words alone, moved to the left, with the states in which they begin."""
         steps = inputs.values.shape[1]
-        moved = np.full_like(inputs.values, PAD)
-        for row, ids, pads in zip(moved, inputs.values, self._pads.tolist(), strict=True):
+        tokens = np.full_like(inputs.values, PAD)
+        for row, ids, pads in zip(tokens, inputs.values, self._pads.tolist(), strict=True):
             row[: steps - pads] = ids[pads:]
         states = self._padding.states
         return Inputs(
-            moved,
+            tokens,
             (steps - self._pads).astype(np.int32),
             initial=self._initial(states.sequence),
             initial_carry=self._initial(states.carries),

@@ -52,21 +52,21 @@ def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
     matrix, held_out = ngrams.matrix(train), ngrams.matrix(validation)
     targets = [train.labels == label for label in sides(labels)]
     weights = [log_count_ratios(matrix, target) for target in targets]
-    weighted = [matrix.multiply(weight).tocsr() for weight in weights]
-    fitted: list[tuple[float, Baseline]] = []
+    products = [matrix.multiply(weight).tocsr() for weight in weights]
+    candidates: list[tuple[float, Baseline]] = []
     for strength in STRENGTHS:
-        regressions = [logistic_regression(strength).fit(*pair) for pair in zip(weighted, targets, strict=True)]
+        regressions = [logistic_regression(strength).fit(*pair) for pair in zip(products, targets, strict=True)]
         models = list(zip(regressions, weights, strict=True))
         accuracy = float(Predictions.of(validation.labels, _probabilities(models, held_out)).right.mean())
         logger.info("baseline: C %g, validation accuracy %.2f%%", strength, 100 * accuracy)
-        fitted.append((accuracy, Baseline(strength, ngrams, models)))
-    return max(fitted, key=lambda pair: pair[0])[1]
+        candidates.append((accuracy, Baseline(strength, ngrams, models)))
+    return max(candidates, key=lambda pair: pair[0])[1]
 
 
 def _probabilities(models: list[tuple[Any, NDArray[np.float32]]], matrix: Any) -> NDArray[np.float64]:
     columns = [model.predict_proba(matrix.multiply(weights).tocsr())[:, 1] for model, weights in models]
-    stacked: NDArray[np.float64] = np.stack(columns, axis=1)
-    return stacked[:, 0] if len(columns) == 1 else stacked / stacked.sum(axis=1, keepdims=True)
+    scores: NDArray[np.float64] = np.stack(columns, axis=1)
+    return scores[:, 0] if len(columns) == 1 else scores / scores.sum(axis=1, keepdims=True)
 
 
 def evaluate_baseline(data: RunData, split: str) -> BaselineEvaluation:
@@ -76,9 +76,9 @@ def evaluate_baseline(data: RunData, split: str) -> BaselineEvaluation:
         DataError: if the split is empty.
         RnnsentError: if scikit-learn is not installed.
     """
-    texts, started = data.texts(split), time.perf_counter()
+    texts, start_time = data.texts(split), time.perf_counter()
     baseline = fit(data.texts("train"), data.texts("validation"), len(data.dataset.label_names))
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start_time
     return BaselineEvaluation(
         **vars(data.origin(split)),
         seconds=round(seconds, 3),

@@ -108,20 +108,20 @@ def compare_runs(evaluated: Sequence[EvaluatedRun], data: Source | None = None) 
     first, *others = evaluated
     for other in others:
         _require_same_texts(first, other)
-        if why := other.run.metrics.stopped:
-            logger.info("%s: %s", other.run, why)
-    loaded, split = load_run_data(first.run, data), first.record.split
-    texts, vocabulary = loaded.texts(split), loaded.dataset.vocabulary
-    slices = slices_of(texts, vocabulary, [each.run.config.data for each in evaluated], loaded.stars(split))
-    comparisons = compare([each.predictions for each in evaluated], slices)
-    flipped = sorted({flip.index for comparison in comparisons for flip in comparison.flips})
+        if reason := other.run.metrics.stopped:
+            logger.info("%s: %s", other.run, reason)
+    run_data, split = load_run_data(first.run, data), first.record.split
+    texts, vocabulary = run_data.texts(split), run_data.dataset.vocabulary
+    slices = slices_of(texts, vocabulary, [result.run.config.data for result in evaluated], run_data.stars(split))
+    comparisons = compare([result.predictions for result in evaluated], slices)
+    indices = sorted({flip.index for comparison in comparisons for flip in comparison.flips})
     return RunComparison(
         runs=evaluated,
-        costs=[_costs(each.run) for each in evaluated],
+        costs=[_costs(result.run) for result in evaluated],
         comparisons=comparisons,
         differences=[_differences(first.run, other.run) for other in others],
-        texts={index: vocabulary.decode(texts.sequence(index)) for index in flipped},
-        places={index: loaded.place(split, index) for index in flipped},
+        texts={index: vocabulary.decode(texts.sequence(index)) for index in indices},
+        places={index: run_data.place(split, index) for index in indices},
     )
 
 
@@ -136,14 +136,13 @@ def compare(
         seed, resamples: of the bootstrap; the difference of accuracies has the interval of `paired_difference`.
     """
     first, *others = predictions
-    names = compared_metrics()
-    drawn = _bootstrap(predictions, seed, resamples)
-    whole = np.array([_values(Sample(each)) for each in predictions])
+    names, draws = compared_metrics(), _bootstrap(predictions, seed, resamples)
+    scores = np.array([_values(Sample(model)) for model in predictions])
     p_values = holm([mcnemar(*_discordant(first.right, other.right)) for other in others])
     slice_rows = _slice_differences(first, others, slices)
     comparisons = []
     for number, other in enumerate(others, start=1):
-        change, samples = whole[number] - whole[0], drawn[:, number] - drawn[:, 0]
+        change, samples = scores[number] - scores[0], draws[:, number] - draws[:, 0]
         differences = {name: percentiles(change[k], samples[:, k]) for k, name in enumerate(names)}
         only_first, only_other = _discordant(first.right, other.right)
         same = first.same_as(other)
@@ -152,7 +151,7 @@ def compare(
         comparisons.append(
             Comparison(
                 texts=len(first),
-                values={name: (_defined(whole[0, k]), _defined(whole[number, k])) for k, name in enumerate(names)},
+                values={name: (_defined(scores[0, k]), _defined(scores[number, k])) for k, name in enumerate(names)},
                 differences=differences,
                 only_first=only_first,
                 only_other=only_other,
@@ -185,33 +184,33 @@ def _bootstrap(predictions: Sequence[Predictions], seed: int, resamples: int) ->
     first = predictions[0]
     # Generators of their own: a comparison of two models does not depend on which others are compared.
     texts, *priors = (np.random.default_rng([seed, stream]) for stream in (0, 1, *[2] * (len(predictions) - 1)))
-    same = [first.same_as(each) for each in predictions]
-    drawn = np.empty((resamples, len(predictions), len(compared_metrics())))
-    for row in drawn:
-        own = texts.standard_exponential(len(first))
-        for number, each in enumerate(predictions):
-            sample = Sample.drawn(each, own, priors[number])
+    same = [first.same_as(model) for model in predictions]
+    draws = np.empty((resamples, len(predictions), len(compared_metrics())))
+    for row in draws:
+        weights = texts.standard_exponential(len(first))
+        for number, model in enumerate(predictions):
+            sample = Sample.drawn(model, weights, priors[number])
             row[number] = row[0] if number and same[number] else _values(sample)
-    return drawn
+    return draws
 
 
 def _slice_differences(
     first: Predictions, others: Sequence[Predictions], slices: Sequence[Slice]
 ) -> list[SliceDifference]:
     """Return the slices, in order, of each other model after the other."""
-    pairs = [(each, first.right[each.members], other.right[each.members]) for other in others for each in slices]
+    pairs = [(part, first.right[part.members], other.right[part.members]) for other in others for part in slices]
     p_values = holm([mcnemar(*_discordant(before, after)) for _, before, after in pairs])
     return [
         SliceDifference(
-            group=each.group,
-            name=each.name,
+            group=part.group,
+            name=part.name,
             texts=len(before),
             first=float(before.mean()),
             other=float(after.mean()),
             difference=paired_difference(*_discordant(before, after), len(before)),
             p_value=p_value,
         )
-        for (each, before, after), p_value in zip(pairs, p_values, strict=True)
+        for (part, before, after), p_value in zip(pairs, p_values, strict=True)
     ]
 
 
@@ -221,11 +220,11 @@ def _discordant(first: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int
 
 
 def _flips(first: Predictions, other: Predictions) -> list[Flip]:
-    flipped = np.flatnonzero(first.right != other.right)
-    moved = np.abs(other.of_real - first.of_real)[flipped]
+    indices = np.flatnonzero(first.right != other.right)
+    changes = np.abs(other.of_real - first.of_real)[indices]
     return [
         Flip(index, bool(other.right[index]), float(first.of_real[index]), float(other.of_real[index]))
-        for index in flipped[np.argsort(-moved, kind="stable")[:MAX_FLIPS]].tolist()
+        for index in indices[np.argsort(-changes, kind="stable")[:MAX_FLIPS]].tolist()
     ]
 
 
@@ -253,26 +252,19 @@ def _costs(run: Run) -> dict[str, float]:
         "epochs": float(run.metrics.epochs),
         "peak_memory_mb": run.metrics.peak_memory_mb,
         "parameters": float(run.metrics.parameters),
-        "mb_to_predict": sum(size for name, size in sizes.items() if _needed(name)),
+        "mb_to_predict": sum(sizes[name] for name in run.listed(directory.PREDICTING)),
         "mb_on_disk": sum(sizes.values()),
     }
 
 
-def _needed(name: str) -> bool:
-    folder, _, file = name.rpartition("/")
-    return file in directory.PREDICTING and (
-        not folder or (folder.startswith(directory.MEMBERS) and file == directory.WEIGHTS)
-    )
-
-
 def _require_same_texts(first: EvaluatedRun, other: EvaluatedRun) -> None:
     """Require that two runs were evaluated on the same texts in the same order."""
-    names = [each.run.config.data.label_names for each in (first, other)]
+    names = [result.run.config.data.label_names for result in (first, other)]
     if first.record.data == other.record.data and names[0] == names[1]:
         return
-    data = [each.run.metrics.data for each in (first, other)]
+    data = [result.run.metrics.data for result in (first, other)]
     if data[0].sha256 != data[1].sha256:
-        files = " and ".join(f"{each.file or each.source} (SHA-256 {str(each.sha256)[:12]}…)" for each in data)
+        files = " and ".join(f"{info.file or info.source} (SHA-256 {str(info.sha256)[:12]}…)" for info in data)
         reason = f"other files: {files}"
     elif names[0] != names[1]:
         reason = f"other labels: {', '.join(names[0])} and {', '.join(names[1])}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
-from rnnsent.evaluation.metrics import coverage, reliability_points, score
+from rnnsent.evaluation.metrics import METRICS, coverage, reliability_points, score
 from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
@@ -92,9 +92,9 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     logger.info("backend: %s", predictor)
     log_warnings(data, split)
     texts, names = data.cut(split), run.config.data.label_names
-    started = time.perf_counter()
+    start_time = time.perf_counter()
     probabilities = predictor(texts)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start_time
     predictions = Predictions.of(texts.labels, probabilities)
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
     record = evaluation_record(origin, predictions, names, slices=slices, seconds=seconds)
@@ -137,10 +137,11 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> Evaluat
     Arguments and errors are those of `evaluate`.
     """
     run.verify()
-    written = read_evaluation(run, split)
-    if written is not None:
-        return written
-    logger.info("%s: not evaluated on the %s texts yet; evaluating it now", run, split)
+    evaluation = read_evaluation(run, split)
+    if evaluation is not None and METRICS.keys() <= evaluation.record.metrics.keys():
+        return evaluation
+    reason = "not evaluated" if evaluation is None else "not all metrics of this version were computed"
+    logger.info("%s: %s on the %s texts yet; evaluating it now", run, reason, split)
     result = evaluate(run, split, Options(source))
     try:
         result.write()
@@ -156,8 +157,8 @@ def most_confident_errors(
     text: Callable[[int], str] = lambda index: "",
 ) -> list[PredictionError]:
     """Return the wrong predictions with the highest confidence; `names` are those of the labels."""
-    wrong = np.flatnonzero(~predictions.right)
-    order = np.argsort(-predictions.confidence[wrong], kind="stable")[:MAX_ERRORS]
+    errors = np.flatnonzero(~predictions.right)
+    order = np.argsort(-predictions.confidence[errors], kind="stable")[:MAX_ERRORS]
     return [
         PredictionError(
             index=index,
@@ -167,5 +168,5 @@ def most_confident_errors(
             place=place(index),
             text=text(index),
         )
-        for index in wrong[order].tolist()
+        for index in errors[order].tolist()
     ]

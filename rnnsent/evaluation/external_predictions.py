@@ -21,7 +21,6 @@ from rnnsent.evaluation.predictions import Predictions
 LABEL_NAMES = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
 # Not "confidence" or "score": these are as often the probability of the predicted label.
 PROBABILITY_NAMES = ("probability", "prob", "p", "y_score", "y_prob")
-PREFIXES = ("probability_", "proba_", "prob_", "p_", "")  # before a label: the column of its probability
 PREDICTED_NAMES = ("predicted", "prediction", "predictions", "pred", "y_pred", "predicted_label", "answer")
 SUM_TOLERANCE = 1e-3
 
@@ -59,7 +58,7 @@ def read_predictions(
         path: the table, also one that `eval` or `predict` wrote.
         label_column: of the real label. [default: one of LABEL_NAMES; what `predict` wrote needs a name]
         probability_column: of the probability of `positive`. [default: "probability of LABEL" for each label, one of
-            PROBABILITY_NAMES, or the labels themselves, with one of PREFIXES or without]
+            PROBABILITY_NAMES, or the labels themselves]
         predicted_column: of the predicted label, without probabilities. [default: one of PREDICTED_NAMES]
         positive: which of two labels is label 1. [default: the one that the column is named after, or the last]
         label_map: what the real labels become, see `LabelMap`; rows of others are left out.
@@ -80,9 +79,9 @@ def read_predictions(
     predicted = reader.known(name for name in PREDICTED_NAMES if name != reader.label)
     if predicted and probability_column is None and not columns and not reader.known(PROBABILITY_NAMES):
         return reader.from_labels(predicted, requested=False)
-    known = [name.lower() for name in columns] or PROBABILITY_NAMES
+    names = [name.lower() for name in columns] or PROBABILITY_NAMES
     options = "--probability-column, or --predicted-column of labels"
-    column = reader.find(probability_column, known, f"the probability ({options})")
+    column = reader.find(probability_column, names, f"the probability ({options})")
     return reader.from_column(column, column[len(OF) :] if column.lower().startswith(OF) else columns.get(column))
 
 
@@ -97,9 +96,9 @@ class _Reader:
         self.nested = [f"{OF}{name}" for name in first if f"{OF}{name}" not in table.columns]
         self.columns = (*table.columns, *self.nested)
         # Whether `rnnsent predict` wrote the table, of which some columns may have been removed.
-        each = PROBABILITIES in self.columns or any(name.startswith(OF) for name in self.columns)
+        per_label = PROBABILITIES in self.columns or any(name.startswith(OF) for name in self.columns)
         self.from_predict = {LABEL, PROBABILITY} <= set(self.columns) and (
-            WARNINGS[0] in self.columns or (ROW in self.columns and each)
+            WARNINGS[0] in self.columns or (ROW in self.columns and per_label)
         )
 
     def error(self, message: str, line: int | None = None) -> DataError:
@@ -109,15 +108,15 @@ class _Reader:
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield line, real label and cells of each row whose label the map does not leave out."""
         empty = True
-        stored = [PROBABILITIES if column in self.nested else column for column in columns]
-        for line, (label, *cells) in self.table.rows([self.label, *stored]):
+        keys = [PROBABILITIES if column in self.nested else column for column in columns]
+        for line, (label, *cells) in self.table.rows([self.label, *keys]):
             name = cell_label(label)
             if name is None:
                 raise self.error("has no label", line)
-            mapped = name if self.label_map is None else self.label_map(name)
-            if mapped is not None:
+            label_name = name if self.label_map is None else self.label_map(name)
+            if label_name is not None:
                 empty = False
-                yield line, mapped, [self._cell(*pair) for pair in zip(columns, cells, strict=True)]
+                yield line, label_name, [self._cell(*pair) for pair in zip(columns, cells, strict=True)]
         if empty:
             raise self.error("holds no rows")
 
@@ -146,16 +145,16 @@ class _Reader:
 
     def find(self, requested: str | None, names: Sequence[str], what: str) -> str:
         """Return the requested column, or else one that has one of the known names."""
-        listed = ", ".join(self.columns) or "no names"
+        column_list = ", ".join(self.columns) or "no names"
         if requested is None:
             column = self.known(names)
             if column is None:
-                raise self.error(f"no column for {what}: {', '.join(names[:4])}, …; it has: {listed}")
+                raise self.error(f"no column for {what}: {', '.join(names[:4])}, …; it has: {column_list}")
             return column
         if requested not in self.columns:
             close = difflib.get_close_matches(requested, self.columns, n=1)
             hint = f"did you mean {close[0]}? It has" if close else "it has"
-            raise self.error(f"no column is called {requested}; {hint}: {listed}")
+            raise self.error(f"no column is called {requested}; {hint}: {column_list}")
         return requested
 
     def real_label(self, requested: str | None) -> str:
@@ -166,9 +165,9 @@ class _Reader:
             return f"{INPUT_PREFIX}{LABEL}"
         if requested is not None and requested != LABEL:
             return self.find(requested, (), "")
-        own = {ROW, LABEL, PROBABILITY, PROBABILITIES, ABSTAINED, *WARNINGS}
-        kept = [name for name in self.columns if name not in own and not name.startswith(OF)]
-        hint = f"of {', '.join(kept)}" if kept else "which predict --keep NAME adds"
+        output_columns = {ROW, LABEL, PROBABILITY, PROBABILITIES, ABSTAINED, *WARNINGS}
+        candidates = [name for name in self.columns if name not in output_columns and not name.startswith(OF)]
+        hint = f"of {', '.join(candidates)}" if candidates else "which predict --keep NAME adds"
         raise self.error(
             f"predictions of rnnsent predict, in which {LABEL} is the predicted label; name the column of the real one "
             f"with --label-column, {hint}"
@@ -176,32 +175,24 @@ class _Reader:
 
     def require_fixed_label(self, requested: str | None) -> None:
         """Require that the column `probability` is not that of the predicted label, as `predict` writes it."""
-        named = next((name for name in self.columns if name.startswith(OF)), None)
-        beside = {LABEL, PROBABILITY} <= {name.lower() for name in self.columns} and self.label.lower() != LABEL
-        read = named is None if requested is None else requested == PROBABILITY and self.from_predict
-        if not beside or not read:
+        column = next((name for name in self.columns if name.startswith(OF)), None)
+        has_both = {LABEL, PROBABILITY} <= {name.lower() for name in self.columns} and self.label.lower() != LABEL
+        reads_probability = column is None if requested is None else requested == PROBABILITY and self.from_predict
+        if not has_both or not reads_probability:
             return
-        hint = f"use --probability-column '{named}'" if named else f"use --predicted-column {LABEL}"
-        same = f", or --probability-column {PROBABILITY} if it is of the same label in every row"
-        other = "" if self.from_predict else same
-        raise self.error(f"{PROBABILITY} is that of the predicted label; {hint}{other}")
+        hint = f"use --probability-column '{column}'" if column else f"use --predicted-column {LABEL}"
+        alternative = f", or --probability-column {PROBABILITY} if it is of the same label in every row"
+        suffix = "" if self.from_predict else alternative
+        raise self.error(f"{PROBABILITY} is that of the predicted label; {hint}{suffix}")
 
     def label_columns(self) -> dict[str, str]:
         """Return the columns of probabilities that are named after labels, each with its label."""
-        named = {column: column[len(OF) :] for column in self.columns if column.lower().startswith(OF)}
-        if named or self.known(PROBABILITY_NAMES) or self.table.stdin is not None:  # which cannot be read twice
-            return named
+        of_columns = {column: column[len(OF) :] for column in self.columns if column.lower().startswith(OF)}
+        if of_columns or self.known(PROBABILITY_NAMES) or self.table.stdin is not None:  # which cannot be read twice
+            return of_columns
         labels = {name for _, name, _ in self.rows([])}
-        others = [column for column in self.columns if column != self.label]
-        for prefix in PREFIXES:
-            columns = {column: column[len(prefix) :] for column in others if column.lower().startswith(prefix)}
-            one = {column: name for column, name in columns.items() if name in labels}
-            columns = columns if prefix else one
-            if len(columns) > 1 and labels <= set(columns.values()):
-                return columns
-            if len(one) == 1 and len(labels) == 2:
-                return one
-        return {}
+        columns = {column: column for column in self.columns if column != self.label and column in labels}
+        return columns if len(columns) == len(labels) or (len(columns), len(labels)) == (1, 2) else {}
 
     def from_column(self, column: str, of: str | None) -> ExternalPredictions:
         """Read the probability of one of two labels: `of`, if the column is named after it."""
@@ -234,7 +225,7 @@ class _Reader:
         if len(names) < 2:
             raise self.error(f"holds {count(len(names), 'label')}; two or more are needed")
         names = self._with_last(names, self.positive)
-        one_hot = [(line, name, [float(each == predicted) for each in names]) for line, name, predicted in rows]
+        one_hot = [(line, name, [float(label == predicted) for label in names]) for line, name, predicted in rows]
         return self._result(names, one_hot, labels_only=True)
 
     def from_columns(self, columns: Mapping[str, str]) -> ExternalPredictions:

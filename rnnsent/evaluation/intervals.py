@@ -86,9 +86,9 @@ def paired_difference(only_first: int, only_other: int, texts: int) -> Estimate:
     if texts == 0:
         return Estimate(None)
     value = (only_other - only_first) / texts
-    lost, won = ((number + 1) / (texts + 2) for number in (only_first, only_other))
-    spread = Z_95 * sqrt((lost + won - (won - lost) ** 2) / (texts + 2))
-    return Estimate(value, max(min(won - lost - spread, value), -1.0), min(max(won - lost + spread, value), 1.0))
+    losses, wins = ((number + 1) / (texts + 2) for number in (only_first, only_other))
+    spread = Z_95 * sqrt((losses + wins - (wins - losses) ** 2) / (texts + 2))
+    return Estimate(value, max(min(wins - losses - spread, value), -1.0), min(max(wins - losses + spread, value), 1.0))
 
 
 def mcnemar(only_first: int, only_other: int) -> float:
@@ -111,8 +111,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Source: S. Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    corrected, largest = [0.0] * len(p_values), 0.0
+    results, largest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(order):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = largest
-    return corrected
+        results[index] = largest
+    return results

@@ -161,21 +161,33 @@ class Metric:
     # interval is one of the bootstrap
     proportion: Callable[[Counts], tuple[int, int] | None] = lambda confusion: None
     interval: bool = True  # whether it has an interval at all
+    title: str = ""  # what pages call it, if that is not its name
+    hub: str = ""  # what the hub of Hugging Face calls it, if it knows it
+    main: bool = False  # whether tables of several runs, which are narrow, show it
 
 
 METRICS = {
-    "accuracy": Metric(_accuracy, True, lambda counts: (int(np.trace(counts)), int(counts.sum()))),
-    "precision": Metric(lambda sample: sample.headline(sample.by_label[0]), True, lambda counts: _of_1(counts, 0)),
-    "recall": Metric(lambda sample: sample.headline(sample.by_label[1]), True, lambda counts: _of_1(counts, 1)),
-    "f1": Metric(lambda sample: sample.headline(sample.by_label[2]), True),
-    "roc_auc": Metric(lambda sample: sample.areas[0]),
-    "log_loss": Metric(lambda sample: sample.mean(sample.predictions.losses)),
+    "accuracy": Metric(_accuracy, True, lambda counts: _of_all(counts), hub="accuracy", main=True),
+    "precision": Metric(lambda sample: _head(sample, 0), True, lambda counts: _of_1(counts, 0), hub="precision"),
+    "recall": Metric(lambda sample: _head(sample, 1), True, lambda counts: _of_1(counts, 1), hub="recall"),
+    "f1": Metric(lambda sample: _head(sample, 2), True, title="F1", hub="f1", main=True),
+    "roc_auc": Metric(lambda sample: sample.areas[0], title="ROC AUC", hub="roc_auc", main=True),
+    "log_loss": Metric(lambda sample: sample.mean(sample.predictions.losses), main=True),
     "balanced_accuracy": Metric(lambda sample: _defined_mean(sample.by_label[1]), True),
-    "mcc": Metric(_mcc, True),
-    "pr_auc": Metric(lambda sample: sample.areas[1]),
-    "brier": Metric(lambda sample: sample.mean(sample.predictions.squares)),
-    "ece": Metric(_calibration_error, interval=False),
+    "mcc": Metric(_mcc, True, title="Matthews correlation", hub="matthews_correlation"),
+    "pr_auc": Metric(lambda sample: sample.areas[1], title="PR AUC"),
+    "brier": Metric(lambda sample: sample.mean(sample.predictions.squares), title="Brier score", hub="brier_score"),
+    "ece": Metric(_calibration_error, interval=False, title="expected calibration error", main=True),
 }
+MAIN = tuple(name for name, metric in METRICS.items() if metric.main)
+
+
+def _head(sample: Sample, place: int) -> float:
+    return sample.headline(sample.by_label[place])
+
+
+def _of_all(counts: Counts) -> tuple[int, int]:
+    return int(np.trace(counts)), int(counts.sum())
 
 
 def _of_1(counts: Counts, axis: int) -> tuple[int, int] | None:

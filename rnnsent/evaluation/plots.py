@@ -24,8 +24,8 @@ def curves(history: Sequence[Epoch], title: str, best_epoch: int | None = None) 
     figure = _figure(9, 3.8)
     figure.suptitle(title)
     epochs = [row.epoch for row in history]
-    both = figure.subplots(1, 2)
-    for axes, name, label in zip(both, ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
+    panels = figure.subplots(1, 2)
+    for axes, name, label in zip(panels, ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
         for prefix, color, series in (("", TRAIN, "training"), ("val_", VALIDATION, "validation")):
             values = [getattr(row, prefix + name) for row in history]
             axes.plot(epochs, values, color=color, marker="o" if prefix else "s", markersize=4, label=series)
@@ -35,12 +35,12 @@ def curves(history: Sequence[Epoch], title: str, best_epoch: int | None = None) 
         axes.grid(alpha=0.25)
     by_accuracy = max(history, key=lambda row: row.val_accuracy)
     best = next((row for row in history if row.epoch == best_epoch), by_accuracy)
-    kept = {"color": VALIDATION, "markersize": 13, "label": f"kept {best.val_accuracy:.1%}, epoch {best.epoch}"}
-    both[1].yaxis.set_major_formatter(PercentFormatter(1.0))
-    both[1].axhline(best.val_accuracy, color=VALIDATION, linestyle=":", linewidth=1)
-    both[1].plot(best.epoch, best.val_accuracy, "*", **kept)
+    style = {"color": VALIDATION, "markersize": 13, "label": f"kept {best.val_accuracy:.1%}, epoch {best.epoch}"}
+    panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
+    panels[1].axhline(best.val_accuracy, color=VALIDATION, linestyle=":", linewidth=1)
+    panels[1].plot(best.epoch, best.val_accuracy, "*", **style)
     # Outside the axes: to search for room inside them takes long on a busy machine.
-    figure.legend(handles=both[1].get_legend_handles_labels()[0], loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles=panels[1].get_legend_handles_labels()[0], loc="outside lower center", ncols=3, frameon=False)
     return _png(figure)
 
 

@@ -56,11 +56,11 @@ class Predictions:
         Raises:
             ValueError: if the arrays are empty, have other shapes, or a value is out of its range.
         """
-        real, given = np.asarray(labels), np.asarray(probabilities).astype(np.float64)
-        columns = np.stack([1 - given, given], axis=1) if given.ndim == 1 else given
+        real, array = np.asarray(labels), np.asarray(probabilities).astype(np.float64)
+        columns = np.stack([1 - array, array], axis=1) if array.ndim == 1 else array
         if real.ndim != 1 or columns.ndim != 2 or len(real) != len(columns) or not len(real):
-            raise ValueError(f"labels must be (n,), probabilities (n,) or (n, labels), not {real.shape}, {given.shape}")
-        if not ((given >= 0) & (given <= 1)).all() or not np.isin(real, np.arange(columns.shape[1])).all():
+            raise ValueError(f"labels must be (n,), probabilities (n,) or (n, labels), not {real.shape}, {array.shape}")
+        if not ((array >= 0) & (array <= 1)).all() or not np.isin(real, np.arange(columns.shape[1])).all():
             raise ValueError(f"labels must be whole numbers below {columns.shape[1]}, probabilities from 0 to 1")
         return cls(real.astype(np.int64), columns)
 

@@ -57,21 +57,21 @@ def measure(classifier: Classifier, texts: Split, seed: int = 0) -> list[SliceAc
     words = [vocabulary.decode(texts.sequence(index)).split(" ") for index in range(len(texts))]
     for share in TYPO_SHARES:
         rng = np.random.default_rng([seed, int(share * 1000)])
-        ids = [vocabulary.encode_words(with_typos(each, share, rng)) for each in words]
+        ids = [vocabulary.encode_words(with_typos(text, share, rng)) for text in words]
         rows += _accuracy(classifier, "typos", f"in {share:.0%} of the words", Split.from_sequences(ids, texts.labels))
     if tuple(classifier.label_names) == LABELS:
         for name, challenges in challenge_set().items():
-            encoded = Split.from_sequences(
+            split = Split.from_sequences(
                 [vocabulary.encode(text) for text, _ in challenges],
                 np.array([positive for _, positive in challenges], np.int64),
             )
-            rows += _accuracy(classifier, CHALLENGES, name, encoded)
+            rows += _accuracy(classifier, CHALLENGES, name, split)
     return rows
 
 
 def _accuracy(classifier: Classifier, group: str, name: str, texts: Split) -> list[SliceAccuracy]:
-    everything: NDArray[np.bool_] = np.ones(len(texts), np.bool_)
-    return accuracies([Slice(group, name, everything)], classifier.labels_of(texts) == texts.labels)
+    members: NDArray[np.bool_] = np.ones(len(texts), np.bool_)
+    return accuracies([Slice(group, name, members)], classifier.labels_of(texts) == texts.labels)
 
 
 def with_typos(words: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:
@@ -80,20 +80,20 @@ def with_typos(words: Sequence[str], share: float, rng: np.random.Generator) -> 
     Two letters are exchanged, or one is left out, doubled or replaced, with equal probability. Words of one letter
     stay, and so do some others: equal letters may be exchanged, or one replaced by itself.
     """
-    changed = list(words)
-    for place in np.flatnonzero(rng.random(len(changed)) < share).tolist():
-        word = changed[place]
+    result = list(words)
+    for place in np.flatnonzero(rng.random(len(result)) < share).tolist():
+        word = result[place]
         if len(word) < 2:
             continue
         kind, at = int(rng.integers(4)), int(rng.integers(len(word) - 1))
         letter = LETTERS[int(rng.integers(len(LETTERS)))]
-        changed[place] = (
+        result[place] = (
             word[:at] + word[at + 1] + word[at] + word[at + 2 :],
             word[:at] + word[at + 1 :],
             word[: at + 1] + word[at:],
             word[:at] + letter + word[at + 1 :],
         )[kind]
-    return changed
+    return result
 
 
 def challenge_set() -> dict[str, list[tuple[str, bool]]]:

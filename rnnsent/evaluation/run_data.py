@@ -97,14 +97,14 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
         DataError: if its texts are not available any more, or others are in their place.
     """
     run.verify()
-    if why := run.metrics.stopped:
-        logger.info("%s: %s", run, why)
+    if reason := run.metrics.stopped:
+        logger.info("%s: %s", run, reason)
     config = replace(run.config.data, **{"fallback": None, **(source or {})})  # type: ignore[arg-type]
     dataset = load_dataset(config)
-    trained, loaded = run.metrics.data.sha256, dataset.provenance["sha256"]
-    if trained != loaded:
+    run_hash, data_hash = run.metrics.data.sha256, dataset.provenance["sha256"]
+    if run_hash != data_hash:
         path = str(dataset.provenance.get("file", dataset.source))
-        hashes = f"SHA-256 {str(loaded)[:12]}…, not {str(trained)[:12]}…"
+        hashes = f"SHA-256 {str(data_hash)[:12]}…, not {str(run_hash)[:12]}…"
         raise DataError(f"{path}: {_others(run, path if dataset.source == 'texts' else None)} ({hashes})")
     try:
         with np.load(io.BytesIO(run.read(SPLIT)), allow_pickle=False) as arrays:
@@ -123,9 +123,9 @@ def load_config_data(config: DataConfig) -> RunData:
 
 def log_warnings(data: RunData, split: str) -> None:
     """Log which rows are not evaluated, and which are but have no words."""
-    dropped = (data.dataset.provenance.get("dropped") or {}).get("without a text", 0)
-    if dropped:
-        logger.info("data: %s without a text left out, in all splits", count(dropped, "row"))
+    empty_rows = (data.dataset.provenance.get("dropped") or {}).get("without a text", 0)
+    if empty_rows:
+        logger.info("data: %s without a text left out, in all splits", count(empty_rows, "row"))
     blank = int((data.texts(split).lengths <= 1).sum())  # the start token alone
     if blank:
         logger.info("%s without words: evaluated as an empty text", count(blank, "text"))
@@ -145,5 +145,5 @@ def _others(run: Run, path: str | None) -> str:
 def count_training_texts(data: RunData, texts: Sequence[str]) -> int:
     """Return how many texts are among those that a run was trained or validated on."""
     rows, vocabulary = data.dataset.rows, data.dataset.vocabulary
-    known = {rows.sequence(row).tobytes() for split in ("train", "validation") for row in data.indices[split].tolist()}
-    return sum(np.asarray(vocabulary.encode(text), np.int32).tobytes() in known for text in texts)
+    pool = {rows.sequence(row).tobytes() for split in ("train", "validation") for row in data.indices[split].tolist()}
+    return sum(np.asarray(vocabulary.encode(text), np.int32).tobytes() in pool for text in texts)

@@ -60,18 +60,18 @@ def slices_of(
             cut = texts.lengths > maxlen
             groups.append([Slice(name, "read whole", ~cut), Slice(name, f"cut to {maxlen} words", cut)])
     groups += [_by_negation(texts, vocabulary), _by_stars(ratings)]
-    present = [[each for each in group if each.members.any()] for group in groups]
-    return [each for group in present if len(group) > 1 for each in group]
+    nonempty = [[part for part in group if part.members.any()] for group in groups]
+    return [part for group in nonempty if len(group) > 1 for part in group]
 
 
 def accuracies(slices: Iterable[Slice], right: NDArray[np.bool_]) -> list[SliceAccuracy]:
     """Return the accuracy on each slice; `right` says whether the predicted label is the real one, (texts,)."""
-    parts = [(each, right[each.members]) for each in slices]
+    pairs = [(part, right[part.members]) for part in slices]
     return [
         SliceAccuracy(
-            group=each.group, name=each.name, texts=len(part), accuracy=proportion(int(part.sum()), len(part))
+            group=part.group, name=part.name, texts=len(hits), accuracy=proportion(int(hits.sum()), len(hits))
         )
-        for each, part in parts
+        for part, hits in pairs
     ]
 
 
@@ -110,10 +110,10 @@ def _by_negation(texts: Split, vocabulary: Vocabulary) -> list[Slice]:
         return []
     shares = 100 * _share(texts, negates[np.minimum(texts.flat(), len(negates) - 1)])
     slices = [Slice("negation", "no negation", shares == 0)]
-    some = np.flatnonzero(shares)
-    for part in _quarters("negation", shares[some], "in 100 words", digits=1):
+    indices = np.flatnonzero(shares)
+    for part in _quarters("negation", shares[indices], "in 100 words", digits=1):
         members = np.zeros(len(texts), np.bool_)
-        members[some[part.members]] = True
+        members[indices[part.members]] = True
         slices.append(Slice("negation", part.name, members))
     return slices
 
@@ -122,7 +122,7 @@ def _by_stars(ratings: NDArray[np.int64] | None) -> list[Slice]:
     if ratings is None:
         return []
     names = {0: "unknown", 1: "1 star"}
-    return [Slice("stars", names.get(each, f"{each} stars"), ratings == each) for each in np.unique(ratings).tolist()]
+    return [Slice("stars", names.get(star, f"{star} stars"), ratings == star) for star in np.unique(ratings).tolist()]
 
 
 def _share(texts: Split, marked: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -129,7 +129,7 @@ def _gradient(classifier: Classifier, label: int, rows: int, time: int) -> Calla
     model.trainable = True
     for variable in model.trainable_variables:
         variable.trainable = variable is model.get_layer("embedding").embeddings
-    differentiated = (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, label)
+    differentiate = (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, label)
     length = config.data.maxlen if config.data.padding == "notebook" and config.data.maxlen else time
     ids = np.full((rows, length), PAD, np.int32)
     ids[:, length - time :] = FIRST_WORD + np.arange(rows * time).reshape(rows, time)
@@ -138,7 +138,7 @@ def _gradient(classifier: Classifier, label: int, rows: int, time: int) -> Calla
         number = len(vectors)  # batches of one shape: spare rows are ignored
         entries[:FIRST_WORD] = table[:FIRST_WORD]
         entries[FIRST_WORD : FIRST_WORD + number * time] = vectors.reshape(number * time, -1)
-        values, slopes = differentiated(ids, entries)
+        values, slopes = differentiate(ids, entries)
         return values[:number], slopes[FIRST_WORD:].reshape(rows, time, -1)[:number]
 
     return gradient
@@ -176,17 +176,17 @@ def _by_tensorflow(model: Any, label: int) -> Differentiated:
 def _by_jax(model: Any, label: int) -> Differentiated:
     import jax
 
-    fixed = [variable.value for variable in model.non_trainable_variables]
+    constants = [variable.value for variable in model.non_trainable_variables]
 
     def total(table: Any, ids: Any) -> Any:
-        outputs, _ = model.stateless_call([table], fixed, ids, training=False)
+        outputs, _ = model.stateless_call([table], constants, ids, training=False)
         values = _from_logits(outputs, label)
         return values.sum(), values
 
-    differentiated = jax.jit(jax.value_and_grad(total, has_aux=True))
+    differentiate = jax.jit(jax.value_and_grad(total, has_aux=True))
 
     def gradient(ids: Ids, table: Table) -> tuple[Floats, Floats]:
-        (_, values), slopes = differentiated(table, ids)
+        (_, values), slopes = differentiate(table, ids)
         return np.asarray(values, np.float64), np.asarray(slopes, np.float64)
 
     return gradient

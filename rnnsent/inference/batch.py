@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, PROBABILITY_OF, ROW, WARNINGS
 from rnnsent.errors import DataError, RunError
-from rnnsent.files import atomic_path, disk_errors, json_line
+from rnnsent.files import atomic_path, disk_errors, json_line, require_folder
 
 if TYPE_CHECKING:
     from rnnsent.data.readers import Column, Table
@@ -58,12 +58,12 @@ class Texts:
         from rnnsent.data.labels import cell_text
 
         cells = self.table.rows([self.column, *self.kept.values()], strict=False)
-        for number, (line, (cell, *kept)) in enumerate(cells, start=1):
+        for number, (line, (cell, *values)) in enumerate(cells, start=1):
             try:
                 text = cell if self.table.format == "lines" else cell_text(cell) or ""
             except DataError as error:
                 raise DataError(f"{self.table.name}:{line}: {error}") from None
-            yield Row(number, text, dict(zip(self.kept, map(_json_value, kept), strict=True)))
+            yield Row(number, text, dict(zip(self.kept, map(_json_value, values), strict=True)))
 
     def predictions(self, classifier: Classifier) -> Iterator[tuple[Row, Prediction]]:
         """Yield each row with its prediction."""
@@ -82,14 +82,14 @@ def open_texts(source: str, classifier: Classifier, options: InputOptions) -> Te
     data = classifier.config.data
     column = options.text_column or data.text_column
     by_default = "lines" if source != "-" and format_of(Path(source)) is None else None
-    how = ReadOptions(
+    read_options = ReadOptions(
         options.format or by_default,
         options.encoding or data.encoding,
         options.delimiter or data.delimiter,
         header=not isinstance(column, int),
         quotes=data.quotes,
     )
-    table = open_table(source, how)
+    table = open_table(source, read_options)
     text = choose_columns(table, Columns(column or ""), labeled=False).text
     names = {ROW, PROBABILITIES, ABSTAINED, *_columns(classifier.label_names)}
     return Texts(table, text, kept_columns(table, options.keep, names))
@@ -122,6 +122,7 @@ def require_output(output: Path, source: str, replace: bool) -> None:
     """
     if output.suffix.lower() not in SUFFIXES:
         raise RunError(f"{output}: unknown output format; use .csv, .tsv or .jsonl")
+    require_folder(output)
     if output.exists() and Path(source).exists() and output.samefile(source):
         raise RunError(f"{output}: is the input itself; choose another --output")
     if output.exists() and not replace:

@@ -8,13 +8,13 @@ calibrated probabilities are always compared to 0.5.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.errors import count
+from rnnsent.runs.schemas import CalibrationInfo
 
 Floats = NDArray[np.floating[Any]]
 
@@ -24,36 +24,29 @@ MIN_TEXTS = 100  # with fewer validation texts a temperature is unreliable
 Z_99 = 2.5758293035489004  # the best of many thresholds looks better than it is, so the test is at 1 %
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(CalibrationInfo):
     """The change of the probabilities of a network."""
-
-    temperature: float = 1.0  # divisor of the logits; above 1 the network was overconfident
-    threshold: float = 0.5  # of two labels: the uncalibrated probability above which label 1 is predicted
-    texts: int = 0  # number of texts that it was fitted on
-    log_loss_before: float = 0.0  # on these texts
-    log_loss_after: float = 0.0
 
     def __call__(self, probabilities: Floats) -> NDArray[np.float32]:
         """Return calibrated probabilities: of label 1, (n,), or of each label, (n, labels), as they were given."""
         if (self.temperature, self.threshold) == (1.0, 0.5):
             return probabilities.astype(np.float32, copy=False)
-        wide = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
-        if wide.ndim == 1:
-            logits = np.log(wide) - np.log1p(-wide)
-            calibrated = 1 / (1 + np.exp(-(logits - self.shift) / self.temperature))
+        values = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
+        if values.ndim == 1:
+            logits = np.log(values) - np.log1p(-values)
+            outputs = 1 / (1 + np.exp(-(logits - self.shift) / self.temperature))
         else:
-            powers = np.exp((np.log(wide) - np.log(wide).max(axis=1, keepdims=True)) / self.temperature)
-            calibrated = powers / powers.sum(axis=1, keepdims=True)
-        return np.asarray(calibrated, np.float32)
+            powers = np.exp((np.log(values) - np.log(values).max(axis=1, keepdims=True)) / self.temperature)
+            outputs = powers / powers.sum(axis=1, keepdims=True)
+        return np.asarray(outputs, np.float32)
 
     def __str__(self) -> str:
         at_limit = abs(np.log(self.temperature)) > np.log(MAX_TEMPERATURE) - 1e-3
         limit = " (the limit of the search)" if at_limit else ""
         threshold = "" if self.threshold == 0.5 else f", threshold {self.threshold:.3f}"
-        few = f" (unreliable with fewer than {MIN_TEXTS})" if self.texts < MIN_TEXTS else ""
+        warning = f" (unreliable with fewer than {MIN_TEXTS})" if self.texts < MIN_TEXTS else ""
         texts = count(self.texts, "validation text")
-        return f"temperature {self.temperature:.3f}{limit}{threshold}, fitted on {texts}{few}"
+        return f"temperature {self.temperature:.3f}{limit}{threshold}, fitted on {texts}{warning}"
 
     @property
     def shift(self) -> float:
@@ -78,20 +71,20 @@ def fit_calibration(labels: NDArray[np.int64], probabilities: Floats) -> Calibra
     threshold = _fit_threshold(labels, probabilities) if probabilities.ndim == 1 else 0.5
 
     def cost(log_temperature: float) -> float:
-        calibrated = Calibration(float(np.exp(log_temperature)), threshold)(probabilities)
-        return log_loss(labels, calibrated) + log_temperature**2 / (2 * len(labels))
+        outputs = Calibration(float(np.exp(log_temperature)), threshold)(probabilities)
+        return log_loss(labels, outputs) + log_temperature**2 / (2 * len(labels))
 
     best = _minimize(cost, -float(np.log(MAX_TEMPERATURE)), float(np.log(MAX_TEMPERATURE)))
     temperature = round(float(np.exp(best)) if cost(best) < cost(0.0) else 1.0, 6)
-    calibrated = Calibration(temperature, threshold)(probabilities)
-    before, after = (log_loss(labels, each) for each in (probabilities, calibrated))
-    return Calibration(temperature, threshold, len(labels), before, after)
+    outputs = Calibration(temperature, threshold)(probabilities)
+    loss_before, loss_after = (log_loss(labels, values) for values in (probabilities, outputs))
+    return Calibration(temperature, threshold, len(labels), loss_before, loss_after)
 
 
 def log_loss(labels: NDArray[np.int64], probabilities: Floats) -> float:
     """Return the mean of -ln(probability of the real label)."""
-    wide = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
-    real = np.where(labels == 1, wide, 1 - wide) if wide.ndim == 1 else wide[np.arange(len(labels)), labels]
+    values = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
+    real = np.where(labels == 1, values, 1 - values) if values.ndim == 1 else values[np.arange(len(labels)), labels]
     return float(-np.log(real).mean())
 
 
@@ -106,9 +99,9 @@ def _fit_threshold(labels: NDArray[np.int64], probabilities: Floats) -> float:
         return 0.5
     place = int(np.argmax(np.where(possible, right, -1)))
     threshold = round(float(np.clip(ascending[place - 1 : place + 1].mean(), CLIP, 1 - CLIP)), 6)
-    moved, default = ((probabilities > value) == labels for value in (threshold, 0.5))
-    gained, lost = int((moved & ~default).sum()), int((default & ~moved).sum())
-    significant = gained - lost - 1 > Z_99 * np.sqrt(gained + lost)  # McNemar's test, continuity corrected
+    correct, default = ((probabilities > value) == labels for value in (threshold, 0.5))
+    gains, losses = int((correct & ~default).sum()), int((default & ~correct).sum())
+    significant = gains - losses - 1 > Z_99 * np.sqrt(gains + losses)  # McNemar's test, continuity corrected
     return threshold if significant else 0.5
 
 

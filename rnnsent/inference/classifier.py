@@ -94,8 +94,8 @@ class Classifier:
 
     def stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
         """Yield the predictions of `predict` one by one, in constant memory."""
-        remaining = iter(texts)
-        while chunk := list(islice(remaining, CHUNK)):
+        iterator = iter(texts)
+        while chunk := list(islice(iterator, CHUNK)):
             yield from self._predict_chunk(chunk)
 
     def trace(self, text: str, method: str = "occlusion") -> Trace:
@@ -107,13 +107,13 @@ class Classifier:
     def encode(self, text: str) -> Encoded:
         """Return what the network reads of a text."""
         words = self.vocabulary.words_of(text)
-        kept, full = self.vocabulary.words_with_ids(words)
+        entries, full = self.vocabulary.words_with_ids(words)
         ids = self._cut(Split.from_sequences([full], np.zeros(1, np.int64))).sequence(0)
         if len(ids) < len(full):
-            kept = kept[-len(ids) :] if self.config.data.truncating == "pre" else kept[: len(ids) - 1]
-        known = tuple((ids[len(ids) - len(kept) :] != UNKNOWN).tolist())
+            entries = entries[-len(ids) :] if self.config.data.truncating == "pre" else entries[: len(ids) - 1]
+        known = tuple((ids[len(ids) - len(entries) :] != UNKNOWN).tolist())
         ignored = dict.fromkeys(word for word in words if not self.vocabulary.has_id(word))
-        return Encoded(ids, tuple(kept), known, self._lost_words(len(full) - len(ids)), tuple(ignored))
+        return Encoded(ids, tuple(entries), known, self._lost_words(len(full) - len(ids)), tuple(ignored))
 
     def probabilities(self, sequences: Sequence[Ids]) -> Floats:
         """Return the probability of each label for each sequence of ids, float32 (sequences, labels)."""
@@ -136,18 +136,18 @@ class Classifier:
             if not isinstance(text, str):
                 raise TypeError(f"predict takes texts, not {text!r}; an empty text is ''")
         words = [self.vocabulary.words_of(text) for text in texts]
-        full = Split.from_sequences([self.vocabulary.encode_words(each) for each in words], np.zeros(len(texts), int))
+        full = Split.from_sequences([self.vocabulary.encode_words(row) for row in words], np.zeros(len(texts), int))
         cut = self._cut(full)
         probabilities = self.predictor(cut)
         labels: list[int] = most_probable(probabilities).tolist()
-        lost: list[int] = (full.lengths - cut.lengths).tolist()
+        excess: list[int] = (full.lengths - cut.lengths).tolist()
         for index, (label, row) in enumerate(zip(labels, by_label(probabilities).tolist(), strict=True)):
             yield Prediction(
                 label=self.label_names[label],
                 probability=row[label],
                 probabilities=dict(zip(self.label_names, row, strict=True)),
                 unknown_share=self.vocabulary.unknown_share(words[index]),
-                truncated=self._lost_words(lost[index]) > 0,
+                truncated=self._lost_words(excess[index]) > 0,
                 blank=not words[index],
             )
 
@@ -166,7 +166,7 @@ def load(run: str | Path | Run, *, backend: str = "auto", device: str = "auto") 
     """
     directory = run if isinstance(run, Run) else open_run(Path(run))
     # Only the files that are read: hashing all of a large run takes longer than a prediction.
-    directory.verify(*(name for name in directory.manifest() if name.rpartition("/")[2] in runs.PREDICTING))
+    directory.verify(*directory.listed(runs.PREDICTING))
     vocabulary = Vocabulary.load(directory.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{directory}: was trained without imdb_word_index.json, so it cannot read texts")

@@ -236,8 +236,8 @@ def _kernel_obstacle(config: Config, device: str) -> str:
         return "the native kernel was not built; see docs/architecture.md"
     for index, layer in enumerate(config.model.recurrent):
         if not runs_on_kernel(layer):
-            what = unusual_key(layer) or f"cell: {layer.cell}"
-            return f"the native kernel does not run model.recurrent.{index}, {what}"
+            setting = unusual_key(layer) or f"cell: {layer.cell}"
+            return f"the native kernel does not run model.recurrent.{index}, {setting}"
     return ""
 
 
@@ -252,12 +252,12 @@ def _on_keras(config: Config, weights: Weights, device: str) -> Predictor:
     from rnnsent.engine.device import start
     from rnnsent.engine.dispatch import NATIVE, choose, describe
 
-    chosen = start(device)
-    paths = choose(config, chosen)
+    target = start(device)
+    paths = choose(config, target)
     from rnnsent.models.builder import rebuild_model
 
     model = rebuild_model(config, weights, native=[layer.path == NATIVE for layer in paths])
-    return Predictor("keras", f"on {chosen}, {describe(paths)}", config, by_model(model), multiple=chosen.multiple)
+    return Predictor("keras", f"on {target}, {describe(paths)}", config, by_model(model), multiple=target.multiple)
 
 
 def by_model(model: Any) -> Callable[[Batches], Floats]:

@@ -139,8 +139,8 @@ def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") 
     contributions: dict[str, Floats] = {}
     attribution: Attribution | None = None
     if method != "integrated-gradients":
-        without = probabilities_of(model, occluded(encoded.ids, words, empty), longest)
-        contributions[OCCLUSION] = log_odds(probabilities[-1:], label) - log_odds(without, label)
+        ablations = probabilities_of(model, occluded(encoded.ids, words, empty), longest)
+        contributions[OCCLUSION] = log_odds(probabilities[-1:], label) - log_odds(ablations, label)
     if method != "occlusion":
         attribution = integrated_gradients(model, encoded.ids, label, words)
         contributions[INTEGRATED_GRADIENTS] = attribution.contributions
@@ -149,8 +149,8 @@ def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") 
 
 def probabilities_of(model: Classifier, sequences: Iterable[Ids], longest: int) -> Floats:
     """Return the probabilities of sequences of up to `longest` ids, float64 (sequences, labels), in little memory."""
-    remaining, size = iter(sequences), max(CHUNK_TOKENS // longest, 1)
-    chunks = iter(lambda: list(islice(remaining, size)), [])
+    iterator, size = iter(sequences), max(CHUNK_TOKENS // longest, 1)
+    chunks = iter(lambda: list(islice(iterator, size)), [])
     return np.concatenate([model.probabilities(chunk) for chunk in chunks]).astype(np.float64)
 
 
@@ -200,14 +200,14 @@ def _trace(
         )
         for at, (word, known) in enumerate(zip(encoded.words, encoded.known, strict=True), start=1)
     )
-    others = np.flatnonzero(labels != labels[-1])
+    changes = np.flatnonzero(labels != labels[-1])
     return Trace(
         final,
         words[-1].probability,
         words[-1].probabilities,
         start=by_name[0],
         words=words,
-        settled=int(others[-1]) + 1 if len(others) else 0,
+        settled=int(changes[-1]) + 1 if len(changes) else 0,
         methods=tuple(contributions),
         integrated_gradients=None if attribution is None else attribution.to_dict(),
         truncated=encoded.truncated,

@@ -62,8 +62,8 @@ def verify(run: Run, backends: tuple[str, ...] = BACKENDS) -> Iterator[Check]:
         return
     yield Check("files", True, f"{count(len(run.manifest()), 'file')} as the run was finished with")
     reference = load(run, backend=REFERENCE)
-    drawn = _drawn(reference.vocabulary.size, run.config.data.maxlen)
-    sequences = [*(reference.encode(text).ids for text in TEXTS), *drawn]
+    samples = _drawn(reference.vocabulary.size, run.config.data.maxlen)
+    sequences = [*(reference.encode(text).ids for text in TEXTS), *samples]
     expected = reference.probabilities(sequences)
     for backend in backends:
         try:

@@ -15,7 +15,7 @@ from keras import layers, ops
 from rnnsent.config.sections import Config, RecurrentConfig
 from rnnsent.data.tokenizer import PAD
 from rnnsent.engine.device import leave_cores_to_kernel
-from rnnsent.models.weights import CHANNEL_SUM_SCALE, Weights, output_of, require_weights, set_weights
+from rnnsent.models.weights import CHANNEL_SUM_SCALE, Weights, output_of, require_weights, set_weights, weights_of
 
 NAME = "rnnsent"
 
@@ -41,7 +41,9 @@ def build_model(
         leave_cores_to_kernel()
     if seed is not None:
         keras.utils.set_random_seed(seed)
-    return _Network(config, training).build(rows, native or [False] * len(config.model.recurrent))
+    model = _Network(config, training).build(rows, native or [False] * len(config.model.recurrent))
+    require_weights(config, weights_of(model))  # the Keras layer of a new cell may call them otherwise
+    return model
 
 
 def rebuild_model(config: Config, weights: Weights, *, native: Sequence[bool] = ()) -> keras.Model:
@@ -82,8 +84,8 @@ class _Network:
             if native[index]:
                 from rnnsent.engine.native_layer import NativeRecurrent  # needs TensorFlow
 
-                looked_up = embedding if folded and index == 0 else None
-                layer = NativeRecurrent(stock, settings.kind, features, looked_up)
+                lookup = embedding if folded and index == 0 else None
+                layer = NativeRecurrent(stock, settings.kind, features, lookup)
             states = layer(states) if self._mask is None else layer(states, None, self._mask)
             features = settings.units * (2 if settings.bidirectional else 1)
         return self._connected(self._head(self._pooled(states)))
@@ -100,10 +102,10 @@ class _Network:
         )
         if not layer.bidirectional:
             return stock
-        both = layers.Bidirectional(stock, name=name)
+        wrapper = layers.Bidirectional(stock, name=name)
         # Bidirectional hands the mask on by keyword, of which Keras after 3.15 warns.
-        both.forward_layer.supports_masking = both.backward_layer.supports_masking = True
-        return both
+        wrapper.forward_layer.supports_masking = wrapper.backward_layer.supports_masking = True
+        return wrapper
 
     def _vectors(self, embedding: Any) -> Any:
         """Return all that stands at each word, (batch, time, features)."""

@@ -67,14 +67,14 @@ def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -
         DataError: if the file cannot be read, is no file of vectors of this width, or has none of the words.
     """
     table = np.zeros((rows, width), np.float32)
-    filled = np.zeros(rows, np.bool_)
+    mask = np.zeros(rows, np.bool_)
     for number, word, cells in _lines(path, width):
         id_ = vocabulary.id_of(word)
-        if id_ is not None and id_ < rows and not filled[id_]:
-            table[id_], filled[id_] = _numbers(path, number, cells), True
-    if not filled.any():
+        if id_ is not None and id_ < rows and not mask[id_]:
+            table[id_], mask[id_] = _numbers(path, number, cells), True
+    if not mask.any():
         raise DataError(f"{path}: has none of the {len(vocabulary.words):,} words of the vocabulary")
-    return _completed(table, filled, vocabulary, seed)
+    return _completed(table, mask, vocabulary, seed)
 
 
 def train(
@@ -104,9 +104,9 @@ def train(
         nonlocal cached
         cached = False
         logger.info(f"vectors: word2vec on {sum(map(len, texts)):,} texts, {config.epochs} passes on one thread")
-        started = time.perf_counter()
+        start_time = time.perf_counter()
         table = _word2vec(texts, shape, config, seed)
-        return {"vectors": table, "seconds": np.array([time.perf_counter() - started])}
+        return {"vectors": table, "seconds": np.array([time.perf_counter() - start_time])}
 
     arrays = cached_arrays(f"word2vec-2-{digest.hexdigest()}", build)
     table = np.array(arrays["vectors"], np.float32)
@@ -117,11 +117,11 @@ def train(
 
 def _completed(table: Floats, filled: NDArray[np.bool_], vocabulary: Vocabulary, seed: int) -> WordVectors:
     """Draw the rows that are not filled, with the mean and the spread of those that are."""
-    known = table[filled]
-    drawn = np.random.default_rng(seed).normal(
-        known.mean(axis=0), known.std(axis=0), (int((~filled).sum()), table.shape[1])
+    vectors = table[filled]
+    samples = np.random.default_rng(seed).normal(
+        vectors.mean(axis=0), vectors.std(axis=0), (int((~filled).sum()), table.shape[1])
     )
-    table[~filled] = drawn.astype(np.float32)
+    table[~filled] = samples.astype(np.float32)
     words = min(len(vocabulary.words), len(table) - FIRST_WORD)
     return WordVectors(table, int(filled[FIRST_WORD:].sum()), words)
 
@@ -130,11 +130,11 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
     """Yield number of the line, word, and the cells of its vector."""
     if path.suffix.lower() == ".zip":
         raise DataError(f"{path}: is a zip archive: unpack it, and name the file of vectors in it")
-    promised = read = 0
+    total = rows = 0
     for number, content in enumerate(_text(path), start=1):
         line = content.rstrip(" \t\r\n")
         if number == 1 and _HEADER.fullmatch(line):
-            promised, columns = map(int, line.split())
+            total, columns = map(int, line.split())
             if columns != width:
                 raise _other_width(path, number, columns, width)
             continue
@@ -143,12 +143,12 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
         if "\t" in line or "  " in line:  # rarely; always would take six times as long
             line = _BLANKS.sub(" ", line)
         word, *cells = line.rsplit(" ", width)  # from the right: some of GloVe's words hold spaces themselves
-        if len(cells) != width or (not read and " " in word and _is_number(word.rpartition(" ")[2])):
+        if len(cells) != width or (not rows and " " in word and _is_number(word.rpartition(" ")[2])):
             raise _other_width(path, number, sum(map(_is_number, line.split()[1:])), width)
-        read += 1
+        rows += 1
         yield number, word, cells
-    if read < promised:
-        raise DataError(f"{path}: ends after {read:,} of the {promised:,} vectors that its first line names: cut off?")
+    if rows < total:
+        raise DataError(f"{path}: ends after {rows:,} of the {total:,} vectors that its first line names: cut off?")
 
 
 def _text(path: Path) -> Iterator[str]:
@@ -210,11 +210,11 @@ def _word2vec(texts: Sequence[Split], shape: tuple[int, int], config: Word2VecCo
 
 
 def _require_frequent(texts: Sequence[Split], rows: int, config: Word2VecConfig) -> None:
-    most_often = int(np.sum([np.bincount(_words(split.flat(), rows), minlength=rows) for split in texts], axis=0).max())
-    if most_often < config.least_count:
-        most = f"the most frequent word of {sum(map(len, texts)):,} texts stands there {count(most_often, 'time')}"
+    frequency = int(np.sum([np.bincount(_words(split.flat(), rows), minlength=rows) for split in texts], axis=0).max())
+    if frequency < config.least_count:
+        fact = f"the most frequent word of {sum(map(len, texts)):,} texts stands there {count(frequency, 'time')}"
         rule = f"fewer than model.vectors.word2vec.least_count: {config.least_count}"
-        raise DataError(f"{most}, {rule}, so none would have a vector; lower that, or set model.vectors to null")
+        raise DataError(f"{fact}, {rule}, so none would have a vector; lower that, or set model.vectors to null")
 
 
 def _words(ids: NDArray[np.int32], rows: int) -> NDArray[np.int32]:

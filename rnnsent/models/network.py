@@ -105,8 +105,8 @@ class Network:
         }  # fmt: skip
         states: Floats
         if layer.bidirectional:
-            both = numpy_layers.BidirectionalWeights(*weights)
-            states = numpy_layers.bidirectional(layer.kind, vectors, both, **options)
+            pair = numpy_layers.BidirectionalWeights(*weights)
+            states = numpy_layers.bidirectional(layer.kind, vectors, pair, **options)
         else:
             states = numpy_layers.recurrent(layer.kind, vectors, weights[0], **options)
         return states

@@ -68,9 +68,9 @@ def _places(known: Keys, keys: Keys) -> tuple[Places, NDArray[np.bool_]]:
     """Return where each of `keys` is in `known`, which ascends, and whether it is there at all; else the place is 0."""
     if not len(known):
         return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
-    at = np.searchsorted(known, keys)
-    at[at == len(known)] = 0
-    return at, known[at] == keys
+    places = np.searchsorted(known, keys)
+    places[places == len(known)] = 0
+    return places, known[places] == keys
 
 
 def _common(sets: list[tuple[Keys, Places]], least_texts: int) -> Keys:
@@ -104,13 +104,13 @@ class Ngrams:
         from scipy import sparse
 
         rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        first = 0
-        for order, known in enumerate(self.keys, start=1):
+        offset = 0
+        for order, ngrams in enumerate(self.keys, start=1):
             for keys, texts in ngram_sets(split, order):
-                at, there = _places(known, keys)
-                rows.append(texts[there])
-                columns.append(at[there] + first)
-            first += len(known)
+                places, present = _places(ngrams, keys)
+                rows.append(texts[present])
+                columns.append(places[present] + offset)
+            offset += len(ngrams)
         row, column = np.concatenate(rows), np.concatenate(columns)
         return sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(split), self.size))
 
@@ -165,8 +165,8 @@ class NgramWeights:
     def _of(self, keys: Keys, order: int) -> Floats:
         """Return the weights of n-grams of one order, float32 (n-grams, sides)."""
         weights = np.broadcast_to(self.unseen[order - 1], (len(keys), self.unseen.shape[1])).copy()
-        at, there = _places(self.keys[order - 1], keys)
-        weights[there] = self.weights[order - 1][at[there]]
+        places, present = _places(self.keys[order - 1], keys)
+        weights[present] = self.weights[order - 1][places[present]]
         weights[keys < 0] = 0
         return weights
 
@@ -206,8 +206,8 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     for fold in range(config.folds):
         held_out = train.take(np.flatnonzero(folds == fold))
         _side_by_side([fit(fold) for fit in fits]).write(held_out, channels)
-    whole = _side_by_side([fit(None) for fit in fits])
-    return whole, replace(train, channels=channels)
+    weights = _side_by_side([fit(None) for fit in fits])
+    return weights, replace(train, channels=channels)
 
 
 def _folds(train: Split, folds: int, seed: int, labels: int) -> Places:
@@ -219,9 +219,9 @@ def _folds(train: Split, folds: int, seed: int, labels: int) -> Places:
     group = np.arange(len(train))
     if train.groups is not None:
         group = np.unique(train.groups, return_inverse=True)[1]
-    drawn = _spread(label_counts(group, train.labels, labels), folds, seed)[group]
+    text_folds = _spread(label_counts(group, train.labels, labels), folds, seed)[group]
     _, first, text = np.unique(train.fingerprints(), return_index=True, return_inverse=True)
-    return drawn[first[text]]
+    return text_folds[first[text]]
 
 
 def _spread(held: Counts, folds: int, seed: int) -> Places:
@@ -235,18 +235,18 @@ def _spread(held: Counts, folds: int, seed: int) -> Places:
     order = np.random.default_rng(seed).permutation(len(held))
     order = order[np.argsort(-held.sum(axis=1)[order], kind="stable")]
     share = held / np.maximum(held.sum(axis=0), 1.0)  # of all texts of a label
-    so_far = np.zeros((folds, held.shape[1]))
-    drawn = np.zeros(len(held), np.int64)
+    totals = np.zeros((folds, held.shape[1]))
+    group_folds = np.zeros(len(held), np.int64)
     for group in order:
-        fold = int(np.argmin(so_far @ share[group]))  # where the sum of squared shares grows least
-        so_far[fold] += share[group]
-        drawn[group] = fold
-    return drawn
+        fold = int(np.argmin(totals @ share[group]))  # where the sum of squared shares grows least
+        totals[fold] += share[group]
+        group_folds[group] = fold
+    return group_folds
 
 
 def _side_by_side(parts: list[NgramWeights]) -> NgramWeights:
     """Return weights of the same n-grams side by side."""
-    weights = tuple(np.concatenate(each, axis=1) for each in zip(*(part.weights for part in parts), strict=True))
+    weights = tuple(np.concatenate(arrays, axis=1) for arrays in zip(*(part.weights for part in parts), strict=True))
     return NgramWeights(parts[0].keys, weights, np.concatenate([part.unseen for part in parts], axis=1))
 
 
@@ -260,11 +260,11 @@ def _naive_bayes(train: Split, labels: int, folds: Places, config: NgramsConfig)
     def fit(without: int | None) -> NgramWeights:
         weights, unseen = [], []
         for _, counts in tables:
-            kept = counts.sum(axis=0) - (0 if without is None else counts[without])  # (labels, n-grams)
-            ratios = [_ratio(kept[label], np.delete(kept, label, axis=0).sum(axis=0)) for label in sides(labels)]
+            sums = counts.sum(axis=0) - (0 if without is None else counts[without])  # (labels, n-grams)
+            ratios = [_ratio(sums[label], np.delete(sums, label, axis=0).sum(axis=0)) for label in sides(labels)]
             unseen.append(np.array([balance for _, balance in ratios], np.float32))
             weights.append(np.stack([ratio for ratio, _ in ratios], axis=1).astype(np.float32))
-            weights[-1][kept.sum(axis=0) < config.least_reviews] = unseen[-1]
+            weights[-1][sums.sum(axis=0) < config.least_reviews] = unseen[-1]
         return NgramWeights(tuple(keys for keys, _ in tables), tuple(weights), np.stack(unseen))
 
     return fit
@@ -277,14 +277,14 @@ def _table(train: Split, order: int, labels: int, folds: Places, config: NgramsC
     """
     sets = ngram_sets(train, order)
     keys = _common(sets, config.least_reviews)
-    held, texts = (np.concatenate(parts) for parts in zip(*sets, strict=True))
+    text_keys, texts = (np.concatenate(parts) for parts in zip(*sets, strict=True))
     counts = np.zeros((config.folds, labels, len(keys)), np.float32)
     certainty = train.certainty()[texts]
-    at, there = _places(keys, held)
+    places, present = _places(keys, text_keys)
     cell = folds[texts] * labels + train.labels[texts]
     for index in range(config.folds * labels):
-        here = there & (cell == index)
-        counts[index // labels, index % labels] = np.bincount(at[here], certainty[here], minlength=len(keys))
+        members = present & (cell == index)
+        counts[index // labels, index % labels] = np.bincount(places[members], certainty[members], minlength=len(keys))
     return keys, counts
 
 
@@ -296,9 +296,9 @@ def _regression(train: Split, labels: int, folds: Places, config: NgramsConfig) 
 
     def fit(without: int | None) -> NgramWeights:
         rows = np.arange(len(train)) if without is None else np.flatnonzero(folds != without)
-        held = matrix[rows]
+        part = matrix[rows]
         columns = [
-            _regressed(held, train.labels[rows] == label, certainty[rows], config.strength) for label in sides(labels)
+            _regressed(part, train.labels[rows] == label, certainty[rows], config.strength) for label in sides(labels)
         ]
         unseen = np.zeros((config.orders, len(columns)), np.float32)
         return NgramWeights(tuple(ngrams.keys), tuple(np.split(np.stack(columns, axis=1), ends)), unseen)

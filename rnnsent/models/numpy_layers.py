@@ -96,12 +96,12 @@ def lstm_step(projected: Array, state: State, weights: RecurrentWeights, activat
     """Gates in the order i, f, c, o (Hochreiter & Schmidhuber 1997; the forget gate: Gers et al. 2000)."""
     hidden, carry = state
     units = hidden.shape[-1]
-    gates = projected + hidden @ weights.recurrent_kernel
+    sums = projected + hidden @ weights.recurrent_kernel
     # One sigmoid over all four blocks costs less than three calls, although the candidate has no use for it.
-    opened = sigmoid(gates)
-    candidate = activation(gates[:, 2 * units : 3 * units])
-    carry = opened[:, units : 2 * units] * carry + opened[:, :units] * candidate
-    return opened[:, 3 * units :] * activation(carry), carry
+    gates = sigmoid(sums)
+    candidate = activation(sums[:, 2 * units : 3 * units])
+    carry = gates[:, units : 2 * units] * carry + gates[:, :units] * candidate
+    return gates[:, 3 * units :] * activation(carry), carry
 
 
 def gru_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
@@ -112,19 +112,19 @@ def gru_step(projected: Array, state: State, weights: RecurrentWeights, activati
     if weights.bias is not None:
         # The reset gate multiplies this bias, so it cannot join the input's bias outside of the loop.
         recurrent += weights.bias[1]
-    opened = sigmoid(projected[:, : 2 * units] + recurrent[:, : 2 * units])
-    candidate = activation(projected[:, 2 * units :] + opened[:, units:] * recurrent[:, 2 * units :])
-    return (opened[:, :units] * hidden + (1 - opened[:, :units]) * candidate,)
+    gates = sigmoid(projected[:, : 2 * units] + recurrent[:, : 2 * units])
+    candidate = activation(projected[:, 2 * units :] + gates[:, units:] * recurrent[:, 2 * units :])
+    return (gates[:, :units] * hidden + (1 - gates[:, :units]) * candidate,)
 
 
 def gru_reset_before_step(projected: Array, state: State, weights: RecurrentWeights, activation: Activation) -> State:
     """Gates in the order z, r, h; the reset gate works before the product, as published (Cho et al. 2014)."""
     (hidden,) = state
     units = hidden.shape[-1]
-    opened = sigmoid(projected[:, : 2 * units] + hidden @ weights.recurrent_kernel[:, : 2 * units])
-    reset = opened[:, units:] * hidden
-    candidate = activation(projected[:, 2 * units :] + reset @ weights.recurrent_kernel[:, 2 * units :])
-    return (opened[:, :units] * hidden + (1 - opened[:, :units]) * candidate,)
+    gates = sigmoid(projected[:, : 2 * units] + hidden @ weights.recurrent_kernel[:, : 2 * units])
+    reset_state = gates[:, units:] * hidden
+    candidate = activation(projected[:, 2 * units :] + reset_state @ weights.recurrent_kernel[:, 2 * units :])
+    return (gates[:, :units] * hidden + (1 - gates[:, :units]) * candidate,)
 
 
 def recurrent(

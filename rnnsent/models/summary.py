@@ -5,50 +5,24 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 
 from rnnsent.config.sections import Config
 from rnnsent.models.weights import EMBEDDINGS, output_of, weight_shapes
+from rnnsent.runs.schemas import EnsembleSummary, LayerSummary, NetworkSummary
 
 
-@dataclass(frozen=True)
-class LayerSummary:
-    """A layer as Keras lists it; None in a shape stands for any size."""
+def summarize(config: Config, rows: int) -> tuple[str, NetworkSummary | EnsembleSummary]:
+    """Return the layers of the model that `config` describes, with so many rows of the embedding.
 
-    name: str
-    type: str
-    output_shape: tuple[int | None, ...]
-    parameters: int
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The layers of a model, or of each network of an ensemble."""
-
-    text: str  # a table, or one for each network
-    networks: tuple[tuple[LayerSummary, ...], ...]  # the layers of each network
-
-    @property
-    def parameters(self) -> int:
-        """Of all networks together."""
-        return sum(layer.parameters for network in self.networks for layer in network)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return layers and parameters for JSON; of an ensemble those of each network."""
-        networks = [
-            {"layers": list(map(asdict, network)), "parameters": sum(layer.parameters for layer in network)}
-            for network in self.networks
-        ]
-        return networks[0] if len(networks) == 1 else {"networks": networks, "parameters": self.parameters}
-
-
-def summarize(config: Config, rows: int) -> Summary:
-    """Return the layers of the model that `config` describes, with so many rows of the embedding."""
-    networks = tuple(tuple(_layers(member, rows)) for member in config.members)
-    tables = [_table(network, member) for network, member in zip(networks, config.members, strict=True)]
-    if len(tables) > 1:
-        tables = [f"network {number} of {len(tables)}\n{table}" for number, table in enumerate(tables, start=1)]
-    return Summary("\n".join(tables), networks)
+    They are a table, or one for each network of an ensemble, and what summary.json holds.
+    """
+    layers = [tuple(_layers(member, rows)) for member in config.members]
+    tables = [_table(*pair) for pair in zip(layers, config.members, strict=True)]
+    networks = tuple(NetworkSummary(stack, sum(layer.parameters for layer in stack)) for stack in layers)
+    if len(networks) == 1:
+        return tables[0], networks[0]
+    tables = [f"network {number} of {len(tables)}\n{table}" for number, table in enumerate(tables, start=1)]
+    return "\n".join(tables), EnsembleSummary(networks, sum(network.parameters for network in networks))
 
 
 def _layers(config: Config, rows: int) -> Iterator[LayerSummary]:
@@ -74,9 +48,9 @@ def _shapes(config: Config) -> Iterator[tuple[str, str, tuple[int | None, ...]]]
         yield "mean", "GlobalAveragePooling1D", (None, width)
     if model.pooling == "attention":
         yield "attention", "Dense", (None, None, 1)
-    pooled = width * (2 if model.pooling == "mean_max" else 1)
+    pooled_width = width * (2 if model.pooling == "mean_max" else 1)
     if model.dropout:
-        yield "dropout", "Dropout", (None, pooled)
+        yield "dropout", "Dropout", (None, pooled_width)
     for index, dense in enumerate(model.dense):
         yield f"dense_{index}", "Dense", (None, dense.units)
         if dense.dropout:
@@ -88,9 +62,9 @@ def _shapes(config: Config) -> Iterator[tuple[str, str, tuple[int | None, ...]]]
 def _table(network: tuple[LayerSummary, ...], config: Config) -> str:
     """Return the table that `keras.Model.summary` prints of a chain of layers."""
     total = sum(layer.parameters for layer in network)
-    fixed = 0
+    non_trainable = 0
     if config.model.vectors is not None and not config.model.vectors.trainable:
-        fixed = next(layer.parameters for layer in network if layer.name == EMBEDDINGS.partition("/")[0])
+        non_trainable = next(layer.parameters for layer in network if layer.name == EMBEDDINGS.partition("/")[0])
     cells = [(f"{layer.name} ({layer.type})", str(layer.output_shape), f"{layer.parameters:,}") for layer in network]
     first = max(35, *(len(name) + 2 for name, _, _ in cells))
     widths = (first, max(61 - first, *(len(shape) + 2 for _, shape, _ in cells)), 15)
@@ -102,8 +76,8 @@ def _table(network: tuple[LayerSummary, ...], config: Config) -> str:
         f"\n{_rule('├─┼┤', widths)}\n".join(_row("│", row, widths) for row in cells),
         _rule("└─┴┘", widths),
         f" Total params: {total:,} ({_size(total)})",
-        f" Trainable params: {total - fixed:,} ({_size(total - fixed)})",
-        f" Non-trainable params: {fixed:,} ({_size(fixed)})",
+        f" Trainable params: {total - non_trainable:,} ({_size(total - non_trainable)})",
+        f" Non-trainable params: {non_trainable:,} ({_size(non_trainable)})",
     ]
     return "\n".join(lines) + "\n"
 

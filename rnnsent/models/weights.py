@@ -67,8 +67,8 @@ def require_shapes(expected: Mapping[str, Shape], weights: Weights) -> None:
         RunError: naming what differs.
     """
     if set(expected) != set(weights):
-        odd = ", ".join(sorted(set(expected) ^ set(weights)))
-        raise RunError(f"the weights do not belong to this config: they differ in {odd}")
+        names = ", ".join(sorted(set(expected) ^ set(weights)))
+        raise RunError(f"the weights do not belong to this config: they differ in {names}")
     for name, shape in expected.items():
         if weights[name].shape != shape:
             rule = f"{weights[name].shape}, the config needs {shape}"

@@ -69,8 +69,8 @@ def reliability(runs: Sequence[EvaluationFacts]) -> Chart:
             widest = int(np.abs(confidence - accuracy).argmax())
             gap = f"confidence {percent(confidence[widest])}, accuracy {percent(accuracy[widest])}"
             yield _sentence(name, f"Widest gap: {gap}.")
-        least = axes.get_xlim()[0]
-        axes.plot([least, 1], [least, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="perfect")
+        start = axes.get_xlim()[0]
+        axes.plot([start, 1], [start, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="perfect")
         _percent(axes, "Confidence", "Accuracy")
 
     return _chart("reliability", "Reliability diagram", draw)
@@ -105,8 +105,8 @@ def slices(runs: Sequence[EvaluationFacts]) -> Chart:
 
 def robustness(facts: EvaluationFacts) -> Chart | None:
     """Draw the accuracy on texts that differ from those of training; None if it was not measured."""
-    measured = [] if facts.robustness is None else [row for row in facts.robustness.rows if row.group != "length"]
-    return _slices("robustness", "Accuracy on other texts", {"": measured}) if measured else None
+    rows = [] if facts.robustness is None else [row for row in facts.robustness.rows if row.group != "length"]
+    return _slices("robustness", "Accuracy on other texts", {"": rows}) if rows else None
 
 
 def _slices(
@@ -121,17 +121,17 @@ def _slices(
     def draw(axes: Axes) -> Iterator[str]:
         for number, (run, table) in enumerate(tables.items()):
             shift = 0.6 * (number / (len(tables) - 1) - 0.5) if len(tables) > 1 else 0.0
-            found = {(row.group, row.name): row.accuracy for row in table}
+            accuracies = {(row.group, row.name): row.accuracy for row in table}
             places: list[Any] = [
-                (at + shift, found[key]) for at, key in zip(heights, rows, strict=True) if key in found
+                (at + shift, accuracies[key]) for at, key in zip(heights, rows, strict=True) if key in accuracies
             ]
-            ends = np.array([[each.value - each.low, each.high - each.value] for _, each in places]).reshape(-1, 2).T
+            ends = np.array([[bar.value - bar.low, bar.high - bar.value] for _, bar in places]).reshape(-1, 2).T
             label, style = _short(run or "slice"), _style(number) | {"linestyle": "none"}
-            axes.errorbar([each.value for _, each in places], [at for at, _ in places], xerr=ends, label=label, **style)
+            axes.errorbar([bar.value for _, bar in places], [at for at, _ in places], xerr=ends, label=label, **style)
             yield _sentence(run, _extremes(table))
         if overall is not None:
             axes.axvline(overall, color=PAGE.ink, linestyle=":", linewidth=1, label="all texts", zorder=0)
-        names = [_short(each, LABEL_CELLS) for each in (*(name for _, name in rows), *headings.values())]
+        names = [_short(text, LABEL_CELLS) for text in (*(name for _, name in rows), *headings.values())]
         axes.set_yticks([*heights, *headings], names)
         for tick in axes.yaxis.get_ticklabels()[len(heights) :]:
             tick.set_fontweight("bold")
@@ -210,10 +210,10 @@ def _operating(runs: Sequence[EvaluationFacts], kind: str, title: str) -> Chart 
             axes.plot(curve.x, curve.y, label=_short(name), **(_style(number) | {"marker": ""}))
             if kind == "roc":
                 rate = percent(curve.at(FALSE_POSITIVES))
-                quoted = f"true positive rate {rate} at a false positive rate of {percent(FALSE_POSITIVES, 0)}"
+                point = f"true positive rate {rate} at a false positive rate of {percent(FALSE_POSITIVES, 0)}"
             else:
-                quoted = f"precision {percent(curve.at(RECALL))} at a recall of {percent(RECALL, 0)}"
-            yield f"{name}: {quoted}{'' if area is None else f', area {decimal_estimate(area)}'}."
+                point = f"precision {percent(curve.at(RECALL))} at a recall of {percent(RECALL, 0)}"
+            yield f"{name}: {point}{'' if area is None else f', area {decimal_estimate(area)}'}."
         if kind == "roc":
             axes.plot([0, 1], [0, 1], color=PAGE.ink, linestyle=":", linewidth=1, label="chance")
         _percent(axes, *(("False positive rate", "True positive rate") if kind == "roc" else ("Recall", "Precision")))

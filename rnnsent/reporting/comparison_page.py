@@ -6,15 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnsent.evaluation.compare import Comparison, RunComparison, SliceDifference
+from rnnsent.evaluation.compare import Comparison, RunComparison, SliceDifference, compared_metrics
+from rnnsent.evaluation.metrics import MAIN
 from rnnsent.reporting import charts
 from rnnsent.reporting.charts import Chart
 from rnnsent.reporting.facts import EvaluationFacts
 from rnnsent.reporting.pages import render
 from rnnsent.runs.schemas import BaselineEvaluation
 
-METRICS = ("accuracy", "roc_auc", "log_loss", "brier", "ece")
-DIFFERING = ("f1", "roc_auc", "log_loss", "brier")  # whose differences are shown besides that of accuracy
 MAX_FLIPS = 5
 MAX_CHARACTERS = 300  # of the end of a text
 
@@ -30,8 +29,12 @@ class ComparisonPage:
     reliability: Chart
     coverage: Chart
     slices: Chart
-    metrics: tuple[str, ...] = METRICS
-    differing: tuple[str, ...] = DIFFERING
+    metrics: tuple[str, ...] = MAIN
+
+    @property
+    def differing(self) -> list[str]:
+        """The metrics whose differences are shown besides that of accuracy."""
+        return [name for name in self.metrics if name in compared_metrics() and name != "accuracy"]
 
     @property
     def names(self) -> list[str]:
@@ -45,8 +48,8 @@ class ComparisonPage:
         for facts in self.runs:
             for warning in facts.warnings:
                 runs.setdefault(warning, []).append(facts.name)
-        shared = len(self.runs)
-        return [text if len(names) == shared else f"{', '.join(names)}: {text}" for text, names in runs.items()]
+        total = len(self.runs)
+        return [text if len(names) == total else f"{', '.join(names)}: {text}" for text, names in runs.items()]
 
     @property
     def best(self) -> EvaluationFacts:
@@ -68,7 +71,7 @@ class ComparisonPage:
     @property
     def moved(self) -> list[tuple[EvaluationFacts, SliceDifference]]:
         """The slices on which a run differs significantly from the first."""
-        return [(facts, each) for facts, comparison in self.pairs for each in comparison.slices if each.significant]
+        return [(facts, part) for facts, comparison in self.pairs for part in comparison.slices if part.significant]
 
     def flips(self, comparison: Comparison, name: str) -> list[list[str | float]]:
         """Return the texts on which a run called `name` differs most from the first.
@@ -78,9 +81,9 @@ class ComparisonPage:
         rows: list[list[str | float]] = []
         for flip in comparison.flips[:MAX_FLIPS]:
             words = self.compared.texts[flip.index]
-            shown = words if len(words) <= MAX_CHARACTERS else f"… {words[-MAX_CHARACTERS:]}"
+            excerpt = words if len(words) <= MAX_CHARACTERS else f"… {words[-MAX_CHARACTERS:]}"
             place = f"{flip.index} {self.compared.places[flip.index]}".strip()
-            rows.append([place, flip.first, flip.other, name if flip.better else self.runs[0].name, shown])
+            rows.append([place, flip.first, flip.other, name if flip.better else self.runs[0].name, excerpt])
         return rows
 
     @property

@@ -32,8 +32,8 @@ def comparison_lines(result: RunComparison, flips: int) -> Iterator[str]:
     for number, (other, comparison) in enumerate(zip(others, result.comparisons, strict=True)):
         yield from ["", ""] if number else []
         for letter, run in (("A", first.run), ("B", other.run)):
-            why = run.metrics.stopped
-            yield f"{letter}: {run}" + (f" ({why})" if why else "")
+            reason = run.metrics.stopped
+            yield f"{letter}: {run}" + (f" ({reason})" if reason else "")
         yield from [f"{first.record.split}, {comparison.texts:,} texts", ""]
         yield from _metric_lines(comparison, names)
         yield from paragraph(verdict(comparison, corrected=len(others) > 1))
@@ -58,8 +58,8 @@ def verdict(comparison: Comparison, *, corrected: bool) -> str:
     interval = f"between {low:+.2f} and {high:+.2f} points"
     if comparison.significant:
         return f"{test} The accuracies differ: {'B' if value > 0 else 'A'} is better; B's is {interval} from A's."
-    excluded = "" if low <= 0 <= high else " That excludes 0, but the exact test decides."
-    return f"{test} The accuracies do not differ significantly: B's is {interval} from A's.{excluded}"
+    note = "" if low <= 0 <= high else " That excludes 0, but the exact test decides."
+    return f"{test} The accuracies do not differ significantly: B's is {interval} from A's.{note}"
 
 
 def _metric_lines(comparison: Comparison, names: Sequence[str]) -> Iterator[str]:

@@ -67,14 +67,14 @@ class RunFacts:
     @cached_property
     def calibration(self) -> Calibration | None:
         """What its probabilities go through, if they were calibrated."""
-        found = load_calibration(self.run)
-        return found if found.texts else None
+        calibration = load_calibration(self.run)
+        return calibration if calibration.texts else None
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
         """Bytes by file name; of an ensemble those of all networks together."""
         sizes: dict[str, int] = {}
-        for name in self._files(FILES):
+        for name in self.run.listed(FILES):
             kind = PurePath(name).name
             sizes[kind] = sizes.get(kind, 0) + self.run.file(name).stat().st_size
         return sizes
@@ -87,14 +87,10 @@ class RunFacts:
     @property
     def hashes(self) -> Mapping[str, str]:
         """SHA-256 of the manifest, and of the files that predictions follow from."""
-        listed = self.run.manifest()
+        hashes = self.run.manifest()
         return {directory.MANIFEST: self.run.sha256} | {
-            name: listed[name] for name in self._files(directory.PREDICTING)
+            name: hashes[name] for name in self.run.listed(directory.PREDICTING)
         }
-
-    def _files(self, kinds: Sequence[str]) -> list[str]:
-        names = (name for name in self.run.manifest() if not name.startswith(f"{directory.TEACHER}/"))
-        return [name for name in names if PurePath(name).name in kinds]
 
     def text(self, name: str) -> str:
         """Return one of its text files."""
@@ -164,12 +160,12 @@ class RunFacts:
         """What it learned from besides labeled texts, in sentences without a capital."""
         training, metrics, lines = self.config.training, self.metrics, []
         if (adversarial := training.adversarial) is not None:
-            unlabeled = ", also on unlabeled texts" if adversarial.unlabeled else ""
+            suffix = ", also on unlabeled texts" if adversarial.unlabeled else ""
             size = f"size {adversarial.size:g}, weight {adversarial.weight:g}"
-            lines.append(f"{adversarial.kind} training ({size}{unlabeled})")
+            lines.append(f"{adversarial.kind} training ({size}{suffix})")
         if training.teacher is not None:
-            who = "an n-gram baseline" if training.teacher == "baseline" else "a first network of this config"
-            lines.append(f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {who}")
+            teacher = "an n-gram baseline" if training.teacher == "baseline" else "a first network of this config"
+            lines.append(f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {teacher}")
         if (vectors := metrics.embeddings) is not None:
             lines.append(f"pre-trained vectors of {vectors.found:,} of {vectors.words:,} words")
         if metrics.language_model is not None:
@@ -221,12 +217,12 @@ class EvaluationFacts(RunFacts):
         if self.stopped:
             warnings.append(f"T{self.stopped[1:]}.")
         if self.split == "validation":
-            scored = f" They are {UNCALIBRATED}." if self.calibration else ""
+            note = f" They are {UNCALIBRATED}." if self.calibration else ""
             warnings.append(
-                f"Epoch and settings were chosen on the validation texts: figures on them are optimistic.{scored}"
+                f"Epoch and settings were chosen on the validation texts: figures on them are optimistic.{note}"
             )
-        if small := small_sample_warning(self.evaluation.texts):
-            warnings.append(f"{small[0].upper()}{small[1:]}.")
+        if warning := small_sample_warning(self.evaluation.texts):
+            warnings.append(f"{warning[0].upper()}{warning[1:]}.")
         return warnings
 
     def command(self, name: str) -> str:

@@ -9,21 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rnnsent.data.vocabulary import Vocabulary
+from rnnsent.evaluation.metrics import METRICS
 from rnnsent.reporting.facts import RunFacts
 from rnnsent.reporting.pages import render
 from rnnsent.runs.directory import VOCABULARY, Run
 from rnnsent.runs.schemas import BaselineEvaluation, Evaluation, Metrics, RobustnessEvaluation, SliceAccuracy
 
-# What the hub calls the metrics that it knows.
-HUB_METRICS = {
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "f1",
-    "roc_auc": "roc_auc",
-    "mcc": "matthews_correlation",
-    "brier": "brier_score",
-}
 SENTIMENTS = frozenset(("negative", "neutral", "positive", "neg", "neu", "pos", "mixed"))
 
 
@@ -40,9 +31,9 @@ class SplitResults:
     def hub_metrics(self) -> dict[str, float]:
         """The metrics that the hub knows, by its names."""
         return {
-            HUB_METRICS[name]: round(estimate.value, 4)
+            METRICS[name].hub: round(estimate.value, 4)
             for name, estimate in self.metrics.items()
-            if name in HUB_METRICS and estimate.value is not None
+            if METRICS[name].hub and estimate.value is not None
         }
 
     @property

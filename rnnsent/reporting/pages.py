@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from rnnsent.errors import count, printable
+from rnnsent.evaluation.metrics import METRICS
 from rnnsent.runs.schemas import Estimate
 
 if TYPE_CHECKING:
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 
 SPACE = "\u00a0"
 UNDEFINED = "–"
-METRICS = {
-    "f1": "F1",
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
-    "mcc": "Matthews correlation",
-    "brier": "Brier score",
-    "ece": "expected calibration error",
-}
 
 # An underscore between letters or digits is one; elsewhere it may begin emphasis.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~&#$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -65,8 +58,8 @@ def fenced(text: str, language: str) -> Markup:
 
 def yaml(value: str) -> Markup:
     """Return a text as a double-quoted scalar, the same in every version of YAML."""
-    quoted = json.dumps(value, ensure_ascii=False)
-    return Markup("".join(char if " " <= char <= "~" else f"\\U{ord(char):08x}" for char in quoted))
+    text = json.dumps(value, ensure_ascii=False)
+    return Markup("".join(char if " " <= char <= "~" else f"\\U{ord(char):08x}" for char in text))
 
 
 def _one_line(text: object) -> str:
@@ -106,7 +99,7 @@ def _visible(value: Any) -> Any:
 
 def metric_name(metric: str) -> str:
     """Return what a metric is called."""
-    return METRICS.get(metric, metric.replace("_", " "))
+    return METRICS[metric].title or metric.replace("_", " ")
 
 
 def percent(share: float | None, digits: int = 1) -> str:

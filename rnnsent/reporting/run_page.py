@@ -77,9 +77,9 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
     """
     ends = (one.value, one.low, one.high, other.value, other.low, other.high)
     value, low, high, value_2, low_2, high_2 = (nan if end is None else end for end in ends)
-    apart = value - value_2
-    down = sqrt((value - low) ** 2 + (high_2 - value_2) ** 2)
-    return Estimate(apart, apart - down, apart + sqrt((high - value) ** 2 + (value_2 - low_2) ** 2))
+    change = value - value_2
+    margin = sqrt((value - low) ** 2 + (high_2 - value_2) ** 2)
+    return Estimate(change, change - margin, change + sqrt((high - value) ** 2 + (value_2 - low_2) ** 2))
 
 
 def read_examples(facts: EvaluationFacts, source: Source | None) -> Examples:
@@ -90,33 +90,33 @@ def read_examples(facts: EvaluationFacts, source: Source | None) -> Examples:
         DataError: if its texts are not available any more.
     """
     model, data = classifier.load(facts.run), load_run_data(facts.run, source)
-    whole, cut, vocabulary = data.texts(facts.split), data.cut(facts.split), data.dataset.vocabulary
+    texts, cut, vocabulary = data.texts(facts.split), data.cut(facts.split), data.dataset.vocabulary
     short = (cut.lengths > 1) & (cut.lengths <= MAX_WORDS + 1)
 
     def encode(index: int) -> Encoded:
-        ids, full = cut.sequence(index), whole.sequence(index)
-        same = full[len(full) - len(ids) :] if data.config.truncating == "pre" else full[: len(ids)]
-        words = np.flatnonzero(same != START)
-        names = tuple(vocabulary.word(int(same[place])) for place in words)
+        ids, full = cut.sequence(index), texts.sequence(index)
+        part = full[len(full) - len(ids) :] if data.config.truncating == "pre" else full[: len(ids)]
+        words = np.flatnonzero(part != START)
+        names = tuple(vocabulary.word(int(part[place])) for place in words)
         known = tuple((ids[words] != UNKNOWN).tolist())
         return Encoded(ids, names, known, truncated=int((full != START).sum()) - len(words))
 
     def example(index: int, kind: str, chart: str) -> Example:
-        traced, place = trace(model, encode(index)), data.place(facts.split, index)
-        label, likely = facts.label_names[facts.predictions.labels[index]], percent(traced.probability)
-        at = f" ({place})" if place else ""
+        example_trace, place = trace(model, encode(index)), data.place(facts.split, index)
+        label, probability = facts.label_names[facts.predictions.labels[index]], percent(example_trace.probability)
+        location = f" ({place})" if place else ""
         return Example(
-            f"{kind}. Text {index}{at}: {label}, predicted {traced.label} with {likely}",
-            _description(traced),
-            shaded_words(traced),
-            probability_chart(traced, chart) if chart else Markup(),
+            f"{kind}. Text {index}{location}: {label}, predicted {example_trace.label} with {probability}",
+            _description(example_trace),
+            shaded_words(example_trace),
+            probability_chart(example_trace, chart) if chart else Markup(),
         )
 
-    wrong = np.flatnonzero(~facts.predictions.right & short)
-    most = MAX_ERRORS if model.predictor.backend == "native" else MAX_ERRORS_SLOW
-    ordered = wrong[np.argsort(-facts.predictions.confidence[wrong], kind="stable")][:most]
+    errors = np.flatnonzero(~facts.predictions.right & short)
+    limit = MAX_ERRORS if model.predictor.backend == "native" else MAX_ERRORS_SLOW
+    indices = errors[np.argsort(-facts.predictions.confidence[errors], kind="stable")][:limit]
     return Examples(
-        [example(index, "Error", f"error-{n}" if n < CHARTED else "") for n, index in enumerate(ordered.tolist())],
+        [example(index, "Error", f"error-{n}" if n < CHARTED else "") for n, index in enumerate(indices.tolist())],
         [example(index, title, f"typical-{n}") for n, (title, index) in enumerate(_typical(facts, short))],
     )
 
@@ -127,8 +127,8 @@ def _typical(facts: EvaluationFacts, short: np.ndarray[tuple[int], np.dtype[np.b
     for label, name in list(enumerate(facts.label_names))[:MAX_TYPICAL]:
         places = np.flatnonzero(short & predictions.right & (predictions.labels == label))
         if len(places):
-            ordered = places[np.argsort(predictions.confidence[places], kind="stable")]
-            yield f"Correct, of median confidence: {name}", int(ordered[len(ordered) // 2])
+            indices = places[np.argsort(predictions.confidence[places], kind="stable")]
+            yield f"Correct, of median confidence: {name}", int(indices[len(indices) // 2])
     if short.any():
         yield "Least confident", int(np.flatnonzero(short)[np.argmin(predictions.confidence[short])])
 
@@ -137,5 +137,5 @@ def _description(traced: Trace) -> str:
     cut = f", {traced.truncated:,} cut off" if traced.truncated else ""
     strongest = [(word.word, value) for _, word, value in traced.strongest(1) if value > MIN_CONTRIBUTION][:NAMED]
     words = ", ".join(f"“{word}” {signed(value)}" for word, value in strongest)
-    named = f" Strongest for {traced.label}, in logits: {words}." if words else ""
-    return f"{count(len(traced.words), 'word')} read{cut}. {traced.summary[0].upper()}{traced.summary[1:]}.{named}"
+    note = f" Strongest for {traced.label}, in logits: {words}." if words else ""
+    return f"{count(len(traced.words), 'word')} read{cut}. {traced.summary[0].upper()}{traced.summary[1:]}.{note}"

@@ -43,9 +43,9 @@ def metric_table(metrics: Mapping[str, Estimate], other: Mapping[str, Estimate],
             lines.append(f"  {name:<17} {'-':>8}   undefined for these predictions")
             continue
         ends = "" if estimate.low is None else f"{estimate.low:.4f} … {estimate.high:.4f}"
-        beside = other[name].value if name in other else None
-        shown = "" if beside is None else f"{beside:14.4f}"
-        lines.append(f"  {name:<17} {estimate.value:8.4f}   {ends:<15}{shown}".rstrip())
+        other_value = other[name].value if name in other else None
+        cell = "" if other_value is None else f"{other_value:14.4f}"
+        lines.append(f"  {name:<17} {estimate.value:8.4f}   {ends:<15}{cell}".rstrip())
     return lines
 
 
@@ -55,9 +55,9 @@ def label_table(labels: Mapping[str, LabelMetrics]) -> list[str]:
     lines = ["", f"  {'':<{width}} {'texts':>8} {'precision':>15} {'recall':>15} {'f1':>15}"]
     for name, row in labels.items():
         estimates = (row.precision, row.recall, row.f1)
-        values = ("-" if each.value is None else f"{each.value:.4f}" for each in estimates)
+        values = ("-" if estimate.value is None else f"{estimate.value:.4f}" for estimate in estimates)
         lines.append(f"  {name:<{width}} {row.texts:>8,}" + "".join(f" {value:>15}" for value in values))
-        ends = ("" if each.low is None else f"{each.low:.3f} … {each.high:.3f}" for each in estimates)
+        ends = ("" if estimate.low is None else f"{estimate.low:.3f} … {estimate.high:.3f}" for estimate in estimates)
         lines.append((" " * (width + 11) + "".join(f" {end:>15}" for end in ends)).rstrip())
     return lines
 

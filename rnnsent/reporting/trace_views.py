@@ -64,7 +64,7 @@ def shaded_words(trace: Trace, method: str | None = None) -> list[ShadedWord]:
         kinds += ["unknown"] * (not word.known) + ["turn"] * (position == trace.turn)
         unknown = "" if word.known else ", unknown"
         after = f"{percent(word.probability)} {trace.label}"
-        contributions = "".join(f"; {METHODS[name]} {signed(each)}" for name, each in word.contributions.items())
+        contributions = "".join(f"; {METHODS[name]} {signed(value)}" for name, value in word.contributions.items())
         title = f"word {position}{unknown}: {after}{contributions}"
         words.append(ShadedWord(word.word, " ".join(kinds), f"{OPACITY * abs(value) / largest:.2f}", title))
     return words
@@ -188,8 +188,8 @@ def show(trace: Trace, console: Console) -> None:
 
 def _lines(trace: Trace, width: int, colored: bool) -> list[Line]:
     label = printable(trace.label)
-    shared, _ = _grouping(len(trace.words), width)
-    words = count(len(trace.words), "word") + ("" if shared == 1 else f", {shared} a column")
+    size, _ = _grouping(len(trace.words), width)
+    words = count(len(trace.words), "word") + ("" if size == 1 else f", {size} a column")
     lines = [
         *_wrapped([(f"{label}\u00a0{percent(trace.probability)}", "bold")], width),
         *_wrapped(_plain(trace.summary), width),
@@ -217,18 +217,18 @@ def _wrapped(parts: Sequence[Part], width: int, indent: int = 0) -> list[Line]:
     from rich.cells import cell_len, chop_cells
 
     lines: list[Line] = [[]]
-    used = 0
+    column = 0
     for text, style in parts:
         for piece in chop_cells(text, width - indent) if cell_len(text) > width - indent else [text]:
             size = cell_len(piece)
-            if lines[-1] and used + 1 + size > width:
+            if lines[-1] and column + 1 + size > width:
                 lines.append([(" " * indent, "")])
-                used = indent
+                column = indent
             elif lines[-1] and not lines[-1][-1][0].isspace():
                 lines[-1].append((" ", ""))
-                used += 1
+                column += 1
             lines[-1].append((piece, style))
-            used += size
+            column += size
     return lines
 
 
@@ -250,7 +250,7 @@ def _shaded(trace: Trace, method: str, colored: bool) -> list[Part]:
         text, share = _word(word.word, word.known), abs(value) / largest
         if not colored and share >= NOTABLE and abs(value) >= 0.05:
             text += f"[{value:+.1f}]"
-        parts.append((text, next((style for least, style in SHADES[1 if value > 0 else -1] if share >= least), "")))
+        parts.append((text, next((style for limit, style in SHADES[1 if value > 0 else -1] if share >= limit), "")))
     return parts
 
 
@@ -260,8 +260,8 @@ def _strongest(trace: Trace, method: str, sign: Literal[1, -1]) -> list[Part]:
         for position, word, value in trace.strongest(sign, method)
     ]
     side = "for" if sign == 1 else "against"
-    listed = [*(f"{word}," for word in words[:-1]), *words[-1:]] or ["none"]
-    return [(side, BARS[sign == 1]), (" " * (8 - len(side)), ""), *((word, "") for word in listed)]
+    items = [*(f"{word}," for word in words[:-1]), *words[-1:]] or ["none"]
+    return [(side, BARS[sign == 1]), (" " * (8 - len(side)), ""), *((word, "") for word in items)]
 
 
 def _grouping(words: int, width: int) -> tuple[int, int]:
@@ -272,16 +272,16 @@ def _grouping(words: int, width: int) -> tuple[int, int]:
 
 def _chart(trace: Trace, width: int) -> list[Line]:
     """Return the lines of a chart of the predicted label's probability after each word, in strips."""
-    shared, wide = _grouping(len(trace.words), width)
-    last = range(shared - 1, len(trace.words) + shared - 1, shared)
+    size, column_width = _grouping(len(trace.words), width)
+    last = range(size - 1, len(trace.words) + size - 1, size)
     columns = [trace.words[min(at, len(trace.words) - 1)] for at in last]
-    room = max(width - AXIS, 10) // wide
-    turn = None if trace.turn is None else (trace.turn - 1) // shared
+    room = max(width - AXIS, 10) // column_width
+    turn = None if trace.turn is None else (trace.turn - 1) // size
     lines: list[Line] = []
     for start in range(0, len(columns), room):
         part = columns[start : start + room]
-        lines += _strip([(word.probability, word.label == trace.label) for word in part], wide)
-        lines.append(_ruler(range(start, start + len(part)), shared, wide, turn))
+        lines += _strip([(word.probability, word.label == trace.label) for word in part], column_width)
+        lines.append(_ruler(range(start, start + len(part)), size, column_width, turn))
     return lines
 
 

@@ -13,7 +13,7 @@ import logging
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rnnsent.errors import RunError, count
 from rnnsent.files import atomic_path, disk_errors, sha256, write_atomic
+from rnnsent.runs import schemas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rnnsent.config.sections import Config
-    from rnnsent.runs import schemas
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ MANIFEST_FORMAT = 3
 RESTORE = "restore it from a copy, or train again"
 
 Schema = TypeVar("Schema")
-EvaluationFile = TypeVar("EvaluationFile", bound="schemas.Origin")
+EvaluationFile = TypeVar("EvaluationFile", bound=schemas.Origin)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Run:
         folder = self.file(MEMBERS)
         if not folder.is_dir():
             return [self]
-        numbers = sorted(int(each.name) for each in folder.iterdir() if (each / WEIGHTS).is_file())
+        numbers = sorted(int(path.name) for path in folder.iterdir() if (path / WEIGHTS).is_file())
         return [self.part(MEMBERS, number) for number in numbers]
 
     def write(self, name: str, content: bytes | str) -> None:
@@ -118,8 +118,6 @@ class Run:
 
     def write_record(self, name: str, record: object) -> None:
         """Write one of the JSON files of `schemas`."""
-        from rnnsent.runs import schemas
-
         self.write(name, schemas.to_json(record))
 
     def read(self, name: str) -> bytes:
@@ -135,8 +133,6 @@ class Run:
 
     def read_record(self, name: str, schema: type[Schema]) -> Schema:
         """Return one of the JSON files of `schemas`; errors as `read` and `schemas.parse`."""
-        from rnnsent.runs import schemas
-
         return schemas.parse(schema, self.read(name), self.file(name))
 
     @cached_property
@@ -152,21 +148,15 @@ class Run:
     @cached_property
     def metrics(self) -> schemas.TrainingMetrics:
         """What metrics.json says."""
-        from rnnsent.runs import schemas
-
         return self.read_record(METRICS, schemas.TrainingMetrics)
 
     @cached_property
     def environment(self) -> schemas.Environment:
         """What environment.json says."""
-        from rnnsent.runs import schemas
-
         return self.read_record(ENVIRONMENT, schemas.Environment)
 
     def history(self) -> list[schemas.Epoch]:
         """Return the rows of history.csv; empty before the first epoch."""
-        from rnnsent.runs import schemas
-
         if not self.file(HISTORY).is_file():
             return []
         rows = csv.DictReader(io.StringIO(self.read(HISTORY).decode(errors="replace"), newline=""))
@@ -178,11 +168,11 @@ class Run:
         Raises:
             RunError: if a file is missing or damaged.
         """
-        found: dict[str, NDArray[np.float32]] = {}
+        arrays: dict[str, NDArray[np.float32]] = {}
         for network in self.networks:
             prefix = "" if network is self else f"{network.path.relative_to(self.path).as_posix()}/"
-            found |= {f"{prefix}{name}": array for name, array in read_arrays(network.file(WEIGHTS)).items()}
-        return found
+            arrays |= {f"{prefix}{name}": array for name, array in read_arrays(network.file(WEIGHTS)).items()}
+        return arrays
 
     @property
     def finished(self) -> bool:
@@ -196,15 +186,20 @@ class Run:
 
     def names(self) -> list[str]:
         """Return the names of the files that the manifest lists."""
-        within = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
+        paths = (path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file())
         return sorted(
-            name.as_posix() for name in within if name.parts[0] not in UNSEALED and not name.name.startswith(".")
+            name.as_posix() for name in paths if name.parts[0] not in UNSEALED and not name.name.startswith(".")
         )
+
+    def listed(self, kinds: Sequence[str]) -> list[str]:
+        """Return the files of the manifest with one of these names, except those of teachers."""
+        names = (name for name in self.manifest() if not name.startswith(f"{TEACHER}/"))
+        return [name for name in names if Path(name).name in kinds]
 
     def finish(self) -> None:
         """Write the manifest; from now on no file of the run changes."""
         files = {name: sha256(self.file(name)) for name in self.names()}
-        self.write(MANIFEST, json.dumps({"format": MANIFEST_FORMAT, "files": files}, indent=1) + "\n")
+        self.write_record(MANIFEST, schemas.Manifest(MANIFEST_FORMAT, files))
         if self.replaced is not None:
             shutil.rmtree(self.replaced)
         self.release()
@@ -238,10 +233,10 @@ class Run:
         if not self.finished:
             raise RunError(self.status())
         try:
-            found: dict[str, str] = dict(json.loads(self.read(MANIFEST))["files"])
-        except (ValueError, KeyError, TypeError) as error:
+            # Not by `parse`: pydantic is slow to import.
+            return schemas.Manifest(**json.loads(self.read(MANIFEST))).files
+        except (ValueError, TypeError) as error:
             raise RunError(f"{self.file(MANIFEST)}: is not a manifest ({error}); {RESTORE}") from None
-        return found
 
     @cached_property
     def sha256(self) -> str:
@@ -255,15 +250,15 @@ class Run:
         Raises:
             RunError: if the run is unfinished; naming every file that is missing or changed.
         """
-        listed = self.manifest()
+        hashes = self.manifest()
         faults = []
-        for name in names or listed:
+        for name in names or hashes:
             path = self.file(name)
-            if name not in listed:
+            if name not in hashes:
                 faults.append(f"{name} is not in the manifest")
             elif not path.is_file():
                 faults.append(f"{name} is missing")
-            elif sha256(path) != listed[name]:
+            elif sha256(path) != hashes[name]:
                 faults.append(f"{name} was changed after training")
         if faults:
             raise RunError(f"{self.path}: {'; '.join(faults)}; {RESTORE}")
@@ -284,11 +279,11 @@ class Run:
 
     def status(self) -> str:
         """Say what is left of a run without a manifest, and what can be done with it."""
-        epochs = sum(len(each.history()) for each in [*self.networks, *self._teachers()])
-        kept = f"{count(epochs, 'epoch')} kept" if epochs else "no epoch was completed"
-        now = "it is being trained now" if self.lock is None and is_locked(self.path) else "training was stopped"
+        epochs = sum(len(run.history()) for run in [*self.networks, *self._teachers()])
+        progress = f"{count(epochs, 'epoch')} kept" if epochs else "no epoch was completed"
+        state = "it is being trained now" if self.lock is None and is_locked(self.path) else "training was stopped"
         return (
-            f"{self.path}: not a finished run, it has no {MANIFEST}: {now}, {kept}.\n"
+            f"{self.path}: not a finished run, it has no {MANIFEST}: {state}, {progress}.\n"
             f"  Continue: rnnsent train --resume {self.address}\n"
             f"  Start over: rnnsent train --config {self.address}/{CONFIG} --run-dir {self.address} --force"
         )
@@ -324,7 +319,7 @@ def arrays_bytes(arrays: Mapping[str, Any], metadata: Mapping[str, str] | None =
     import numpy as np
     from safetensors.numpy import save
 
-    return save({name: np.asarray(each, order="C") for name, each in arrays.items()}, dict(metadata or {}))
+    return save({name: np.asarray(array, order="C") for name, array in arrays.items()}, dict(metadata or {}))
 
 
 def acquire(path: Path) -> FileLock:

@@ -38,12 +38,12 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
             raise RunError(f"{path}: is a file; --run-dir names a folder")
         if path.is_symlink():  # such as runs/latest: the run is meant, not the link
             path = path.resolve()
-        replaced = None
+        old_path = None
         if path.is_dir() and any(entry.name != LOCK for entry in path.iterdir()):
             _require_replaceable(path, force)
-            replaced = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
+            old_path = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
         path.mkdir(parents=True, exist_ok=True)
-        return Run(path, replaced=replaced, lock=acquire(path))
+        return Run(path, replaced=old_path, lock=acquire(path))
 
 
 def new_folder(name: str) -> Path:
@@ -74,14 +74,14 @@ def open_run(path: Path | None) -> Run:
         if not path.is_dir():
             raise RunError(f"{LATEST}: names {path}, which is not there any more; name another run{_hint(path)}")
     if path.is_file():
-        inside = f"; did you mean {path.parent}?" if _is_run(path.parent) else ""
-        raise RunError(f"{path}: is a file; a run is the folder that `rnnsent train` leaves{inside}")
+        hint = f"; did you mean {path.parent}?" if _is_run(path.parent) else ""
+        raise RunError(f"{path}: is a file; a run is the folder that `rnnsent train` leaves{hint}")
     if not path.is_dir():
         raise RunError(f"{path}: no such run directory{_hint(path)}")
     if not _is_run(path):
-        within = runs_of(path)
-        if within != [path]:
-            raise RunError(f"{path}: holds a run for each seed; name one of them: {', '.join(map(str, within))}")
+        runs = runs_of(path)
+        if runs != [path]:
+            raise RunError(f"{path}: holds a run for each seed; name one of them: {', '.join(map(str, runs))}")
         raise RunError(f"{path}: not a run directory, it has no {SETTINGS}{_hint(path)}")
     return Run(path)
 
@@ -90,8 +90,8 @@ def runs_of(path: Path) -> list[Path]:
     """Return the runs that a path stands for: of a folder of `train --seeds` that of each seed, else itself."""
     if not (path / SEEDS).is_file() or _is_run(path):
         return [path]
-    found = [entry.parent for entry in path.glob(f"seed-*/{SETTINGS}")]
-    return sorted(found, key=lambda run: (len(run.name), run.name)) or [path]
+    paths = [entry.parent for entry in path.glob(f"seed-*/{SETTINGS}")]
+    return sorted(paths, key=lambda run: (len(run.name), run.name)) or [path]
 
 
 def mark_latest(run: Run) -> None:
@@ -122,11 +122,11 @@ def _is_run(path: Path) -> bool:
 
 def _hint(path: Path) -> str:
     """Return a hint at the run that was meant by `path`, or at the newest runs."""
-    there = sorted(ROOT.glob("*/"), key=lambda entry: entry.stat().st_mtime, reverse=True)
-    names = [entry.name for entry in there if entry.name != LATEST.name]
-    meant = difflib.get_close_matches(path.name, [*names, *[LATEST.name] * LATEST.exists()], n=1)
-    if meant:
-        return f"; did you mean {ROOT / meant[0]}?"
+    folders = sorted(ROOT.glob("*/"), key=lambda entry: entry.stat().st_mtime, reverse=True)
+    names = [entry.name for entry in folders if entry.name != LATEST.name]
+    matches = difflib.get_close_matches(path.name, [*names, *[LATEST.name] * LATEST.exists()], n=1)
+    if matches:
+        return f"; did you mean {ROOT / matches[0]}?"
     return f"; {ROOT} holds {', '.join(names[:3])}{', …' if len(names) > 3 else ''}" if names else ""
 
 
@@ -135,12 +135,12 @@ def _require_replaceable(path: Path, force: bool) -> None:
     if is_locked(path):
         raise RunError(f"{path}: another training is writing this run now; choose another --run-dir")
     if not _is_run(path):
-        held = ", ".join(sorted(entry.name for entry in path.iterdir())[:3])
-        raise RunError(f"{path}: is not empty and not a run: it holds {held}; choose another --run-dir")
+        names = ", ".join(sorted(entry.name for entry in path.iterdir())[:3])
+        raise RunError(f"{path}: is not empty and not a run: it holds {names}; choose another --run-dir")
     if not force:
         run = Run(path)
         stopped = not run.finished or run.metrics.interrupted
         resume = f"; continue it: rnnsent train --resume {run.address}" if stopped else ""
         raise RunError(f"{path}: holds a run{resume}; choose another --run-dir, or --force to replace it")
-    if path.resolve() in (here := Path.cwd(), *here.parents):
+    if path.resolve() in (folder := Path.cwd(), *folder.parents):
         raise RunError(f"{path}: cannot be replaced from inside it; change to another folder")

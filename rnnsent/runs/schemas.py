@@ -121,6 +121,51 @@ class TrainingMetrics:
 
 
 @dataclass(frozen=True)
+class LayerSummary:
+    """A layer as Keras lists it; None in a shape stands for any size."""
+
+    name: str
+    type: str
+    output_shape: tuple[int | None, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class NetworkSummary:
+    """summary.json of a network."""
+
+    layers: tuple[LayerSummary, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class EnsembleSummary:
+    """summary.json of an ensemble."""
+
+    networks: tuple[NetworkSummary, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class CalibrationInfo:
+    """calibration.json: how the probabilities of a network are changed."""
+
+    temperature: float = 1.0  # divisor of the logits; above 1 the network was overconfident
+    threshold: float = 0.5  # of two labels: the uncalibrated probability above which label 1 is predicted
+    texts: int = 0  # number of texts that it was fitted on
+    log_loss_before: float = 0.0  # on these texts
+    log_loss_after: float = 0.0
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json: the SHA-256 of every file that training left."""
+
+    format: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
 class DeviceInfo:
     """The device that a run was trained on, and why that one."""
 

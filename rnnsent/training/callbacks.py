@@ -57,8 +57,8 @@ class EMACallback(keras.callbacks.Callback):  # type: ignore[misc]
     def restore_trained(self) -> None:
         """Put the trained weights back."""
         if self._trained is not None:
-            for weight, trained in zip(self.model.trainable_variables, self._trained, strict=True):
-                weight.assign(trained)
+            for weight, value in zip(self.model.trainable_variables, self._trained, strict=True):
+                weight.assign(value)
             self._trained = None
 
 
@@ -112,12 +112,12 @@ class FiniteCallback(StepCallback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         loss = float(logs.get("val_loss", 0.0))
         self.require(math.isfinite(loss), f"the validation loss became {loss}", len(self._train))
-        skipped = len(self._train) - norms_of(self.model.optimizer).steps
-        if skipped:
+        overflows = len(self._train) - norms_of(self.model.optimizer).steps
+        if overflows:
             scale = float(ops.convert_to_numpy(self.model.optimizer.dynamic_scale))
             logger.warning(
                 "epoch %d: the gradients of %s overflowed in float16 and were skipped; the loss scale is now %g",
-                epoch + 1, count(skipped, "step"), scale,
+                epoch + 1, count(overflows, "step"), scale,
             )  # fmt: skip
 
     def require_arrays(self, arrays: Mapping[str, NDArray[Any]], step: int) -> None:
@@ -130,9 +130,9 @@ class FiniteCallback(StepCallback):
         if condition:
             return
         index = self._train.order(self.epoch)[step - 1]
-        first = ", ".join(map(str, index[:5].tolist())) + (", …" if len(index) > 5 else "")
-        where = f"epoch {self.epoch + 1}, step {step} (a batch of {count(len(index), 'text')}: {first})"
-        raise TrainingError(f"{what} in {where}: {self._advice}")
+        numbers = ", ".join(map(str, index[:5].tolist())) + (", …" if len(index) > 5 else "")
+        place = f"epoch {self.epoch + 1}, step {step} (a batch of {count(len(index), 'text')}: {numbers})"
+        raise TrainingError(f"{what} in {place}: {self._advice}")
 
 
 class HistoryCallback(StepCallback):
@@ -209,14 +209,14 @@ class HistoryCallback(StepCallback):
         """Draw the curves, unless they show all epochs already; a plot that fails is a warning."""
         if self._run is None or (self._drawn == len(self.history) and best_epoch is None):
             return
-        started = time.perf_counter()
+        start_time = time.perf_counter()
         try:
             with DeferredSignals():
                 self._run.write(CURVES, plots.curves(self.history, self._title, best_epoch))
         except Exception as error:
             logger.warning("%s: not drawn: %s", self._run.file(CURVES), error)
         self._drawn = len(self.history)
-        self._interval.restart(time.perf_counter() - started)
+        self._interval.restart(time.perf_counter() - start_time)
 
 
 class BestWeightsCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -246,11 +246,11 @@ class BestWeightsCallback(keras.callbacks.Callback):  # type: ignore[misc]
         return None if self.best_epoch is None else self._history.history[self.best_epoch - 1]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        found = self._history.history[-1]
-        better = self.best is None or self._score(found) > self._score(self.best)
-        logger.info("%s", epoch_line(found, self.params["epochs"], better))
+        result = self._history.history[-1]
+        better = self.best is None or self._score(result) > self._score(self.best)
+        logger.info("%s", epoch_line(result, self.params["epochs"], better))
         if better:
-            self.best_epoch, self.weights = found.epoch, self.model.get_weights()
+            self.best_epoch, self.weights = result.epoch, self.model.get_weights()
             self._write(weights_of(self.model))
 
     def _score(self, epoch: Epoch) -> float:
@@ -285,11 +285,11 @@ class Tracked:
 
     def counters(self) -> dict[str, dict[str, float]]:
         """Return what Keras' callbacks remember of earlier epochs."""
-        found = {name: {key: getattr(each, key, None) for key in COUNTERS} for name, each in self.counting.items()}
+        rows = {name: {key: getattr(counter, key, None) for key in COUNTERS} for name, counter in self.counting.items()}
         return {
-            name: {key: value if isinstance(value, int) else float(value) for key, value in each.items()
+            name: {key: value if isinstance(value, int) else float(value) for key, value in counts.items()
                    if value is not None}
-            for name, each in found.items()
+            for name, counts in rows.items()
         }  # fmt: skip
 
 
@@ -352,7 +352,7 @@ class CheckpointCallback(StepCallback):
             self._tracked.ema.restore_trained()
 
     def _write(self, epoch: int, step: int) -> None:
-        started = time.perf_counter()
+        start_time = time.perf_counter()
         history, best = self._tracked.history, self._tracked.best
         arrays = capture(self.model, () if best is None else best.weights, self._metrics)
         self._tracked.finite.require_arrays(arrays, step or history.steps)
@@ -369,7 +369,7 @@ class CheckpointCallback(StepCallback):
         )
         with DeferredSignals():
             self._tracked.folder.write(checkpoint)
-        self._interval.restart(time.perf_counter() - started)
+        self._interval.restart(time.perf_counter() - start_time)
 
 
 def epoch_line(epoch: Epoch, epochs: int, best: bool) -> str:

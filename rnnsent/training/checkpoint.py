@@ -63,7 +63,7 @@ class Checkpoint:
     def under(self, prefix: str) -> dict[str, NDArray[Any]]:
         """Return the arrays whose names begin with `prefix/`, without it, in their order."""
         start = f"{prefix}/"
-        return {name.removeprefix(start): each for name, each in self.arrays.items() if name.startswith(start)}
+        return {name.removeprefix(start): array for name, array in self.arrays.items() if name.startswith(start)}
 
     def covers(self, epoch: int, step: int) -> bool:
         """Return whether a step, from 1, of an epoch, from 0, was trained before this checkpoint."""
@@ -71,8 +71,8 @@ class Checkpoint:
 
     def stopped_early(self, config: TrainingConfig) -> bool:
         """Return whether early stopping ended the training, however many epochs are requested."""
-        waited = self.counters.get("early_stopping", {}).get("wait", 0)
-        return config.early_stopping is not None and waited >= config.early_stopping.patience
+        wait = self.counters.get("early_stopping", {}).get("wait", 0)
+        return config.early_stopping is not None and wait >= config.early_stopping.patience
 
     def is_last(self, config: TrainingConfig) -> bool:
         """Return whether no step is left to train."""
@@ -97,8 +97,8 @@ class CheckpointFolder:
         facts = {"checkpoint": json.dumps(values), "order": json.dumps(list(checkpoint.arrays))}
         with disk_errors(self.path), atomic_path(self.path / checkpoint.name) as temporary:
             temporary.write_bytes(arrays_bytes(checkpoint.arrays, facts))
-        older = [name for name in self.names() if _position(name) < (checkpoint.epoch, checkpoint.step)]
-        self._remove(older[: -(KEPT - 1)])
+        names = [name for name in self.names() if _position(name) < (checkpoint.epoch, checkpoint.step)]
+        self._remove(names[: -(KEPT - 1)])
 
     def keep_newest(self) -> None:
         """Remove all but the newest."""
@@ -110,22 +110,22 @@ class CheckpointFolder:
 
     def names(self) -> list[str]:
         """Return the names of the checkpoints, the oldest first."""
-        there = [path.name for path in self.path.iterdir()] if self.path.is_dir() else []
-        return sorted(filter(_NAME.fullmatch, there), key=_position)
+        names = [path.name for path in self.path.iterdir()] if self.path.is_dir() else []
+        return sorted(filter(_NAME.fullmatch, names), key=_position)
 
     @property
     def epoch(self) -> int:
         """How many epochs are complete at the newest checkpoint, going by its name."""
-        there = self.names()
-        return _position(there[-1])[0] if there else 0
+        names = self.names()
+        return _position(names[-1])[0] if names else 0
 
     @property
     def position(self) -> str:
         """Where the newest checkpoint stands, going by its name."""
-        there = self.names()
-        if not there:
+        names = self.names()
+        if not names:
             return "before the first step"
-        epoch, step = _position(there[-1])
+        epoch, step = _position(names[-1])
         return Checkpoint(training=self.training, epoch=epoch, step=step).position
 
     def newest(self) -> Checkpoint | None:
@@ -134,13 +134,13 @@ class CheckpointFolder:
         Raises:
             RunError: if there are checkpoints, and all are damaged.
         """
-        there = self.names()
-        for name in reversed(there):
+        names = self.names()
+        for name in reversed(names):
             try:
                 return self.read(name)
             except RunError as error:
                 logger.warning("%s; trying an older checkpoint", error)
-        if there:
+        if names:
             raise RunError(f"{self.path}: no checkpoint is intact; {RESTORE}")
         return None
 
@@ -158,13 +158,13 @@ class CheckpointFolder:
             facts = handle.metadata() or {}
         try:
             values, order = json.loads(facts["checkpoint"]), json.loads(facts["order"])
-            values["arrays"] = {each: arrays[each] for each in order}
+            values["arrays"] = {key: arrays[key] for key in order}
         except (ValueError, KeyError) as error:
             raise RunError(f"{path}: is not a checkpoint: {error}") from None
-        found = parse(Checkpoint, values, path)
-        if found.training != self.training:
+        checkpoint = parse(Checkpoint, values, path)
+        if checkpoint.training != self.training:
             raise RunError(f"{path}: belongs to another training")
-        return found
+        return checkpoint
 
     def _remove(self, names: list[str]) -> None:
         for name in names:
@@ -203,4 +203,4 @@ def first_not_finite(arrays: Mapping[str, NDArray[Any]]) -> str | None:
     """Return the name of the first array that holds NaN or infinity; None if there is none."""
     import numpy as np
 
-    return next((name for name, each in arrays.items() if each.dtype.kind == "f" and not np.isfinite(each).all()), None)
+    return next((name for name, data in arrays.items() if data.dtype.kind == "f" and not np.isfinite(data).all()), None)

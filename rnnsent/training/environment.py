@@ -51,11 +51,11 @@ def processor() -> str:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages that weights come from, of those that are installed."""
-    found = {}
+    packages = {}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            packages[name] = version(name)
+    return packages
 
 
 def _git_commit() -> str | None:
@@ -63,5 +63,5 @@ def _git_commit() -> str | None:
     source = Path(__file__).parent.parent
     if not (source.parent / ".git").exists():
         return None
-    found = subprocess.run(["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None
+    git = subprocess.run(["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return git.stdout.strip() or None

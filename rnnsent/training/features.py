@@ -59,23 +59,23 @@ class Features:
             probabilities: of each label, (texts, labels); NaN where no label is known.
         """
         texts = replace(self.unlabeled, labels=probabilities.argmax(axis=1), targets=probabilities)
-        own = len(self.split.train)
-        labeled = self.train.take(slice(0, own))
-        labeled = replace(labeled, targets=None)
-        if self.ngram_weights is not None and labeled.channels is not None:
-            self.ngram_weights.write(texts, labeled.channels)
-        targets = np.eye(probabilities.shape[1], dtype=np.float32)[labeled.labels]
-        grouped = labeled.groups is not None and texts.groups is not None
-        joined = replace(
-            labeled,
-            starts=np.concatenate([labeled.starts, texts.starts]),
-            lengths=np.concatenate([labeled.lengths, texts.lengths]),
-            labels=np.concatenate([labeled.labels, texts.labels]),
+        size = len(self.split.train)
+        train = self.train.take(slice(0, size))
+        train = replace(train, targets=None)
+        if self.ngram_weights is not None and train.channels is not None:
+            self.ngram_weights.write(texts, train.channels)
+        targets = np.eye(probabilities.shape[1], dtype=np.float32)[train.labels]
+        grouped = train.groups is not None and texts.groups is not None
+        union = replace(
+            train,
+            starts=np.concatenate([train.starts, texts.starts]),
+            lengths=np.concatenate([train.lengths, texts.lengths]),
+            labels=np.concatenate([train.labels, texts.labels]),
             targets=np.concatenate([targets, probabilities]),
-            groups=np.concatenate([labeled.groups, texts.groups]) if grouped else None,
+            groups=np.concatenate([train.groups, texts.groups]) if grouped else None,
         )
-        known = int(np.isfinite(probabilities).all(axis=1).sum())
-        return replace(self, train=joined, pseudo_labels=known)
+        pseudo_labels = int(np.isfinite(probabilities).all(axis=1).sum())
+        return replace(self, train=union, pseudo_labels=pseudo_labels)
 
 
 def resolve(config: Config, dataset: Dataset) -> Config:
@@ -88,9 +88,9 @@ def resolve(config: Config, dataset: Dataset) -> Config:
     if dataset.source != config.data.source:
         changes = {"source": dataset.source, "path": None, "fallback": None}
     for key in ("path", "test_path"):
-        given = getattr(config.data, key)
-        if given is not None and dataset.source == config.data.source:
-            changes[key] = str(expanded(given).resolve())  # the run may be read from another folder
+        value = getattr(config.data, key)
+        if value is not None and dataset.source == config.data.source:
+            changes[key] = str(expanded(value).resolve())  # the run may be read from another folder
     config = replace(config, data=replace(config.data, **changes))
     vectors = config.model.vectors
     if vectors is None or vectors.path is None:
@@ -133,17 +133,17 @@ def word_vectors(config: Config, features: Features) -> InitialWeights:
         return InitialWeights()
     vocabulary, rows = features.split.vocabulary, features.rows
     if vectors.path is not None:
-        found = embeddings.load(Path(vectors.path), vocabulary, rows, width, config.training.seed)
-        logger.info("vectors: %s of %s words are in %s", f"{found.found:,}", f"{found.words:,}", vectors.path)
-        return InitialWeights(found.table, EmbeddingInfo(found=found.found, words=found.words))
+        result = embeddings.load(Path(vectors.path), vocabulary, rows, width, config.training.seed)
+        logger.info("vectors: %s of %s words are in %s", f"{result.found:,}", f"{result.words:,}", vectors.path)
+        return InitialWeights(result.table, EmbeddingInfo(found=result.found, words=result.words))
     assert vectors.word2vec is not None
     # Seed 0: the same for all networks, whatever their seeds.
-    found = embeddings.train(features.all_texts, vocabulary, (rows, width), vectors.word2vec, 0)
-    seconds, cached = found.seconds, found.cached
-    where = "from the cache" if cached else f"trained in {seconds:.0f} s"
-    logger.info("vectors: %s of %s words have one, %s", f"{found.found:,}", f"{found.words:,}", where)
-    info = EmbeddingInfo(found=found.found, words=found.words, seconds=seconds, cached=cached)
-    return InitialWeights(found.table, info)
+    result = embeddings.train(features.all_texts, vocabulary, (rows, width), vectors.word2vec, 0)
+    seconds, cached = result.seconds, result.cached
+    source = "from the cache" if cached else f"trained in {seconds:.0f} s"
+    logger.info("vectors: %s of %s words have one, %s", f"{result.found:,}", f"{result.words:,}", source)
+    info = EmbeddingInfo(found=result.found, words=result.words, seconds=seconds, cached=cached)
+    return InitialWeights(result.table, info)
 
 
 def data_info(dataset: Dataset, split: Partition, config: Config, requested: str) -> DataInfo:
@@ -155,8 +155,8 @@ def data_info(dataset: Dataset, split: Partition, config: Config, requested: str
     """
     splits = {"train": split.train, "validation": split.validation, "test": split.test}
     names = split.label_names
-    counts = {name: np.bincount(each.labels, minlength=len(names)).tolist() for name, each in splits.items()}
-    whole = dataset.rows.take(dataset.split_indices(config.data.validation_split)["validation"])
+    counts = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in splits.items()}
+    texts = dataset.rows.take(dataset.split_indices(config.data.validation_split)["validation"])
     details = dict(dataset.provenance)
     file = details.pop("file", None)
     return DataInfo(
@@ -165,9 +165,9 @@ def data_info(dataset: Dataset, split: Partition, config: Config, requested: str
         sha256=details.pop("sha256", None),
         file=None if file is None else str(Path(str(file)).resolve()),
         format=details.pop("format", None),
-        counts={name: dict(zip(names, each, strict=True)) for name, each in counts.items()},
+        counts={name: dict(zip(names, numbers, strict=True)) for name, numbers in counts.items()},
         unknown_share=round(unknown_share(split.validation), 6),
-        truncated_share=round(float((split.validation.lengths < whole.lengths).mean()), 6),
+        truncated_share=round(float((split.validation.lengths < texts.lengths).mean()), 6),
         details=details,
     )
 
@@ -183,33 +183,33 @@ def log_data(dataset: Dataset, split: Partition, config: Config) -> None:
         key = "training.adversarial.unlabeled" if training.without_labels else "training.teacher"
         raise DataError(f"{dataset.provenance['file']}: holds no text without a label, and {key} needs some")
     sizes = f"{len(split.train):,} to train on, {len(split.validation):,} to validate, {len(split.test):,} to test"
-    unlabeled = "" if split.unlabeled is None else f", {len(split.unlabeled):,} without a label"
+    extra = "" if split.unlabeled is None else f", {len(split.unlabeled):,} without a label"
     file = dataset.provenance.get("file")
-    rebuilt = "" if dataset.provenance.get("official_file", True) else ", not Keras' own file"
-    logger.info("data: %s, %s%s%s", dataset.source, sizes, unlabeled, f" ({file}{rebuilt})" if file else "")
+    note = "" if dataset.provenance.get("official_file", True) else ", not Keras' own file"
+    logger.info("data: %s, %s%s%s", dataset.source, sizes, extra, f" ({file}{note})" if file else "")
     for line in _warnings(dataset, split, config):
         logger.info("data: %s", line)
 
 
 def _warnings(dataset: Dataset, split: Partition, config: Config) -> Iterator[str]:
     facts = dataset.provenance
-    dropped = facts.get("dropped")
-    if dropped:
-        reasons = [f"{why}: {number:,}" if len(dropped) > 1 else why for why, number in dropped.items()]
-        yield f"{count(sum(dropped.values()), 'row')} left out: {', '.join(reasons)}"
+    omissions = facts.get("dropped")
+    if omissions:
+        reasons = [f"{reason}: {number:,}" if len(omissions) > 1 else reason for reason, number in omissions.items()]
+        yield f"{count(sum(omissions.values()), 'row')} left out: {', '.join(reasons)}"
     texts = {"validation": split.validation, "test": split.test}
     for name, number in (facts.get("also in training") or {}).items():
         yield f"{number:,} of {len(texts[name]):,} {name} texts are in training too; --drop-duplicates removes them"
     if len(split.validation) < FEW_VALIDATION_TEXTS:
-        few = count(len(split.validation), "validation text")
-        yield f"{few}: few to choose the best epoch by; data.validation_split sets how many"
+        size = count(len(split.validation), "validation text")
+        yield f"{size}: few to choose the best epoch by; data.validation_split sets how many"
     for name, number in (facts.get("unlabeled of their groups") or {}).items():
         yield f"{count(number, 'text')} without a label share a group with {name} texts"
     if split.unlabeled is not None and not len(split.unlabeled):
         yield "no text is without a label: data.unlabeled has no effect"
     vectors, training = config.model.vectors, config.training
-    used = training.teacher or config.model.language_model or training.without_labels
-    if len(split.unlabeled or ()) and not used and (vectors is None or vectors.word2vec is None):
+    purpose = training.teacher or config.model.language_model or training.without_labels
+    if len(split.unlabeled or ()) and not purpose and (vectors is None or vectors.word2vec is None):
         yield (
             "texts without a label only count words; model.language_model, model.vectors.word2vec, "
             "training.teacher or training.adversarial.unlabeled would learn from them"

@@ -76,14 +76,14 @@ def fit(
             restore(model, begin, train.batch(train.order(0)[0]))
             if begin.is_last(config):
                 return
-        last = CheckpointCallback(tracked, signals, config.checkpoint_interval, begin)
+        checkpoint_callback = CheckpointCallback(tracked, signals, config.checkpoint_interval, begin)
         model.fit(
             keras_batches(train, lambda: tracked.history.epoch),
             validation_data=None if data.validation is None else keras_batches(data.validation),
             epochs=config.epochs,
             initial_epoch=tracked.history.epoch,
             class_weight=data.class_weight,
-            callbacks=[*tracked.before(), *callbacks, last],
+            callbacks=[*tracked.before(), *callbacks, checkpoint_callback],
             verbose=0,
             shuffle=False,  # the batches come in their own order
         )
@@ -148,12 +148,12 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ign
         """Return the learning rate of a step, counted from 0."""
         warmup, final = self.schedule.warmup_steps, self.schedule.final_fraction
         step = ops.cast(step, "float32")
-        done = ops.clip((step - warmup) / max(self.steps - warmup, 1), 0.0, 1.0)
+        progress = ops.clip((step - warmup) / max(self.steps - warmup, 1), 0.0, 1.0)
         factor = {
-            "constant": lambda: ops.ones_like(done),
-            "linear": lambda: 1.0 - (1.0 - final) * done,
-            "cosine": lambda: final + (1.0 - final) * 0.5 * (1.0 + ops.cos(math.pi * done)),
-            "exponential": lambda: ops.exp(math.log(final) * done),
+            "constant": lambda: ops.ones_like(progress),
+            "linear": lambda: 1.0 - (1.0 - final) * progress,
+            "cosine": lambda: final + (1.0 - final) * 0.5 * (1.0 + ops.cos(math.pi * progress)),
+            "exponential": lambda: ops.exp(math.log(final) * progress),
         }[self.schedule.kind]()
         return self.peak * factor * ops.clip((step + 1.0) / max(warmup, 1), 0.0, 1.0)
 
@@ -177,7 +177,8 @@ def optimizer_for(config: TrainingConfig, steps_per_epoch: int) -> Any:
     if config.weight_decay or config.optimizer == "adamw":  # whose own default is not 0
         arguments["weight_decay"] = config.weight_decay
     if config.ema is not None:
-        arguments |= {"use_ema": True, "ema_momentum": config.ema}
+        # An average of more steps than an epoch has would hold the initial weights of a small table for long.
+        arguments |= {"use_ema": True, "ema_momentum": min(config.ema, 1 - 1 / steps_per_epoch)}
     if config.optimizer == "sgd":
         arguments |= {"momentum": 0.9, "nesterov": True}
     optimizer = measured_optimizer(OPTIMIZERS[config.optimizer])(**arguments)

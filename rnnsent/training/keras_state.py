@@ -43,7 +43,7 @@ def capture(model: keras.Model, best: Sequence[NDArray[Any]], metrics: Sequence[
 
 def metric_values(model: keras.Model) -> list[NDArray[Any]]:
     """Return what the metrics have summed up."""
-    return [np.array(ops.convert_to_numpy(each)) for each in model.metrics_variables]
+    return [np.array(ops.convert_to_numpy(variable)) for variable in model.metrics_variables]
 
 
 def synchronize(model: keras.Model) -> None:
@@ -82,13 +82,13 @@ def enter_epoch(model: keras.Model, checkpoint: Checkpoint) -> None:
     """
     _assign(model.metrics_variables, checkpoint, "metrics")
     logs = model.get_metrics_result()
-    train, left = model.train_function, checkpoint.step
+    train, steps = model.train_function, checkpoint.step
 
     def step(*arguments: Any) -> Any:
-        nonlocal left
-        if not left:
+        nonlocal steps
+        if not steps:
             return train(*arguments)
-        left -= 1
+        steps -= 1
         next(arguments[-1])  # on JAX the state, which stays as it is, stands before the iterator
         return logs if keras.backend.backend() == "tensorflow" else (logs, arguments[0])
 

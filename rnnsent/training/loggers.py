@@ -163,8 +163,8 @@ def _open_tensorboard(run: TrackedRun) -> Tracker:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             """Write the epoch at once: a training that is killed and resumed does not log it again."""
             super().on_epoch_end(epoch, logs)
-            for each in self._writers.values():
-                each.flush()
+            for writer in self._writers.values():
+                writer.flush()
 
     callback = TensorBoard(folder, write_graph=False)  # Keras 3 has no graph to write
 
@@ -225,7 +225,7 @@ def _open_wandb(run: TrackedRun) -> Tracker:
     online = bool(os.environ.get("WANDB_MODE") or os.environ.get("WANDB_API_KEY"))
     folder = run.path / "logs"
     folder.mkdir(parents=True, exist_ok=True)
-    opened = wandb.init(
+    wandb_run = wandb.init(
         project=PROJECT,
         id=run.id.replace("/", "-"),
         resume="allow",
@@ -237,11 +237,11 @@ def _open_wandb(run: TrackedRun) -> Tracker:
     )
 
     def close(status: Status) -> None:
-        opened.finish(exit_code={"finished": 0, "stopped": 130, "failed": 1}[status])
+        wandb_run.finish(exit_code={"finished": 0, "stopped": 130, "failed": 1}[status])
         wandb.teardown()  # from here on nothing is written into the folder
 
-    location = str(opened.url) if online else f"wandb sync {Path(opened.dir).parent}"
-    return Tracker(location, MetricsLogger(), opened.summary.update, close)
+    location = str(wandb_run.url) if online else f"wandb sync {Path(wandb_run.dir).parent}"
+    return Tracker(location, MetricsLogger(), wandb_run.summary.update, close)
 
 
 TRACKERS = {"tensorboard": _open_tensorboard, "mlflow": _open_mlflow, "wandb": _open_wandb}

@@ -64,10 +64,10 @@ def initial_weights(run: Run, config: Config, features: Features, device: Device
         return vectors
     if resumed:
         return replace(vectors, language_model=run.read_record(LANGUAGE_MODEL, PretrainInfo))
-    found = pretrain(features, config, vectors.table, choose(config, device)[0], device)
-    assert found.language_model is not None
-    run.write_record(LANGUAGE_MODEL, found.language_model)
-    return replace(vectors, layers=found.layers, language_model=found.language_model)
+    weights = pretrain(features, config, vectors.table, choose(config, device)[0], device)
+    assert weights.language_model is not None
+    run.write_record(LANGUAGE_MODEL, weights.language_model)
+    return replace(vectors, layers=weights.layers, language_model=weights.language_model)
 
 
 def pretrain(features: Features, config: Config, table: Table, path: LayerPath, device: Device) -> InitialWeights:
@@ -86,17 +86,17 @@ def pretrain(features: Features, config: Config, table: Table, path: LayerPath, 
     texts, rows = features.all_texts, features.rows
     batches = _batches(texts, config, device.multiple)
     key = _key(batches, config, rows, table, path)
-    stored = stored_arrays(key)
-    if stored is None:
+    cache = stored_arrays(key)
+    if cache is None:
         trunk, model = _model(config, rows, table, path)
         arrays = cached_arrays(key, lambda: _train(trunk, model, config, batches, key))
     else:
-        arrays = stored
-    weights = {name.replace("~", "/"): np.array(each) for name, each in arrays.items()}
+        arrays = cache
+    weights = {name.replace("~", "/"): np.array(array) for name, array in arrays.items()}
     loss, seconds = weights.pop("_facts").tolist()
-    where = "from the cache" if stored is not None else "trained"
-    logger.info("language model: %s, loss %.4f", where, loss)
-    info = PretrainInfo(loss=loss, seconds=seconds, cached=stored is not None)
+    source = "from the cache" if cache is not None else "trained"
+    logger.info("language model: %s, loss %.4f", source, loss)
+    info = PretrainInfo(loss=loss, seconds=seconds, cached=cache is not None)
     return InitialWeights(layers=weights, language_model=info)
 
 
@@ -104,18 +104,18 @@ def _train(
     trunk: keras.Model, model: keras.Model, config: Config, batches: Batches, key: str
 ) -> dict[str, NDArray[Any]]:
     """Return what the cache keeps: the weights of `trunk`, by names without slashes, loss and seconds."""
-    asked = config.model.language_model
-    assert asked is not None
-    training = _settings(config, asked)
+    settings = config.model.language_model
+    assert settings is not None
+    training = _settings(config, settings)
     model.compile(optimizer=optimizer_for(training, len(batches)), loss=_identity, jit_compile="auto")
     model.optimizer.build(model.trainable_variables)
     folder = CheckpointFolder(cache_root() / f"{key}-checkpoints", key)
     begin = folder.newest()
     if begin is not None:
         logger.info("language model: resumed %s", begin.position)
-    started = time.perf_counter() - (0.0 if begin is None else begin.elapsed)
-    history = HistoryCallback(None, batches, "", started, begin)
-    advice = f"lower model.language_model.learning_rate (now {asked.learning_rate:g})"
+    start_time = time.perf_counter() - (0.0 if begin is None else begin.elapsed)
+    history = HistoryCallback(None, batches, "", start_time, begin)
+    advice = f"lower model.language_model.learning_rate (now {settings.learning_rate:g})"
     finite = FiniteCallback(batches, advice, begin)
     tracked = Tracked(folder=folder, history=history, finite=finite)
     try:
@@ -125,7 +125,7 @@ def _train(
         raise Interrupted("stopped in the language model; the same command continues it", code) from None
     last: Epoch = history.history[-1]
     folder.clear()
-    arrays: dict[str, NDArray[Any]] = {name.replace("/", "~"): each for name, each in weights_of(trunk).items()}
+    arrays: dict[str, NDArray[Any]] = {name.replace("/", "~"): array for name, array in weights_of(trunk).items()}
     return {**arrays, "_facts": np.array([last.loss, last.elapsed])}
 
 
@@ -143,12 +143,12 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _batches(texts: Sequence[Split], config: Config, multiple: int) -> Batches:
-    asked = config.model.language_model
-    assert asked is not None
+    settings = config.model.language_model
+    assert settings is not None
     flat = np.concatenate([split.flat() for split in texts])
     offsets = np.concatenate([[0], np.cumsum(np.concatenate([split.lengths for split in texts]))])
-    whole = Split.from_offsets(flat, offsets, np.zeros(len(offsets) - 1, np.int64))
-    return Batches(whole, asked.batch_size, seed=SEED, multiple=multiple)
+    all_texts = Split.from_offsets(flat, offsets, np.zeros(len(offsets) - 1, np.int64))
+    return Batches(all_texts, settings.batch_size, seed=SEED, multiple=multiple)
 
 
 def _key(batches: Batches, config: Config, rows: int, table: Table, path: LayerPath) -> str:
@@ -171,14 +171,14 @@ def _trunk(model: ModelConfig) -> ModelConfig:
 
 def _model(config: Config, rows: int, table: Table, path: LayerPath) -> tuple[keras.Model, keras.Model]:
     """Return the layers that a network begins with, and the language model around them."""
-    asked = config.model.language_model
-    assert asked is not None
-    alone = replace(config, model=_trunk(config.model), training=replace(config.training, adversarial=None))
-    trunk = build_model(alone, rows, native=[path.path == NATIVE], seed=SEED, training=True)
+    settings = config.model.language_model
+    assert settings is not None
+    trunk_config = replace(config, model=_trunk(config.model), training=replace(config.training, adversarial=None))
+    trunk = build_model(trunk_config, rows, native=[path.path == NATIVE], seed=SEED, training=True)
     if table is not None:
         embedding_of(trunk).assign(table)
     directions = 2 if config.model.recurrent[0].bidirectional else 1
-    loss = SampledSoftmax(embedding_of(trunk), directions, asked.samples, SEED)
+    loss = SampledSoftmax(embedding_of(trunk), directions, settings.samples, SEED)
     tokens, states = trunk.inputs[0], trunk.outputs[0]
     return trunk, keras.Model(tokens, loss([states, tokens]), name="language_model")
 

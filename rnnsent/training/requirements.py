@@ -9,7 +9,8 @@ from rnnsent.config.rules import label_rules, training_rules
 from rnnsent.config.sections import Config
 from rnnsent.config.yaml_reader import dotted
 from rnnsent.data.sources import expanded
-from rnnsent.engine.device import require_device
+from rnnsent.engine.device import Device, require_device
+from rnnsent.engine.dispatch import choose
 from rnnsent.errors import ConfigError, Problem, installed
 
 
@@ -17,17 +18,20 @@ def require_trainable(config: Config) -> None:
     """Require what training a config needs, before anything is read.
 
     Raises:
-        ConfigError: naming everything that is missing.
+        ConfigError: naming everything that is missing, or why the native kernel cannot run it.
         DeviceError: if a GPU is asked for, and there is no driver of one.
     """
     require_device(config.training.device)
+    if config.training.engine == "native":
+        for member in config.members:
+            choose(member, Device("cpu", "", "tensorflow", 1))  # what is impossible there is so everywhere
     rules = (*training_rules(config), *label_rules(config))
-    problems = [Problem("", dotted(path), rule, json.dumps(given)) for path, rule, given in rules]
-    begin_with = config.model.vectors
-    given = None if begin_with is None else begin_with.path
-    if given is not None and not (file := expanded(given, "model.vectors.path")).is_file():
+    problems = [Problem("", dotted(path), rule, json.dumps(value)) for path, rule, value in rules]
+    vectors = config.model.vectors
+    path = None if vectors is None else vectors.path
+    if path is not None and not (file := expanded(path, "model.vectors.path")).is_file():
         rule = "is a folder: name the file of vectors in it" if file.is_dir() else "no such file"
-        problems.append(Problem("", "model.vectors.path", rule, given))
+        problems.append(Problem("", "model.vectors.path", rule, path))
     for module, key, extra in _needed(config):
         if not installed(module):
             package = {"sklearn": "scikit-learn"}.get(module, module)

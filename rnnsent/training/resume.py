@@ -31,7 +31,7 @@ def fingerprint(name: str, config: Config, split: Partition, device: Device, env
     splits = {"train": split.train, "validation": split.validation}
     if split.unlabeled is not None:
         splits["unlabeled"] = split.unlabeled
-    data = {part: digest(each) for part, each in splits.items()}
+    data = {part: digest(texts) for part, texts in splits.items()}
     data["vocabulary"] = hashlib.sha256(split.vocabulary.to_json().encode()).hexdigest()
     vectors = config.model.vectors
     if vectors is not None and vectors.path is not None:
@@ -55,12 +55,12 @@ def fingerprint(name: str, config: Config, split: Partition, device: Device, env
 
 def digest(split: Split) -> str:
     """Return the SHA-256 of the texts of a split in their order, as they are read, and of their labels."""
-    hashed = hashlib.sha256(f"{split.limit}".encode())
+    hasher = hashlib.sha256(f"{split.limit}".encode())
     for array in (split.lengths, split.labels):
-        hashed.update(np.ascontiguousarray(array).data)
+        hasher.update(np.ascontiguousarray(array).data)
     for start, length in zip(split.starts.tolist(), split.lengths.tolist(), strict=True):
-        hashed.update(np.ascontiguousarray(split.tokens[start : start + length]).data)
-    return hashed.hexdigest()
+        hasher.update(np.ascontiguousarray(split.tokens[start : start + length]).data)
+    return hasher.hexdigest()
 
 
 def require_same(run: Run, now: Fingerprint) -> Fingerprint:
@@ -71,19 +71,19 @@ def require_same(run: Run, now: Fingerprint) -> Fingerprint:
     Raises:
         RunError: if the data are others.
     """
-    then = run.read_record(FINGERPRINT, Fingerprint)
-    changed = [part for part in {**then.data, **now.data} if then.data.get(part) != now.data.get(part)]
-    if changed:
+    original = run.read_record(FINGERPRINT, Fingerprint)
+    parts = [part for part in {**original.data, **now.data} if original.data.get(part) != now.data.get(part)]
+    if parts:
         raise RunError(
-            f"{run}: cannot be resumed: its {' and '.join(changed)} data changed since it began; restore them, or "
+            f"{run}: cannot be resumed: its {' and '.join(parts)} data changed since it began; restore them, or "
             "start a new run"
         )
-    differences = [*_differences(then.versions, now.versions), *_differences(then.machine, now.machine)]
+    differences = [*_differences(original.versions, now.versions), *_differences(original.machine, now.machine)]
     if differences:
         logger.warning("%s: resumed with other versions or another machine, so bits may differ:", run)
         for line in differences:
             logger.warning("  %s", line)
-    return then
+    return original
 
 
 def _differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -98,17 +98,17 @@ def resumed_config(run: Run, epochs: int | None) -> Config:
         RunError: if config.yaml was edited, or fewer epochs are requested than were trained.
     """
     config = run.config
-    edited = replace(load_config(str(run.file(CONFIG))), ensemble=config.ensemble)
-    if edited != config:
+    new_config = replace(load_config(str(run.file(CONFIG))), ensemble=config.ensemble)
+    if new_config != config:
         raise RunError(
             f"{run.file(CONFIG)}: was edited, and the config of a run cannot change; start a new run with it: "
             f"rnnsent train --config {run.address}/{CONFIG}"
         )
     if epochs is None:
         return config
-    trained = max(checkpoint_epochs(run, config))
-    if epochs < trained:
-        raise RunError(f"--epochs {epochs}: {run} has trained {count(trained, 'epoch')} already; ask for more")
+    total = max(checkpoint_epochs(run, config))
+    if epochs < total:
+        raise RunError(f"--epochs {epochs}: {run} has trained {count(total, 'epoch')} already; ask for more")
     training = replace(config.training, epochs=epochs)
     return replace(config, training=training)
 
@@ -122,5 +122,5 @@ def network_runs(run: Run, config: Config) -> list[Run]:
 
 def checkpoint_epochs(run: Run, config: Config) -> list[int]:
     """Return how many epochs each network has trained, going by its checkpoints."""
-    folders = [CheckpointFolder(each.file(CHECKPOINTS), each.training) for each in network_runs(run, config)]
+    folders = [CheckpointFolder(network.file(CHECKPOINTS), network.training) for network in network_runs(run, config)]
     return [folder.epoch for folder in folders]

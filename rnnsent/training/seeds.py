@@ -19,14 +19,13 @@ from statistics import mean, stdev
 from rnnsent.config.loader import dump_config, load_config
 from rnnsent.config.sections import Config
 from rnnsent.errors import Interrupted, RnnsentError, RunError, count
+from rnnsent.evaluation.metrics import MAIN
 from rnnsent.files import disk_errors, write_atomic
 from rnnsent.runs.directory import CONFIG, SEEDS, SETTINGS, Run
 from rnnsent.runs.schemas import Estimate, Evaluation, Metrics, parse, to_dict, to_json
 from rnnsent.signals import DeferredSignals
 
 logger = logging.getLogger(__name__)
-
-SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,12 @@ def begin(folder: Path, config: Config, plan: Plan, *, force: bool) -> None:
     """
     if (folder / SETTINGS).is_file():
         raise RunError(f"{folder}: is a run; with --seeds, --run-dir names a folder that holds a run for each seed")
-    there = [seed for seed in plan.seeds if (seed_path(folder, seed) / SETTINGS).is_file()]
-    if there and not force:
+    seeds = [seed for seed in plan.seeds if (seed_path(folder, seed) / SETTINGS).is_file()]
+    if seeds and not force:
         if not (folder / SEEDS).is_file():
-            raise RunError(f"{seed_path(folder, there[0])}: exists already; choose another --run-dir, or --force")
-        before = load_config(str(folder / CONFIG))
-        if replace(before, training=replace(before.training, seed=config.training.seed)) != config:
+            raise RunError(f"{seed_path(folder, seeds[0])}: exists already; choose another --run-dir, or --force")
+        old_config = load_config(str(folder / CONFIG))
+        if replace(old_config, training=replace(old_config.training, seed=config.training.seed)) != config:
             raise RunError(f"{folder}: holds runs of another config; choose another --run-dir, or --force")
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +89,7 @@ def train_seeds(folder: Path, *, quiet: bool = False, force: bool = False) -> li
     """
     plan, runs = read_plan(folder), list[Run]()
     options = ["--quiet"] if quiet else []
-    again = f"continue: rnnsent train --resume {shlex.quote(str(folder))}"
+    hint = f"continue: rnnsent train --resume {shlex.quote(str(folder))}"
     try:
         for seed in plan.seeds:
             logger.info("seed %d", seed)
@@ -98,16 +97,16 @@ def train_seeds(folder: Path, *, quiet: bool = False, force: bool = False) -> li
             if (path / SETTINGS).is_file() and not force:
                 arguments = ["--resume", str(path)]
             else:
-                forced = ["--force"] if force else []
-                arguments = ["--config", str(folder / CONFIG), "--seed", str(seed), "--run-dir", str(path), *forced]
-            _call(["train", *arguments, *options], again)
+                flags = ["--force"] if force else []
+                arguments = ["--config", str(folder / CONFIG), "--seed", str(seed), "--run-dir", str(path), *flags]
+            _call(["train", *arguments, *options], hint)
             runs.append(Run(path))
         for run in runs if plan.evaluate else []:
-            _call(["eval", str(run.path), *options], again)
+            _call(["eval", str(run.path), *options], hint)
     except (KeyboardInterrupt, Interrupted) as stop:  # here, in a child, or between two of them
         code = stop.exit_code if isinstance(stop, Interrupted) else 130
-        finished = f"; finished: {', '.join(map(str, runs))}" if runs else ""
-        raise Interrupted(f"stopped after {count(len(runs), 'seed')}{finished}; {again}", code) from None
+        summary = f"; finished: {', '.join(map(str, runs))}" if runs else ""
+        raise Interrupted(f"stopped after {count(len(runs), 'seed')}{summary}; {hint}", code) from None
     return runs
 
 
@@ -115,28 +114,28 @@ def metrics_of(run: Run, split: str) -> Metrics:
     """Return the metrics of a run on a split that it was evaluated on."""
     if split == "validation":
         return run.metrics.validation
-    found = run.evaluation(split, Evaluation)
-    if found is None:
+    evaluation = run.evaluation(split, Evaluation)
+    if evaluation is None:
         raise RunError(f"{run}: is not evaluated on {split}: rnnsent eval {run.address} --split {split}")
-    return found.metrics
+    return evaluation.metrics
 
 
 def spreads(metrics: Sequence[Metrics]) -> dict[str, Spread]:
     """Return mean and sd of each metric over the seeds; one that is undefined for a seed is left out."""
-    found = {}
+    result = {}
     for name in metrics[0]:
-        values = [each[name].value for each in metrics]
-        known = [value for value in values if value is not None]
-        if len(known) == len(values):
-            found[name] = Spread(mean(known), stdev(known) if len(known) > 1 else None)
-    return found
+        values = [row[name].value for row in metrics]
+        numbers = [value for value in values if value is not None]
+        if len(numbers) == len(values):
+            result[name] = Spread(mean(numbers), stdev(numbers) if len(numbers) > 1 else None)
+    return result
 
 
 def table(runs: Sequence[Run], split: str) -> list[str]:
-    """Return a line for each seed and one for all, of `SHOWN`, in at most 80 columns."""
+    """Return a line for each seed and one for all, of the main metrics, in at most 80 columns."""
     metrics = [metrics_of(run, split) for run in runs]
     summary = spreads(metrics)
-    names = [name for name in SHOWN if name in summary]
+    names = [name for name in MAIN if name in summary]
     lines = [f"  {split:<12}" + "".join(f"{name:>13}" for name in names)]
     for run, values in zip(runs, metrics, strict=True):
         lines.append(f"  {run.path.name:<12}" + "".join(f"{values[name].value:13.4f}" for name in names))
@@ -182,4 +181,4 @@ def to_values(runs: Sequence[Run], splits: Sequence[str]) -> dict[str, object]:
 
 
 def _plain(values: Mapping[str, Estimate] | Mapping[str, Spread]) -> dict[str, object]:
-    return {name: to_dict(each) for name, each in values.items()}
+    return {name: to_dict(value) for name, value in values.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BUILDING = "stopping as soon as the network is built; once more stops at once"
-MAX_INITIAL_SHARE = 0.05  # of the initial weights, in their moving average when training ends
 
 CallbackFactory = Callable[[Config], Sequence[Any]]  # Keras callbacks for the training of a network
 
@@ -94,7 +92,9 @@ def train_network(run: Run, config: Config, session: Session, title: str, initia
     logger.info("%s", describe(paths))
     train = batches(features.train, config, session.device, shuffle=True)
     validation = batches(features.validation, config, session.device, shuffle=False)
-    warn_if_slow(training, len(train))
+    steps, warmup = len(train) * training.epochs, training.schedule.warmup_steps
+    if warmup > steps:
+        logger.warning("training.schedule.warmup_steps: the rate rises over %d steps, training has %d", warmup, steps)
     folder = CheckpointFolder(run.file(CHECKPOINTS), run.training)
     begin = folder.newest()
     with DeferredSignals(BUILDING):
@@ -110,31 +110,31 @@ def train_network(run: Run, config: Config, session: Session, title: str, initia
         labels = features.split.label_names
         compile_model(model, training, len(labels), len(train))
         plain = build_model(config, features.rows)
-    started = session.started if begin is None else time.perf_counter() - begin.elapsed
-    history = HistoryCallback(run, train, title, started, begin)
+    start_time = session.started if begin is None else time.perf_counter() - begin.elapsed
+    history = HistoryCallback(run, train, title, start_time, begin)
     tracked = _tracked(run, plain, training, history)
     _log_begin(begin, training)
     data = FitData(train, validation, class_weights(training, train.split.labels, labels))
     trackers = tracker_callbacks(training.trackers, run.path, config, run_id=run.training, run_name=title)
-    stopped = None
+    stop = None
     try:
         fit(model, data, training, tracked, [*session.callbacks(config), *trackers])
     except (KeyboardInterrupt, Interrupted) as interruption:
         if wants_out(interruption):
             raise
-        stopped = _stopped(run, tracked, interruption)
+        stop = _stopped(run, tracked, interruption)
     except TrainingError as error:
-        there = folder.names()
-        last = f"the last checkpoint is {folder.path / there[-1]}" if there else "there is no checkpoint"
-        raise TrainingError(f"{error}.\n  {last[0].upper()}{last[1:]}") from None
+        checkpoints = folder.names()
+        hint = f"the last checkpoint is {folder.path / checkpoints[-1]}" if checkpoints else "there is no checkpoint"
+        raise TrainingError(f"{error}.\n  {hint[0].upper()}{hint[1:]}") from None
     finally:
         assert tracked.best is not None
         best = tracked.best.best
         tracked.history.draw(None if best is None else best.epoch)
-        finish_trackers(trackers, {} if best is None else vars(best), sys.exception() or stopped)
+        finish_trackers(trackers, {} if best is None else vars(best), sys.exception() or stop)
     assert best is not None
-    engine = {each.layer: LayerEngine(each.path, each.because) for each in paths}
-    return TrainedNetwork(run, config, plain, tracked.history.history, best, engine, started, initial, stopped)
+    engine = {layer.layer: LayerEngine(layer.path, layer.because) for layer in paths}
+    return TrainedNetwork(run, config, plain, tracked.history.history, best, engine, start_time, initial, stop)
 
 
 def batches(split: Split, config: Config, device: Device, *, shuffle: bool) -> Batches:
@@ -187,21 +187,3 @@ def _stopped(run: Run, tracked: Tracked, interruption: BaseException) -> Interru
     if tracked.best is None or tracked.best.best is None:
         raise Interrupted(f"stopped {position}", code)
     return Interrupted(f"stopped {position}; {run} holds the best epoch, {tracked.best.best_epoch}", code)
-
-
-def warn_if_slow(training: TrainingConfig, steps_per_epoch: int) -> None:
-    """Log where training ends before the rate has risen, or before the moving average has left the initial weights."""
-    steps, warmup = steps_per_epoch * training.epochs, training.schedule.warmup_steps
-    if warmup > steps:
-        logger.warning(
-            "training.schedule.warmup_steps: the learning rate rises over %s and training ends after %s",
-            count(warmup, "step"), f"{steps:,}",
-        )  # fmt: skip
-    left = 0.0 if training.ema is None else training.ema**steps
-    if left > MAX_INITIAL_SHARE:
-        lower = math.floor(100 * MAX_INITIAL_SHARE ** (1 / steps)) / 100
-        advice = f"lower it to {lower:g}, or set it to null" if lower else "set it to null"
-        logger.warning(
-            "training.ema: after all %s the average holds %.0f%% of the initial weights; %s",
-            count(steps, "step"), 100 * left, advice,
-        )  # fmt: skip

@@ -72,6 +72,7 @@ def test_piped_output_has_no_escape_codes_and_fits_80_columns(run: Path, texts: 
 
 
 def test_page_and_plot_are_written_and_said(run: Path, texts: list[str]) -> None:
+    Path("new").mkdir()
     result = rnnsent("trace", str(run), texts[0], "--html", "new/page.html", "--png", "plot.png")
     assert result.exit_code == 0, result.stderr
     assert result.stderr.splitlines() == ["written: new/page.html", "written: plot.png"]
@@ -117,7 +118,7 @@ def test_unknown_words_are_marked(run: Path) -> None:
         (["caf\udce9"], 1, "TEXT: is not UTF-8 text, at byte 4"),
         (["good film", "--html", "folder.html"], 1, "folder.html: cannot be written: Is a directory"),
         (["good film", "--html", "texts.csv"], 1, "texts.csv: unknown output format; use .html or .htm"),
-        (["good film", "--html", "latin.txt/page.html"], 1, "latin.txt/page.html: cannot be written:"),
+        (["good film", "--html", "latin.txt/page.html"], 1, "latin.txt/page.html: there is no folder latin.txt"),
         (["good film", "--png", "/proc/plot.png"], 1, "/proc/plot.png: cannot be written:"),
     ],
 )

@@ -92,11 +92,6 @@ def test_a_problem_names_place_key_rule_and_value(text: str, expected: str) -> N
         (f"{MINIMAL}training: {{schedule: {{factor: 0.1}}}}", "training.schedule.factor"),
         (f"{MINIMAL}training: {{schedule: {{kind: cosine, patience: 9}}}}", "training.schedule.patience"),
         (f"{MINIMAL}training: {{schedule: {{final_fraction: 0.5}}}}", "training.schedule.final_fraction"),
-        (f"{MINIMAL}training: {{engine: native, precision: mixed_float16}}", "training.precision"),
-        (
-            "training: {engine: native}\nmodel: {recurrent: [{cell: gru, reset_after: false}]}",
-            "model.recurrent.0.reset_after",
-        ),
         (f"{MINIMAL}training: {{class_weights: {{good: 1.0}}}}", "training.class_weights"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Texts in, answers out: the same ones as for the reviews that the network was trained and judged on."""
+"""Texts in, answers out: the same ones as for the reviews that the network was trained and evaluated on."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_probabilities_come_in_the_order_of_the_reviews(settings: list[str], bac
 
 
 def test_a_compiler_sees_few_shapes(split: Split) -> None:
-    """XLA compiles for every shape of a batch anew, seconds each time."""
+    """XLA compiles again for every shape of a batch, seconds each time."""
     predictor = load_predictor(config(), weights_of(build_model(config(), 60, seed=0)))
     seen: list[tuple[int, ...]] = []
 
@@ -70,7 +70,7 @@ def test_a_compiler_sees_few_shapes(split: Split) -> None:
     many = split.take(np.tile(np.arange(len(split)), 50))
     np.testing.assert_allclose(replace(predictor, compute=compute, multiple=10)(many), predictor(many), atol=1e-6)
     assert {length for _, length in seen} == {10, 20, 30}
-    assert len(set(seen)) <= 4 and len({size for size, _ in seen}) == 2, "as many reviews each, but for the last"
+    assert len(set(seen)) <= 4 and len({size for size, _ in seen}) == 2, "as many reviews each, except the last"
 
 
 def test_no_reviews_have_no_probabilities(split: Split) -> None:

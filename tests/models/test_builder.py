@@ -17,6 +17,7 @@ from rnnsent.models import numpy_layers as reference
 from rnnsent.models.builder import build_model, rebuild_model
 from rnnsent.models.summary import summarize
 from rnnsent.models.weights import set_weights, weights_of
+from rnnsent.runs.schemas import NetworkSummary
 
 RNG = np.random.default_rng(0)
 
@@ -49,7 +50,7 @@ def test_the_models_of_the_notebook(name: str, layers: list[Any], total: int) ->
     stock = keras.Sequential(model.layers, name="rnnsent")  # as the notebook writes it
     stock.summary(line_length=80, print_fn=lambda line, **_: lines.append(line))
     text = "".join(f"{line.rstrip()}\n" for line in "\n".join(lines).splitlines())
-    assert summarize(config, 10_000).text == text
+    assert summarize(config, 10_000)[0] == text
 
 
 def tokens(padding: str = "post", extra: int = 0) -> Any:
@@ -206,8 +207,9 @@ KINDS = [
 def test_a_summary_lists_the_layers_of_keras(kind: str) -> None:
     config = config_of(kind)
     layers = [each for each in build_model(config, 20).layers if not isinstance(each, keras.layers.InputLayer)]
-    (found,) = summarize(config, 20).networks
-    assert [(each.name, each.type, each.output_shape, each.parameters) for each in found] == [
+    _, summary = summarize(config, 20)
+    assert isinstance(summary, NetworkSummary)
+    assert [(each.name, each.type, each.output_shape, each.parameters) for each in summary.layers] == [
         (each.name, type(each).__name__, each.output.shape, each.count_params()) for each in layers
     ]
 

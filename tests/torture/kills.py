@@ -148,7 +148,7 @@ def undisturbed(name: str, run: Path) -> Life:
 
 
 def torture(case: Case, kills: int, rng: random.Random) -> None:
-    """Kill a case so many times."""
+    """Kill a case `kills` times."""
     name = case.name
     expected, fork = Path(f"{name}-whole"), Path(f"{name}-fork")
     whole(name, expected)

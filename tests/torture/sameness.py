@@ -1,7 +1,7 @@
 """Whether two trainings were one and the same: every file of their runs is compared, and what may differ stands here.
 
 A file that one run has and the other has not is a difference. So is a run that does not agree with its manifest. All
-else has to be the same, bytes or values, but for
+else has to be the same, bytes or values, except
 
 - `COSTS`: times and memory; whether something was in the cache already, which after a kill it may be;
 - the id of a training and when it started, which fingerprint.json holds and checkpoints repeat; its command;

@@ -26,7 +26,15 @@ from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import Epoch
 from rnnsent.training.callbacks import BestWeightsCallback, EMACallback, FiniteCallback, HistoryCallback, Tracked
 from rnnsent.training.checkpoint import CheckpointFolder
-from rnnsent.training.fit import FitData, WarmupDecay, class_weights, compile_model, counting_callbacks, fit
+from rnnsent.training.fit import (
+    FitData,
+    WarmupDecay,
+    class_weights,
+    compile_model,
+    counting_callbacks,
+    fit,
+    optimizer_for,
+)
 from tests.conftest import TINY_CONFIG, needs_kernel, parsed
 
 NAMES = ("negative", "positive")
@@ -173,20 +181,25 @@ def test_moving_average_is_validated_and_kept_and_training_continues_without_it(
         steps.append([np.array(weight) for weight in model.trainable_variables])
 
     def epoch(model: keras.Model, logs: Any) -> None:
-        # Keras starts its average at the first step's weights and then keeps 90 % at each step.
+        # Keras starts its average at the first step's weights and then keeps half of it at each step.
         average = steps[0]
         for later in steps[1:]:
-            average = [0.9 * old + 0.1 * new for old, new in zip(average, later, strict=True)]
+            average = [0.5 * old + 0.5 * new for old, new in zip(average, later, strict=True)]
         for mine, theirs in zip(average, model.trainable_variables, strict=True):
             np.testing.assert_allclose(np.array(theirs), mine, rtol=1e-4, atol=1e-5)
         checked.append(logs["val_loss"])
 
-    _, history, tracked = train_small(parts, "training.ema=0.9", on=On(step, epoch))
+    _, history, tracked = train_small(parts, "training.ema=0.5", on=On(step, epoch))
     assert checked == [epoch.val_loss for epoch in history] and len(checked) == 3
     newest = tracked.folder.newest()
     assert newest is not None
     for mine, theirs in zip(steps[-1], newest.under("model").values(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+def test_the_moving_average_covers_an_epoch_at_most() -> None:
+    momenta = [optimizer_for(config("training.ema=0.99").training, steps).ema_momentum for steps in (1, 2, 99, 200)]
+    assert momenta == pytest.approx([0, 1 / 2, 98 / 99, 0.99])
 
 
 def test_class_weights(parts: Partition) -> None:

@@ -10,7 +10,6 @@ import click
 from rnnsent.errors import RnnsentError
 
 SIZE = click.IntRange(min=1)
-ONE = 0.999999  # as it is printed
 SEED = click.IntRange(min=0)
 
 
@@ -60,17 +59,14 @@ def _render(result: dict[str, Any]) -> str:
     shapes = {name: str(tuple(shape)) for name, shape in result["shapes"].items()}
     state = result["final_state"]
     first = "  ".join(f"{value:.6f}" for value in state[:5])
-    saturated = ["(weights from [0, 1) make large sums, so tanh saturates at 1)"] if min(state) > ONE else []
     lines = [
         f"output_t = tanh(W x_t + U state_t + bias), state at first 0 (seed {result['seed']})",
         "",
         *(f"  {name:<22} {shape}" for name, shape in shapes.items()),
         "",
         f"final state: {first}{'  …' if len(state) > 5 else ''}",
-        *saturated,
         "",
-        "The notebook concatenates its outputs, which gives one dimension instead of",
-        "(timesteps, output_features); stacking gives both:",
+        "Concatenated as in the notebook, the outputs have one dimension; stacked, two:",
         f"  np.concatenate(outputs)  {tuple(result['concatenated_shape'])}",
         f"  np.stack(outputs)        {shapes['final_output_sequence']}",
         "U multiplies the state, as in the notebook's code; its pseudo-code multiplies",

@@ -36,15 +36,16 @@ def command(run: Path | None, name: str | None, as_json: bool, **settings: Any) 
 
         finished = opened(run)
         finished.verify(SUMMARY, SUMMARY_JSON)
-        text, values = finished.read(SUMMARY).decode(), finished.read(SUMMARY_JSON).decode()
-    show((values if as_json else text).rstrip("\n"))
+        text, values = finished.read(SUMMARY).decode(), json.loads(finished.read(SUMMARY_JSON))
+    show(json.dumps(values) if as_json else text.rstrip("\n"))
 
 
-def _summarize_config(name: str, changes: Overrides) -> tuple[str, str]:
+def _summarize_config(name: str, changes: Overrides) -> tuple[str, dict[str, object]]:
     from rnnsent.config.loader import load_config
     from rnnsent.data.sources import load_dataset
     from rnnsent.data.statistics import embedding_rows
     from rnnsent.models.summary import summarize
+    from rnnsent.runs.schemas import to_dict
     from rnnsent.training.features import resolve
 
     config = load_config(name, changes)
@@ -53,5 +54,5 @@ def _summarize_config(name: str, changes: Overrides) -> tuple[str, str]:
         dataset = load_dataset(config.data)
         config = resolve(config, dataset)
         rows = embedding_rows(dataset, config.data.num_words)
-    summary = summarize(config, rows)
-    return summary.text, json.dumps(summary.to_dict())
+    table, summary = summarize(config, rows)
+    return table, to_dict(summary)
