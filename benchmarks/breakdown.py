@@ -45,7 +45,7 @@ class Breakdown:
 
 
 def breakdown(cell: str, source: str) -> Breakdown:
-    """Measure the parts of a step of Embedding(10000, 32) → cell(32) → Dense(1) at batch 128, masked and bucketed."""
+    """Measure the parts of a step of Embedding(10000, 32) → cell(32) → Dense(1) at batch 128, batched by length."""
     from rnnsent.engine.device import start
 
     start("cpu")

@@ -26,7 +26,7 @@ NAMES = {
     "torch": "PyTorch, padded",
     "torch-packed": "PyTorch, packed",
     "rnnsent-notebook": "rnnsent, the notebook's form",
-    "rnnsent": "rnnsent, masked and bucketed",
+    "rnnsent": "rnnsent, batched by length",
 }
 
 

@@ -24,7 +24,7 @@ CELLS = {"simple_rnn": ("SimpleRNN", 4), "lstm": ("LSTM", 5), "gru": ("GRU", 4)}
 LANES = {  # Okabe and Ito's colors, which all eyes tell from each other
     "stock Keras, the notebook's code": ("stock Keras", "#56b4e9"),
     "PyTorch, padded": ("PyTorch", "#e69f00"),
-    "rnnsent, masked and bucketed": ("rnnsent", "#009e73"),
+    "rnnsent, batched by length": ("rnnsent", "#009e73"),
 }
 
 

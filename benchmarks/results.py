@@ -130,7 +130,7 @@ SECTIONS = {
     "breakdown": Section(
         "python -m benchmarks breakdown",
         "Parts of a training step",
-        "Batch 128, masked and bucketed, medians of 40 batches, each part timed alone. The rest is Keras and "
+        "Batch 128, batched by length, medians of 40 batches, each part timed alone. The rest is Keras and "
         "TensorFlow between the parts, and cache misses of the kernel.",
     ),
     "growth": Section(

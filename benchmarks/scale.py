@@ -39,7 +39,7 @@ class Scale:
 
 
 def epoch_over(reviews: int) -> Scale:
-    """Train one epoch of the notebook's LSTM, masked and bucketed, on synthetic reviews from a temporary folder."""
+    """Train one epoch of the notebook's LSTM, batched by length, on synthetic reviews from a temporary folder."""
     from rnnsent.engine.device import start
 
     start("cpu")

@@ -35,7 +35,7 @@ def test_medians_leave_out_the_first_round() -> None:
     run = Race("lstm", [keras, ours], {"torch": "torch is not installed"})
     assert run.ratios(ours) == (10.0, 6.0)
     lines = race_table([run]).splitlines()
-    assert "| lstm: rnnsent, masked and bucketed | 2.00 | 10.0 | 0.50 | 6.0 | 800 | 90.00% | 86.00% | 7.0 |" in lines
+    assert "| lstm: rnnsent, batched by length | 2.00 | 10.0 | 0.50 | 6.0 | 800 | 90.00% | 86.00% | 7.0 |" in lines
     assert any("PyTorch, padded | torch is not installed" in line for line in lines)
 
 
@@ -113,7 +113,7 @@ def test_milestones_of_a_run_are_what_its_history_says(finished_run: Path) -> No
 
 
 def test_milestones_remember_what_was_measured_before(finished_run: Path) -> None:
-    """One of many can be measured anew, and takes the place of what had its name."""
+    """One of many can be measured again, and takes the place of what had its name."""
     before = [Course("other", (1.0, 2.0), (0.86, 0.9), 5000), Course(finished_run.name, (7777.0,), (0.99,), 24)]
     Path("courses.json").write_text(as_json([*before, Course("last", (3.0,), (0.5,), 5000)]))
     command = ["milestones", "--courses", "courses.json"]
