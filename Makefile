@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --editab
 SOURCES := pyproject.toml $(wildcard rnnsent/engine/native/*)
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test slow torture check bench format docs
+.PHONY: help install train test coverage slow torture check bench format docs
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,9 @@ train: $(VENV)/.runtime ## train configs/lstm.yaml; installs what training needs
 
 test: install ## run the tests except the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+coverage: install ## the same, and how much of the package they run; fails below 90 %
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov=rnnsent --cov-fail-under=90
 
 slow: install ## run the slow tests: many processes, JAX, trackers, simulations
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from rnnsent.cli.main import ErrorGroup, log_to_stderr
-from rnnsent.cli.options import DATA, PATH, PICTURE, require_named, write_file
+from rnnsent.cli.options import PATH, PICTURE, require_named, write_file
 from rnnsent.cli.terminal import say
 from rnnsent.errors import RnnsentError
 
+DATA = (".json",)
 CELLS = ("simple_rnn", "lstm", "gru")
 PEERS = ("keras", "torch", "torch-packed")
 OURS = ("rnnsent-notebook", "rnnsent")

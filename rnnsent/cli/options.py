@@ -25,7 +25,6 @@ Source = dict[str, str | None]  # keys of the data section that say where the da
 PATH = click.Path(path_type=Path)
 PICTURE = (".png",)
 PAGE = (".html", ".htm")
-DATA = (".json",)
 TRAINING_KEYS = ("epochs", "seed", "device", "trackers")
 
 

@@ -244,7 +244,7 @@ class NgramsConfig(Section):
     """Number of folds. The weights of a training text are computed from the other folds."""
     strength: Positive = 0.3
     """regression: inverse of the regularization, C in scikit-learn."""
-    least_reviews: Count = 2
+    min_texts: Count = 2
     """Ignore n-grams that occur in fewer texts."""
 
 
@@ -256,7 +256,7 @@ class Word2VecConfig(Section):
     """Passes over the texts."""
     window: Count = 8
     """Maximum distance between the current and the predicted word."""
-    least_count: Count = 3
+    min_count: Count = 3
     """Ignore words that occur less often, min_count in gensim."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,11 +33,6 @@ def choose(config: Config, device: Device) -> tuple[LayerPath, ...]:
         LayerPath(f"{index}:{layer.cell}", *_path(config, layer, device, f"model.recurrent.{index}"))
         for index, layer in enumerate(config.model.recurrent)
     )
-
-
-def describe(paths: Sequence[LayerPath]) -> str:
-    """Return one phrase about how the recurrent layers run."""
-    return "engine: " + ", ".join(str(layer) for layer in paths)
 
 
 def _path(config: Config, layer: RecurrentConfig, device: Device, key: str) -> tuple[str, str]:
@@ -82,7 +76,7 @@ def _no_native(config: Config, layer: RecurrentConfig, device: Device) -> str:
         return f"precision: {config.training.precision}"
     if reason := _unusual(layer):
         return reason
-    return f"it has no {layer.kind.title}" if layer.kind.native is None else ""
+    return f"it has no {layer.cell}" if layer.kind.native is None else ""
 
 
 def _unusual(layer: RecurrentConfig) -> str:

@@ -128,7 +128,7 @@ class Classifier:
         return split.cut(data.num_words, data.maxlen, data.truncating)
 
     def _lost_words(self, ids: int) -> int:
-        """Return how many words so many cut ids stand for: the start token, which goes first, is none."""
+        """Return how many words a number of cut ids stand for: the start token, which goes first, is none."""
         return max(ids - 1, 0) if self.config.data.truncating == "pre" else ids
 
     def _predict_chunk(self, texts: list[str]) -> Iterator[Prediction]:
@@ -152,12 +152,13 @@ class Classifier:
             )
 
 
-def load(run: str | Path | Run, *, backend: str = "auto", device: str = "auto") -> Classifier:
+def load(run: str | Path | Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True) -> Classifier:
     """Return the classifier of a finished run.
 
     Args:
         run: its folder.
         backend, device: as for `predictor.load_predictor`; Keras is imported only if they need it.
+        calibrated: False for its validation texts, on which the calibration was fitted.
 
     Raises:
         RunError: if the run is unfinished, one of its files was changed, or it has no words.
@@ -170,4 +171,4 @@ def load(run: str | Path | Run, *, backend: str = "auto", device: str = "auto") 
     vocabulary = Vocabulary.load(directory.file(runs.VOCABULARY))
     if not vocabulary.words:
         raise RunError(f"{directory}: was trained without imdb_word_index.json, so it cannot read texts")
-    return Classifier(vocabulary, load_run_predictor(directory, backend=backend, device=device))
+    return Classifier(vocabulary, load_run_predictor(directory, backend=backend, device=device, calibrated=calibrated))

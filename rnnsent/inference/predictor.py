@@ -250,14 +250,15 @@ def _by_network(network: Network) -> Callable[[Batches], Floats]:
 
 def _on_keras(config: Config, weights: Weights, device: str) -> Predictor:
     from rnnsent.engine.device import start
-    from rnnsent.engine.dispatch import NATIVE, choose, describe
+    from rnnsent.engine.dispatch import NATIVE, choose
 
     target = start(device)
     paths = choose(config, target)
     from rnnsent.models.builder import rebuild_model
 
     model = rebuild_model(config, weights, native=[layer.path == NATIVE for layer in paths])
-    return Predictor("keras", f"on {target}, {describe(paths)}", config, by_model(model), multiple=target.multiple)
+    how = f"on {target}, engine: {', '.join(map(str, paths))}"
+    return Predictor("keras", how, config, by_model(model), multiple=target.multiple)
 
 
 def by_model(model: Any) -> Callable[[Batches], Floats]:

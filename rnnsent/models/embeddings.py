@@ -195,7 +195,7 @@ def _word2vec(texts: Sequence[Split], shape: tuple[int, int], config: Word2VecCo
         _Sentences(texts, rows),
         vector_size=width,
         window=config.window,
-        min_count=config.least_count,
+        min_count=config.min_count,
         epochs=config.epochs,
         sg=1,
         negative=NEGATIVE,
@@ -211,9 +211,9 @@ def _word2vec(texts: Sequence[Split], shape: tuple[int, int], config: Word2VecCo
 
 def _require_frequent(texts: Sequence[Split], rows: int, config: Word2VecConfig) -> None:
     frequency = int(np.sum([np.bincount(_words(split.flat(), rows), minlength=rows) for split in texts], axis=0).max())
-    if frequency < config.least_count:
+    if frequency < config.min_count:
         fact = f"the most frequent word of {sum(map(len, texts)):,} texts stands there {count(frequency, 'time')}"
-        rule = f"fewer than model.vectors.word2vec.least_count: {config.least_count}"
+        rule = f"fewer than model.vectors.word2vec.min_count: {config.min_count}"
         raise DataError(f"{fact}, {rule}, so none would have a vector; lower that, or set model.vectors to null")
 
 

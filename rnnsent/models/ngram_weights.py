@@ -74,7 +74,7 @@ def _places(known: Keys, keys: Keys) -> tuple[Places, NDArray[np.bool_]]:
 
 
 def _common(sets: list[tuple[Keys, Places]], least_texts: int) -> Keys:
-    """Return the n-grams that at least so many texts hold, ascending."""
+    """Return the n-grams that enough texts hold, ascending."""
     keys, counts = np.unique(np.concatenate([keys for keys, _ in sets]), return_counts=True)
     return keys[counts >= least_texts]
 
@@ -264,7 +264,7 @@ def _naive_bayes(train: Split, labels: int, folds: Places, config: NgramsConfig)
             ratios = [_ratio(sums[label], np.delete(sums, label, axis=0).sum(axis=0)) for label in sides(labels)]
             unseen.append(np.array([balance for _, balance in ratios], np.float32))
             weights.append(np.stack([ratio for ratio, _ in ratios], axis=1).astype(np.float32))
-            weights[-1][sums.sum(axis=0) < config.least_reviews] = unseen[-1]
+            weights[-1][sums.sum(axis=0) < config.min_texts] = unseen[-1]
         return NgramWeights(tuple(keys for keys, _ in tables), tuple(weights), np.stack(unseen))
 
     return fit
@@ -276,7 +276,7 @@ def _table(train: Split, order: int, labels: int, folds: Places, config: NgramsC
     An uncertain text counts for less.
     """
     sets = ngram_sets(train, order)
-    keys = _common(sets, config.least_reviews)
+    keys = _common(sets, config.min_texts)
     text_keys, texts = (np.concatenate(parts) for parts in zip(*sets, strict=True))
     counts = np.zeros((config.folds, labels, len(keys)), np.float32)
     certainty = train.certainty()[texts]
@@ -290,7 +290,7 @@ def _table(train: Split, order: int, labels: int, folds: Places, config: NgramsC
 
 def _regression(train: Split, labels: int, folds: Places, config: NgramsConfig) -> Fit:
     """Return what finds the weights of n-grams in a logistic regression, ratios included."""
-    ngrams = Ngrams(train, config.orders, config.least_reviews)
+    ngrams = Ngrams(train, config.orders, config.min_texts)
     matrix, certainty = ngrams.matrix(train), train.certainty()
     ends = np.cumsum([len(keys) for keys in ngrams.keys])[:-1]
 

@@ -12,7 +12,7 @@ from rnnsent.runs.schemas import EnsembleSummary, LayerSummary, NetworkSummary
 
 
 def summarize(config: Config, rows: int) -> tuple[str, NetworkSummary | EnsembleSummary]:
-    """Return the layers of the model that `config` describes, with so many rows of the embedding.
+    """Return the layers of the model that `config` describes, with the rows of the embedding.
 
     They are a table, or one for each network of an ensemble, and what summary.json holds.
     """
@@ -93,7 +93,7 @@ def _row(border: str, cells: tuple[str, str, str], widths: tuple[int, int, int])
 
 
 def _size(parameters: int) -> str:
-    """Return the bytes of so many float32 numbers as Keras writes them."""
+    """Return the bytes of float32 numbers as Keras writes them."""
     size, unit = 4.0 * parameters, "B"
     for larger in ("KB", "MB", "GB"):
         if size < 1024:

@@ -20,7 +20,7 @@ CHANNEL_SUM_SCALE = 10.0  # the sum of a text's n-gram weights divided by this i
 
 
 def output_of(labels: int) -> tuple[int, str]:
-    """Return units and activation of the output layer for so many labels: one probability is enough for two."""
+    """Return units and activation of the output layer for a number of labels: one probability is enough for two."""
     return (1, "sigmoid") if labels == 2 else (labels, "softmax")
 
 

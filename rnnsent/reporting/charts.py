@@ -304,7 +304,7 @@ def _title(name: str) -> str:
 
 
 def _short(text: str, cells: int = LEGEND_CELLS) -> str:
-    """Return a text from data as one line of at most so many columns."""
+    """Return a text from data as one line of a limited number of columns."""
     line = printable(" ".join(text.split()))
     # Matplotlib leaves out of a legend what begins with an underscore; a space without width does no harm.
     line = f"\u200b{line}" if line.startswith("_") else line

@@ -26,7 +26,7 @@ COSTS = {
 
 
 def comparison_lines(result: RunComparison, flips: int) -> Iterator[str]:
-    """Yield the lines of the comparison, with so many flipped texts."""
+    """Yield the lines of the comparison, with some of the flipped texts."""
     first, *others = result.runs
     names = list(first.record.labels)
     for number, (other, comparison) in enumerate(zip(others, result.comparisons, strict=True)):

@@ -33,7 +33,7 @@ class SplitResults:
         return {
             METRICS[name].hub: round(estimate.value, 4)
             for name, estimate in self.metrics.items()
-            if METRICS[name].hub and estimate.value is not None
+            if name in METRICS and METRICS[name].hub and estimate.value is not None
         }
 
     @property

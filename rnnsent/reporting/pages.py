@@ -99,7 +99,7 @@ def _visible(value: Any) -> Any:
 
 def metric_name(metric: str) -> str:
     """Return what a metric is called."""
-    return METRICS[metric].title or metric.replace("_", " ")
+    return getattr(METRICS.get(metric), "title", "") or metric.replace("_", " ")
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -89,7 +89,7 @@ def read_examples(facts: EvaluationFacts, source: Source | None) -> Examples:
         RunError: if the run has no words.
         DataError: if its texts are not available any more.
     """
-    model, data = classifier.load(facts.run), load_run_data(facts.run, source)
+    model, data = classifier.load(facts.run, calibrated=facts.split == "test"), load_run_data(facts.run, source)
     texts, cut, vocabulary = data.texts(facts.split), data.cut(facts.split), data.dataset.vocabulary
     short = (cut.lengths > 1) & (cut.lengths <= MAX_WORDS + 1)
 

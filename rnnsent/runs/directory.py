@@ -75,8 +75,6 @@ class Run:
 
     path: Path  # its folder
     training: str = field(default="", compare=False)  # the id of the training; checkpoints carry it
-    # the run that this one replaces, moved aside until this one is finished
-    replaced: Path | None = field(default=None, compare=False)
     lock: FileLock | None = field(default=None, repr=False, compare=False)  # held by the process that trains
 
     def __str__(self) -> str:
@@ -86,6 +84,11 @@ class Run:
     def address(self) -> str:
         """The path, quoted for a command line."""
         return shlex.quote(str(self.path))
+
+    @property
+    def replaced(self) -> Path:
+        """Where the run that this one replaces is, if there is one, until this one is finished."""
+        return self.path.with_name(f"{self.path.name}.replaced")
 
     def file(self, name: str) -> Path:
         """Return the path of one of the run's files."""
@@ -200,7 +203,7 @@ class Run:
         """Write the manifest; from now on no file of the run changes."""
         files = {name: sha256(self.file(name)) for name in self.names()}
         self.write_record(MANIFEST, schemas.Manifest(MANIFEST_FORMAT, files))
-        if self.replaced is not None:
+        if self.replaced.is_dir():
             shutil.rmtree(self.replaced)
         self.release()
 
@@ -215,7 +218,7 @@ class Run:
         self.release()
         with disk_errors(self.path):
             shutil.rmtree(self.path)
-            if self.replaced is not None:
+            if self.replaced.is_dir():
                 self.replaced.rename(self.path)
 
     def release(self) -> None:

@@ -6,7 +6,9 @@ import datetime
 import difflib
 import logging
 import os
+import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from rnnsent.errors import RunError
@@ -38,12 +40,15 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
             raise RunError(f"{path}: is a file; --run-dir names a folder")
         if path.is_symlink():  # such as runs/latest: the run is meant, not the link
             path = path.resolve()
-        old_path = None
+        run = Run(path)
         if path.is_dir() and any(entry.name != LOCK for entry in path.iterdir()):
             _require_replaceable(path, force)
-            old_path = path.rename(path.with_name(f"{path.name}.replaced-{os.getpid()}"))
+            if run.replaced.is_dir():  # of an attempt that was killed
+                shutil.rmtree(path)
+            else:
+                path.rename(run.replaced)
         path.mkdir(parents=True, exist_ok=True)
-        return Run(path, replaced=old_path, lock=acquire(path))
+        return replace(run, lock=acquire(path))
 
 
 def new_folder(name: str) -> Path:

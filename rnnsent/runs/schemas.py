@@ -203,6 +203,14 @@ class Fingerprint:
     machine: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """seeds.json: which seeds, and whether each run is evaluated on the test texts after all are trained."""
+
+    seeds: list[int]
+    evaluate: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
     """A row of history.csv, whose columns are these fields in this order.

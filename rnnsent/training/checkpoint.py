@@ -175,7 +175,7 @@ class Interval:
     """When something that takes time is due again.
 
     Args:
-        every: so many seconds (float) or steps (int); None: never.
+        every: seconds (float) or steps (int) between two of them; None: never.
         overhead: the share of the time that it may take, where `every` is in seconds.
     """
 

@@ -71,7 +71,7 @@ def resume_training(path: Path, request: Request, epochs: int | None = None) -> 
     Args:
         path: of the run.
         request: callbacks and progress.
-        epochs: train so many in all; None: as many as the config says.
+        epochs: total number; None: as the config says.
 
     Raises:
         RnnsentError, Interrupted: as `train`.

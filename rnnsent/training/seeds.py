@@ -22,18 +22,10 @@ from rnnsent.errors import Interrupted, RnnsentError, RunError, count
 from rnnsent.evaluation.metrics import MAIN
 from rnnsent.files import disk_errors, write_atomic
 from rnnsent.runs.directory import CONFIG, SEEDS, SETTINGS, Run
-from rnnsent.runs.schemas import Estimate, Evaluation, Metrics, parse, to_dict, to_json
+from rnnsent.runs.schemas import Estimate, Evaluation, Metrics, Plan, parse, to_dict, to_json
 from rnnsent.signals import DeferredSignals
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """seeds.json: which seeds, and whether each run is evaluated on the test texts after all are trained."""
-
-    seeds: list[int]
-    evaluate: bool
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rnnsent.config.sections import Config, TrainingConfig
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Split
 from rnnsent.engine.device import Device
-from rnnsent.engine.dispatch import NATIVE, choose, describe
+from rnnsent.engine.dispatch import NATIVE, choose
 from rnnsent.errors import Interrupted, TrainingError, count
 from rnnsent.runs.directory import CHECKPOINTS, Run
 from rnnsent.runs.schemas import Epoch, LayerEngine, NetworkInfo
@@ -89,7 +89,7 @@ def train_network(run: Run, config: Config, session: Session, title: str, initia
 
     features, training = session.features, config.training
     paths = choose(config, session.device)
-    logger.info("%s", describe(paths))
+    logger.info("engine: %s", ", ".join(map(str, paths)))
     train = batches(features.train, config, session.device, shuffle=True)
     validation = batches(features.validation, config, session.device, shuffle=False)
     steps, warmup = len(train) * training.epochs, training.schedule.warmup_steps

@@ -14,7 +14,7 @@ from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine import kernel
 from rnnsent.evaluation.robustness import challenge_set, measure, with_typos
 from rnnsent.runs.directory import Run
-from rnnsent.runs.schemas import RobustnessEvaluation
+from rnnsent.runs.schemas import CalibrationInfo, RobustnessEvaluation
 from tests.conftest import rnnsent
 
 
@@ -43,6 +43,21 @@ def test_robustness_agrees_with_eval_and_adds_up() -> None:
         assert f"{row['accuracy']['value']:.4f}" in next(
             line for line in shown.splitlines() if f"  {row['name']} " in line
         )
+
+
+def test_validation_texts_are_scored_without_what_was_fitted_on_them() -> None:
+    run = Run(Path("run"))
+    run.write_record("calibration.json", CalibrationInfo(threshold=0.999, texts=200))
+    run.finish()
+    rows = {}
+    for split in ("validation", "test"):
+        first = json.loads(rnnsent("robustness", "run", "--json", "--split", split).stdout)["rows"][0]
+        evaluated = json.loads(rnnsent("eval", "run", "--json", "--split", split).stdout)
+        assert first["accuracy"] == evaluated["metrics"]["accuracy"]
+        rows[split] = first["accuracy"]["value"]
+    assert rows["validation"] > rows["test"] + 0.1
+    assert rnnsent("report", "run", "--split", "validation").exit_code == 0
+    assert "Correct, of median confidence: positive" in Path("run/report.html").read_text(encoding="utf-8")
 
 
 def test_backends_agree_on_robustness() -> None:

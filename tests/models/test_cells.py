@@ -73,7 +73,7 @@ def mgu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_new_cell_goes_through_every_command() -> None:
     trained = rnnsent("train", "--config", "mgu.yaml", "--run-dir", "run", "--json")
     assert trained.exit_code == 0, trained.stderr
-    assert "0:mgu on keras (it has no minimal_gated)" in trained.stderr
+    assert "0:mgu on keras (it has no mgu)" in trained.stderr
     evaluated = rnnsent("eval", "run", "--json")
     assert evaluated.exit_code == 0, evaluated.stderr
     summary = json.loads(rnnsent("summary", "run", "--json").stdout)

@@ -66,7 +66,7 @@ def by_hand(
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_ratios_are_those_of_plain_counting(labels: int, order: int) -> None:
     train, other = labeled(60, 0, labels), labeled(10, 1, labels)
-    ratios, _ = out_of_fold(train, labels, NgramsConfig(orders=3, folds=4, least_reviews=2), 0)
+    ratios, _ = out_of_fold(train, labels, NgramsConfig(orders=3, folds=4, min_texts=2), 0)
     sides = 1 if labels == 2 else labels
     found = ratios.onto(other)
     assert found.channels is not None and found.channels.shape == (len(other.tokens), 3 * sides)
@@ -86,7 +86,7 @@ WEIGHTS: list[Any] = [["naive_bayes"], ["regression"], ["naive_bayes", "regressi
 def test_a_training_review_never_counts_for_its_own_ratios(weights: Any) -> None:
     """The two reviews of a group exchange their labels, so that the folds, each with as many of a label, stay."""
     train = replace(labeled(40, 3), labels=np.arange(40) % 2, groups=np.arange(40) // 2)
-    config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=weights)
+    config = NgramsConfig(orders=2, folds=4, min_texts=1, weights=weights)
     exchanged = train.labels.copy()
     exchanged[6:8] = exchanged[6:8][::-1]
     one, other = (out_of_fold(replace(train, labels=each), 2, config, 0)[1] for each in (train.labels, exchanged))
@@ -101,7 +101,7 @@ def test_nor_does_another_review_of_its_group(weights: Any) -> None:
     """As nothing is known of the films of the test split when a network meets them."""
     films = np.arange(60) % 12
     train = Split.from_sequences([[1, 100 + int(film), 4 + index] for index, film in enumerate(films)], films % 2)
-    config = NgramsConfig(orders=1, folds=4, least_reviews=1, weights=weights)
+    config = NgramsConfig(orders=1, folds=4, min_texts=1, weights=weights)
     names = train.starts + 1  # where each review names its film, whose reviews have all the same label
     alone, together = (out_of_fold(split, 2, config, 0)[1] for split in (train, replace(train, groups=films)))
     assert alone.channels is not None and together.channels is not None
@@ -121,7 +121,7 @@ def told(split: Split) -> float:
 def test_shuffled_labels_leave_nothing_in_the_sums(weights: Any) -> None:
     """What leaks would show: with its own label counted, the sum of a review's ratios tells that label."""
     train = labeled(600, 4, shuffled=True)
-    ratios, channels = out_of_fold(train, 2, NgramsConfig(folds=10, least_reviews=1, weights=weights), 0)
+    ratios, channels = out_of_fold(train, 2, NgramsConfig(folds=10, min_texts=1, weights=weights), 0)
     assert told(ratios.onto(train)) > 0.9
     assert abs(told(channels) - 0.5) < 0.06
 
@@ -140,7 +140,7 @@ def test_nor_does_what_a_fold_has_in_common(weights: Any, groups: int | None, fo
     train = Split.from_sequences([[1, *rng.integers(20, 60, rng.integers(5, 40))] for _ in labels], labels)
     if groups is not None:
         train = replace(train, groups=np.repeat(np.arange(groups), 600 // groups))
-    _, found = out_of_fold(train, 2, NgramsConfig(folds=folds, least_reviews=1, weights=weights), 0)
+    _, found = out_of_fold(train, 2, NgramsConfig(folds=folds, min_texts=1, weights=weights), 0)
     assert found.channels is not None
     means = np.add.reduceat(found.channels, found.starts) / found.lengths[:, None]
     tree = DecisionTreeClassifier(max_depth=5, random_state=0)
@@ -156,7 +156,7 @@ def test_a_copy_of_a_review_does_not_tell_its_label(weights: Any, grouped: bool)
     train = Split.from_sequences([*texts, *texts], np.concatenate([once.labels, once.labels]))
     if grouped:  # the copies belong to others
         train = replace(train, groups=np.arange(len(train)))
-    _, channels = out_of_fold(train, 2, NgramsConfig(folds=10, least_reviews=1, weights=weights), 0)
+    _, channels = out_of_fold(train, 2, NgramsConfig(folds=10, min_texts=1, weights=weights), 0)
     assert abs(told(channels) - 0.5) < 0.08
 
 
@@ -168,7 +168,7 @@ def test_a_label_that_some_folds_know_nothing_of_tells_nothing_there(weights: An
     if len(set(labels)) == 2:
         train = replace(train, groups=np.array(labels))
     for least in (1, 500):  # no n-gram is so frequent
-        config = NgramsConfig(orders=2, folds=4, least_reviews=least, weights=weights)
+        config = NgramsConfig(orders=2, folds=4, min_texts=least, weights=weights)
         ratios, found = out_of_fold(train, len(set(labels)), config, 0)
         assert found.channels is not None and np.isfinite(found.channels).all()
         whole = ratios.onto(train).channels
@@ -178,7 +178,7 @@ def test_a_label_that_some_folds_know_nothing_of_tells_nothing_there(weights: An
 @pytest.mark.parametrize("labels", [2, 3])
 def test_regression_gives_each_ngram_what_it_adds_in_a_logistic_regression(labels: int) -> None:
     train, other = labeled(80, 0, labels), labeled(10, 1, labels)
-    config = NgramsConfig(orders=2, folds=4, least_reviews=1, weights=("regression",))
+    config = NgramsConfig(orders=2, folds=4, min_texts=1, weights=("regression",))
     found = out_of_fold(train, labels, config, 0)[0].onto(other)
     assert found.channels is not None
     grams = sorted({tuple(ids[at : at + order]) for ids in map(train.sequence, range(80))

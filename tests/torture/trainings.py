@@ -132,7 +132,7 @@ class Forked:
         """Wait until it ends.
 
         Raises:
-            RuntimeError: if it fails, or still runs after so many seconds.
+            RuntimeError: if it fails, or still runs after that many seconds.
         """
         latest = time.monotonic() + seconds
         while self.poll() is None and time.monotonic() < latest:

@@ -23,7 +23,7 @@ from rnnsent.runs import directory
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import LATEST, mark_latest, open_run
 from rnnsent.signals import listening
-from rnnsent.training.experiment import Request, train
+from rnnsent.training.experiment import Request, resume_training, train
 from tests.conftest import SAMPLE_CONFIG, TINY_CONFIG, parsed, rnnsent, write_imdb
 
 FILES = {
@@ -191,10 +191,12 @@ def test_training_that_fails_later_keeps_its_epochs_and_the_replaced_run(
     spoiled = at(2, TrainingError("spoiled"))
     with caplog.at_level(logging.WARNING), pytest.raises(TrainingError, match=r"spoiled\.\n  The last checkpoint is"):
         train(config(), spoiled, run_dir=run.path, force=True)
-    (kept,) = Path().glob("run.replaced-*")
+    (kept,) = Path().glob("run.replaced")
     open_run(kept).verify()
     assert "not a finished run, it has no manifest.json: training was stopped, 1 epoch kept" in caplog.text
     assert rnnsent("eval", "run").exit_code == 1
+    resume_training(run.path, Request("tiny"))
+    assert [path.name for path in Path().iterdir()] == ["run", "runs"]
 
 
 def test_force_replaces_a_run_through_a_link_and_nothing_but_runs(run: Run) -> None:

@@ -47,7 +47,7 @@ def config(*changes: str) -> Config:
 
 
 def kill_after(writes: int, lost: bool, patch: pytest.MonkeyPatch) -> None:
-    """Kill a training at its next but so many checkpoints: before one is written, which loses a step, or after."""
+    """Kill a training at a later checkpoint: before one is written, which loses a step, or after."""
     write = CheckpointFolder.write
 
     def dying(self: CheckpointFolder, checkpoint: Checkpoint) -> None:

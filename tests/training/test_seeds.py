@@ -16,8 +16,8 @@ import pytest
 
 from rnnsent.config.loader import load_config
 from rnnsent.runs.registry import open_run, runs_of
-from rnnsent.runs.schemas import Estimate
-from rnnsent.training.seeds import Plan, begin, spreads, table
+from rnnsent.runs.schemas import Estimate, Plan
+from rnnsent.training.seeds import begin, spreads, table
 from tests.conftest import rnnsent
 
 

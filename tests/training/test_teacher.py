@@ -88,7 +88,7 @@ def test_what_a_teacher_says_tells_no_text_its_own_label() -> None:
     rows = [(" ".join(f"w{w}" for w in rng.integers(60, size=9)), rng.choice(["bad", "good"])) for _ in range(600)]
     with Path("t.csv").open("w", newline="") as handle:
         csv.writer(handle).writerows([("text", "label"), *rows, *((f"{text} too", "") for text, _ in rows)])
-    weighted = SELF.replace("folds", "least_reviews: 1, weights: [naive_bayes], folds")
+    weighted = SELF.replace("folds", "min_texts: 1, weights: [naive_bayes], folds")
     config, before = prepared(weighted)
     good = np.array([label == "good" for _, label in rows])
     after = before.with_pseudo_labels(np.eye(2, dtype=np.float32)[good.astype(int)])

@@ -38,7 +38,7 @@ def command(
 
     finished = opened(run)
     loaded = load_run_data(finished, source)
-    model = classifier.load(finished, backend=backend, device=device or "auto")
+    model = classifier.load(finished, backend=backend, device=device or "auto", calibrated=split == "test")
     say(f"backend: {model.predictor}")
     record = robustness.evaluate_robustness(loaded, split, model)
     if not any(row.group == robustness.CHALLENGES for row in record.rows):

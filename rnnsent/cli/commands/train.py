@@ -122,11 +122,12 @@ def _show(run: Run, quiet: bool, as_json: bool) -> None:
 
 def _begin_seeds(config: Config, name: str, number: int, run_dir: Path | None, evaluate: bool, force: bool) -> Path:
     from rnnsent.runs.registry import new_folder
+    from rnnsent.runs.schemas import Plan
     from rnnsent.training import seeds
 
     first = config.training.seed
     folder = run_dir or new_folder(Path(name).stem)
-    seeds.begin(folder, config, seeds.Plan(list(range(first, first + number)), evaluate), force=force)
+    seeds.begin(folder, config, Plan(list(range(first, first + number)), evaluate), force=force)
     return folder
 
 
@@ -143,7 +144,7 @@ def _train_seeds(folder: Path, quiet: bool, force: bool, as_json: bool) -> None:
 
 
 def hint(metrics: TrainingMetrics, epochs: int) -> str | None:
-    """Return what to try next after a training of so many epochs."""
+    """Return what to try next after a training."""
     accuracy, counts = metrics.validation["accuracy"].value or 0.0, metrics.data.counts["validation"]
     share, most_frequent = max((number / max(sum(counts.values()), 1), label) for label, number in counts.items())
     if accuracy <= share and accuracy < 1:
