@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 Overrides = dict[str, object]  # of keys of a config, by their dotted names
-Source = dict[str, str | None]  # keys of the data section that say where the data are
+Source = dict[str, Any]  # keys of the data section that say where the data are
 
 PATH = click.Path(path_type=Path)
 PICTURE = (".png",)
@@ -67,11 +67,11 @@ def _hide_messages(context: click.Context, option: click.Parameter, value: bool)
     return value
 
 
-def source_of(data: str) -> Source:
-    """Return the keys of the data section that `--data SOURCE` sets."""
+def source_of(data: Sequence[str]) -> Source | None:
+    """Return the keys of the data section that `--data SOURCE` sets; None if it is not given."""
     from rnnsent.config.sections import data_settings
 
-    return data_settings(data)
+    return data_settings(*data) if data else None
 
 
 def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -96,20 +96,27 @@ MAP_HELP = "Rename labels: '1-4: negative, 7-10: positive'."
 run = click.argument("run", type=PATH, required=False)
 runs = click.argument("paths", type=PATH, nargs=-1, metavar="[RUN]...")
 split = click.option("--split", type=SPLITS, metavar="SPLIT", default="test", help=SPLIT_HELP)
-data = click.option("--data", "source", type=source_of, metavar="SOURCE", help=DATA_HELP)
+data = click.option(
+    "--data", "source", multiple=True, callback=lambda _, __, data: source_of(data), metavar="SOURCE", help=DATA_HELP
+)
 backend = click.option("--backend", type=BACKENDS, metavar="BACKEND", default="auto", help=BACKEND_HELP)
 device = click.option("--device", type=_device, metavar="DEVICE", help="Use auto, cpu, gpu or gpu:N.  [default: auto]")
 settings = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the config.")
-encoding = click.option("--encoding", metavar="NAME", help="Encoding of texts.  [default: UTF-8, or by its mark]")
-delimiter = click.option(
-    "--delimiter", type=_delimiter, metavar="CHAR", help="Delimiter of a CSV.  [default: detected]"
+reading = _all(
+    click.option("--format", metavar="FORMAT", help="Format, such as csv, jsonl, lines.  [default: by its name]"),
+    click.option("--encoding", metavar="NAME", help="Encoding of a file without a mark that is not UTF-8."),
+    click.option("--delimiter", type=_delimiter, metavar="CHAR", help="Delimiter of a CSV.  [default: detected]"),
+    click.option("--quotes/--no-quotes", default=None, help="Quotes around cells of a CSV are no text.  [detected]"),
+    click.option("--header/--no-header", default=None, help="The first line of a CSV names columns.  [detected]"),
+    click.option("--escape", metavar="CHAR", help="Escape character of a CSV, such as \\."),
+    click.option("--skip-bad-rows", flag_value=True, type=bool, default=None, help="Leave out what cannot be read."),
 )
 label_map = click.option("--label-map", type=_label_map, metavar="MAP", help=MAP_HELP)
 quiet = click.option("--quiet", is_flag=True, callback=_hide_messages, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 config = _all(
     settings,
-    click.option("--data", metavar="SOURCE", help="Data: imdb, sample, or a path.  [default: as in the config]"),
+    click.option("--data", multiple=True, metavar="SOURCE", help="Data: imdb, sample, or paths.  [as in the config]"),
     click.option("--epochs", type=int, metavar="N", help="Set training.epochs."),
     click.option("--seed", type=int, metavar="N", help="Set training.seed."),
 )
@@ -119,30 +126,29 @@ table = _all(
     click.option("--split-column", type=column, metavar="NAME", help="Column of the split: train, validation or test."),
     click.option("--group-column", type=column, metavar="NAME", help=GROUP_HELP),
     label_map,
-    encoding,
-    delimiter,
-    click.option("--no-quotes", "quotes", flag_value=False, type=bool, default=None, help="Read quotes as text."),
+    reading,
+    click.option("--test", "test_path", metavar="FILE", help="Table of the test texts."),
     click.option("--drop-duplicates", flag_value=True, type=bool, default=None, help="Keep one of equal texts."),
 )
 
 
-def overrides(settings: Sequence[str] = (), data: str | None = None, **options: Any) -> Overrides:
+def overrides(settings: Sequence[str] = (), data: Sequence[str] = (), **options: Any) -> Overrides:
     """Return the overrides of a config that options stand for; the other options win against --set.
 
     Args:
         settings: of --set, each KEY=VALUE.
-        data: of --data.
+        data: of --data, each time it is given.
         options: the values of `config` and `table` by name; None stands for an option not given.
 
     Raises:
         ConfigError: if one of `settings` is not KEY=VALUE.
     """
     changes = _settings(settings) if settings else {}
-    if data is not None:
+    if data:
         twice = next((key for key in changes if key in ("data", "data.source", "data.path")), None)
         if twice is not None:
-            raise click.UsageError(f"two sources of data: {data} and --set {twice}; use one of them")
-        changes |= {f"data.{key}": value for key, value in source_of(data).items()}
+            raise click.UsageError(f"two sources of data: {', '.join(data)} and --set {twice}; use one of them")
+        changes |= {f"data.{key}": value for key, value in (source_of(data) or {}).items()}
     for name, value in options.items():
         if value not in (None, ()):
             changes[f"{'training' if name in TRAINING_KEYS else 'data'}.{name}"] = value

@@ -23,8 +23,9 @@ def violations(config: Config, *, to_train: bool = False) -> Iterator[Violation]
 
 
 _OF_TEXTS = (
-    "test_path", "test_split", "split_seed", "format", "encoding", "delimiter", "quotes", "text_column", "label_column",
-    "split_column", "group_column", "label_map", "labels", "drop_duplicates", "unlabeled", "tokenizer", "vocabulary",
+    "more_paths", "test_path", "test_split", "split_seed", "format", "encoding", "delimiter", "header", "quotes",
+    "escape", "skip_bad_rows", "text_column", "label_column", "split_column", "group_column", "label_map",
+    "join_labels", "labels", "drop_duplicates", "unlabeled", "tokenizer", "vocabulary",
 )  # fmt: skip
 
 

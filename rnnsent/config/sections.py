@@ -104,6 +104,7 @@ def label_texts(value: Any) -> Any:
 
 
 Column = str | Count
+Character = Annotated[str, Limits(min_length=1, max_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +117,10 @@ class DataConfig(Section):
     path: str | None = None
     """File or folder of the data, relative to the current folder. Environment variables such as $HOME are expanded.
     imdb: imdb.npz or its folder. null: look in $RNNSENT_DATA and the Keras cache, then download."""
+    more_paths: tuple[str, ...] = ()
+    """texts: Further files, read with `path` as one table. Their columns are matched by name."""
     test_path: str | None = None
-    """texts: Second file, whose rows are the test split. All rows of `path` are then for training."""
+    """texts: File whose rows are the test split. All rows of the others are then for training."""
     fallback: Literal["sample"] | None = None
     """Source used, with a warning, when the data is not available. null: stop with an error."""
     num_words: Annotated[int, Limits(ge=5, le=10_000_000)] | None = 10_000
@@ -137,14 +140,20 @@ class DataConfig(Section):
     """texts: Fraction of all rows used for the test, if no test split is given."""
     split_seed: Seed = 0
     """texts: Seed of the random splits."""
-    format: Literal["csv", "tsv", "jsonl", "parquet", "folder", "aclimdb"] | None = None
-    """texts: Format of `path`. null: detect it by the name of the file or the content of the folder."""
+    format: str | None = None
+    """texts: Format of `path`, such as csv, tsv, jsonl, parquet, folder, aclimdb. null: detect it."""
     encoding: str | None = None
-    """texts: Encoding, such as cp1252. null: UTF-8, or UTF-16 if there is a byte order mark."""
-    delimiter: Annotated[str, Limits(min_length=1, max_length=1)] | None = None
+    """texts: Encoding of files without a byte order mark that are not UTF-8, such as cp1252."""
+    delimiter: Character | None = None
     """texts: Delimiter of a CSV. null: detect comma, tab, semicolon or bar."""
-    quotes: bool = True
-    """texts: Remove the quotes around cells of CSV and TSV. false: they are part of the text."""
+    header: bool | None = None
+    """texts: Whether the first line of a CSV names the columns. null: detect it where columns are given by number."""
+    quotes: bool | None = None
+    """texts: Whether quotes around the cells of a CSV are no part of the text. null: detect it."""
+    escape: Character | None = None
+    """texts: Character before a delimiter or quote that is part of the text in a CSV, such as \\."""
+    skip_bad_rows: bool = False
+    """texts: Leave out rows that cannot be read. false: stop with an error."""
     text_column: Column | None = None
     """texts: Column of the text, by name or by number from 1. null: text, review, sentence, content, …"""
     label_column: Column | None = None
@@ -156,6 +165,8 @@ class DataConfig(Section):
     """texts: Column whose equal values must stay in the same split. aclimdb groups reviews by film."""
     label_map: dict[str, str] | None = None
     """texts: New names of labels, such as {1-4: negative, 7-10: positive}. Other labels are dropped. null: keep all."""
+    join_labels: bool = True
+    """texts: Read labels as one that differ only in case, form of letters or invisible characters."""
     labels: Annotated[tuple[str, ...], Limits(min_length=2)] | None = None
     """texts: Names of the labels in order. null: all labels, sorted by number, then by alphabet."""
     drop_duplicates: bool = False
@@ -174,20 +185,24 @@ class DataConfig(Section):
         return LABELS if self.labels is None else self.labels
 
 
-def data_settings(source: str) -> dict[str, str | None]:
+def data_settings(source: str, *more: str) -> dict[str, Any]:
     """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of imdb.npz or texts.
+
+    Args:
+        source: the first one.
+        more: files that are read with it as one table.
 
     Raises:
         ConfigError: if it is none of these.
     """
     path = Path(source)
-    if source in ("imdb", "sample"):
+    if source in ("imdb", "sample") and not more:
         # The sample takes no path, and `--data imdb` means the usual places.
         return {"source": source, "path": None}
-    if path.suffix == ".npz" or (path / "imdb.npz").is_file():
+    if not more and (path.suffix == ".npz" or (path / "imdb.npz").is_file()):
         return {"source": "imdb", "path": source}
-    if path.exists() or path.suffix or path.name != source:
-        return {"source": "texts", "path": source, "fallback": None}
+    if path.exists() or path.suffix or path.name != source or source == "-" or more:
+        return {"source": "texts", "path": source, "more_paths": list(more), "fallback": None}
     raise ConfigError([Problem("", f"--data {source}", "no such file or folder, and no source (imdb, sample)")])
 
 

@@ -180,6 +180,13 @@ class Partition:
     unlabeled: Split | None = None  # texts without a label, if `data.unlabeled` reads them
     indices: Mapping[str, Ints] = field(default_factory=dict)  # int64, the rows of each split in the data set
 
+    @property
+    def label_counts(self) -> dict[str, dict[str, int]]:
+        """{split: {label: texts}}."""
+        names, splits = self.label_names, {"train": self.train, "validation": self.validation, "test": self.test}
+        counts = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in splits.items()}
+        return {name: dict(zip(names, numbers, strict=True)) for name, numbers in counts.items()}
+
     @classmethod
     def from_indices(cls, dataset: Dataset, indices: Mapping[str, Ints], config: DataConfig) -> Partition:
         """Cut the rows of `dataset` at `indices` to `num_words` and `maxlen`.

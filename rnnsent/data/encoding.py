@@ -9,7 +9,7 @@ import os
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import DataConfig
 from rnnsent.data import splitting
 from rnnsent.data.cache import Arrays, cache_root
-from rnnsent.data.labels import LabelMap, ordered, require_labels
+from rnnsent.data.labels import LabelMap, label_key, ordered, require_labels, same_labels
+from rnnsent.data.readers import BLANK, LeftOut
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.data.splitting import SPLITS, TRAIN, UNLABELED, Ints
 from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, UNKNOWN
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rnnsent.data.download import Progress
 
 MAX_LABELS = 1000  # a label column with more is something else
+MAX_PLACES = 1000  # of rows that are left out for their form
 MAX_STARS = 100  # a larger number that became a label is something else
 NO_LABEL = -1
 CHUNK = 1 << 22  # ids that are handled at a time
@@ -86,6 +88,7 @@ class _Rows:
         self.word_ids: dict[str, int] = {}  # in order of appearance, until the splits are known
         self.raw_labels: set[str] = set()  # before they are mapped
         self.dropped: Counter[str] = Counter()
+        self.left_out: list[str] = []  # places of rows, and why
 
     def add(self, record: Record, spool: IO[bytes]) -> None:
         """Encode one record, or count why not."""
@@ -120,7 +123,9 @@ class _Rows:
         if record.label is None:
             if self.config.unlabeled and record.text is not None:
                 return NO_LABEL
-            self.dropped["without a label"] += 1
+            self.dropped[record.left_out or "without a label"] += 1
+            if isinstance(record.left_out, LeftOut) and record.left_out != BLANK and len(self.left_out) < MAX_PLACES:
+                self.left_out.append(f"{record.place}: {record.left_out}")
             return None
         name: str | None = record.label
         if self.label_map is not None:
@@ -131,6 +136,8 @@ class _Rows:
             self.dropped[f"labeled {record.label}" if name is None else "without a text"] += 1
             return None
         labels = self.config.labels
+        if labels is not None and self.config.join_labels and name not in labels:
+            name = next((label for label in labels if label_key(label) == label_key(str(name))), name)
         if labels is not None and name not in labels:
             raise DataError(f"{record.place}: the label {name!r} is none of data.labels: {', '.join(labels)}")
         label = self.label_ids.setdefault(name, len(self.label_ids))
@@ -146,9 +153,10 @@ class _Rows:
 
     def arrays(self, tokens: NDArray[np.int32], source: RecordSource) -> Arrays:
         """Split the rows, rank the words of the training split, and write their final ids into `tokens`."""
-        names = self._label_names(source)
+        joined = self._joined()
+        names = self._label_names(source, joined)
         # One more name for those without: its place is found by -1.
-        order = np.array([*(names.index(name) for name in self.label_ids), NO_LABEL], np.int64)
+        order = np.array([*(names.index(joined.get(name, name)) for name in self.label_ids), NO_LABEL], np.int64)
         labels, groups = order[np.array(self.labels)], self._final_groups(source)
         splits = self._splits(labels, groups)
         try:
@@ -160,7 +168,7 @@ class _Rows:
             words = self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
         else:
             words = self.vocabulary.words
-        facts = {"labels": names, **self._facts(labels, splits, groups)}
+        facts = {"labels": names, **self._facts(labels, splits, groups)} | ({"joined labels": joined} if joined else {})
         return {
             "tokens": tokens,
             "offsets": offsets,
@@ -175,14 +183,20 @@ class _Rows:
         }
 
     def _splits(self, labels: Ints, groups: Ints | None) -> Ints:
-        config = self.config
-        shares = {"test_share": config.test_split, "validation_share": config.validation_split}
-        splits = splitting.assign(labels, np.array(self.given), groups, **shares, seed=config.split_seed)
-        if config.drop_duplicates:
-            again = splitting.repeated(np.array(self.hashes, np.uint64), splits)
+        config, given = self.config, np.array(self.given)
+        if config.drop_duplicates:  # before the draw, which would else put most texts where their copies are kept
+            again = splitting.repeated(np.array(self.hashes, np.uint64), given)
             self.dropped["repeated"] += int(again.sum())
-            splits[again] = splitting.DROPPED
-        return splits
+            given[again] = splitting.DROPPED
+        shares = {"test_share": config.test_split, "validation_share": config.validation_split}
+        return splitting.assign(labels, given, groups, **shares, seed=config.split_seed)
+
+    def _joined(self) -> dict[str, str]:
+        """Return {spelling: label} of labels that are one, unless the config tells them apart."""
+        if self.label_map is not None or self.config.labels is not None or not self.config.join_labels:
+            return {}
+        counts = np.bincount(np.array(self.labels, np.int64) + 1, minlength=len(self.label_ids) + 1)[1:]
+        return same_labels(dict(zip(self.label_ids, counts.tolist(), strict=True)))
 
     def _facts(self, labels: Ints, splits: Ints, groups: Ints | None) -> dict[str, Any]:
         hashes, labeled = np.array(self.hashes, np.uint64), labels != NO_LABEL
@@ -194,22 +208,24 @@ class _Rows:
             "also in training": splitting.in_training(hashes, splits),
             "splits": {name: "given" if SPLITS[name] in self.given else drawn for name in ("validation", "test")},
         }
+        if self.left_out:
+            facts["left out"] = self.left_out
         if self.config.unlabeled:
             facts["unlabeled"] = int((splits == UNLABELED).sum())
         return facts if groups is None else facts | self._group_facts(groups, splits)
 
-    def _label_names(self, source: RecordSource) -> tuple[str, ...]:
+    def _label_names(self, source: RecordSource, joined: Mapping[str, str]) -> tuple[str, ...]:
         if not self.lengths:
             reasons = ", ".join(f"{number:,} rows {why}" for why, number in self.dropped.most_common(5))
             raise DataError("holds no labeled text" + (f": {reasons}" if reasons else ""))
-        by_number = self.numbers[0] == 1 and source.description.get("format") in ("csv", "tsv")
+        by_number = self.numbers[0] == 1 and "delimiter" in source.description
         require_labels(self.labels, tuple(self.label_ids), by_number=by_number)
         if self.label_map is not None and (missing := self.label_map.unmatched(self.raw_labels)) is not None:
             close = difflib.get_close_matches(missing, self.raw_labels, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             present = ", ".join(ordered(self.raw_labels)[:20])
             raise DataError(f"data.label_map: no text is labeled {missing}; {hint}labels: {present}")
-        names = tuple(self.config.labels or ordered(self.label_ids))
+        names = tuple(self.config.labels or ordered(joined.get(name, name) for name in self.label_ids))
         absent = next((name for name in names if name not in self.label_ids), None)
         if absent is not None:
             raise DataError(f"data.labels names {absent}, but no text is labeled so")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnsent.config.sections import LABELS
+from rnnsent.data.inputs import open_bytes
 from rnnsent.data.labels import SPLITS
-from rnnsent.data.readers import NAME_ENCODING, open_bytes
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
 
@@ -167,6 +167,8 @@ def _decoded(content: bytes, encoding: str | None, place: str) -> str:
         return content.decode(encoding or "utf-8-sig")
     except UnicodeDecodeError as error:
         byte = f"byte 0x{content[error.start]:02x}"
-        raise DataError(f"{place}: is not {(encoding or 'utf-8').upper()} text ({byte}); {NAME_ENCODING}") from None
+        raise DataError(
+            f"{place}: is not {(encoding or 'utf-8').upper()} text ({byte}); name it, --encoding cp1252"
+        ) from None
     except (LookupError, ValueError):
         raise DataError(f"{place}: unknown encoding {encoding}; for example utf-8, cp1252") from None

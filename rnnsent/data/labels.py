@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rnnsent.errors import DataError
 
-NULLS = frozenset(("", "nan", "null"))  # spellings of an empty cell
 MIN_ROWS = 10  # that may all have different labels
+MIN_TEXTS = 5  # of a label, to learn it
+_INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|\.\.)\s*(-?\d+(?:\.\d+)?)\s*")
 SPLITS = {
@@ -20,8 +22,12 @@ SPLITS = {
 }  # fmt: skip
 
 
-def cell_text(value: Any) -> str | None:
+def cell_text(value: Any, nulls: Collection[str] = ()) -> str | None:
     """Return a cell as text, None where it is empty; 3.0 is "3", True is "true".
+
+    Args:
+        value: of the cell.
+        nulls: spellings of an empty cell, besides white space.
 
     Raises:
         DataError: if it holds a list, a mapping or bytes.
@@ -35,25 +41,45 @@ def cell_text(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = value if isinstance(value, str) else str(value)
-    return None if text.strip().lower() in NULLS else text
+    return text if text.strip() and text.strip() not in nulls else None
 
 
-def cell_label(value: Any) -> str | None:
-    """Return the name of a label, without the space around it; None if the cell is empty."""
-    text = cell_text(value)
+def cell_label(value: Any, nulls: Collection[str] = ()) -> str | None:
+    """Return the name of a label, without the space around it; None if the cell is empty, see `cell_text`."""
+    text = cell_text(value, nulls)
     if text is None:
         return None
     whole = _WHOLE.fullmatch(text.strip())  # some programs write 1 as 1.0
     return whole[1] if whole else text.strip()
 
 
-def cell_split(value: Any) -> str:
-    """Return "train", "validation" or "test" for a cell of a split column.
+def label_key(name: str) -> str:
+    """Return what labels have in common that people take for one: without case, form of letters, invisible marks."""
+    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name))
+    return unicodedata.normalize("NFKC", " ".join(plain.casefold().split()))
+
+
+def same_labels(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return {spelling: label} of labels that differ only as `label_key` says; the most frequent spelling is the label.
+
+    Args:
+        counts: the number of texts of each spelling.
+    """
+    spellings: dict[str, list[str]] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        spellings.setdefault(label_key(name), []).append(name)
+    return {name: names[0] for names in spellings.values() for name in names[1:]}
+
+
+def cell_split(value: Any, nulls: Collection[str] = ()) -> str | None:
+    """Return "train", "validation" or "test" for a cell of a split column; None if it is empty, see `cell_text`.
 
     Raises:
         DataError: if it says something else.
     """
-    name = (cell_label(value) or "").lower()
+    name = (cell_label(value, nulls) or "").lower()
+    if not name:
+        return None
     if name not in SPLITS:
         raise DataError(f"unknown split {value!r}; use train, validation (valid, val, dev) or test")
     return SPLITS[name]
@@ -72,6 +98,8 @@ class LabelMap:
     def __init__(self, rules: Mapping[str, str]) -> None:
         self.names = tuple(dict.fromkeys(rules.values()))
         self._exact = {str(cell_label(label)): name for label, name in rules.items()}
+        keys = Counter(map(label_key, self._exact))
+        self._by_key = {label_key(label): name for label, name in self._exact.items() if keys[label_key(label)] == 1}
         self._ranges: list[tuple[float, float, str]] = []
         for label, name in rules.items():
             span = _RANGE.fullmatch(label)
@@ -86,13 +114,16 @@ class LabelMap:
 
     def unmatched(self, labels: Iterable[str]) -> str | None:
         """Return a label that is named, not as a range, and is none of `labels`; None if there is none."""
-        known = set(labels)
-        return next((label for label in self._exact if not _RANGE.fullmatch(label) and label not in known), None)
+        known = {*labels}
+        known |= set(map(label_key, known))
+        unmatched = (label for label in self._exact if label not in known and label_key(label) not in known)
+        return next((label for label in unmatched if not _RANGE.fullmatch(label)), None)
 
     def __call__(self, label: str) -> str | None:
         """Return the name that `label` becomes, None where it is dropped."""
-        if label in self._exact:
-            return self._exact[label]
+        name = self._exact.get(label, self._by_key.get(label_key(label)))
+        if name is not None:
+            return name
         try:
             number = float(label)
         except ValueError:
@@ -134,3 +165,26 @@ def require_labels(labels: Sequence[int], names: Sequence[str], *, by_number: bo
             f"{len(names):,} labels in {len(labels):,} rows ({', '.join(names[:3])}, …): is this the column of labels? "
             "--label-column names it"
         )
+
+
+def label_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return what keeps labels from being learned or judged.
+
+    Args:
+        counts: {split: {label: texts}}, with "train".
+    """
+    warnings = []
+    rare = [f"{name} {number}" for name, number in counts["train"].items() if number < MIN_TEXTS]
+    if rare:
+        warnings.append(f"fewer than {MIN_TEXTS} texts to learn a label from: {_some(rare)}; add some, or leave it out")
+    for split in ("validation", "test"):
+        texts = counts.get(split, {})
+        absent = [name for name in counts["train"] if not texts.get(name)]
+        if sum(texts.values()) and absent:
+            what = "only one label" if len(absent) == len(counts["train"]) - 1 else f"no text of {_some(absent)}"
+            warnings.append(f"the {split} texts hold {what}: figures on them cannot say how well these are recognized")
+    return warnings
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:5], *(["…"] if len(names) > 5 else [])])

@@ -22,6 +22,7 @@ class Record:
     group: str | None = None  # texts of one group stay in one split, such as the reviews of a film
     number: int = 0  # line or row of its table, from 1; 0 for a file of its own
     rating: int = 0  # stars, if the source has them besides the label
+    left_out: str = ""  # why it has no text or no label, if that is known
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.download import Progress
 from rnnsent.data.encoding import encode_records
 from rnnsent.data.folders import aclimdb_source, folder_source, is_aclimdb
+from rnnsent.data.inputs import STDIN, ReadOptions
 from rnnsent.data.records import RecordSource
 from rnnsent.data.splitting import SPLITS, UNLABELED
-from rnnsent.data.tables import Columns, ReadOptions, open_table, table_source
+from rnnsent.data.tables import Columns, open_table, table_source
 from rnnsent.data.tokenizer import TOKENIZER_VERSION
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, DataUnavailable
@@ -30,10 +32,11 @@ from rnnsent.files import sha256
 
 logger = logging.getLogger(__name__)
 
-_TABLE_KEYS = ("test_path", "delimiter", "text_column", "label_column", "split_column", "group_column")
+_TABLE_KEYS = ("test_path", "delimiter", "escape", "text_column", "label_column", "split_column", "group_column")
 _CACHE_KEYS = (
-    "label_map", "labels", "test_split", "validation_split", "split_seed", "drop_duplicates", "tokenizer", "vocabulary",
-    "encoding", "delimiter", "format", "quotes", "unlabeled",
+    "label_map", "labels", "join_labels", "test_split", "validation_split", "split_seed", "drop_duplicates",
+    "tokenizer", "vocabulary", "encoding", "delimiter", "format", "header", "quotes", "escape", "skip_bad_rows",
+    "unlabeled",
 )  # fmt: skip
 
 
@@ -105,7 +108,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     settings = {key: getattr(config, key) for key in _CACHE_KEYS}
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = json.dumps([digest, description, settings, words, TOKENIZER_VERSION])
-    entry = f"texts-6-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    entry = f"texts-7-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
@@ -131,7 +134,7 @@ def find_texts(config: DataConfig) -> RecordSource:
     """Return the labeled texts at `data.path`; DataError if they cannot be read with these settings."""
     assert config.path is not None
     path = expanded(config.path)
-    if not path.exists():
+    if not path.exists() and path != STDIN:
         raise DataError(f"{path}: no such file or folder{_hint(path)} (--data PATH; in a config data.path)")
     if config.format == "aclimdb" or (config.format is None and is_aclimdb(path)):
         by_rating = config.label_column == "rating"
@@ -140,12 +143,12 @@ def find_texts(config: DataConfig) -> RecordSource:
     if path.is_dir():
         _require_no_table(config, "a folder", ())
         return folder_source(path, config.encoding)
-    options = ReadOptions(
-        config.format, config.encoding, config.delimiter, not isinstance(config.text_column, int), config.quotes
-    )
-    paths = [path] if config.test_path is None else [path, expanded(config.test_path)]
+    options = ReadOptions(**{field.name: getattr(config, field.name) for field in fields(ReadOptions)})
     columns = Columns(config.text_column or "", config.label_column, config.split_column, config.group_column)
-    return table_source([open_table(each, options) for each in paths], columns)
+    opened = partial(open_table, options=options, numbered=isinstance(config.text_column, int))
+    tables = [opened(each) for each in (path, *map(expanded, config.more_paths))]
+    test = None if config.test_path is None else opened(expanded(config.test_path))
+    return table_source(tables, columns, test, {*(config.label_map or ()), *(config.labels or ())})
 
 
 def _hint(path: Path) -> str:

@@ -83,8 +83,8 @@ def label_counts(groups: Ints, labels: Ints, names: int) -> NDArray[np.float64]:
 
 
 def repeated(hashes: NDArray[np.uint64], splits: Ints) -> NDArray[np.bool_]:
-    """Return which rows repeat the text of another. The one of test stays, else of validation, else of training."""
-    rank = np.where(splits == UNLABELED, -1, splits)
+    """Return which rows repeat the text of another. That of test stays, else of validation, else one with a label."""
+    rank = np.where(splits == UNLABELED, UNGIVEN - 1, splits)
     order = np.lexsort((np.arange(len(hashes)), -rank, hashes))
     again = np.zeros(len(hashes), np.bool_)
     again[order[1:]] = hashes[order[1:]] == hashes[order[:-1]]

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import difflib
 import io
-import sys
-import zlib
+import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnsent.data.dialect import SAMPLE_ROWS, find_dialect, is_blank, names_columns
+from rnnsent.data.inputs import DEFAULTS, ReadOptions, find_encoding, find_input, require_texts
 from rnnsent.data.labels import cell_label, cell_split, cell_text
-from rnnsent.data.readers import FORMATS, PEEK_BYTES, Column, Peekable, Table, csv_reader, display_name, open_bytes
+from rnnsent.data.readers import FASTTEXT_LABEL, FORMATS, Column, LeftOut, Table, format_of
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
 
 if TYPE_CHECKING:
     from rnnsent.data.download import Progress
+
+logger = logging.getLogger(__name__)
 
 TEXT_NAMES = (
     "text", "review", "sentence", "content", "body", "comment", "tweet", "message", "review_text", "reviewtext",
@@ -31,110 +36,87 @@ LABEL_NAMES = (
 )  # fmt: skip
 SPLIT_NAMES = ("split",)
 INPUT_PREFIX = "input "  # before the name of a kept column that has that of another
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+KNOWN_NAMES = frozenset((*TEXT_NAMES, *LABEL_NAMES, *SPLIT_NAMES, "id"))
+MAX_LABELS = 20  # of a column that may be proposed as that of the labels
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """How to read a file; None goes by its name and first bytes."""
-
-    format: str | None = None  # a key of `FORMATS`
-    encoding: str | None = None
-    delimiter: str | None = None
-    header: bool = True  # whether the first line of CSV and TSV names the columns
-    quotes: bool = True  # whether quotes around a cell of CSV and TSV are not part of it
-
-
-DEFAULTS = ReadOptions()
-
-
-def open_table(path: str | Path, options: ReadOptions = DEFAULTS) -> Table:
+def open_table(
+    path: str | Path, options: ReadOptions = DEFAULTS, *, default: str | None = None, numbered: bool = False
+) -> Table:
     """Find out how a file is to be read.
 
     Args:
-        path: the file, also gzipped (`.csv.gz`); "-" is stdin, of plain lines unless `options` say otherwise.
-        options: what is known.
+        path: of a file, packed or not, or of a pipe; "-" is stdin, of plain lines unless `options` say otherwise.
+        options: what is said of the file; what it says itself, by a mark or as valid UTF-8, wins over an encoding.
+        default: the format of a file of no known suffix.
+        numbered: whether columns are asked for by number, so that there may be no line of names.
 
     Raises:
         DataError: if the file is missing, empty, not text, or of no known format.
     """
     path = Path(path)
-    stdin = Peekable(sys.stdin.buffer) if str(path) == "-" else None
-    if stdin is None and (path.is_dir() or not path.exists()):
-        raise DataError(f"{path}: {'is a folder, not a file of texts' if path.is_dir() else 'no such file'}")
-    name = options.format or ("lines" if stdin else format_of(path))
+    if options.format not in (None, *FORMATS):
+        raise DataError(f"{path}: unknown format {options.format}; use {', '.join(FORMATS)} (--format, data.format)")
+    name = options.format or ("lines" if str(path) == "-" else format_of(path) or default)
+    source = find_input(path, streaming=name is not None and FORMATS[name].by_line)
+    head = require_texts(source)
+    if name is None or (name == "lines" and options.format is None):
+        name = "fasttext" if FASTTEXT_LABEL.encode() in head.partition(b"\n")[0] else name
     if name is None:
         suffixes = ", ".join(suffix for form in FORMATS.values() for suffix in form.suffixes)
-        raise DataError(f"{path}: unknown suffix; use {suffixes}, or set data.format")
+        raise DataError(f"{path}: unknown suffix; use {suffixes}, or say what it is with --format")
     if FORMATS[name].binary:
-        if stdin is not None:
-            raise DataError(f"stdin: {name} cannot be read from stdin; name the file")
-        return Table(path, name).with_columns()
-    head = _head(path) if stdin is None else stdin.head
-    if not head and (stdin is None or name != "lines"):
-        raise DataError(f"{display_name(path)}: is empty")
-    encoding = _encoding(path, head, options.encoding)
-    table = Table(path, name, encoding, options.delimiter or "", (), options.quotes, stdin)
-    if FORMATS[name].delimiters and not table.delimiter:
-        table = replace(table, delimiter=_delimiter(table, head))
-    return table.with_columns() if options.header else table
+        return _with_names(Table(source, name))
+    if not head and (source.stream is None or name != "lines"):
+        raise DataError(f"{source.name}: is empty")
+    encoding = find_encoding(source, options.encoding)
+    if encoding not in ("utf-8", "utf-8-sig") or (options.encoding or encoding).lower() not in ("utf-8", encoding):
+        instead = f", not {options.encoding}" if options.encoding not in (None, encoding) else ""
+        logger.info("%s: read as %s%s", source.name, encoding, instead)
+    table = Table(source, name, encoding, skip_bad_rows=options.skip_bad_rows)
+    if not FORMATS[name].delimiters:
+        return _with_names(table)
+    dialect = find_dialect(source, encoding, FORMATS[name].delimiters, options)
+    if not dialect.quotes and options.quotes is None:
+        logger.info("%s: its quotes are read as text, because they do not enclose cells (--quotes)", source.name)
+    table = replace(table, dialect=dialect)
+    named = options.header
+    if named is None:
+        named = not numbered or names_columns(_sample(table), KNOWN_NAMES)
+    return _with_names(table) if named else table
 
 
-def format_of(path: Path) -> str | None:
-    """Return the format of a file by its suffix, gzipped or not; None if it is unknown."""
-    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
-    return next((name for name, form in FORMATS.items() if suffix in form.suffixes), None)
-
-
-def _head(path: Path) -> bytes:
+def _sample(table: Table) -> list[list[str]]:
+    """Return the first rows of a CSV, with the line of names."""
     try:
-        with open_bytes(path) as raw:
-            return raw.read(PEEK_BYTES)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+        with table.opened() as (_, stream):
+            rows = (cells for _, cells in table.dialect.rows(stream) if not is_blank(cells))
+            return list(islice(rows, SAMPLE_ROWS))
+    except csv.Error:
+        return []  # reading it says where
 
 
-def _encoding(path: Path, head: bytes, requested: str | None) -> str:
-    name = display_name(path)
-    if requested is not None:
-        try:
-            io.TextIOWrapper(io.BytesIO(), encoding=requested)
-        except (LookupError, ValueError):  # not one of text, such as zip, or none at all
-            raise DataError(f"{name}: unknown encoding {requested}; for example utf-8, cp1252, latin-1") from None
-        return requested
-    if head.startswith(b"PK\x03\x04"):
-        raise DataError(f"{name}: is a zip archive, as Excel's files are; save the sheet as CSV")
-    encoding = next((name for mark, name in _BOMS if head.startswith(mark)), None)
-    if encoding is None and b"\0" in head:
-        raise DataError(f"{name}: is not text: byte {head.index(0)} is zero; set data.encoding if it is UTF-16")
-    return encoding or "utf-8"
+def _with_names(table: Table) -> Table:
+    """Return the table with the column names that the file has.
 
-
-def _delimiter(table: Table, head: bytes) -> str:
-    """Return the delimiter that cuts the first line into most cells, and most of the next lines into as many."""
+    Raises:
+        DataError: if they cannot be read, or two are the same.
+    """
+    first = io.StringIO(table.source.head().decode(table.encoding, "replace")) if table.source.stream else None
     try:
-        text = codecs.getincrementaldecoder(table.encoding)("replace").decode(head)
-    except UnicodeError as error:  # of codecs that replace nothing, such as idna
-        raise DataError(f"{table.name}: is not {table.encoding.upper()} text: {error}") from None
-    delimiters = FORMATS[table.format].delimiters
-    best, most = delimiters[0], 1
-    for delimiter in delimiters:
-        try:
-            rows = [row for row in csv_reader(io.StringIO(text, newline=""), delimiter, table.quotes) if row]
-        except csv.Error:  # a quote that is not closed in these bytes
-            rows = [row.split(delimiter) for row in text.splitlines() if row]
-        rows = (rows[:-1] or rows)[:50]  # the last one may be cut
-        width = len(rows[0]) if rows else 1
-        agree = sum(len(row) == width for row in rows)
-        if width > most and (agree > 0.7 * len(rows) or len(rows) < 4):
-            best, most = delimiter, width
-    return best
+        with table.opened() if first is None else nullcontext((None, first)) as (_, stream):
+            columns = tuple(FORMATS[table.format].columns(table, stream))
+    except csv.Error as error:
+        line, reason = error.args
+        raise DataError(f"{table.name}:{line}: not a line of names: {reason}") from None
+    while columns and not columns[-1]:  # as of delimiters at the end of each line
+        columns = columns[:-1]
+    if not columns and FORMATS[table.format].delimiters:
+        raise DataError(f"{table.name}: holds nothing but blank lines")
+    twice = next((name for name, number in Counter(columns).items() if name and number > 1), None)
+    if twice is not None:
+        raise DataError(f"{table.name}: two columns are called {twice!r}")
+    return replace(table, columns=columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +143,9 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
     requested = requested or Columns("")
     if table.format == "lines":
         if labeled:
-            raise DataError(f"{table.name}: plain text has no labels; use CSV, TSV, JSONL or Parquet")
+            tabs = b"\t" in table.source.head().partition(b"\n")[0]
+            other = "its lines hold tabs: --format tsv" if tabs else "use CSV, TSV, JSONL, Parquet or __label__ lines"
+            raise DataError(f"{table.name}: plain text has no labels; {other}")
         return Columns(1)
     candidates: dict[str, list[str]] = {}
 
@@ -194,11 +178,15 @@ def find_column(table: Table, key: str, column: Column) -> Column:
         DataError: if it is not there.
     """
     if isinstance(column, int):
-        if table.columns:
-            raise DataError(f"{table.name}: data.{key}: the file names its columns: {_listed(table)}; give a name")
-        return column
+        if not table.columns:
+            return column
+        if column > len(table.columns):
+            raise DataError(f"{table.name}: there is no column {column} (--{key.replace('_', '-')}): {_listed(table)}")
+        return table.columns[column - 1]
     if column in table.columns:
         return column
+    if column not in table.columns and FORMATS[table.format].typed and table.source.stream is not None:
+        return column  # of a stream only the first line is known
     in_any_case = [name for name in table.columns if name.strip().lower() == column.strip().lower()]
     if len(in_any_case) == 1:
         return in_any_case[0]
@@ -225,9 +213,12 @@ def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -
     if requested and table.format == "lines":
         raise DataError(f"{table.name}: plain text has no columns that could be kept (--keep)")
     if "all" in requested and not table.columns:
-        raise DataError(f"{table.name}: has no header, so --keep takes column numbers, from 1, instead of all")
-    # 7 is a name if columns have names
-    chosen = [find_column(table, "keep", str(each) if table.columns else each) for each in requested if each != "all"]
+        raise DataError(f"{table.name}: does not name its columns, so --keep takes their numbers, from 1, not all")
+    chosen = [
+        find_column(table, "keep", str(column) if str(column) in table.columns else column)
+        for column in requested
+        if column != "all"
+    ]
     columns: dict[str, Column] = {}
     for column in dict.fromkeys(table.columns if "all" in requested else chosen):
         name = column if isinstance(column, str) else f"column {column}"
@@ -241,59 +232,103 @@ def _question(table: Table, candidates: Mapping[str, Sequence[str]]) -> str:
     """Return which columns have to be named, and how; `candidates` maps "text_column" or "label_column" to columns."""
     known = {key: f"{' or '.join(names)}?" if names else "no usual name." for key, names in candidates.items()}
     which = " ".join(f"Which column is the {key.partition('_')[0]}: {names}" for key, names in known.items())
-    question = f"{which} Its columns: {_listed(table)}"
-    if other := _other_delimiter(table):
-        return question + other
+    if len(table.columns) == 1 and FORMATS[table.format].delimiters:
+        return f"{which} Its columns: {_listed(table)}{_other_delimiter(table)}"
+    if (proposal := _numbers(table)) and not any(candidates.values()):
+        return f"{which} Its first line is like the others, so it may not name the columns: {proposal}"
     options = " ".join(f"--{key.replace('_', '-')} NAME" for key in candidates)
-    return f"{question}. Add {options} (in a config or by --set: {', '.join(f'data.{key}' for key in candidates)})"
+    keys = ", ".join(f"data.{key}" for key in candidates)
+    return f"{which} Its columns: {_listed(table)}. Add {options} (in a config or by --set: {keys})"
+
+
+def _numbers(table: Table) -> str:
+    """Return the options that read a CSV whose first line names no columns; empty if it does, or they are not clear."""
+    rows = _sample(table) if FORMATS[table.format].delimiters else []
+    rows = [row for row in rows if len(row) == len(table.columns)]
+    if len(rows) < 3 or names_columns(rows, KNOWN_NAMES):
+        return ""
+    columns = list(zip(*rows, strict=True))
+    labels = [n for n, cells in enumerate(columns) if 1 < len(set(cells)) <= min(MAX_LABELS, len(cells) / 2)]
+    text = max(range(len(columns)), key=lambda n: sum(map(len, columns[n])))
+    if len(labels) != 1 or text in labels:
+        return ""
+    return f"--no-header --text-column {text + 1} --label-column {labels[0] + 1}"
 
 
 def _other_delimiter(table: Table) -> str:
     """Return a hint for a table of one column: another character may separate its cells."""
     if len(table.columns) != 1 or not FORMATS[table.format].delimiters:
         return ""
-    return f"; the delimiter is taken to be {table.delimiter!r} (--delimiter, data.delimiter)"
+    return f"; the delimiter is taken to be {table.dialect.delimiter!r} (--delimiter, data.delimiter)"
 
 
 def _listed(table: Table) -> str:
     names = [name if name.isprintable() and len(name) <= 30 else f"{name[:30]!r}…" for name in table.columns[:20]]
-    return ", ".join(names) + (", …" if len(table.columns) > 20 else "") if names else "(none)"
+    return ", ".join(names) + (", …" if len(table.columns) > 20 else "") if names else "(none that holds texts)"
 
 
-def table_source(tables: Sequence[Table], requested: Columns) -> RecordSource:
-    """Return the records of one table, or of two: one to train on and one to test.
+@dataclass(frozen=True)
+class Part:
+    """A table of a data set, its columns, and the split of all its rows if it has one."""
+
+    table: Table
+    columns: Columns
+    split: str | None = None
+
+
+def table_source(
+    tables: Sequence[Table], requested: Columns, test: Table | None = None, labels: Collection[str] = ()
+) -> RecordSource:
+    """Return the records of tables that are read as one, and of one to test on.
+
+    Args:
+        tables: of the texts; if there is one to `test` on, these are to train on.
+        requested: the columns of each.
+        test: None if its texts are among the others.
+        labels: that are labels even if they are spelled as an empty cell is, such as "None".
 
     Raises:
         DataError: see `choose_columns`.
     """
-    columns = [choose_columns(table, requested) for table in tables]
-    table = tables[0]
-    facts = {"format": table.format, "encoding": table.encoding, "delimiter": repr(table.delimiter)[1:-1]}
-    facts |= {f"{name} column": str(column or "") for name, column in asdict(columns[0]).items()}
+    split = None if test is None else "train"
+    parts = [Part(table, choose_columns(table, requested), split) for table in tables]
+    if test is not None:
+        parts.append(Part(test, choose_columns(test, requested), "test"))
+    table, columns = parts[0].table, parts[0].columns
+    facts = {"format": table.format, "encoding": table.encoding}
+    if FORMATS[table.format].delimiters:
+        facts["delimiter"] = repr(table.dialect.delimiter)[1:-1]
+        facts |= {} if table.dialect.quotes else {"quotes": "text"}
+    facts |= {f"{name} column": str(column or "") for name, column in asdict(columns).items()}
     return RecordSource(
-        [table.path for table in tables],
+        [part.table.source.path for part in parts],
         {name: value for name, value in facts.items() if value},
-        partial(_records, tables, columns),
-        grouped=columns[0].group is not None,
+        partial(_records, parts, len(tables) > 1, frozenset(labels)),
+        grouped=columns.group is not None,
     )
 
 
-def _records(tables: Sequence[Table], columns: Sequence[Columns], progress: Progress | None) -> Iterator[Record]:
-    splits = (None,) if len(tables) == 1 else ("train", "test")
-    for table, chosen, split in zip(tables, columns, splits, strict=True):
-        report = partial(progress, table.path.name) if progress else None
-        keys = list(dict.fromkeys(column for column in astuple(chosen) if column))
-        for line, row in table.rows(keys, progress=report):
-            place = f"{table.path}:{line}"
+def _records(
+    parts: Sequence[Part], several: bool, labels: frozenset[str], progress: Progress | None
+) -> Iterator[Record]:
+    for part in parts:
+        table, columns = part.table, part.columns
+        report = partial(progress, Path(table.name).name) if progress else None
+        keys = list(dict.fromkeys(column for column in astuple(columns) if column))
+        nulls = table.nulls - labels
+        for line, row in table.rows(keys, report):
+            place = f"{table.name}:{line}"
+            if isinstance(row, LeftOut):
+                yield Record(place, None, None, left_out=row)
+                continue
             cells: dict[Column | None, Any] = dict(zip(keys, row, strict=True))
             try:
-                yield Record(
-                    place,
-                    cell_text(cells[chosen.text]),
-                    cell_label(cells[chosen.label]),
-                    cell_split(cells[chosen.split]) if chosen.split else split,
-                    cell_label(cells[chosen.group]) if chosen.group else None,
-                    number=line,
-                )
+                text, label = cell_text(cells[columns.text], table.nulls), cell_label(cells[columns.label], nulls)
+                split = cell_split(cells[columns.split], table.nulls) if columns.split else None
+                group = cell_label(cells[columns.group], table.nulls) if columns.group else None
             except DataError as error:
                 raise DataError(f"{place}: {error}") from None
+            spelled = cells[columns.label] if label is None else None
+            why = f"labeled {spelled.strip()}, read as no label" if isinstance(spelled, str) and spelled.strip() else ""
+            number = 0 if several else line
+            yield Record(place, text, label, part.split or split, group, number=number, left_out=why)

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from rnnsent.data.inputs import DEFAULTS, ReadOptions
 from rnnsent.data.labels import LabelMap, cell_label, cell_text, ordered
 from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, ROW, WARNINGS
 from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
-from rnnsent.data.readers import Table
-from rnnsent.data.tables import INPUT_PREFIX, choose_columns, format_of, open_table
+from rnnsent.data.readers import LeftOut, Table
+from rnnsent.data.tables import INPUT_PREFIX, choose_columns, open_table
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation.predictions import Predictions
 
@@ -31,7 +32,7 @@ Row = tuple[int, str, list[Any]]  # line, real label, other cells
 class ExternalPredictions:
     """A table of predictions, of 0 and 1 if `labels_only` are known; lines (in Parquet, rows) are numbered from 1."""
 
-    path: Path
+    table: Table
     predictions: Predictions
     label_names: tuple[str, ...]
     lines: list[int]
@@ -39,8 +40,8 @@ class ExternalPredictions:
 
     def place(self, index: int) -> str:
         """Return where a row is, such as "answers.csv, line 7"."""
-        unit = "row" if format_of(self.path) == "parquet" else "line"
-        return f"{self.path.name}, {unit} {self.lines[index]}"
+        unit = "row" if self.table.format == "parquet" else "line"
+        return f"{Path(self.table.name).name}, {unit} {self.lines[index]}"
 
 
 def read_predictions(
@@ -51,22 +52,25 @@ def read_predictions(
     predicted_column: str | None = None,
     positive: str | None = None,
     label_map: Mapping[str, str] | None = None,
+    options: ReadOptions = DEFAULTS,
 ) -> ExternalPredictions:
     """Read a CSV, TSV, JSON Lines or Parquet table.
 
     Args:
-        path: the table, also one that `eval` or `predict` wrote.
+        path: the table, also one that `eval` or `predict` wrote; "-" is stdin.
         label_column: of the real label. [default: one of LABEL_NAMES; what `predict` wrote needs a name]
         probability_column: of the probability of `positive`. [default: "probability of LABEL" for each label, one of
             PROBABILITY_NAMES, or the labels themselves]
         predicted_column: of the predicted label, without probabilities. [default: one of PREDICTED_NAMES]
         positive: which of two labels is label 1. [default: the one that the column is named after, or the last]
         label_map: what the real labels become, see `LabelMap`; rows of others are left out.
+        options: how to read the table.
 
     Raises:
         DataError: naming file, line, and what would be right.
     """
-    reader = _Reader(open_table(path), None if label_map is None else LabelMap(label_map), positive)
+    table = open_table(path, options, default="csv")
+    reader = _Reader(table, None if label_map is None else LabelMap(label_map), positive)
     reader.label = reader.real_label(label_column)
     if predicted_column is not None:
         if probability_column is not None:
@@ -80,8 +84,8 @@ def read_predictions(
     if predicted and probability_column is None and not columns and not reader.known(PROBABILITY_NAMES):
         return reader.from_labels(predicted, requested=False)
     names = [name.lower() for name in columns] or PROBABILITY_NAMES
-    options = "--probability-column, or --predicted-column of labels"
-    column = reader.find(probability_column, names, f"the probability ({options})")
+    ways = "--probability-column, or --predicted-column of labels"
+    column = reader.find(probability_column, names, f"the probability ({ways})")
     return reader.from_column(column, column[len(OF) :] if column.lower().startswith(OF) else columns.get(column))
 
 
@@ -91,8 +95,9 @@ class _Reader:
     def __init__(self, table: Table, label_map: LabelMap | None, positive: str | None) -> None:
         self.table, self.label_map, self.positive, self.label = table, label_map, positive, ""
         first: Any = {}
-        if PROBABILITIES in table.columns and table.format == "jsonl":
-            first = next((cell for _, (cell,) in table.rows([PROBABILITIES]) if isinstance(cell, dict)), {})
+        if table.format == "jsonl" and table.source.stream is None:
+            cells = (row[0] for _, row in table.rows([PROBABILITIES]) if not isinstance(row, LeftOut))
+            first = next((cell for cell in cells if isinstance(cell, dict)), {})
         self.nested = [f"{OF}{name}" for name in first if f"{OF}{name}" not in table.columns]
         self.columns = (*table.columns, *self.nested)
         # Whether `rnnsent predict` wrote the table, of which some columns may have been removed.
@@ -103,14 +108,17 @@ class _Reader:
 
     def error(self, message: str, line: int | None = None) -> DataError:
         """Return an error about the table, or about a line of it."""
-        return DataError(f"{self.table.path}{'' if line is None else f':{line}'}: {message}")
+        return DataError(f"{self.table.name}{'' if line is None else f':{line}'}: {message}")
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """Yield line, real label and cells of each row whose label the map does not leave out."""
         empty = True
-        keys = [PROBABILITIES if column in self.nested else column for column in columns]
-        for line, (label, *cells) in self.table.rows([self.label, *keys]):
-            name = cell_label(label)
+        stored = [PROBABILITIES if column in self.nested else column for column in columns]
+        for line, row in self.table.rows([self.label, *stored]):
+            if isinstance(row, LeftOut):
+                continue
+            label, *cells = row
+            name = cell_label(label, self.table.nulls)
             if name is None:
                 raise self.error("has no label", line)
             label_name = name if self.label_map is None else self.label_map(name)
@@ -187,9 +195,9 @@ class _Reader:
 
     def label_columns(self) -> dict[str, str]:
         """Return the columns of probabilities that are named after labels, each with its label."""
-        of_columns = {column: column[len(OF) :] for column in self.columns if column.lower().startswith(OF)}
-        if of_columns or self.known(PROBABILITY_NAMES) or self.table.stdin is not None:  # which cannot be read twice
-            return of_columns
+        named = {column: column[len(OF) :] for column in self.columns if column.lower().startswith(OF)}
+        if named or self.known(PROBABILITY_NAMES) or self.table.source.stream is not None:  # which cannot be read twice
+            return named
         labels = {name for _, name, _ in self.rows([])}
         columns = {column: column for column in self.columns if column != self.label and column in labels}
         return columns if len(columns) == len(labels) or (len(columns), len(labels)) == (1, 2) else {}
@@ -264,14 +272,15 @@ class _Reader:
         numbers = {name: number for number, name in enumerate(names)}
         values = np.array([row[2] for row in rows], np.float64)
         predictions = Predictions.of([numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1])
-        return ExternalPredictions(self.table.path, predictions, names, [row[0] for row in rows], labels_only)
+        return ExternalPredictions(self.table, predictions, names, [row[0] for row in rows], labels_only)
 
 
-def read_texts(path: Path) -> list[str] | None:
+def read_texts(path: Path, options: ReadOptions = DEFAULTS) -> list[str] | None:
     """Return the texts of a table of predictions; None if no column is called as one of texts."""
-    table = open_table(path)
+    table = open_table(path, options, default="csv")
     try:
         column = choose_columns(table, labeled=False).text
     except DataError:
         return None
-    return [cell_text(cell) or "" for _, (cell,) in table.rows([column])]
+    rows = (row for _, row in table.rows([column]))
+    return [cell_text(row[0], table.nulls) or "" for row in rows if not isinstance(row, LeftOut)]

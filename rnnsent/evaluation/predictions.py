@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.errors import RunError
+from rnnsent.files import table_writer
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import Evaluation
 
@@ -127,7 +128,7 @@ class Predictions:
     def to_csv(self, names: Sequence[str], lines: Sequence[int] | None = None) -> str:
         """Return a row for each text, with names of labels and lines in its file; `read_csv` reads it without loss."""
         buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
+        writer = table_writer(buffer)
         writer.writerow(["index", "label", "predicted", *_columns(names), *(["line"] if lines is not None else [])])
         columns = self.probabilities[:, 1:] if self.size == 2 else self.probabilities
         shortest = columns.astype(np.float32).astype(str)  # the fewest digits that give the same number again

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from rnnsent.runs.schemas import Origin
 
 logger = logging.getLogger(__name__)
 
-Source = Mapping[str, str | None]  # `source` and `path` of a data set
+Source = Mapping[str, Any]  # the keys of the data section that say where texts are
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
     run.verify()
     if reason := run.metrics.stopped:
         logger.info("%s: %s", run, reason)
-    config = replace(run.config.data, **{"fallback": None, **(source or {})})  # type: ignore[arg-type]
+    config = replace(run.config.data, **{"fallback": None, **(source or {})})
     dataset = load_dataset(config)
     run_hash, data_hash = run.metrics.data.sha256, dataset.provenance["sha256"]
     if run_hash != data_hash:

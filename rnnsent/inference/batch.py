@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, PROBABILITY_OF, ROW, WARNINGS
 from rnnsent.errors import DataError, RunError
-from rnnsent.files import atomic_path, disk_errors, json_line, require_folder
+from rnnsent.files import atomic_path, disk_errors, json_line, require_folder, table_writer
 
 if TYPE_CHECKING:
+    from rnnsent.data.inputs import ReadOptions
     from rnnsent.data.readers import Column, Table
     from rnnsent.inference.classifier import Classifier, Prediction
 
@@ -24,17 +26,6 @@ ABSTAIN = "abstain"  # instead of a label, in a table
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl")
 PROGRESS_ROWS = 1024  # between two reports of progress
-
-
-@dataclass(frozen=True, slots=True)
-class InputOptions:
-    """How to read a file of texts; None goes by its name, and by how the run was trained."""
-
-    format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    text_column: Column | None = None  # name, or number from 1 if the file has no header
-    keep: tuple[Column, ...] = ()  # columns to write beside the predictions; "all" is every one
 
 
 class Row(NamedTuple):
@@ -52,18 +43,24 @@ class Texts:
     table: Table
     column: Column
     kept: dict[str, Column]
+    left_out: Counter[str] = field(default_factory=Counter)  # rows that are no texts, by the reason
 
     def __iter__(self) -> Iterator[Row]:
         """Yield each row; an empty cell or line is an empty text."""
         from rnnsent.data.labels import cell_text
+        from rnnsent.data.readers import BLANK, LeftOut
 
-        cells = self.table.rows([self.column, *self.kept.values()], strict=False)
-        for number, (line, (cell, *values)) in enumerate(cells, start=1):
+        columns = [self.column, *self.kept.values()]
+        for number, (line, row) in enumerate(self.table.rows(columns), start=1):
+            if isinstance(row, LeftOut) and row is not BLANK:
+                self.left_out[row] += 1
+                continue
+            cell, *values = [None] * len(columns) if isinstance(row, LeftOut) else row
             try:
-                text = cell if self.table.format == "lines" else cell_text(cell) or ""
+                text = cell if self.table.format == "lines" else cell_text(cell, self.table.nulls)
             except DataError as error:
                 raise DataError(f"{self.table.name}:{line}: {error}") from None
-            yield Row(number, text, dict(zip(self.kept, map(_json_value, values), strict=True)))
+            yield Row(number, text or "", dict(zip(self.kept, map(_json_value, values), strict=True)))
 
     def predictions(self, classifier: Classifier) -> Iterator[tuple[Row, Prediction]]:
         """Yield each row with its prediction."""
@@ -71,28 +68,35 @@ class Texts:
         return zip(rows, classifier.stream(row.text for row in read_ahead), strict=False)
 
 
-def open_texts(source: str, classifier: Classifier, options: InputOptions) -> Texts:
-    """Open a file of texts; `source` "-" is stdin.
+def open_texts(
+    source: str,
+    classifier: Classifier,
+    options: ReadOptions,
+    text_column: Column | None = None,
+    keep: Sequence[Column] = (),
+) -> Texts:
+    """Open a file of texts.
+
+    Args:
+        source: a file or pipe; "-" is stdin.
+        classifier: whose run says the encoding and the column if nothing else does.
+        options: how to read the file.
+        text_column: by name, or by number from 1.
+        keep: columns to write beside the predictions; "all" is every one.
 
     Raises:
         DataError: if it cannot be read.
     """
-    from rnnsent.data.tables import Columns, ReadOptions, choose_columns, format_of, kept_columns, open_table
+    from rnnsent.data.tables import Columns, choose_columns, kept_columns, open_table
 
     data = classifier.config.data
-    column = options.text_column or data.text_column
-    by_default = "lines" if source != "-" and format_of(Path(source)) is None else None
-    read_options = ReadOptions(
-        options.format or by_default,
-        options.encoding or data.encoding,
-        options.delimiter or data.delimiter,
-        header=not isinstance(column, int),
-        quotes=data.quotes,
-    )
-    table = open_table(source, read_options)
+    options = replace(options, encoding=options.encoding or data.encoding)
+    numbered = isinstance(text_column or data.text_column, int)
+    table = open_table(source, options, default="lines", numbered=numbered)
+    column = text_column or (data.text_column if table.columns or numbered else None)
     text = choose_columns(table, Columns(column or ""), labeled=False).text
     names = {ROW, PROBABILITIES, ABSTAINED, *_columns(classifier.label_names)}
-    return Texts(table, text, kept_columns(table, options.keep, names))
+    return Texts(table, text, kept_columns(table, keep, names))
 
 
 def as_line(prediction: Prediction, abstain_below: float | None = None) -> str:
@@ -147,14 +151,40 @@ def write_predictions(
     """
     rows = blank = 0
     # JSON can hold half a character, which UTF-8 cannot.
-    with disk_errors(output), atomic_path(output) as path, path.open("w", errors="replace", newline="") as stream:
+    with (
+        disk_errors(output),
+        _only_writer(output),
+        atomic_path(output) as path,
+        path.open("w", encoding="utf-8", errors="replace", newline="") as stream,
+    ):
         write = _writer(stream, output.suffix.lower(), classifier, list(texts.kept), abstain_below)
         for row, prediction in texts.predictions(classifier):
             write(row, prediction)
-            rows, blank = row.number, blank + prediction.blank
+            rows, blank = rows + 1, blank + prediction.blank
             if rows % PROGRESS_ROWS == 0:
                 progress(rows)
     return rows, blank
+
+
+@contextmanager
+def _only_writer(output: Path) -> Iterator[None]:
+    """Hold the right to write a file.
+
+    Raises:
+        RunError: if another process is writing it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(output.with_name(f".{output.name}.lock"), blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunError(f"{output}: another rnnsent is writing it now; choose another --output") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def _writer(
@@ -163,7 +193,7 @@ def _writer(
     """Return a function that writes a row; write the header of a table."""
     if suffix == ".jsonl":
         return lambda row, prediction: stream.write(as_json(prediction, abstain_below, row) + "\n")
-    table = csv.writer(stream, delimiter=DELIMITERS[suffix], lineterminator="\n")
+    table = table_writer(stream, DELIMITERS[suffix])
     table.writerow([ROW, *kept, *_columns(classifier.label_names)])
 
     def write(row: Row, prediction: Prediction) -> None:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import Word2VecConfig
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Split
-from rnnsent.data.readers import open_bytes
+from rnnsent.data.inputs import open_bytes
 from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RnnsentError, count

@@ -11,6 +11,7 @@ from pathlib import PurePath
 import numpy as np
 
 from rnnsent.config.sections import Config
+from rnnsent.data.labels import label_warnings
 from rnnsent.errors import count
 from rnnsent.evaluation.intervals import small_sample_warning
 from rnnsent.evaluation.predictions import UNCALIBRATED, Predictions
@@ -221,6 +222,9 @@ class EvaluationFacts(RunFacts):
             warnings.append(
                 f"Epoch and settings were chosen on the validation texts: figures on them are optimistic.{note}"
             )
+        warnings += [f"{warning[0].upper()}{warning[1:]}." for warning in label_warnings(self.data.counts)]
+        if (self.accuracy.value or 0.0) <= self.majority[1]:
+            warnings.append(f"Always predicting {self.majority[0]} would be right as often.")
         if warning := small_sample_warning(self.evaluation.texts):
             warnings.append(f"{warning[0].upper()}{warning[1:]}.")
         return warnings

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Dataset, Partition, Split
+from rnnsent.data.labels import label_warnings
 from rnnsent.data.sources import expanded
 from rnnsent.data.statistics import embedding_rows, unknown_share
 from rnnsent.errors import DataError, count
@@ -153,9 +154,6 @@ def data_info(dataset: Dataset, split: Partition, config: Config, requested: str
         dataset, split, config: as for `fit_features`.
         requested: the source that the user asked for.
     """
-    splits = {"train": split.train, "validation": split.validation, "test": split.test}
-    names = split.label_names
-    counts = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in splits.items()}
     texts = dataset.rows.take(dataset.split_indices(config.data.validation_split)["validation"])
     details = dict(dataset.provenance)
     file = details.pop("file", None)
@@ -165,7 +163,7 @@ def data_info(dataset: Dataset, split: Partition, config: Config, requested: str
         sha256=details.pop("sha256", None),
         file=None if file is None else str(Path(str(file)).resolve()),
         format=details.pop("format", None),
-        counts={name: dict(zip(names, numbers, strict=True)) for name, numbers in counts.items()},
+        counts=split.label_counts,
         unknown_share=round(unknown_share(split.validation), 6),
         truncated_share=round(float((split.validation.lengths < texts.lengths).mean()), 6),
         details=details,
@@ -197,6 +195,10 @@ def _warnings(dataset: Dataset, split: Partition, config: Config) -> Iterator[st
     if omissions:
         reasons = [f"{reason}: {number:,}" if len(omissions) > 1 else reason for reason, number in omissions.items()]
         yield f"{count(sum(omissions.values()), 'row')} left out: {', '.join(reasons)}"
+    if joined := facts.get("joined labels"):
+        spellings = ", ".join(f"{spelling} as {label}" for spelling, label in list(joined.items())[:5])
+        yield f"labels that look the same are read as one: {spellings}; --set data.join_labels=false keeps them apart"
+    yield from label_warnings(split.label_counts)
     texts = {"validation": split.validation, "test": split.test}
     for name, number in (facts.get("also in training") or {}).items():
         yield f"{number:,} of {len(texts[name]):,} {name} texts are in training too; --drop-duplicates removes them"

@@ -56,7 +56,7 @@ def test_indices_of_a_larger_data_set_are_refused() -> None:
 
 
 def test_a_format_is_one_function_and_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    def rows(table: Any, stream: Any, columns: Any, strict: bool) -> Iterator[tuple[int, dict[str, str]]]:
+    def rows(table: Any, stream: Any, columns: Any) -> Iterator[tuple[int, dict[str, str]]]:
         for number, line in enumerate(stream, start=1):
             label, _, text = line.strip().partition(": ")
             yield number, {"text": text, "label": label}

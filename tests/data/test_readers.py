@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import json
+import lzma
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +18,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rnnsent.data.inputs import ReadOptions
 from rnnsent.data.readers import FORMATS
-from rnnsent.data.tables import Columns, ReadOptions, choose_columns, open_table
+from rnnsent.data.tables import Columns, choose_columns, open_table
 from rnnsent.errors import DataError
 from tests.conftest import Evil, rnnsent
 
 
-def rows(path: Path, wanted: Sequence[str | int], **options: Any) -> list[tuple[Any, ...]]:
-    strict = options.pop("strict", True)
-    return [cells for _, cells in open_table(path, ReadOptions(**options)).rows(wanted, strict=strict)]
+def rows(path: Path, wanted: Sequence[str | int], **options: Any) -> list[Any]:
+    table = open_table(path, ReadOptions(**options), numbered=isinstance(wanted[0], int))
+    return [cells for _, cells in table.rows(wanted)]
+
+
+def pyarrow_zstd(content: bytes) -> bytes:
+    sink = arrow.BufferOutputStream()
+    with arrow.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return bytes(sink.getvalue())
 
 
 def written(name: str, content: str | bytes, encoding: str = "utf-8") -> Path:
@@ -40,7 +50,7 @@ def test_encoding_and_delimiter_are_found(encoding: str, delimiter: str) -> None
     with Path("t.csv").open("w", encoding=encoding, newline="") as handle:
         csv.writer(handle, delimiter=delimiter).writerows(lines)
     table = open_table("t.csv")
-    assert (table.delimiter, table.columns) == (delimiter, ("text", "label"))
+    assert (table.dialect.delimiter, table.columns) == (delimiter, ("text", "label"))
     assert [list(cells) for _, cells in table.rows(["text", "label"])] == lines[1:]
 
 
@@ -61,16 +71,14 @@ def test_every_format_gives_back_what_was_written(cells: list[tuple[str, str]]) 
         assert rows(Path(name), ["label"]) == [(label,) for _, label in cells], name
 
 
-def test_a_gzipped_table_is_read_as_it_is() -> None:
-    Path("t.csv.gz").write_bytes(gzip.compress(b"text,label\na,b\n"))
-    assert rows(Path("t.csv.gz"), ["label", "text"]) == [("b", "a")]
-
-
-def test_gzip_is_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rnnsent.data.readers.MAX_UNPACKED", 1 << 20)
-    Path("t.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"a,b\n" * (1 << 19)))
-    with pytest.raises(DataError, match=r"t\.csv\.gz: unpacks to more than 1,048,576 bytes; unpack it first"):
-        rows(Path("t.csv.gz"), ["text"])
+@pytest.mark.parametrize(
+    ("suffix", "pack"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", pyarrow_zstd), (".gz", bytes)],
+    ids=["gzip", "bzip2", "xz", "zstd", "not packed at all"],
+)
+def test_a_packed_table_is_read_as_it_is(suffix: str, pack: Any) -> None:
+    Path(f"t.csv{suffix}").write_bytes(pack(b"text,label\na,b\n"))
+    assert rows(Path(f"t.csv{suffix}"), ["label", "text"]) == [("b", "a")]
 
 
 def test_columns_are_numbers_where_no_line_names_them() -> None:
@@ -83,15 +91,15 @@ def test_plain_lines_end_at_line_feeds_only() -> None:
     assert rows(path, [1]) == [("a\x85b\u2028c",), ("",), ("last",)]
 
 
-def test_blank_rows_stay_where_every_row_counts() -> None:
-    path = written("t.csv", "text,label\na,b\n\nonly\nc,d\n")
-    assert rows(path, ["text", "label"], strict=False) == [("a", "b"), (None, None), ("only", None), ("c", "d")]
+def test_blank_and_short_rows_are_told_from_others() -> None:
+    path = written("t.csv", "text,label\na,b\n\n  \nonly\nc,d,\n")
+    assert rows(path, ["text", "label"]) == [("a", "b"), "blank lines", "blank lines", ("only", None), ("c", "d")]
     path = written("t.csv", "text,label\na,b\nc,d,e\n")
-    with pytest.raises(DataError, match=r"t\.csv:3: has 3 cells, the first line has 2"):
-        rows(path, ["text"], strict=False)  # a cell too many is a text cut in two
+    with pytest.raises(DataError, match=r"t\.csv:3: has 3 cells, the first line has 2.*--skip-bad-rows"):
+        rows(path, ["text"])  # a cell too many is a text cut in two
+    assert rows(path, ["text"], skip_bad_rows=True) == [("a",), "with too many cells"]
     path = written("t.jsonl", '{"text": "a"}\n\n{"label": 1}\n')
-    assert rows(path, ["text"], strict=False) == [("a",), (None,), (None,)]
-    assert rows(path, ["text"]) == [("a",), (None,)]
+    assert rows(path, ["text"]) == [("a",), "blank lines", (None,)]
 
 
 def test_a_cell_of_a_megabyte_is_read() -> None:
@@ -106,20 +114,29 @@ def test_a_cell_of_a_megabyte_is_read() -> None:
         ("t.jsonl", b"", "t.jsonl: is empty"),
         ("t.parquet", b"", "t.parquet: not a Parquet file"),
         ("t.parquet", b"PAR1" + bytes(range(200)), "t.parquet: not a Parquet file"),
-        ("t.csv", bytes(range(256)) * 9, "t.csv: is not text: byte 0 is zero"),
-        ("t.csv", b"text,label\na,b\ncaf\xe9,c\n", "t.csv:3: is not UTF-8 text (byte 0xe9); name its encoding"),
+        ("t.csv", bytes(range(256)) * 9, "t.csv:2: is not UTF-8 text (byte 0x80); --encoding NAME names"),
+        ("t.csv", b"text,label\na,b\ncaf\xe9,c\n", "t.csv:3: is not UTF-8 text (byte 0xe9); it can be read as"),
+        (
+            "t.csv",
+            "text,label\ncafé,b\n".encode("utf-16-le"),
+            "t.csv:2: is not UTF-8 text (byte 0xe9); it can be read as utf-16-le",
+        ),
         ("t.csv", b"text,label\n" + b"a,b\n" * 9000 + b"\xff,c\n", "t.csv:9002: is not UTF-8 text (byte 0xff)"),
         ("t.csv", b"text,label\na,b,c\n", "t.csv:2: has 3 cells, the first line has 2"),
-        ("t.csv", b'text,label\n"a,b\nc,d\n', "t.csv:2: not a CSV row: unexpected end of data; if quotes are text"),
-        ("t.csv", b'text,label\nx,y\n"a" b,c\n', "t.csv:3: not a CSV row: ',' expected after '\"'; if quotes are text"),
-        ("t.csv", b"text,label\na\n", "t.csv:2: has 1 cells, the first line has 2"),
-        ("t.csv", b"PK\x03\x04rest", "t.csv: is a zip archive, as Excel's files are; save the sheet as CSV"),
+        (
+            "t.csv",
+            b'text,label\n"a,b,c\nc,d\n',
+            "t.csv:2: not a CSV row: unexpected end of data; is a quote not closed",
+        ),
+        ("t.csv", b'text,label\nx,y\n"a" b,c,d\n', "t.csv:3: not a CSV row: ',' expected after '\"'; is a quote not"),
+        ("t.csv", b"PK\x03\x04rest", "t.csv: is a zip archive, as Excel's .xlsx is: save the sheet as CSV"),
         ("t.csv", b"text,text\na,b\n", "t.csv: two columns are called 'text'"),
         ("t.jsonl", b'{"text": 1}\n{"text": \n', "t.jsonl:2: not a JSON object"),
         ("t.jsonl", b'{"text": 1}\n[1]\n', "t.jsonl:2: must be a JSON object, one a line, not [1]"),
         ("t.json", b'[\n{"text": 1}\n]\n', "t.json:1: not a JSON object: a list, not JSON Lines"),
-        ("t.csv.gz", b"text,label\n", "t.csv.gz: cannot be read: Not a gzipped file"),
-        ("t.xlsx", b"PK", "t.xlsx: unknown suffix; use .csv"),
+        ("t.csv.gz", gzip.compress(b"text,label\n" * 99)[:-9], "t.csv.gz: cannot be read: Compressed file ended"),
+        ("t.xlsx", b"PK\x03\x04", "t.xlsx: is a zip archive, as Excel's .xlsx is: save the sheet as CSV"),
+        ("t.data", b"text", "t.data: unknown suffix; use .csv"),
     ],
 )
 def test_what_cannot_be_read_is_said_with_its_place(name: str, content: bytes, message: str) -> None:
@@ -185,7 +202,7 @@ def test_columns_are_found_in_any_case_where_that_is_clear() -> None:
             Columns(""),
             r"label: no usual name\. Its columns: review, verdict\. Add --label-column NAME \(in a config or by --set",
         ),
-        (Columns(1, 2), r"data\.text_column: the file names its columns: review, verdict; give a name"),
+        (Columns(1, 3), r"there is no column 3 \(--label-column\): review, verdict"),
     ],
 )
 def test_columns_that_are_not_there_or_not_clear(asked: Columns, message: str) -> None:

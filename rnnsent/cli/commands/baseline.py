@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 @click.command(name="baseline")
 @options.run
 @options.split
-@click.option("--data", metavar="SOURCE", help="Location of the data.  [default: as in training, or in the config]")
+@click.option("--data", multiple=True, metavar="SOURCE", help="Location of the data.  [as in training or the config]")
 @click.option("--config", "name", metavar="NAME", help="Use the data of a config instead of RUN.")
 @options.settings
 @options.table
 @options.as_json
-def command(run: Path | None, split: str, data: str | None, name: str | None, as_json: bool, **settings: Any) -> None:
+def command(
+    run: Path | None, split: str, data: tuple[str, ...], name: str | None, as_json: bool, **settings: Any
+) -> None:
     """Evaluate an n-gram logistic regression on the same data.
 
     Weigh 1-, 2- and 3-grams by naive Bayes and fit the regression on the
@@ -52,7 +54,7 @@ def command(run: Path | None, split: str, data: str | None, name: str | None, as
         option = "--" + {"settings": "set"}.get(given, given).replace("_", "-")
         raise click.UsageError(f"{option} only works with --config: the settings of a finished run cannot change")
     finished = opened(run)
-    record = evaluate_baseline(load_run_data(finished, None if data is None else source_of(data)), split)
+    record = evaluate_baseline(load_run_data(finished, source_of(data)), split)
     evaluation = finished.evaluation(split, Evaluation)
     _show(record, str(finished), str(finished), {} if evaluation is None else evaluation.metrics, as_json)
     if evaluation is None and not as_json:

@@ -9,6 +9,7 @@ import click
 
 from rnnsent.cli import options
 from rnnsent.cli.options import overrides, show
+from rnnsent.reporting.tables import paragraph
 
 if TYPE_CHECKING:
     from rnnsent.data.statistics import DatasetFacts, SplitFacts
@@ -23,23 +24,24 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("source", required=False)
+@click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("--config", "name", default="lstm", metavar="NAME", help="Config of the encoding.  [default: lstm]")
 @options.settings
 @options.table
 @options.as_json
-def info(source: str | None, name: str, as_json: bool, **settings: Any) -> None:
+def info(sources: tuple[str, ...], name: str, as_json: bool, **settings: Any) -> None:
     """Show counts, lengths, unknown words and duplicates of SOURCE.
 
     SOURCE is imdb, sample, or the path of imdb.npz or of a table or folder of
-    texts. [default: the data of the config]
+    texts; several files are read as one table.
+    [default: the data of the config]
     """
     from rnnsent.cli.progress import reading_progress
     from rnnsent.config.loader import load_config
     from rnnsent.data.sources import load_dataset
     from rnnsent.data.statistics import describe
 
-    config = load_config(name, overrides(data=source, **settings) | {"data.fallback": None})
+    config = load_config(name, overrides(data=sources, **settings) | {"data.fallback": None})
     with reading_progress() as progress:
         facts = describe(load_dataset(config.data, progress=progress), config)
     if as_json:
@@ -50,9 +52,13 @@ def info(source: str | None, name: str, as_json: bool, **settings: Any) -> None:
 
 def report(facts: DatasetFacts) -> list[str]:
     """Return the facts as lines of at most 80 columns."""
+    from rnnsent.data.labels import label_warnings
+
     lines = [f"{facts.source}: vocabulary {facts.vocabulary:,} words, embedding rows {facts.embedding_rows:,}"]
     for name, value in facts.provenance.items():
         shown = ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else value
+        if isinstance(value, list):
+            shown = "; ".join(value[:3]) + (f"; … ({len(value):,})" if len(value) > 3 else "")
         lines.append(f"  {MEANINGS.get(name, name)}: {'none' if value == {} else shown}")
     columns = [_cells(split) for split in facts.splits.values()]
     lines += ["", f"  {'':<24}" + "".join(f"{name:>14}" for name in facts.splits)]
@@ -62,6 +68,8 @@ def report(facts: DatasetFacts) -> list[str]:
     if "test" in facts.splits:
         shared = f"{facts.duplicates_between:,} of {facts.splits['test'].reviews:,}"
         lines.append(f"  {'test in the others':<24}{shared:>14}")
+    counts = {name: split.labels for name, split in facts.splits.items()}
+    lines += [line for warning in label_warnings(counts) for line in paragraph(f"WARNING: {warning}")]
     for name, split in facts.splits.items():
         lines += ["", f"  lengths, {name}", *_histogram(split)]
     return lines

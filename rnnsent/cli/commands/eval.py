@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from rnnsent.cli.terminal import say
 from rnnsent.reporting.tables import evaluation_lines, paragraph
 
 if TYPE_CHECKING:
+    from rnnsent.data.inputs import ReadOptions
     from rnnsent.evaluation.evaluate import Options, PredictionError, Result
     from rnnsent.runs.directory import Run
     from rnnsent.runs.schemas import BaselineEvaluation, Evaluation
@@ -41,6 +42,7 @@ LABELS_ONLY = (
 @click.option("--predicted-column", metavar="NAME", help="Column of the predicted label, without probabilities.")
 @click.option("--positive", metavar="LABEL", help="Label that the probability is of.  [default: the last]")
 @options.label_map
+@options.reading
 @options.quiet
 @options.as_json
 def command(
@@ -74,8 +76,13 @@ def command(
     if predictions is not None:
         if baseline:
             raise click.UsageError("--baseline needs the texts of a run; it does not work with --predictions")
-        note = None if run is None else _training_texts(predictions, opened(run), source)
-        _evaluate_table(predictions, table, worst, as_json, note)
+        from rnnsent.data.inputs import ReadOptions
+
+        names = {field.name for field in fields(ReadOptions)}
+        how = ReadOptions(**{key: value for key, value in table.items() if key in names and value is not None})
+        columns = {key: value for key, value in table.items() if key not in names}
+        note = None if run is None else _training_texts(predictions, how, opened(run), source)
+        _evaluate_table(predictions, columns | {"options": how}, worst, as_json, note)
         return
     given = next((name for name, value in table.items() if value is not None), None)
     if given is not None:
@@ -165,12 +172,12 @@ def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bo
     show("\n".join([title, *evaluation_lines(record, errors, {}), *(paragraph(LABELS_ONLY) if labels_only else [])]))
 
 
-def _training_texts(path: Path, run: Run, source: Source | None) -> str:
+def _training_texts(path: Path, how: ReadOptions, run: Run, source: Source | None) -> str:
     """Say, and return, how many of the texts in a table a run was trained on."""
     from rnnsent.evaluation.external_predictions import read_texts
     from rnnsent.evaluation.run_data import count_training_texts, load_run_data
 
-    texts = read_texts(path)
+    texts = read_texts(path, how)
     if texts is None:
         known = 0
         note = f"{path}: has no column of texts (predict --keep), so it is unknown if {run} was trained on them"

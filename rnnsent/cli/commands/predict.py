@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from rnnsent.inference.batch import Row, Texts
     from rnnsent.inference.classifier import Classifier, Prediction
 
-FORMATS = click.Choice(["lines", "csv", "tsv", "jsonl", "parquet"])
-FORMAT_HELP = "Format of the input: lines, csv, tsv, jsonl or parquet.  [default: by its name]"
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 OUTPUT = click.Path(path_type=Path, dir_okay=False)
 MAX_NAME = 256  # characters of a text that may be the name of a file
@@ -31,11 +29,9 @@ MAX_NAME = 256  # characters of a text that may be the name of a file
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
 @click.option("--input", "source", metavar="FILE", help="Read a file of texts; - is stdin.")
 @click.option("--output", type=OUTPUT, metavar="FILE", help="Write a .csv, .tsv or .jsonl file.")
-@click.option("--format", "format_", type=FORMATS, metavar="FORMAT", help=FORMAT_HELP)
 @click.option("--text-column", type=column, metavar="NAME", help="Column of the text.  [default: as in training]")
 @click.option("--keep", type=column, multiple=True, metavar="NAME", help="Copy a column to the output, or all.")
-@options.encoding
-@options.delimiter
+@options.reading
 @click.option("--abstain-below", type=SHARE, metavar="P", help="Print abstain if the probability is below P.")
 @click.option("--force", is_flag=True, help="Replace an existing --output file.")
 @options.backend
@@ -45,15 +41,13 @@ def command(
     texts: tuple[str, ...],
     source: str | None,
     output: Path | None,
-    format_: str | None,
     text_column: str | int | None,
     keep: tuple[str | int, ...],
-    encoding: str | None,
-    delimiter: str | None,
     abstain_below: float | None,
     force: bool,
     backend: str,
     as_json: bool,
+    **reading: Any,
 ) -> None:
     """Predict the label of each TEXT, or of each row of a file.
 
@@ -63,7 +57,7 @@ def command(
     the columns of --keep. "by coverage" in rnnsent eval shows what
     --abstain-below gains. `runs/latest` is the latest run.
     """
-    from rnnsent.inference.batch import InputOptions, open_texts, require_output
+    from rnnsent.inference.batch import open_texts, require_output
     from rnnsent.inference.classifier import load
 
     if not texts and source is None:
@@ -90,11 +84,16 @@ def command(
                 say(f"{text} is a file, and its name was read as a text; --input {text} reads the file")
         _print(((None, prediction) for prediction in classifier.stream(texts)), as_json, abstain_below)
         return
-    rows = open_texts(source, classifier, InputOptions(format_, encoding, delimiter, text_column, keep))
+    from rnnsent.data.inputs import ReadOptions
+
+    how = ReadOptions(**{name: value for name, value in reading.items() if value is not None})
+    rows = open_texts(source, classifier, how, text_column, keep)
     if output is not None:
         _write(rows, classifier, output, abstain_below)
     elif not _print(rows.predictions(classifier), as_json, abstain_below):
         say(f"{rows.table.name}: has no texts")
+    for why, number in rows.left_out.items():
+        say(f"{rows.table.name}: {count(number, 'row')} left out: {why}")
 
 
 def _print(predictions: Iterable[tuple[Row | None, Prediction]], as_json: bool, abstain_below: float | None) -> int:

@@ -108,6 +108,7 @@ def _with_progress(train: Callable[..., Run], name: str, quiet: bool) -> Run:
 
 
 def _show(run: Run, quiet: bool, as_json: bool) -> None:
+    from rnnsent.data.labels import label_warnings
     from rnnsent.runs.schemas import to_dict
 
     if as_json:
@@ -115,6 +116,8 @@ def _show(run: Run, quiet: bool, as_json: bool) -> None:
         return
     show(result_line(run))
     if not quiet:
+        for warning in label_warnings(run.metrics.data.counts):
+            say(f"WARNING: {warning}")
         if advice := hint(run.metrics, run.config.training.epochs):
             say(advice)
         say(f"evaluate it: rnnsent eval {run.address}")
@@ -147,7 +150,7 @@ def hint(metrics: TrainingMetrics, epochs: int) -> str | None:
     """Return what to try next after a training."""
     accuracy, counts = metrics.validation["accuracy"].value or 0.0, metrics.data.counts["validation"]
     share, most_frequent = max((number / max(sum(counts.values()), 1), label) for label, number in counts.items())
-    if accuracy <= share and accuracy < 1:
+    if accuracy <= share:
         constant = f"always predicting {most_frequent} would be right in {share:.2%}"
         return f"not better than chance: {constant}; try more epochs, another learning rate, or more texts"
     if metrics.best_epoch == metrics.epochs == epochs > 1 and accuracy < 1:

@@ -1,0 +1,269 @@
+"""Tables as people have them: every row is used, or left out and counted, and nothing is read as what it is not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnsent.config.sections import DataConfig
+from rnnsent.data.inputs import ReadOptions
+from rnnsent.data.sources import load_dataset
+from rnnsent.data.tables import open_table
+from rnnsent.errors import DataError
+
+GOOD, BAD = "we liked the soup", "the soup was cold"
+
+
+def reviews(number: int) -> list[tuple[str, str]]:
+    return [(f"{GOOD if n % 2 else BAD} on day {n}", "good" if n % 2 else "bad") for n in range(number)]
+
+
+def written(name: str, lines: Sequence[str], encoding: str = "utf-8") -> str:
+    Path(name).write_bytes("".join(f"{line}\n" for line in lines).encode(encoding))
+    return name
+
+
+def table(number: int = 40, delimiter: str = ",", names: Sequence[str] = ("text", "label")) -> list[str]:
+    return [delimiter.join(names), *(delimiter.join(row) for row in reviews(number))]
+
+
+def loaded(path: str, **settings: Any) -> Any:
+    return load_dataset(DataConfig(source="texts", path=path, **settings))
+
+
+def cells(path: str, columns: Sequence[str | int], **options: Any) -> list[Any]:
+    numbered = isinstance(columns[0], int)
+    return [row for _, row in open_table(path, ReadOptions(**options), numbered=numbered).rows(columns)]
+
+
+# Encoding: of each file, whatever was said of another one.
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [
+        ("utf-8-sig", "latin-1"),
+        ("utf-16", "utf-8"),
+        ("utf-8", "cp1252"),
+        ("cp1250", "cp1250"),
+        ("utf-16-le", "utf-16-le"),
+    ],
+)
+def test_a_text_says_its_encoding_better_than_an_option(encoding: str, named: str) -> None:
+    path = written("t.csv", ["text,label", "večer přišel,x"], encoding)
+    assert cells(path, ["text", "label"], encoding=named) == [("večer přišel", "x")]
+
+
+def test_iso_2022_is_ascii_until_it_is_named() -> None:
+    path = written("t.csv", ["text,label", "良い,x"], "iso2022_jp")
+    assert cells(path, ["text"], encoding="iso2022_jp") == [("良い",)]
+
+
+def test_a_wrong_encoding_is_refused_with_its_line_and_one_that_works() -> None:
+    path = written("t.csv", ["text,label", "good,x", "Größe,y"], "latin-1")
+    with pytest.raises(DataError, match=r"t\.csv:3: is not ASCII text \(byte 0xf6\)"):
+        open_table(path, ReadOptions(encoding="ascii"))
+    with pytest.raises(DataError, match="can be read as cp1252: --encoding cp1252") as raised:
+        open_table(path)
+    encoding = str(raised.value).rpartition(" ")[2]
+    assert cells(path, ["text"], encoding=encoding) == [("good",), ("Größe",)]
+
+
+def test_marks_inside_of_joined_files_are_no_data() -> None:
+    path = written("t.csv", [*table(20), "\ufefftext,label", *table(20)[1:]])
+    dataset = loaded(path)
+    assert dataset.label_names == ("bad", "good") and dataset.provenance["dropped"] == {"repeat the line of names": 1}
+
+
+# Quotes, delimiters, rows.
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_excel_says_its_delimiter_in_the_first_line(delimiter: str) -> None:
+    path = written("t.csv", [f"sep={delimiter}", *table(4, delimiter)])
+    assert cells(path, ["text", "label"]) == reviews(4)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_quotes_that_begin_texts_swallow_no_rows(last: bool) -> None:
+    lines = table(40, "\t")
+    lines[7] = f'"{lines[7]}'
+    if last:  # the quote is closed rows later, at the end of a cell
+        lines[19] = lines[19].replace("\t", '"\t')
+    rows = cells(written("t.tsv", lines), ["label", "text"])
+    assert len(rows) == 40 and rows[6] == ("bad", f'"{BAD} on day 6')
+
+
+def test_quotes_that_swallow_rows_are_refused_where_some_rows_need_quotes() -> None:
+    lines = table(40)
+    lines[7], lines[12] = f'"{lines[7]}', lines[12].replace(",", '",')
+    lines[30] = '"one, two, three",good'
+    with pytest.raises(DataError, match=r"t\.csv:13: a quoted cell ends here after 6 lines.*--no-quotes.*--quotes"):
+        open_table(written("t.csv", lines))
+    assert len(cells("t.csv", ["text"], quotes=True)) == 35
+
+
+@pytest.mark.parametrize("text", ["a, b\nc", "one\ntwo", "x\r\ny, z", 'she said "no"\nand, left'])
+def test_a_quoted_text_over_lines_is_one_text(text: str) -> None:
+    with Path("t.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *reviews(20), (text, "good")])
+    assert cells("t.csv", ["text", "label"])[-1] == (text, "good")
+
+
+def test_escapes_before_quotes_and_delimiters() -> None:
+    path = written("t.csv", ["text,label", r'"he said \"hm\", twice",a', r"one\, two,b"])
+    assert cells(path, ["text", "label"], escape="\\") == [('he said "hm", twice', "a"), ("one, two", "b")]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("text,label", "repeat the line of names"),
+        ("", "blank lines"),
+        ("only a text", "without a label"),
+        (",good", "without a text"),
+        ("nothing,N/A", "labeled N/A, read as no label"),
+    ],
+)
+def test_rows_that_are_none_are_left_out_and_counted(line: str, why: str) -> None:
+    lines = table(40)
+    dataset = loaded(written("t.csv", [*lines[:9], line, *lines[9:]]))
+    assert dataset.provenance["dropped"] == {why: 1} and len(dataset.rows) == 40
+
+
+@pytest.mark.parametrize("word", ["Total", "Sum:", "GESAMT", "grand total"])
+def test_the_last_row_may_be_a_total(word: str) -> None:
+    assert loaded(written("t.csv", [*table(40), f"{word},40"])).provenance["dropped"] == {"give a total": 1}
+    assert loaded(written("t.csv", [*table(20), f"{word},good", *table(20)[1:]])).provenance["dropped"] == {}
+
+
+def test_bad_rows_are_left_out_if_that_is_wished() -> None:
+    lines = table(40)
+    lines[5] = "a text, with a comma,good"
+    with pytest.raises(DataError, match=r"t\.csv:6: has 3 cells.*--skip-bad-rows"):
+        loaded(written("t.csv", lines))
+    dataset = loaded("t.csv", skip_bad_rows=True)
+    assert dataset.provenance["dropped"] == {"with too many cells": 1} and len(dataset.rows) == 39
+
+
+# Columns.
+
+
+@pytest.mark.parametrize("late", ["split", "label", "text"])
+def test_keys_of_json_that_come_late_are_columns(late: str) -> None:
+    values = [
+        {"text": text, "label": label, "split": "test" if n > 300 else "train"}
+        for n, (text, label) in enumerate(reviews(400))
+    ]
+    for row in values[:150]:
+        del row[late]
+    dataset = loaded(written("t.jsonl", [json.dumps(row) for row in values]))
+    assert len(dataset.indices["test"]) == 99
+    assert len(dataset.rows) == (400 if late == "split" else 250)
+
+
+@pytest.mark.parametrize("names", [("text", "label"), ("Review", "verdict"), ("x", "y"), ("body", "stars")])
+def test_columns_by_number_pass_over_a_line_of_names(names: tuple[str, str]) -> None:
+    path = written("t.csv", table(40, names=names))
+    assert loaded(path, text_column=1, label_column=2).label_names == ("bad", "good")
+    assert len(cells(path, [1])) == 40 if not open_table(path, numbered=True).columns else True
+
+
+def test_columns_by_number_need_no_line_of_names() -> None:
+    assert len(loaded(written("t.csv", table(40)[1:]), text_column=1, label_column=2).rows) == 40
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_is_advised_for_a_table_without_names_works(delimiter: str) -> None:
+    path = written("t.csv", [f"{n}{delimiter}{line}" for n, line in enumerate(table(40, delimiter)[1:])])
+    with pytest.raises(DataError, match="--no-header --text-column 2 --label-column 3"):
+        loaded(path)
+    assert len(loaded(path, header=False, text_column=2, label_column=3).rows) == 40
+
+
+def test_columns_of_lists_and_objects_are_not_proposed() -> None:
+    path = written("t.jsonl", [json.dumps({"note": "x", "labels": ["a"], "meta": {"b": 1}})] * 12)
+    with pytest.raises(DataError, match=r"Its columns: note\. Add"):
+        loaded(path)
+
+
+def test_several_files_are_one_table_by_the_names_of_their_columns() -> None:
+    first = written("a.csv", table(40))
+    second = written("b.tsv", ["label\ttext", *(f"{label}\tmore {text}" for text, label in reviews(20))])
+    dataset = loaded(first, more_paths=(second,))
+    assert len(dataset.rows) == 60 and dataset.label_names == ("bad", "good")
+    held_out = loaded(first, more_paths=(second,), test_path=written("c.csv", table(10)))
+    assert [len(held_out.indices[name]) for name in ("train", "validation", "test")] == [48, 12, 10]
+
+
+def test_fasttext_lines_are_texts_with_labels() -> None:
+    path = written("t.txt", [f"__label__{label} {text}" for text, label in reviews(40)])
+    assert loaded(path).label_names == ("bad", "good")
+
+
+# Labels.
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["GOOD", "Good ", "ｇｏｏｄ", "go\u00adod", "\u200bgood", "𝐠𝐨𝐨𝐝"],
+    ids=["case", "space", "wide", "soft", "zero", "bold"],
+)
+def test_labels_that_look_the_same_are_one(other: str, caplog: pytest.LogCaptureFixture) -> None:
+    lines = table(40)
+    lines[4] = f"{GOOD} so,{other}"
+    dataset = loaded(written("t.csv", lines))
+    assert dataset.label_names == ("bad", "good")
+    if other.strip() != "good":
+        assert dataset.provenance["joined labels"] == {other.strip(): "good"}
+        assert len(loaded("t.csv", join_labels=False).label_names) == 3
+    mapped = loaded("t.csv", label_map={"good": "+", "bad": "-"})
+    assert mapped.label_names == ("+", "-") and len(mapped.rows) == 40
+
+
+@pytest.mark.parametrize("null", ["None", "NA", "<NA>", "\\N", "#N/A", "null", "NaN"])
+def test_spellings_of_nothing_are_no_labels_unless_they_are_named(null: str) -> None:
+    lines = table(40)
+    lines[3], lines[4] = f"soup,{null}", f"soup again,{null}"
+    path = written("t.csv", lines)
+    assert loaded(path).provenance["dropped"] == {f"labeled {null}, read as no label": 2}
+    named = loaded(path, label_map={"good": "good", "bad": "bad", null: "neutral"})
+    assert named.label_names == ("bad", "good", "neutral")
+    typed = written(
+        "t.jsonl", [json.dumps({"text": text, "label": label}) for text, label in [*reviews(40), ("x", null)]]
+    )
+    assert loaded(typed, validation_split=0.1, test_split=0.0).label_names[-1] in (null, "good")
+
+
+def test_duplicates_go_before_the_split_is_drawn() -> None:
+    lines = ["text,label", *(f"text {n % 30},{'good' if n % 2 else 'bad'}" for n in range(300))]
+    dataset = loaded(written("t.csv", lines), drop_duplicates=True)
+    sizes = [len(dataset.indices[name]) for name in ("train", "validation", "test")]
+    assert sum(sizes) == 30 and sizes[0] >= 18
+    given = ["text,label,split", *(f"{line},{'test' if n > 280 else 'train'}" for n, line in enumerate(lines[1:]))]
+    kept = loaded(written("t.csv", given), drop_duplicates=True)
+    assert len(kept.indices["test"]) == 19 and len(kept.rows) == 300
+
+
+# Pipes.
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.tsv"])
+def test_a_pipe_is_read_once_and_in_full(name: str) -> None:
+    rows = reviews(4000)
+    lines = [json.dumps({"text": text, "label": label}) for text, label in rows]
+    delimiter = "\t" if name.endswith("tsv") else ","
+    content = written(f"full-{name}", lines if name.endswith("jsonl") else table(4000, delimiter))
+    os.mkfifo(name)
+    writer = threading.Thread(target=lambda: Path(name).write_bytes(Path(content).read_bytes()))
+    writer.start()
+    read = cells(name, ["text", "label"])
+    writer.join()
+    assert read == rows
