@@ -45,21 +45,47 @@ _TAG = re.compile(
 # `html.unescape` gives these to `int`, which refuses more than some thousand digits; no character has so many.
 _ENDLESS_REFERENCE = re.compile(r"&#[0-9]{20,}+;?")
 
-_CHARACTERS: dict[int, str | None] = {
+# Letters and digits in another form, which are read as the plain ones: mathematical, circled, joined (ﬁ, Arabic
+# presentation forms), of full and half width. Signs among them stay as they are.
+_STYLED = frozenset((
+    *map(ord, "ℂℇℊℋℌℍℎℏℐℑℒℓℕℙℚℛℜℝℤℨℬℭℯℰℱℳℴℼℽℾℿⅅⅆⅇⅈⅉ"), 0x133, *range(0x24D0, 0x24EA), *range(0xFB00, 0xFDFC),
+    *range(0xFE70, 0xFEFD), *range(0xFF10, 0xFF9E), *range(0x1D400, 0x1D800), *range(0x1EE00, 0x1EF00),
+))  # fmt: skip
+
+
+class _Characters(dict[int, int | str | None]):
+    """What case-folded characters become; others are added when they come, because a missing key takes long."""
+
+    def __missing__(self, code: int) -> int | str:
+        plain = unicode_normalize("NFKC", chr(code)).casefold() if code in _STYLED else ""
+        result = plain if plain.isalnum() else code
+        if code < 0x20000:  # where most letters and emoji are
+            self[code] = result
+        return result
+
+
+_CHARACTERS = _Characters({
     # Control characters, and the zero-width space, which says that a word ends where no space is wanted.
     **dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x200B], " "),
     # ’ ‘ ʼ ＇, the Hebrew geresh, and what is left of ‘ ’ where Windows-1252 was read as Latin-1.
     **dict.fromkeys([0x2019, 0x2018, 0x02BC, 0xFF07, 0x05F3, 0x91, 0x92], "'"),
     # ŉ is one letter until it is case-folded.
     0x0149: "'n",
-    # Hints for hyphenation, line breaks, joining and direction: they say nothing about the word that they are in.
-    **dict.fromkeys([0xAD, 0x34F, 0x61C, 0x180E, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2060, 0x2070)]),
-    0xFEFF: None,
-    # Variation selectors, except U+FE0F: it makes emoji, and is dropped elsewhere by `_without_lone_joiners`.
-    **dict.fromkeys([*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0)]),
+    # What does not show (Unicode's Default_Ignorable_Code_Point): it says nothing about the word that it is in.
+    # U+FE0F and joiners make emoji and letters, and are dropped elsewhere by `_without_lone_joiners`.
+    **dict.fromkeys([
+        0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x200E, 0x200F,
+        *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164, *range(0xFE00, 0xFE0F), 0xFEFF, 0xFFA0,
+        *range(0xFFF0, 0xFFF9), *range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE1000),
+    ]),
     # What is most often the only thing in English that is not ASCII: text without it takes the short way.
     **dict.fromkeys(map(ord, "“”„«»–—…•\xa0"), " "),
-}
+})  # fmt: skip
+
+_FLAG = re.compile("(🏴[\U000e0020-\U000e007f]+)")  # the only place where these tags show
+# Of İ its folding leaves a dot above the i; marks of half width belong to the katakana before.
+_LOOSE_MARKS = re.compile("(?<=i)\u0307+|(?<=[ァ-ヺ])[ﾞﾟ]+")
+_PLAIN_MARKS = {0x307: None, 0xFF9E: 0x3099, 0xFF9F: 0x309A}
 
 # Parts of the patterns, by the names that they have there and in the parts that come before them. Sets are asked in
 # order: below U+0E00, where most text is, none of the exceptions is looked up.
@@ -173,8 +199,11 @@ def _in_order(match: re.Match[str]) -> str:
 
 
 def _composed(text: str) -> str:
-    """Return the NFC of `text`; long runs of marks are sorted before, for which Python takes quadratic time."""
-    return unicode_normalize("NFC", _substitutes()["long runs of marks"](_in_order, text))
+    """Return the NFC of `text` without loose marks; Python takes quadratic time for long runs, so they are sorted."""
+    text = unicode_normalize("NFC", _substitutes()["long runs of marks"](_in_order, text))
+    if "i\u0307" in text or "ﾞ" in text or "ﾟ" in text:
+        text = unicode_normalize("NFC", _LOOSE_MARKS.sub(lambda match: match[0].translate(_PLAIN_MARKS), text))
+    return text
 
 
 def _without_lone_joiners(text: str) -> str:
@@ -193,6 +222,14 @@ def _without_markup(text: str) -> str:
     return text
 
 
+def _plain(text: str) -> str:
+    """Return case-folded `text` in plain letters, without what does not show."""
+    if "🏴" not in text:
+        return text.translate(_CHARACTERS)
+    parts = enumerate(_FLAG.split(text))
+    return "".join(part if index % 2 else part.translate(_CHARACTERS) for index, part in parts)
+
+
 def unicode_words(text: str) -> list[str]:
     """Return the words, numbers, emoji and emoticons of `text` in any script, normalized and case-folded.
 
@@ -202,14 +239,16 @@ def unicode_words(text: str) -> list[str]:
     - Points and commas between digits stay: "3.5", "1,000".
     - An emoji is one token, whatever it is composed of. Emoticons are folded like the rest: ":D" is ":d".
     - Han, kana, Thai, Lao, Khmer and Burmese, written without spaces, give one token per letter with its marks.
-    - Soft hyphens, byte order marks and marks of direction go; joiners stay where letters join, and in emoji.
+    - Letters in another form are the plain ones: full and half width, mathematical, circled, ligatures; İ is i.
+    - What does not show goes, such as soft hyphens and marks of direction; joiners stay where letters join, and in
+      emoji.
 
     The words of the joined words are the same words, and canonically equivalent texts have the same. It takes linear
     time and accepts any str. What is a letter or an emoji is as new as the `regex` package, what folds and composes
     as Python's `unicodedata`.
     """
     # Folded before anything is looked at, because folding makes letters of marks (U+0345).
-    text = _without_markup(text).casefold().translate(_CHARACTERS)
+    text = _plain(_without_markup(text).casefold())
     if not text.isascii():
         text = _composed(text)
         if "\u200c" in text or "\u200d" in text or "\ufe0f" in text:
@@ -222,4 +261,4 @@ def unicode_words(text: str) -> list[str]:
 
 TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"imdb": imdb_words, "unicode": unicode_words}
 
-TOKENIZER_VERSION = 1  # texts are encoded again when this changes
+TOKENIZER_VERSION = 2  # texts are encoded again when this changes

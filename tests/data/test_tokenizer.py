@@ -95,7 +95,7 @@ def test_words_of_a_text_are_those_of_its_clean_form(text: str, clean: str) -> N
         ("L’été où j’étais à l'œuvre : « ça va »", "l'été où j'étais à l'œuvre ça va"),
         ("Straße STRASSE ẞ ÜBER ÄÖ", "strasse strasse ss über äö"),
         ("ΣΊΣΥΦΟΣ Σίσυφος ᾳ", "σίσυφοσ σίσυφοσ αι"),
-        ("İstanbul IĞDIR ılık", "i̇stanbul iğdir ılık"),
+        ("İstanbul IĞDIR ılık", "istanbul iğdir ılık"),
         ("ŉ rockŉroll ﬁlm", "n rock'nroll film"),
         ("Привет, МИР! Ещё м'я", "привет мир ещё м'я"),
         ("مُحَمَّد كِتَابٌ، می‌خواهم ٣٫٥", "مُحَمَّد كِتَابٌ می‌خواهم ٣٫٥"),
@@ -104,7 +104,7 @@ def test_words_of_a_text_are_those_of_its_clean_form(text: str, clean: str) -> N
         ("สวัสดีน้ำ ๑๒๓", "ส วั ส ดี น้ำ ๑๒๓"),
         ("ພາສາ ខ្មែរ မြန်မာ", "ພ າ ສ າ ខ្មែ រ မြ န် မာ"),
         ("中文很好。东京tower 葛\U000e0100", "中 文 很 好 东 京 tower 葛"),
-        ("日本のラーメンはTシャツ、ｱﾊﾟ々", "日 本 の ラ ー メ ン は t シ ャ ツ ｱ ﾊﾟ 々"),
+        ("日本のラーメンはTシャツ、ｱﾊﾟ々", "日 本 の ラ ー メ ン は t シ ャ ツ ア パ 々"),
         ("が か\u3099", "が が"),
         ("안녕하세요 세계!", "안녕하세요 세계"),
         ("wo\u00adrd \ufeffword wo\ufe0frd \ud800 a\udfffb", "word word word a b"),
@@ -130,22 +130,65 @@ def test_unicode_words(text: str, words: str) -> None:
     assert unicode_words(text) == words.split()
 
 
+@pytest.mark.parametrize(
+    "variants",
+    [
+        # Case, also of the Turkish i, composed or lowered by another program.
+        "IZMIR İZMİR İzmir I\u0307ZMI\u0307R i\u0307zmi\u0307r izmir",
+        "dİ\u0301z Di\u0307\u0301z díz",
+        # Letters in another form.
+        "Film ＦＩＬＭ ｆｉｌｍ 𝐟𝐢𝐥𝐦 𝑭𝒊𝒍𝒎 𝓕𝓲𝓵𝓶 𝔉𝔦𝔩𝔪 𝕗𝕚𝕝𝕞 𝖋𝖎𝖑𝖒 𝙵𝚒𝚕𝚖 Ⓕⓘⓛⓜ ﬁlm ﬁｌ𝗆",
+        "Hello ℋℯ𝓁𝓁ℴ ℌ𝔢𝔩𝔩𝔬 ℍ𝕖𝕝𝕝𝕠",
+        "10,000 １０,０００ 𝟏𝟎,𝟎𝟎𝟎 𝟣𝟢,𝟬𝟘𝟶",
+        "don't ｄｏｎ＇ｔ 𝒹ℴ𝓃’𝓉",
+        "café ｃａｆｅ\u0301 𝖼𝖺𝖿𝖾́ ⓒⓐⓕⓔ\u0301",
+        "ijsje ĳsje ĲSJE",
+        "ガ ｶﾞ カﾞ カ\u3099 ｶ\u3099 ｶ\u200dﾞ",
+        "سلام ﺳﻼم ﺳﻼﻡ",
+        # What does not show.
+        "good go\u3164od \uffa0good go\u115fod go\u1160od go\u2061od go\u2064od go\ufe01od go\U000e0101od",
+        "bad b\U000e0061ad bad\U000e0062\U000e007f b\u180bad b\U0001d173ad b\U000e0001ad",
+        "한글 한\u3164글 \u1112\u1160\u1161\u11ab글",
+    ],
+)
+def test_what_readers_take_for_one_word_is_one(variants: str) -> None:
+    assert len({tuple(unicode_words(variant)) for variant in variants.split()}) == 1
+    assert len(unicode_words(variants)) == len(variants.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("½ ² ① Ⅷ ª ᵃ ʟ", "½ ² ① ⅷ ª ᵃ ʟ"),
+        ("…™ № ℡ ℃ ℹ ⅀ 𝛁 🄶 ⒢ ﷼ ￥ ＋ ｟", ""),
+        ("😀\U000e0067 👍\U000e007f x\U000e0067", "😀 👍 x"),
+        ("🏴\U000e0067\U000e0062\U000e007f\U000e0001🏴x\U000e0067", "🏴\U000e0067\U000e0062\U000e007f 🏴 x"),
+        ("🅰️ ™️ ℹ️ ㊗️", "🅰️ ™️ ℹ️ ㊗️"),
+        ("(ﾟДﾟ) うﾞ", "ﾟ д ﾟ うﾞ"),
+        ("j\u0307 e\u0307 ı\u0307 i\u0323\u0307", "j\u0307 ė ı\u0307 ị\u0307"),
+    ],
+)
+def test_signs_and_other_marks_stay(text: str, words: str) -> None:
+    assert unicode_words(text) == words.split()
+
+
 def test_each_character_alone() -> None:
     text = "".join(map(chr, range(sys.maxunicode + 1)))
     words = unicode_words(" ".join(text))
 
     assert unicode_words(" ".join(words)) == words
     assert not [word for word in words if not word or re.search(r"\s", word)]
-    # Every letter and digit makes a word, but for an apostrophe and a sign that Unicode calls letters.
+    # Every letter and digit makes a word, except an apostrophe, a sign and Hangul fillers that Unicode calls letters.
     lost = [c for c in text if c.isalnum() and len(unicode_words(c)) != 1]
-    assert lost == ["ʼ", "ℹ"]
+    assert lost == ["ʼ", "\u115f", "\u1160", "ℹ", "\u3164", "\uffa0"]
 
 
 SPECIAL = [
     *"<>&;:'’`´=()-^_*#/\\|.,٫@3dpo1 \t\x85\xa0\u200b\u200c\u200d\ufe0e\ufe0f\ufeff\xad\u20e3\u2060\u3099",
-    *"aAéİıßŉΣςᾳΐǰ\u0345\u0301\u0316\u0308\u0338\u0344\u0f71\u0f73\u034fKÅ≮",
+    *"aAéIİıßŉΣςᾳΐǰ\u0307\u0345\u0301\u0316\u0308\u0338\u0344\u0f71\u0f73\u034fKÅ≮",
+    *"𝔤𝐈ⓘⒼｉＡﬁĳﷲﻻカｶﾞ\u1160\u3164\uffa0\u17b4\u2062",
     *"中のーﾊﾟกำ้เກຳក្ရမ္ာ각\u1100\u1161\u11a8क्षि\u094dم\u064bی٣๑ℹⓂ㊗ש׳",
-    *"😀❤👍👩🏽🇫🇷🏴\U000e0067\U000e007f©↔♂\ud800\udfff\U000e0100\U0010ffff",
+    *"😀❤👍👩🏽🇫🇷🏴\U000e0020\U000e0067\U000e007f©↔♂\ud800\udfff\U000e0100\U0010ffff",
     *[
         "<br />",
         "<b>",
@@ -229,6 +272,7 @@ def test_long_runs_of_marks_are_composed_as_short_ones(marks: str) -> None:
             "中",
         ],
         *["<a ", "<a b='", "<p a=b", "&#", "&amp", "\u0301", "a\u0301", "\u0301\u0316", "\u0f73", "\u200d", "م\u200c"],
+        *["i\u0307", "\u0307", "カﾞ", "ﾞ", "🏴", "🏴\U000e0067", "𝔤", "ⓖ\u0301"],
         *["a\u200d\u0301", "\ufe0f", "1\ufe0f", "👩\u200d", "🇫", "🏻", "\U000e0067", "ក្", "ก็", "\ud800", ":-", "^_"],
     ],
 )
