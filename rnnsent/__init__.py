@@ -28,6 +28,10 @@ _MODULES = {
 }
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     # Imported when it is asked for: `rnnsent --help` needs none of it.
     if name in _MODULES:

@@ -11,7 +11,8 @@ from typing import Any
 
 from rnnsent.config.loader import load_config
 from rnnsent.config.sections import Config, data_settings
-from rnnsent.runs.directory import Run
+from rnnsent.data.rows import find_rows
+from rnnsent.runs.directory import DATA, Run
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Evaluation
 from rnnsent.training import experiment
@@ -21,7 +22,7 @@ def train(
     config: str | Path | Config,
     settings: Mapping[str, Any] | None = None,
     *,
-    data: str | Path | None = None,
+    data: Any = None,
     run_dir: str | Path | None = None,
     force: bool = False,
     callbacks: Sequence[Any] = (),
@@ -32,7 +33,11 @@ def train(
     Args:
         config: the path of a YAML file, the name of a shipped config such as "lstm", or a `Config`.
         settings: keys of the config by their dotted names, such as `{"training.epochs": 3}`; not for a `Config`.
-        data: a file or folder of texts, or "imdb" or "sample", as `--data` on the command line.
+        data: a file or folder of texts, or "imdb" or "sample", as `--data` on the command line; or a pandas DataFrame,
+            whose columns are found as those of a table, or a list of (text, label). Its texts, labels, splits and
+            groups are written to `data.jsonl` in the run, so that the run can be evaluated and resumed; whoever has
+            the run can read them. Rows without a label or text (None, NaN) are left out and counted. Errors name a
+            row by its position, from 0.
         run_dir: where the run goes; None chooses `runs/NAME-DATE-N`.
         force: replace the run in `run_dir`.
         callbacks: Keras callbacks; of an ensemble they follow each network.
@@ -43,20 +48,23 @@ def train(
 
     Raises:
         RnnsentError: whatever is wrong with config, data, device or disk.
+        TypeError: if `data` is something else.
 
     Example:
         >>> run = rnnsent.train("lstm", data="reviews.csv")
         >>> rnnsent.load(run).predict(["a fine film"])[0].label
+        >>> rnnsent.train("lstm", data=list(zip(texts, labels)))
     """
+    rows = None if data is None or isinstance(data, str | Path) else find_rows(data)
     name = "config" if isinstance(config, Config) else Path(config).stem
     if isinstance(config, Config):
         if settings or data is not None:
             raise TypeError("settings and data are for a config by name or path; a Config has its own")
     else:
-        named = {} if data is None else data_settings(str(data))
+        named = {} if data is None else data_settings(str(data) if rows is None else DATA)
         overrides = dict(settings or {}) | {f"data.{key}": value for key, value in named.items()}
         config = load_config(str(config), overrides, to_train=True)
-    request = experiment.Request(name, callbacks=lambda _: callbacks)
+    request = experiment.Request(name, callbacks=lambda _: callbacks, rows=rows)
     with _logging_to_stderr(verbose):
         return experiment.train(config, request, run_dir=None if run_dir is None else Path(run_dir), force=force)
 

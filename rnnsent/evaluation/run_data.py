@@ -21,7 +21,7 @@ from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.errors import DataError, RunError, count
-from rnnsent.runs.directory import RESTORE, SPLIT, Run
+from rnnsent.runs.directory import DATA, RESTORE, SPLIT, Run
 from rnnsent.runs.schemas import Origin
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,8 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
     run.verify()
     if reason := run.metrics.stopped:
         logger.info("%s: %s", run, reason)
-    config = replace(run.config.data, **{"fallback": None, **(source or {})})
+    moved = {"path": str(run.file(DATA))} if run.file(DATA).is_file() else {}
+    config = replace(run.config.data, **{"fallback": None, **moved, **(source or {})})
     dataset = load_dataset(config)
     run_hash, data_hash = run.metrics.data.sha256, dataset.provenance["sha256"]
     if run_hash != data_hash:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -86,17 +86,23 @@ class Classifier:
         """Return a prediction for each text, in order. A text without words is read as its start token alone.
 
         Raises:
-            TypeError: if `texts` is a single text.
+            TypeError: if `texts` is a single text or a table, or one of them is not a str.
         """
-        if isinstance(texts, str):
-            raise TypeError("predict takes several texts; put one into a list: predict([text])")
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
         """Yield the predictions of `predict` one by one, in constant memory."""
-        iterator = iter(texts)
+        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+            kind = type(texts).__name__
+            raise TypeError(f"predict takes several texts, not {kind}; put one into a list: predict([text])")
+        if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # whose items are the names of its columns
+            raise TypeError(f"predict takes texts, not {type(texts).__name__}; name a column: predict(data['text'])")
+        iterator = enumerate(texts)
         while chunk := list(islice(iterator, CHUNK)):
-            yield from self._predict_chunk(chunk)
+            for index, text in chunk:
+                if not isinstance(text, str):
+                    raise TypeError(f"texts[{index}]: must be a str, not {type(text).__name__}: {text!r:.40}")
+            yield from self._predict_chunk([text for _, text in chunk])
 
     def trace(self, text: str, method: str = "occlusion") -> Trace:
         """Return how the prediction for a text comes about, word by word; see `trace.trace`."""
@@ -132,9 +138,6 @@ class Classifier:
         return max(ids - 1, 0) if self.config.data.truncating == "pre" else ids
 
     def _predict_chunk(self, texts: list[str]) -> Iterator[Prediction]:
-        for text in texts:
-            if not isinstance(text, str):
-                raise TypeError(f"predict takes texts, not {text!r}; an empty text is ''")
         words = [self.vocabulary.words_of(text) for text in texts]
         full = Split.from_sequences([self.vocabulary.encode_words(row) for row in words], np.zeros(len(texts), int))
         cut = self._cut(full)

@@ -39,6 +39,7 @@ SUMMARY = "summary.txt"
 SUMMARY_JSON = "summary.json"
 VOCABULARY = "vocabulary.json"
 SPLIT = "split.npz"
+DATA = "data.jsonl"  # texts that were trained on from memory
 MODEL = "model.keras"
 WEIGHTS = "weights.safetensors"
 NGRAM_WEIGHTS = "ngram_weights.safetensors"

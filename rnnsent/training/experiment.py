@@ -16,6 +16,7 @@ from rnnsent.config.loader import dump_config
 from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Partition, split_dataset
 from rnnsent.data.download import Progress
+from rnnsent.data.rows import Rows, row_errors
 from rnnsent.data.sources import load_dataset
 from rnnsent.engine.device import start
 from rnnsent.errors import Interrupted, RunError
@@ -44,6 +45,7 @@ class Request:
     name: str  # of the training; names the run where no folder is given, and stands above the curves
     callbacks: CallbackFactory = lambda config: ()  # makes the Keras callbacks of the user for each network
     progress: Progress | None = None  # follows a download or the reading of texts
+    rows: Rows | None = None  # to train on instead of files
 
 
 def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
@@ -61,7 +63,12 @@ def train(config: Config, request: Request, *, run_dir: Path | None = None, forc
     """
     require_trainable(config)
     run = registry.create_run(request.name, run_dir, force=force)
-    with _guarded(run):
+    with _guarded(run), row_errors(run.file(directory.DATA)):
+        if request.rows is not None:
+            with run.writing(directory.DATA) as path:
+                config = replace(config, data=request.rows.write(path, config.data))
+        elif run.replaced is not None and config.data.path == str(run.file(directory.DATA).resolve()):
+            run.write(directory.DATA, Run(run.replaced).read(directory.DATA))  # a run with rows starts over
         return _train(run, config, request)
 
 
@@ -88,6 +95,8 @@ def resume_training(path: Path, request: Request, epochs: int | None = None) -> 
 
 def _train(run: Run, config: Config, request: Request) -> Run:
     start_time, requested = time.perf_counter(), config.data.source
+    if run.file(directory.DATA).is_file():
+        config = replace(config, data=replace(config.data, path=str(run.file(directory.DATA))))
     dataset = load_dataset(config.data, progress=request.progress)
     config = resolve(config, dataset)
     require_trainable(config)  # more of it is known now

@@ -1,0 +1,97 @@
+"""Rows in memory, such as those of a pandas DataFrame, as a file of JSON Lines."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnsent.config.sections import DataConfig
+from rnnsent.data.inputs import Input
+from rnnsent.data.labels import cell_text
+from rnnsent.data.readers import Table
+from rnnsent.data.tables import Columns, choose_columns
+from rnnsent.errors import DataError
+
+NAME = "data"  # of the rows in messages: that of the argument of `rnnsent.train`
+PANDAS_NULLS = ("NAType", "NaTType")  # the classes of pandas.NA and pandas.NaT
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table in memory."""
+
+    columns: tuple[str, ...]
+    rows: Iterable[tuple[Any, ...]]  # a cell for each column
+
+    def write(self, path: Path, config: DataConfig) -> DataConfig:
+        """Write the columns that `config` means as JSON Lines, and return the config that reads them.
+
+        Raises:
+            DataError: if a column is missing or ambiguous, or a cell is neither text nor a number.
+        """
+        requested = {key: getattr(config, f"{key}_column") for key in ("text", "label", "split", "group")}
+        table = Table(Input(NAME, path), "jsonl", columns=self.columns)
+        columns = choose_columns(table, Columns(**requested | {"text": requested["text"] or ""}))
+        places = {str(name): self.columns.index(str(name)) for name in astuple(columns) if name is not None}
+        twice = next((name for name in places if self.columns.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{NAME}: two columns are called {twice!r}")
+        with path.open("w", encoding="utf-8") as stream:
+            for index, row in enumerate(self.rows):
+                cells = {name: _cell(row[place], f"{NAME}[{index}], {name}") for name, place in places.items()}
+                stream.write(json.dumps(cells) + "\n")
+        named = {f"{key}_column": column for key, column in asdict(columns).items() if requested[key] is not None}
+        return replace(config, format=None, **named)
+
+
+def find_rows(data: Any) -> Rows:
+    """Return the rows of a pandas DataFrame or of pairs (text, label).
+
+    Raises:
+        TypeError: if it is neither.
+    """
+    if hasattr(data, "columns") and hasattr(data, "itertuples"):
+        return Rows(tuple(map(str, data.columns)), data.itertuples(index=False, name=None))
+    if isinstance(data, Iterable) and not isinstance(data, bytes | Mapping) and not hasattr(data, "columns"):
+        return Rows(("text", "label"), _pairs(data))
+    raise TypeError(f"data must be a path, a pandas DataFrame or a list of (text, label), not {type(data).__name__}")
+
+
+def _pairs(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    for index, row in enumerate(rows):
+        if not isinstance(row, tuple | list) or len(row) != 2:
+            raise DataError(
+                f"{NAME}[{index}]: must be a pair (text, label), not {row!r:.40}; list(zip(texts, labels)) makes pairs"
+            )
+        yield tuple(row)
+
+
+def _cell(value: Any, place: str) -> str | None:
+    """Return a cell as a table with types has it: None if it is empty."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value).__name__ in PANDAS_NULLS:
+        return None
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        raise DataError(f"{place}: must be text or a number, not {type(value).__name__}: {value!r:.40}")
+    return cell_text(value)
+
+
+@contextmanager
+def row_errors(path: Path) -> Iterator[None]:
+    """Let errors name a row by its index, not by the line of the file that `Rows.write` wrote."""
+    try:
+        yield
+    except DataError as error:
+        place = re.compile(rf"{re.escape(str(path))}(?::(\d+))?")
+        message = place.sub(lambda match: f"{NAME}[{int(match[1]) - 1}]" if match[1] else NAME, str(error))
+        if message == str(error):
+            raise
+        raise DataError(message) from None
