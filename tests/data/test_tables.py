@@ -17,6 +17,7 @@ from rnnsent.data.inputs import ReadOptions
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.tables import open_table
 from rnnsent.errors import DataError
+from tests.conftest import rnnsent
 
 GOOD, BAD = "we liked the soup", "the soup was cold"
 
@@ -267,3 +268,37 @@ def test_a_pipe_is_read_once_and_in_full(name: str) -> None:
     read = cells(name, ["text", "label"])
     writer.join()
     assert read == rows
+
+
+# What cannot be learned or judged.
+
+
+@pytest.mark.parametrize(
+    ("labels", "splits", "warning"),
+    [
+        (["rare"] * 4, {}, "fewer than 5 texts to learn a label from: rare"),
+        (["rare"], {}, "the validation texts hold no text of rare"),
+        ([], {"good": "validation"}, "the validation texts hold only one label"),
+        ([], {"bad": "test", "good": "train"}, "the test texts hold only one label"),
+    ],
+    ids=["few", "not in validation", "one label to validate", "one label to test"],
+)
+def test_labels_that_cannot_be_judged_are_named(labels: list[str], splits: dict[str, str], warning: str) -> None:
+    rows = [*reviews(60), *((f"odd text {n}", label) for n, label in enumerate(labels))]
+    lines = [f"{text},{label},{splits.get(label, '') if n > 30 else ''}" for n, (text, label) in enumerate(rows)]
+    path = written("t.csv", ["text,label,split", *lines])
+    shown = rnnsent("data", "info", path)
+    assert shown.exit_code == 0 and warning in " ".join(shown.stdout.split()), shown.stdout
+    trained = rnnsent("train", "--config", "gru", "--data", path, "--epochs", "1", "--run-dir", "run")
+    assert trained.exit_code == 0 and trained.stderr.count(warning) == 2, trained.stderr
+    assert rnnsent("report", "run", "--split", "validation").exit_code == 0
+    page = " ".join(Path("run/report.html").read_text(encoding="utf-8").split())
+    assert warning[1:] in page
+
+
+def test_a_constant_is_no_success() -> None:
+    lines = [f"{text},{label},{'validation' if n % 5 == 1 else ''}" for n, (text, label) in enumerate(reviews(60))]
+    path = written("t.csv", ["text,label,split", *(line for line in lines if "bad,validation" not in line)])
+    trained = rnnsent("train", "--config", "gru", "--data", path, "--run-dir", "run", "--set", "training.epochs=1")
+    assert trained.exit_code == 0
+    assert "always predicting good would be right in 100.00%" in " ".join(trained.stderr.split())
