@@ -67,7 +67,7 @@ def train(config: Config, request: Request, *, run_dir: Path | None = None, forc
         if request.rows is not None:
             with run.writing(directory.DATA) as path:
                 config = replace(config, data=request.rows.write(path, config.data))
-        elif run.replaced is not None and config.data.path == str(run.file(directory.DATA).resolve()):
+        elif run.replaced.is_dir() and config.data.path == str(run.file(directory.DATA).resolve()):
             run.write(directory.DATA, Run(run.replaced).read(directory.DATA))  # a run with rows starts over
         return _train(run, config, request)
 
