@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rnnsent.config.loader import load_config
+from rnnsent.config.loader import load_config, training_name
 from rnnsent.config.sections import Config, data_settings
 from rnnsent.data.rows import find_rows
 from rnnsent.runs.directory import DATA, Run
@@ -56,14 +56,15 @@ def train(
         >>> rnnsent.train("lstm", data=list(zip(texts, labels)))
     """
     rows = None if data is None or isinstance(data, str | Path) else find_rows(data)
-    name = "config" if isinstance(config, Config) else Path(config).stem
+    name = "config"
     if isinstance(config, Config):
         if settings or data is not None:
             raise TypeError("settings and data are for a config by name or path; a Config has its own")
     else:
         named = {} if data is None else data_settings(str(data) if rows is None else DATA)
         overrides = dict(settings or {}) | {f"data.{key}": value for key, value in named.items()}
-        config = load_config(str(config), overrides, to_train=True)
+        path, config = str(config), load_config(str(config), overrides, to_train=True)
+        name = training_name(path, config, overrides)
     request = experiment.Request(name, callbacks=lambda _: callbacks, rows=rows)
     with _logging_to_stderr(verbose):
         return experiment.train(config, request, run_dir=None if run_dir is None else Path(run_dir), force=force)

@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -31,7 +32,9 @@ class ErrorGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; see click."""
         try:
-            with listening():
+            with listening(), warnings.catch_warnings():
+                if not (ctx.params.get("debug") or sys.warnoptions):  # of libraries, for those who program with them
+                    warnings.showwarning = lambda *_, **__: None
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             say("Interrupted")

@@ -22,6 +22,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 Overrides = dict[str, object]  # of keys of a config, by their dotted names
 Source = dict[str, Any]  # keys of the data section that say where the data are
 
+TEXT_HINT = "a TEXT that begins with a dash goes after --, as in: rnnsent {} RUN -- {}"
+
+
+class Command(click.Command):
+    """A command that refuses an option with one value given twice, and knows texts that begin with a dash."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments of the command line; see click."""
+        try:
+            _, _, order = self.make_parser(ctx).parse_args(list(args))
+        except click.NoSuchOption as error:
+            text = next((arg for arg in args if arg.startswith(error.option_name)), error.option_name)
+            is_text = " " in text or not text.startswith("--")
+            if is_text and any(param.human_readable_name.strip("[].") == "TEXT" for param in self.params):
+                hint = TEXT_HINT.format(ctx.info_name, shlex.quote(text))
+                raise click.UsageError(f"{error.format_message()} ({hint})", ctx) from None
+            raise
+        for option in (option for option in order if isinstance(option, click.Option) and not option.multiple):
+            if order.count(option) > 1 and (not option.is_flag or option.secondary_opts):
+                raise click.UsageError(f"{option.opts[-1]}: given {order.count(option)} times; give it once", ctx)
+        return super().parse_args(ctx, args)
+
+
 PATH = click.Path(path_type=Path)
 PICTURE = (".png",)
 PAGE = (".html", ".htm")
@@ -85,6 +108,7 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+FALLBACK = "trained on the built-in SAMPLE reviews, because IMDB was not there (fallback)"
 BACKENDS = click.Choice(["auto", "native", "numpy", "keras"])  # predictor.BACKENDS, which is slow to import
 BACKEND_HELP = "Backend used for prediction: native, numpy or keras.  [default: auto]"
 SPLITS = click.Choice(["test", "validation"])
@@ -187,12 +211,14 @@ def show(text: str) -> None:
 
 
 def opened(run: Path | None, *, quiet: bool = False) -> Run:
-    """Return the run that the argument names; without one the latest, and say so."""
+    """Return the run that the argument names, or the latest; say which, and if it was trained on the fallback."""
     from rnnsent.runs.registry import open_run
 
     opened_run = open_run(run)
-    if run is None and not quiet:
-        say(f"run: {opened_run} (the latest)")
+    if opened_run.path != run and not quiet:
+        say(f"run: {opened_run}" + (" (the latest)" if run is None or run.name == "latest" else ""))
+    if opened_run.fallback_used:
+        say(f"WARNING: {opened_run}: {FALLBACK}")
     return opened_run
 
 
@@ -219,7 +245,7 @@ def require_named(path: Path | None, suffixes: tuple[str, ...]) -> None:
 
 
 def write_file(path: Path, content: bytes | str, suffixes: tuple[str, ...]) -> None:
-    """Write an output file, all or nothing, and say so.
+    """Write an output file, all or nothing.
 
     Raises:
         RnnsentError: if its name does not end in one of `suffixes`, or it cannot be written.
@@ -229,4 +255,3 @@ def write_file(path: Path, content: bytes | str, suffixes: tuple[str, ...]) -> N
     require_named(path, suffixes)
     with disk_errors(path):
         write_atomic(path, content)
-    say(f"written: {path}")

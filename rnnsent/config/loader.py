@@ -83,6 +83,23 @@ def load_config(name: str, overrides: Mapping[str, object] = NO_OVERRIDES, *, to
     return parse_config(_read(find_config(name), name), name, overrides, to_train=to_train)
 
 
+def training_name(name: str, config: Config, overrides: Mapping[str, object] = NO_OVERRIDES) -> str:
+    """Return what a training is called: as its config, or, if overrides changed its layers, as these, such as "gru"."""
+    stem = Path(name).stem
+    if not any(key.split(".")[0] in ("model", "ensemble") for key in overrides):
+        return stem
+    try:
+        unchanged = _layers(load_config(name)) == _layers(config)
+    except ConfigError:  # without the overrides it may lack what it needs
+        unchanged = False
+    return stem if unchanged else "-".join(dict.fromkeys(_layers(config)))
+
+
+def _layers(config: Config) -> list[str]:
+    layers = [layer for member in config.members for layer in member.model.recurrent]
+    return [("bi" if layer.bidirectional else "") + layer.cell for layer in layers]
+
+
 def _read(path: Path, name: str) -> str:
     try:
         require_file(path)

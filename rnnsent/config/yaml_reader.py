@@ -50,6 +50,8 @@ class Document:
             try:
                 for depth, part in enumerate(path, start=1):
                     if isinstance(target, list):
+                        if part == len(target):
+                            target.append({})
                         target[part]  # the index exists
                     if depth == len(path):
                         target[part] = value

@@ -6,19 +6,26 @@ words, whatever `num_words` and `maxlen` say.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Split
+from rnnsent.errors import RunError
+from rnnsent.evaluation.intervals import mcnemar, paired_difference
 from rnnsent.evaluation.metrics import score
-from rnnsent.evaluation.predictions import Predictions
+from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn, sides
-from rnnsent.runs.schemas import BaselineEvaluation
+from rnnsent.runs.directory import Run, evaluation_name
+from rnnsent.runs.schemas import BaselineEvaluation, Estimate
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.run_data import RunData
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # scikit-learn's C; chosen by validation
+PREDICTIONS = "baseline-predictions"  # kind of the file beside a run that holds the predictions
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,9 @@ def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
     products = [matrix.multiply(weight).tocsr() for weight in weights]
     candidates: list[tuple[float, Baseline]] = []
     for strength in STRENGTHS:
-        regressions = [logistic_regression(strength).fit(*pair) for pair in zip(products, targets, strict=True)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of scikit-learn, about what it will do in other versions
+            regressions = [logistic_regression(strength).fit(*pair) for pair in zip(products, targets, strict=True)]
         models = list(zip(regressions, weights, strict=True))
         accuracy = float(Predictions.of(validation.labels, _probabilities(models, held_out)).right.mean())
         logger.info("baseline: C %g, validation accuracy %.2f%%", strength, 100 * accuracy)
@@ -69,20 +80,84 @@ def _probabilities(models: list[tuple[Any, NDArray[np.float32]]], matrix: Any) -
     return scores[:, 0] if len(columns) == 1 else scores / scores.sum(axis=1, keepdims=True)
 
 
-def evaluate_baseline(data: RunData, split: str) -> BaselineEvaluation:
-    """Fit the baseline on the training texts of a run, or of a config, and evaluate it on one of the splits.
+@dataclass(frozen=True)
+class BaselineComparison:
+    """A network and the baseline on the same texts."""
+
+    difference: Estimate  # accuracy of the network minus that of the baseline, with its paired interval
+    p_value: float  # of McNemar's exact test
+    # texts that one of the two alone has right
+    only_network: int
+    only_baseline: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether the accuracies differ."""
+        return self.p_value < ALPHA
+
+
+@dataclass(frozen=True)
+class EvaluatedBaseline:
+    """The baseline on a split: what evaluations/SPLIT-baseline.json says, and its predictions."""
+
+    record: BaselineEvaluation
+    predictions: Predictions
+
+    def write(self, run: Run) -> None:
+        """Write record and predictions into evaluations/."""
+        content = self.predictions.to_csv(run.config.data.label_names)
+        run.write(evaluation_name(self.record.split, PREDICTIONS, ".csv"), content)
+        run.write_evaluation("baseline", self.record)
+
+    def compared(self, network: Predictions) -> BaselineComparison:
+        """Return the comparison with the predictions of a network for the same texts."""
+        only_network = int((network.right & ~self.predictions.right).sum())
+        only_baseline = int((self.predictions.right & ~network.right).sum())
+        difference = paired_difference(only_baseline, only_network, len(network))
+        return BaselineComparison(difference, mcnemar(only_network, only_baseline), only_network, only_baseline)
+
+
+def read_baseline(run: Run, split: str) -> EvaluatedBaseline | None:
+    """Return the baseline that was evaluated beside this very run; None if there is none with its predictions."""
+    record = run.evaluation(split, BaselineEvaluation, "baseline")
+    if record is None:
+        return None
+    try:
+        path = run.file(evaluation_name(split, PREDICTIONS, ".csv"))
+        return EvaluatedBaseline(record, read_csv(path, run.config.data.label_names))
+    except RunError:
+        return None
+
+
+def evaluate_baseline(data: RunData, split: str) -> EvaluatedBaseline:
+    """Evaluate the baseline on a split of a run, or of a config; it is fitted once for each data set and its splits.
 
     Raises:
         DataError: if the split is empty.
         RnnsentError: if scikit-learn is not installed.
     """
-    texts, start_time = data.texts(split), time.perf_counter()
-    baseline = fit(data.texts("train"), data.texts("validation"), len(data.dataset.label_names))
-    seconds = time.perf_counter() - start_time
-    return BaselineEvaluation(
-        **vars(data.origin(split)),
-        seconds=round(seconds, 3),
-        metrics=score(Predictions.of(texts.labels, baseline.probabilities(texts))).metrics,
-        strength=baseline.strength,
-        ngrams=baseline.ngrams.size,
-    )
+    texts, labels = data.texts(split), len(data.dataset.label_names)
+    splits = {name: data.texts(name) for name in ("train", "validation", "test") if len(data.indices.get(name, ()))}
+    key = hashlib.sha256(repr((STRENGTHS, labels, list(splits))).encode())
+    for part in splits.values():
+        for array in (part.flat(), part.lengths, part.labels):
+            key.update(np.ascontiguousarray(array).data)
+
+    def build() -> Arrays:
+        start_time = time.perf_counter()
+        baseline = fit(data.texts("train"), data.texts("validation"), labels)
+        facts = {
+            "seconds": round(time.perf_counter() - start_time, 3),
+            "strength": baseline.strength,
+            "ngrams": baseline.ngrams.size,
+        }
+        content = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+        return {"facts": content} | {
+            name: baseline.probabilities(part) for name, part in splits.items() if name != "train"
+        }
+
+    arrays = cached_arrays(f"baseline-1-{key.hexdigest()[:32]}", build)
+    # In float32, as the file beside a run has them.
+    predictions = Predictions.of(texts.labels, np.asarray(arrays[split], np.float32))
+    facts, metrics = json.loads(bytes(arrays["facts"])), score(predictions).metrics
+    return EvaluatedBaseline(BaselineEvaluation(**vars(data.origin(split)), metrics=metrics, **facts), predictions)

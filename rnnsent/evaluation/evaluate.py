@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from rnnsent.evaluation.metrics import METRICS, coverage, reliability_points, sc
 from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
+from rnnsent.files import table_writer
 from rnnsent.inference.predictor import load_run_predictor
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import Evaluation, Origin
@@ -64,12 +66,19 @@ class Result(EvaluatedRun):
         split, names, predictions = self.record.split, self.run.config.data.label_names, self.predictions
         # Before the record, so that there is none without its predictions.
         self.run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(names, self.lines))
+        self.run.write(evaluation_name(split, "confusion", ".csv"), self._confusion_csv(names))
         self.run.write_evaluation("", self.record)
         title = f"{self.run}: {split}"
         points = reliability_points(predictions.confidence, predictions.right)
         self.run.write(evaluation_name(split, "reliability", ".png"), plots.reliability(points, title))
         rows = coverage(predictions.right, predictions.confidence, PLOTTED_SHARES)
         self.run.write(evaluation_name(split, "coverage", ".png"), plots.coverage_curve(rows, title))
+
+    def _confusion_csv(self, names: Sequence[str]) -> str:
+        buffer = io.StringIO()
+        rows = ([name, *row] for name, row in zip(names, self.record.confusion, strict=True))
+        table_writer(buffer).writerows([["label", *(f"predicted {name}" for name in names)], *rows])
+        return buffer.getvalue()
 
 
 def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Result:

@@ -263,12 +263,11 @@ def coverage(
     Args:
         right: (n,), whether the predicted label is the real one.
         confidence: (n,), the probability of the predicted label.
-        shares: of the texts; equal confidences stay together, so a row may have a larger share.
+        shares: of the texts; equal confidences stay together, so a row may have a larger share, or be left out.
     """
     ordered = np.sort(confidence)[::-1]
     rows = []
-    for share in shares:
-        threshold = float(ordered[max(int(np.ceil(share * len(ordered))), 1) - 1])
+    for threshold in dict.fromkeys(float(ordered[max(int(np.ceil(share * len(ordered))), 1) - 1]) for share in shares):
         kept = confidence >= threshold
         texts = int(kept.sum())
         accuracy = proportion(int(right[kept].sum()), texts)

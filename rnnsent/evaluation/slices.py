@@ -16,6 +16,7 @@ from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Split
 from rnnsent.data.tokenizer import FIRST_WORD, START
 from rnnsent.data.vocabulary import Vocabulary
+from rnnsent.errors import count
 from rnnsent.evaluation.intervals import proportion
 from rnnsent.runs.schemas import SliceAccuracy
 
@@ -58,7 +59,7 @@ def slices_of(
         if maxlen is not None:
             name = "truncation" + (f" (at {maxlen})" if len(lengths) > 1 else "")
             cut = texts.lengths > maxlen
-            groups.append([Slice(name, "read whole", ~cut), Slice(name, f"cut to {maxlen} words", cut)])
+            groups.append([Slice(name, "read whole", ~cut), Slice(name, f"cut to {count(maxlen, 'word')}", cut)])
     groups += [_by_negation(texts, vocabulary), _by_stars(ratings)]
     nonempty = [[part for part in group if part.members.any()] for group in groups]
     return [part for group in nonempty if len(group) > 1 for part in group]
@@ -95,7 +96,8 @@ def _quarters(group: str, values: NDArray[Any], unit: str, digits: int = 0) -> l
     while len(set(names)) < len(spans):
         names = [" to ".join(dict.fromkeys(f"{end:,.{digits}f}" for end in span)) for span in spans]
         digits += 1
-    return [Slice(group, f"{name} {unit}", members) for name, members in zip(names, parts, strict=True)]
+    units = [unit.removesuffix("s") if name == "1" else unit for name in names]
+    return [Slice(group, f"{name} {unit}", part) for name, unit, part in zip(names, units, parts, strict=True)]
 
 
 def _by_unknown_words(group: str, texts: Split, limit: int) -> list[Slice]:

@@ -3,36 +3,116 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rnnsent.evaluation.baseline import BaselineComparison
     from rnnsent.evaluation.evaluate import PredictionError
     from rnnsent.runs.schemas import Coverage, Estimate, Evaluation, LabelMetrics, Metrics, SliceAccuracy
 
 WIDTH = 80
 MAX_MATRIX = 8  # columns of a confusion matrix; more labels are shown by their most frequent confusions
 MAX_CONFUSIONS = 15
+SCREEN = 22  # lines; a terminal has 24, and stderr says which run and backend
 END = 3 * WIDTH  # characters that are shown of a text: its end, where reviewers sum up
 
 
-def evaluation_lines(record: Evaluation, errors: Sequence[PredictionError], baseline: Metrics) -> list[str]:
-    """Return an evaluation as tables, beside the metrics of the baseline, and the most confident errors."""
-    from rnnsent.evaluation.intervals import small_sample_warning
+@dataclass(frozen=True)
+class EvaluationView:
+    """What `rnnsent eval` shows."""
 
-    warning = small_sample_warning(record.texts)
-    lines = ["", *metric_table(record.metrics, baseline, "baseline")]
-    lines += [] if warning is None else paragraph(warning)
+    title: str
+    notes: Sequence[str]  # warnings
+    record: Evaluation
+    errors: Sequence[PredictionError]  # the most confident ones first
+    # of a run
+    baseline: Metrics = field(default_factory=dict)
+    comparison: BaselineComparison | None = None
+    folder: str = ""  # where its evaluations are
+
+
+def evaluation_lines(view: EvaluationView) -> list[str]:
+    """Return an evaluation as tables, beside the metrics of the baseline, and the most confident errors."""
+    record = view.record
+    lines = [*_head_lines(view), "", *metric_table(record.metrics, view.baseline, "baseline")]
     lines += label_table(record.labels) + confusion_table(list(record.labels), record.confusion)
     lines += slice_table(record.slices) + coverage_table(record.coverage)
-    lines += ["", "  most confident errors"] if errors else []
-    for error in errors:
-        place = f" ({error.place})" if error.place else ""
-        prediction = f"{error.label}, predicted {error.predicted} at {error.probability:.4f}"
-        lines += text_lines(f"text {error.index}{place}: {prediction}", error.text)
+    lines += ["", "  most confident errors"] if view.errors else []
+    for error in view.errors:
+        lines += text_lines(_description(error), error.text)
     return lines
+
+
+def evaluation_screen(view: EvaluationView, worst: int | None) -> list[str]:
+    """Return the main facts of an evaluation, which fit on a terminal, with `worst` errors, or as many as fit."""
+    from rnnsent.evaluation.metrics import MAIN
+
+    record, names = view.record, list(view.record.labels)
+    main = [f"{name} {_value(record.metrics[name])}" for name in MAIN if name in record.metrics and name != "accuracy"]
+    lines = [*_head_lines(view, ", ".join(main))]
+    lines += confusion_table(names, record.confusion, labels=4, pairs=4) + _weakest_table(record)
+    room = max((SCREEN - len(lines) - 4) // 2, 1) if worst is None else worst
+    errors = view.errors[:room]
+    total = sum(map(sum, record.confusion)) - sum(row[index] for index, row in enumerate(record.confusion))
+    lines += ["", f"  most confident errors, {len(errors)} of {total:,}"] if errors else []
+    for error in errors:
+        text = error.text if len(error.text) <= WIDTH - 6 else f"… {error.text[8 - WIDTH :]}"
+        lines += [f"    {_short(_description(error), WIDTH - 4)}"] + ([f"      {text}"] if text else [])
+    return [*lines, "", "  all tables: --full" + (f"; files: {view.folder}" if view.folder else "")]
+
+
+def _head_lines(view: EvaluationView, *facts: str) -> Iterator[str]:
+    """Yield title, warnings, accuracy, other facts, and how the accuracy compares with that of the baseline."""
+    yield view.title
+    accuracy = view.record.metrics["accuracy"]
+    texts = [*view.notes, f"accuracy {accuracy.value:.2%} (95 % interval {accuracy.low:.2%} to {accuracy.high:.2%})"]
+    texts += [*facts, *([baseline_verdict(view.baseline, view.comparison)] if view.folder else [])]
+    for text in texts:
+        yield from textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def baseline_verdict(baseline: Metrics, comparison: BaselineComparison | None) -> str:
+    """Return in words whether the network is better than the baseline."""
+    if not baseline:
+        return "n-gram baseline: not evaluated yet (--baseline)"
+    accuracy = f"n-gram baseline {baseline['accuracy'].value:.2%}"
+    if comparison is None:
+        return f"{accuracy}; --baseline tests if the network differs from it"
+    value, low, high = (100 * (end or 0.0) for end in vars(comparison.difference).values())
+    better = "better" if value > 0 else "worse"
+    verdict = f"the network is {better}" if comparison.significant else "no significant difference"
+    p_value = "p < 0.0001" if comparison.p_value < 1e-4 else f"p = {comparison.p_value:.4f}"
+    return f"{accuracy}: {verdict}, {value:+.2f} points (paired 95 % interval {low:+.2f} to {high:+.2f}, {p_value})"
+
+
+def _weakest_table(record: Evaluation) -> list[str]:
+    """Return the parts of the texts whose accuracy is below that of all by more than chance explains."""
+    parts = [(f"{row.group}: {row.name}", row.texts, row.accuracy) for row in record.slices]
+    if len(record.labels) > 2:
+        parts += [(f"label: {name}", row.texts, row.recall) for name, row in record.labels.items()]
+    whole = record.metrics["accuracy"].value or 0.0
+    weak = sorted((part for part in parts if (part[2].high or 1.0) < whole), key=lambda part: part[2].high or 0.0)
+    if not weak:
+        return ["", "  where it is weak: no part of the texts is clearly below the whole"] if parts else []
+    lines = ["", f"  {'where it is weak':<38} {'texts':>8} {'accuracy':>9}   95 % interval"]
+    return lines + [_accuracy_line(_short(name, 36), texts, accuracy, 36) for name, texts, accuracy in weak[:3]]
+
+
+def _description(error: PredictionError) -> str:
+    place = f" ({error.place})" if error.place else ""
+    return f"text {error.index}{place}: {error.label}, predicted {error.predicted} at {error.probability:.4f}"
+
+
+def _value(estimate: Estimate) -> str:
+    return "-" if estimate.value is None else f"{estimate.value:.4f}"
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def metric_table(metrics: Mapping[str, Estimate], other: Mapping[str, Estimate], title: str = "") -> list[str]:
@@ -51,37 +131,39 @@ def metric_table(metrics: Mapping[str, Estimate], other: Mapping[str, Estimate],
 
 def label_table(labels: Mapping[str, LabelMetrics]) -> list[str]:
     """Return two lines for each label: values, and below them their 95 % intervals."""
-    width = max(17, *map(len, labels))
+    width = min(max(17, *map(len, labels)), 21)
     lines = ["", f"  {'':<{width}} {'texts':>8} {'precision':>15} {'recall':>15} {'f1':>15}"]
     for name, row in labels.items():
         estimates = (row.precision, row.recall, row.f1)
-        values = ("-" if estimate.value is None else f"{estimate.value:.4f}" for estimate in estimates)
-        lines.append(f"  {name:<{width}} {row.texts:>8,}" + "".join(f" {value:>15}" for value in values))
+        cells = "".join(f" {_value(estimate):>15}" for estimate in estimates)
+        lines.append(f"  {_short(name, width):<{width}} {row.texts:>8,}{cells}")
         ends = ("" if estimate.low is None else f"{estimate.low:.3f} … {estimate.high:.3f}" for estimate in estimates)
         lines.append((" " * (width + 11) + "".join(f" {end:>15}" for end in ends)).rstrip())
     return lines
 
 
-def confusion_table(names: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[str]:
-    """Return the confusion matrix; of many labels the most frequent confusions alone."""
+def confusion_table(
+    names: Sequence[str], confusion: Sequence[Sequence[int]], labels: int = MAX_MATRIX, pairs: int = MAX_CONFUSIONS
+) -> list[str]:
+    """Return the confusion matrix; of more than so many labels the most frequent confusions alone."""
     heads = [f"predicted {name}" for name in names]
     width = max(map(len, names))
-    if len(names) <= MAX_MATRIX and sum(len(head) + 2 for head in heads) + width + 2 <= WIDTH:
+    if len(names) <= labels and sum(len(head) + 2 for head in heads) + width + 2 <= WIDTH:
         lines = ["", f"  {'':<{width}}  " + "  ".join(heads)]
         for name, row in zip(names, confusion, strict=True):
-            cells = (f"{number:>{len(head)},}" for head, number in zip(heads, row, strict=True))
-            lines.append(f"  {name:<{width}}  " + "  ".join(cells))
+            numbers = (f"{number:>{len(head)},}" for head, number in zip(heads, row, strict=True))
+            lines.append(f"  {name:<{width}}  " + "  ".join(numbers))
         return lines
-    pairs = [
-        (-number, f"{real}, predicted {predicted} ({number / sum(row):.1%} of {real})")
+    cells = [
+        (-number, f"{_short(real, 28)} → {_short(predicted, 28)} ({number / sum(row):.1%})")
         for real, row in zip(names, confusion, strict=True)
         for predicted, number in zip(names, row, strict=True)
         if number and predicted != real
     ]
-    lines = ["", f"  most frequent confusions, {min(MAX_CONFUSIONS, len(pairs))} of {len(pairs):,}"] if pairs else []
-    return lines + [
-        f"    {-number:>8,}  {words}" for number, words in sorted(pairs, key=itemgetter(0))[:MAX_CONFUSIONS]
-    ]
+    if not cells:
+        return ["", "  no confusions"]
+    title = f"  most frequent confusions, {min(pairs, len(cells))} of {len(cells):,}: real → predicted (share of real)"
+    return ["", title, *(f"    {-number:>8,}  {words}" for number, words in sorted(cells, key=itemgetter(0))[:pairs])]
 
 
 def slice_table(rows: Sequence[SliceAccuracy]) -> list[str]:
@@ -101,8 +183,8 @@ def coverage_table(rows: Sequence[Coverage]) -> list[str]:
     return lines
 
 
-def _accuracy_line(name: str, texts: int, accuracy: Estimate) -> str:
-    return f"    {name:<26} {texts:>8,} {accuracy.value:9.4f}   {accuracy.low:.4f} … {accuracy.high:.4f}"
+def _accuracy_line(name: str, texts: int, accuracy: Estimate, width: int = 26) -> str:
+    return f"    {name:<{width}} {texts:>8,} {accuracy.value:9.4f}   {accuracy.low:.4f} … {accuracy.high:.4f}"
 
 
 def text_lines(description: str, text: str) -> list[str]:

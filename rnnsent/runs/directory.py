@@ -154,6 +154,14 @@ class Run:
         """What metrics.json says."""
         return self.read_record(METRICS, schemas.TrainingMetrics)
 
+    @property
+    def fallback_used(self) -> bool:
+        """Whether it was trained on the sample corpus in place of other data; read without pydantic, which is slow."""
+        try:
+            return bool(json.loads(self.read(METRICS))["data"]["fallback_used"])
+        except (RunError, ValueError, KeyError, TypeError):
+            return False  # whatever needs metrics.json says what is wrong with it
+
     @cached_property
     def environment(self) -> schemas.Environment:
         """What environment.json says."""

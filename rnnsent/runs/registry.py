@@ -67,7 +67,7 @@ def new_folder(name: str) -> Path:
 
 
 def open_run(path: Path | None) -> Run:
-    """Return the run at `path`, or the latest one.
+    """Return the run at `path`, or the latest one, under its own name.
 
     Raises:
         RunError: if there is no such run.
@@ -75,9 +75,11 @@ def open_run(path: Path | None) -> Run:
     if path is None:
         if not LATEST.is_symlink() and not LATEST.is_file():
             raise RunError(f"no run given and there is no {LATEST}; train one, or name a run directory")
-        path = _latest()
+        path = LATEST
+    if path.is_symlink() or (path == LATEST and path.is_file()):
+        link, path = path, _target(path)
         if not path.is_dir():
-            raise RunError(f"{LATEST}: names {path}, which is not there any more; name another run{_hint(path)}")
+            raise RunError(f"{link}: names {path}, which is not there any more; name another run{_hint(path)}")
     if path.is_file():
         hint = f"; did you mean {path.parent}?" if _is_run(path.parent) else ""
         raise RunError(f"{path}: is a file; a run is the folder that `rnnsent train` leaves{hint}")
@@ -116,9 +118,9 @@ def mark_latest(run: Run) -> None:
         logger.warning("%s cannot be written (%s); name the run yourself: %s", LATEST, error.strerror, run)
 
 
-def _latest() -> Path:
-    target = str(LATEST.readlink()) if LATEST.is_symlink() else LATEST.read_text(encoding="utf-8").strip()
-    return Path(os.path.normpath(LATEST.parent / target))
+def _target(link: Path) -> Path:
+    target = str(link.readlink()) if link.is_symlink() else link.read_text(encoding="utf-8").strip()
+    return Path(os.path.normpath(link.parent / target))
 
 
 def _is_run(path: Path) -> bool:

@@ -111,6 +111,10 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     fingerprint = resume.fingerprint(request.name, config, split, device, info)
     run, fingerprint = _begin(run, config, features, fingerprint)
     run.write_record(directory.ENVIRONMENT, info)
+    logger.info(
+        "epochs: val_ is on the validation texts; * marks the best one so far, by\n  %s: its weights are kept",
+        config.training.monitor,
+    )
     session = teach(run, config, Session(features, device, request.callbacks, start_time))
     networks = train_networks(run, config, session, fingerprint.name)
     with DeferredSignals(FINISHING):
@@ -131,6 +135,7 @@ def _begin(run: Run, config: Config, features: Features, fingerprint: Fingerprin
     elif run.resumable:
         raise RunError(f"{run.file(directory.FINGERPRINT)}: is missing; {directory.RESTORE}")
     logger.info("run: %s", run)  # whoever stops what takes long should know which one to resume
+    logger.info("plots: %s", resume.network_runs(run, config)[0].file(directory.CURVES))
     run.write(directory.CONFIG, dump_config(config))
     run.write_record(directory.SETTINGS, config)
     run.write_record(directory.FINGERPRINT, fingerprint)

@@ -181,10 +181,11 @@ def log_data(dataset: Dataset, split: Partition, config: Config) -> None:
         key = "training.adversarial.unlabeled" if training.without_labels else "training.teacher"
         raise DataError(f"{dataset.provenance['file']}: holds no text without a label, and {key} needs some")
     sizes = f"{len(split.train):,} to train on, {len(split.validation):,} to validate, {len(split.test):,} to test"
-    extra = "" if split.unlabeled is None else f", {len(split.unlabeled):,} without a label"
-    file = dataset.provenance.get("file")
-    note = "" if dataset.provenance.get("official_file", True) else ", not Keras' own file"
-    logger.info("data: %s, %s%s%s", dataset.source, sizes, extra, f" ({file}{note})" if file else "")
+    extra = "" if split.unlabeled is None else f",\n  {len(split.unlabeled):,} without a label"
+    logger.info("data: %s, %s%s", dataset.source, sizes, extra)
+    if file := dataset.provenance.get("file"):
+        rebuilt = "" if dataset.provenance.get("official_file", True) else " (a rebuilt imdb.npz, not Keras' own)"
+        logger.info("  %s%s", file, rebuilt)
     for line in _warnings(dataset, split, config):
         logger.info("data: %s", line)
 

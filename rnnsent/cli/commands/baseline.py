@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import opened, overrides, show, source_of
+from rnnsent.cli.options import Command, opened, overrides, show, source_of
 from rnnsent.reporting.tables import metric_table
 
 if TYPE_CHECKING:
     from rnnsent.runs.schemas import BaselineEvaluation, Metrics
 
 
-@click.command(name="baseline")
+@click.command(name="baseline", cls=Command)
 @options.run
 @options.split
 @click.option("--data", multiple=True, metavar="SOURCE", help="Location of the data.  [as in training or the config]")
@@ -46,7 +46,7 @@ def command(
         if run is not None:
             raise click.UsageError("RUN and --config both name the data; use one of them")
         loaded = load_config_data(load_config(name, overrides(data=data, **settings)).data)
-        record = evaluate_baseline(loaded, split)
+        record = evaluate_baseline(loaded, split).record
         _show(record, None, loaded.name, {}, as_json)
         return
     given = next((key for key, value in settings.items() if value not in (None, ())), None)
@@ -54,12 +54,12 @@ def command(
         option = "--" + {"settings": "set"}.get(given, given).replace("_", "-")
         raise click.UsageError(f"{option} only works with --config: the settings of a finished run cannot change")
     finished = opened(run)
-    record = evaluate_baseline(load_run_data(finished, source_of(data)), split)
+    result = evaluate_baseline(load_run_data(finished, source_of(data)), split)
     evaluation = finished.evaluation(split, Evaluation)
-    _show(record, str(finished), str(finished), {} if evaluation is None else evaluation.metrics, as_json)
+    _show(result.record, str(finished), str(finished), {} if evaluation is None else evaluation.metrics, as_json)
     if evaluation is None and not as_json:
         click.echo(f"  evaluate the network, too: rnnsent eval {finished.address} --split {split}")
-    finished.write_evaluation("baseline", record)
+    result.write(finished)
 
 
 def _show(record: BaselineEvaluation, run: str | None, name: str, network: Metrics, as_json: bool) -> None:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PATH, Source, opened_all, show
+from rnnsent.cli.options import PATH, Command, Source, opened_all, show
 from rnnsent.reporting.comparison_tables import comparison_lines
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.compare import RunComparison
 
 
-@click.command(name="compare")
+@click.command(name="compare", cls=Command)
 @click.argument("paths", type=PATH, nargs=-1, required=True, metavar="RUN RUN...")
 @options.split
 @options.data

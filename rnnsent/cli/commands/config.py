@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import overrides
+from rnnsent.cli.options import Command, overrides
 
 
 @click.group(name="config")
@@ -16,7 +16,7 @@ def command() -> None:
     """Check, complete and list configs."""
 
 
-@command.command()
+@command.command(cls=Command)
 @click.argument("name", metavar="CONFIG")
 @options.config
 @options.as_json
@@ -36,7 +36,7 @@ def check(name: str, as_json: bool, **settings: Any) -> None:
     click.echo(json.dumps({"file": name, "problems": []}) if as_json else f"{name}: fine")
 
 
-@command.command()
+@command.command(cls=Command)
 @click.argument("name", metavar="CONFIG")
 @options.config
 @options.as_json
@@ -48,7 +48,7 @@ def show(name: str, as_json: bool, **settings: Any) -> None:
     click.echo(json.dumps(config.to_dict()) + "\n" if as_json else dump_config(config), nl=False)
 
 
-@command.command()
+@command.command(cls=Command)
 def schema() -> None:
     """Print the JSON Schema of configs, for completion in editors."""
     from rnnsent.config.loader import json_schema
@@ -56,7 +56,7 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(), indent=1, ensure_ascii=False))
 
 
-@command.command(name="list")
+@command.command(name="list", cls=Command)
 @options.as_json
 def list_(as_json: bool) -> None:
     """List the shipped configs."""

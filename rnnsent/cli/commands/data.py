@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import overrides, show
+from rnnsent.cli.options import Command, overrides, show
 from rnnsent.reporting.tables import paragraph
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def command() -> None:
     """Describe data sets."""
 
 
-@command.command()
+@command.command(cls=Command)
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("--config", "name", default="lstm", metavar="NAME", help="Config of the encoding.  [default: lstm]")
 @options.settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,31 +11,32 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PATH, Source, opened, show
+from rnnsent.cli.options import FALLBACK, PATH, Command, Source, opened, show
 from rnnsent.cli.terminal import say
-from rnnsent.reporting.tables import evaluation_lines, paragraph
+from rnnsent.reporting.tables import EvaluationView, baseline_verdict, evaluation_lines, evaluation_screen
 
 if TYPE_CHECKING:
     from rnnsent.data.inputs import ReadOptions
-    from rnnsent.evaluation.evaluate import Options, PredictionError, Result
+    from rnnsent.evaluation.evaluate import Options, Result
     from rnnsent.runs.directory import Run
-    from rnnsent.runs.schemas import BaselineEvaluation, Evaluation
 
 COUNT = click.IntRange(0)
+ERRORS = 3
 LABELS_ONLY = (
     "From predicted labels alone: ROC AUC, PR AUC, log loss, Brier score, calibration, coverage and error analysis "
     "need probabilities (--probability-column)."
 )
 
 
-@click.command(name="eval")
+@click.command(name="eval", cls=Command)
 @options.run
 @options.split
 @options.data
 @options.backend
 @options.device
 @click.option("--baseline", is_flag=True, help="Evaluate the n-gram baseline, too.")
-@click.option("--worst", type=COUNT, default=3, metavar="N", help="Show the N most confident errors.  [default: 3]")
+@click.option("--full", is_flag=True, help="Show all tables.")
+@click.option("--worst", type=COUNT, metavar="N", help=f"Show the N most confident errors.  [default: {ERRORS}]")
 @click.option("--predictions", type=PATH, metavar="FILE", help="Evaluate a table of predictions.")
 @click.option("--label-column", metavar="NAME", help="Column of the label in FILE.  [default: label, target, …]")
 @click.option("--probability-column", metavar="NAME", help="Column of the probability.  [default: probability, …]")
@@ -52,7 +53,8 @@ def command(
     backend: str,
     device: str | None,
     baseline: bool,
-    worst: int,
+    full: bool,
+    worst: int | None,
     predictions: Path | None,
     quiet: bool,
     as_json: bool,
@@ -60,10 +62,12 @@ def command(
 ) -> None:
     """Evaluate a finished RUN. [default: the latest run]
 
-    Every metric except the calibration error has a 95 % interval. The result
-    is written to RUN/evaluations. Select models on validation; evaluate on
-    test once. For a folder of rnnsent train --seeds, evaluate each run and
-    show the mean and the standard deviation.
+    Show accuracy, the baseline if it was evaluated, confusions, weak parts
+    and errors on one screen. With --full, and in --json, every metric except
+    the calibration error has a 95 % interval. The result is written to
+    RUN/evaluations. Select models on validation; evaluate on test once. For a
+    folder of rnnsent train --seeds, evaluate each run and show the mean and
+    the standard deviation.
 
     `--predictions FILE` evaluates a CSV, TSV, JSON Lines or Parquet table of
     real labels and probabilities instead. With more than two labels, each
@@ -82,7 +86,8 @@ def command(
         how = ReadOptions(**{key: value for key, value in table.items() if key in names and value is not None})
         columns = {key: value for key, value in table.items() if key not in names}
         note = None if run is None else _training_texts(predictions, how, opened(run), source)
-        _evaluate_table(predictions, columns | {"options": how}, worst, as_json, note)
+        view = _table_view(predictions, columns | {"options": how}, note, ERRORS if worst is None else worst)
+        _show(view, {"predictions": str(predictions)}, {}, worst, full=full, as_json=as_json)
         return
     given = next((name for name, value in table.items() if value is not None), None)
     if given is not None:
@@ -92,52 +97,73 @@ def command(
     if seeds not in ([], [run]):
         _evaluate_seeds([opened(path) for path in seeds], split, settings, baseline, as_json)
         return
-    result, linear = _evaluate(opened(run, quiet=quiet), split, settings, baseline)
-    _show_run(result, linear, result.errors[:worst], as_json)
+    result = _evaluate(opened(run, quiet=quiet), split, settings, baseline)
+    view = _run_view(result, ERRORS if worst is None else worst)
+    head = {"run": str(result.run), "split": split, "source": result.run.metrics.data.name}
+    comparison = None if view.comparison is None else asdict(view.comparison)
+    if comparison is not None:
+        comparison["verdict"] = baseline_verdict(view.baseline, view.comparison)
+    tail = {
+        "baseline": {name: asdict(estimate) for name, estimate in view.baseline.items()} or None,
+        "baseline_comparison": comparison,
+        "seconds": result.record.seconds,
+    }
+    _show(view, head, tail, worst, full=full, as_json=as_json)
     result.write()
 
 
-def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> tuple[Result, BaselineEvaluation | None]:
-    from rnnsent.evaluation.baseline import evaluate_baseline
+def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> Result:
+    """Evaluate a run, and the baseline if that was requested and is not there."""
+    from rnnsent.evaluation.baseline import evaluate_baseline, read_baseline
     from rnnsent.evaluation.evaluate import evaluate
     from rnnsent.evaluation.run_data import load_run_data
-    from rnnsent.runs.schemas import BaselineEvaluation
 
     result = evaluate(run, split, options)
-    linear = run.evaluation(split, BaselineEvaluation, "baseline")
-    if baseline and linear is None:
-        linear = evaluate_baseline(load_run_data(run, options.source), split)
-        run.write_evaluation("baseline", linear)
-    return result, linear
+    if baseline and read_baseline(run, split) is None:
+        evaluate_baseline(load_run_data(run, options.source), split).write(run)
+    return result
 
 
-def _show_run(
-    result: Result, linear: BaselineEvaluation | None, errors: Sequence[PredictionError], as_json: bool
-) -> None:
+def _run_view(result: Result, errors: int) -> EvaluationView:
+    from rnnsent.evaluation.baseline import read_baseline
+    from rnnsent.evaluation.intervals import small_sample_warning
     from rnnsent.evaluation.predictions import UNCALIBRATED
-    from rnnsent.runs.directory import CALIBRATION
+    from rnnsent.runs.directory import CALIBRATION, EVALUATIONS
+    from rnnsent.runs.schemas import BaselineEvaluation
 
-    record, source = result.record, result.run.metrics.data.name
-    seconds = max(record.seconds, 1e-9)
-    uncalibrated = record.split == "validation" and result.run.file(CALIBRATION).is_file()
-    notes = [UNCALIBRATED] if uncalibrated else []
-    if as_json:
-        values = {"run": str(result.run), "split": record.split, "source": source, **_values(record, errors, notes)}
-        baseline = None if linear is None else asdict(linear)["metrics"]
-        click.echo(json.dumps(values | {"baseline": baseline, "seconds": record.seconds}))
+    run, record = result.run, result.record
+    uncalibrated = record.split == "validation" and run.file(CALIBRATION).is_file()
+    notes = [small_sample_warning(record.texts), UNCALIBRATED if uncalibrated else None]
+    baseline, stored = read_baseline(run, record.split), run.evaluation(record.split, BaselineEvaluation, "baseline")
+    return EvaluationView(
+        title=f"{run}: {record.split}, {record.texts:,} texts of {run.metrics.data.name}",
+        notes=[note for note in [*notes, FALLBACK if run.fallback_used else None] if note is not None],
+        record=record,
+        errors=result.errors[:errors],
+        baseline={} if stored is None else stored.metrics,
+        comparison=None if baseline is None else baseline.compared(result.predictions),
+        folder=str(run.file(EVALUATIONS)),
+    )
+
+
+def _show(
+    view: EvaluationView,
+    head: Mapping[str, object],
+    tail: Mapping[str, object],
+    worst: int | None,
+    *,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Print an evaluation; in JSON after `head` and before `tail`."""
+    if not as_json:
+        show("\n".join(evaluation_lines(view) if full else evaluation_screen(view, worst)))
         return
-    title = f"{result.run}: {record.split}, {record.texts:,} texts of {source}"
-    lines = evaluation_lines(record, errors, {} if linear is None else linear.metrics)
-    show(
-        "\n".join(
-            [
-                title,
-                *(f"  {note}" for note in notes),
-                *lines,
-                "",
-                f"  {seconds:.1f} s, {record.texts / seconds:,.0f} texts/s",
-            ]
-        )
+    values = asdict(view.record)
+    shown = {key: values[key] for key in ("metrics", "labels", "confusion", "slices", "coverage")}
+    errors = [asdict(error) for error in view.errors]
+    click.echo(
+        json.dumps({**head, "n": view.record.texts, **shown, "errors": errors, "warnings": list(view.notes), **tail})
     )
 
 
@@ -147,29 +173,32 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
 
     for run in runs:
         say(f"run: {run}")
-        _evaluate(run, split, options, baseline)[0].write()
+        _evaluate(run, split, options, baseline).write()
     if as_json:
         click.echo(json.dumps(seeds.to_values(runs, [split])))
     else:
         show("\n".join([*seeds.table(runs, split), *(f"  {run.path.name}: {run}" for run in runs)]))
 
 
-def _evaluate_table(path: Path, options: dict[str, Any], worst: int, as_json: bool, note: str | None) -> None:
+def _table_view(path: Path, options: dict[str, Any], note: str | None, errors: int) -> EvaluationView:
     from rnnsent.evaluation.evaluate import evaluation_record, most_confident_errors
     from rnnsent.evaluation.external_predictions import read_predictions
+    from rnnsent.evaluation.intervals import small_sample_warning
     from rnnsent.evaluation.run_data import make_origin
 
     table = read_predictions(path, **options)
     names, labels_only = table.label_names, table.labels_only
     origin = make_origin("", "", "", len(table.predictions))
     record = evaluation_record(origin, table.predictions, names, labels_only=labels_only)
-    errors = [] if labels_only else most_confident_errors(table.predictions, names, table.place)[:worst]
-    if as_json:
-        click.echo(json.dumps({"predictions": str(path), **_values(record, errors, [note] if note else [])}))
-        return
     of = "precision and recall are those" if labels_only else "the probability is that"
     title = f"{path}: {record.texts:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else "")
-    show("\n".join([title, *evaluation_lines(record, errors, {}), *(paragraph(LABELS_ONLY) if labels_only else [])]))
+    notes = [small_sample_warning(record.texts), note, LABELS_ONLY if labels_only else None]
+    return EvaluationView(
+        title=title,
+        notes=[each for each in notes if each is not None],
+        record=record,
+        errors=[] if labels_only else most_confident_errors(table.predictions, names, table.place)[:errors],
+    )
 
 
 def _training_texts(path: Path, how: ReadOptions, run: Run, source: Source | None) -> str:
@@ -186,13 +215,3 @@ def _training_texts(path: Path, how: ReadOptions, run: Run, source: Source | Non
         note = f"{run} was trained on {known:,} of the {len(texts):,} texts in {path}"
     say(f"{'WARNING: ' if known else ''}{note}")
     return note
-
-
-def _values(record: Evaluation, errors: Sequence[PredictionError], notes: Sequence[str] = ()) -> dict[str, object]:
-    """Return an evaluation as plain values for JSON."""
-    from rnnsent.evaluation.intervals import small_sample_warning
-
-    values, warning = asdict(record), small_sample_warning(record.texts)
-    shown = {key: values[key] for key in ("metrics", "labels", "confusion", "slices", "coverage")}
-    warnings = [*([] if warning is None else [warning]), *notes]
-    return {"n": record.texts, **shown, "errors": [asdict(error) for error in errors], "warnings": warnings}

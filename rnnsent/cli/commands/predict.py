@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PATH, column, require_run, show
+from rnnsent.cli.options import PATH, Command, column, opened, require_run, show
 from rnnsent.cli.terminal import say
 from rnnsent.errors import count
 
@@ -24,7 +24,7 @@ OUTPUT = click.Path(path_type=Path, dir_okay=False)
 MAX_NAME = 256  # characters of a text that may be the name of a file
 
 
-@click.command(name="predict")
+@click.command(name="predict", cls=Command)
 @click.argument("run", type=PATH)
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
 @click.option("--input", "source", metavar="FILE", help="Read a file of texts; - is stdin.")
@@ -53,17 +53,19 @@ def command(
 
     Print label and probability, one line a text, in order, with warnings in
     brackets. --input reads .txt, .csv, .tsv, .jsonl and .parquet; stdin is
-    read as lines. --output writes each row with its number in the input and
+    read as lines, and so is a TEXT of -. --output writes each row with its number in the input and
     the columns of --keep. "by coverage" in rnnsent eval shows what
     --abstain-below gains. `runs/latest` is the latest run.
     """
     from rnnsent.inference.batch import open_texts, require_output
     from rnnsent.inference.classifier import load
 
+    if texts == ("-",):
+        texts, source = (), source or "-"
     if not texts and source is None:
         require_run(run)
     if bool(texts) == (source is not None):
-        raise click.UsageError("give texts, or --input FILE (- is stdin)" + ("; not both" if texts else ""))
+        raise click.UsageError("give texts (- is stdin), or --input FILE" + ("; not both" if texts else ""))
     if source is None and (keep or output is not None):
         raise click.UsageError("--output and --keep only work with --input FILE")
     if keep and not (as_json or output is not None):
@@ -72,9 +74,7 @@ def command(
         raise click.UsageError("--json only works without --output; --output FILE.jsonl writes JSON")
     if output is not None and source is not None:
         require_output(output, source, force)
-    if run.is_symlink():
-        say(f"run: {run.resolve()}")
-    classifier = load(run, backend=backend)
+    classifier = load(opened(run), backend=backend)
     chance = 1 / len(classifier.label_names)
     if abstain_below is not None and abstain_below <= chance:
         raise click.UsageError(f"--abstain-below {abstain_below:g}: the probability is never below {chance:.3g}")

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from rnnsent.cli.options import Command
 from rnnsent.errors import RnnsentError
 
 SIZE = click.IntRange(min=1)
 SEED = click.IntRange(min=0)
 
 
-@click.command(name="reference")
+@click.command(name="reference", cls=Command)
 @click.option("--timesteps", type=SIZE, default=100, metavar="N", help="Length of the sequence.  [default: 100]")
 @click.option("--input-features", type=SIZE, default=32, metavar="N", help="Size of an input.  [default: 32]")
 @click.option("--output-features", type=SIZE, default=64, metavar="N", help="Size of the state.  [default: 64]")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PAGE, PATH, Source, opened, opened_all, require_named, write_file
+from rnnsent.cli.options import PAGE, PATH, Command, Source, opened, opened_all, require_named, write_file
 
 if TYPE_CHECKING:
     from rnnsent.reporting.facts import EvaluationFacts
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 MARKDOWN = (".md",)
 
 
-@click.command(name="report")
+@click.command(name="report", cls=Command)
 @options.runs
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Output file.  [default: RUN/report.html]")
 @options.split

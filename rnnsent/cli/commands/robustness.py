@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import Source, opened, show
+from rnnsent.cli.options import Command, Source, opened, show
 from rnnsent.cli.terminal import say
 from rnnsent.reporting.tables import slice_table
 
 
-@click.command(name="robustness")
+@click.command(name="robustness", cls=Command)
 @options.run
 @options.split
 @options.data

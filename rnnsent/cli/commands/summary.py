@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import Overrides, opened, overrides, show
+from rnnsent.cli.options import Command, Overrides, opened, overrides, show
 
 
-@click.command(name="summary")
+@click.command(name="summary", cls=Command)
 @options.run
 @click.option("--config", "name", metavar="NAME", help="Summarize a YAML file or a shipped config instead of RUN.")
 @options.config

@@ -10,14 +10,15 @@ from pathlib import Path
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PAGE, PATH, PICTURE, require_named, require_run, write_file
+from rnnsent.cli.options import PAGE, PATH, PICTURE, Command, opened, require_named, require_run, write_file
+from rnnsent.cli.terminal import say
 from rnnsent.errors import DataError
 
 METHODS = ["occlusion", "integrated-gradients", "both"]  # trace.METHODS, which is slow to import
 METHOD_HELP = "Attribution method: occlusion, integrated-gradients or both.  [default: occlusion]"
 
 
-@click.command(name="trace")
+@click.command(name="trace", cls=Command)
 @click.argument("run", type=PATH)
 @click.argument("text", required=False)
 @click.option("--input", "source", metavar="FILE", help="Read the text from a file; - is stdin.")
@@ -51,7 +52,7 @@ def command(
         raise click.UsageError("give TEXT (- is stdin), or --input FILE" + ("" if text is None else "; not both"))
     require_named(page, PAGE)
     require_named(picture, PICTURE)
-    trace = load(run, backend=backend).trace(_text(text, source), method)
+    trace = load(opened(run), backend=backend).trace(_text(text, source), method)
     if as_json:
         click.echo(json_line(trace.to_dict()))
     else:
@@ -67,6 +68,7 @@ def command(
             write_file(page, trace_views.page(trace), PAGE)
         if picture is not None:
             write_file(picture, trace_views.png(trace), PICTURE)
+        say(f"written: {', '.join(str(path) for path in (page, picture) if path is not None)}")
 
 
 def _text(text: str | None, source: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PATH, overrides, show
+from rnnsent.cli.options import PATH, Command, overrides, show
 from rnnsent.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from rnnsent.runs.schemas import TrainingMetrics
 
 
-@click.command(name="train")
+def _name(value: str) -> str:
+    """Return a name of a run, which becomes part of the name of its folder."""
+    if value != Path(value).name or value.startswith("."):
+        raise click.BadParameter(f"not a name: {value!r}; use letters, digits and dashes")
+    return value
+
+
+@click.command(name="train", cls=Command)
+@click.argument("shipped", metavar="[CONFIG]", required=False)
 @click.option("--config", "name", metavar="NAME", help="Config: a YAML file, or the name of a shipped one.")
 @click.option("--resume", type=PATH, metavar="RUN", help="Continue a stopped run, or a folder of --seeds.")
 @options.config
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
 @options.device
 @click.option("--no-fallback", is_flag=True, help="Fail if the data are not available.")
 @click.option("--run-dir", type=PATH, metavar="DIR", help="Folder of the run.  [default: runs/NAME-DATE-N]")
+@click.option("--name", "run_name", type=_name, metavar="NAME", help="Name of the run.  [default: that of the config]")
 @click.option("--force", is_flag=True, help="Replace the run in --run-dir.")
 @click.option("--track", "trackers", multiple=True, metavar="NAME", help="Log to tensorboard, mlflow or wandb.")
 @click.option("--seeds", type=click.IntRange(2), metavar="N", help="Train N runs with different seeds.")
@@ -35,10 +44,12 @@ if TYPE_CHECKING:
 @options.quiet
 @click.option("--json", "as_json", is_flag=True, help="Print the run and its metrics as one line of JSON.")
 def command(
+    shipped: str | None,
     name: str | None,
     resume: Path | None,
     no_fallback: bool,
     run_dir: Path | None,
+    run_name: str | None,
     force: bool,
     seeds: int | None,
     evaluate: bool,
@@ -46,7 +57,7 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Train the model that a config describes.
+    """Train the model that CONFIG describes, as `rnnsent train lstm`.
 
     The run directory keeps config, weights, checkpoints, history, metrics and
     plots. The best epoch by validation is kept. The test texts are not used:
@@ -58,9 +69,14 @@ def command(
 
     `--seeds 3 --run-dir DIR` trains with the seeds training.seed, + 1, + 2
     and leaves three runs, DIR/seed-0 and so on.
+
+    `--set 'model.recurrent.1={cell: gru, units: 16}'` adds a second layer.
     """
+    if shipped is not None and name is not None:
+        raise click.UsageError(f"two configs: {shipped} and --config {name}; use one of them")
+    name = name if shipped is None else shipped
     if (name is None) == (resume is None):
-        raise click.UsageError("--config says what to train, --resume which run to continue: give one of them")
+        raise click.UsageError("CONFIG says what to train, --resume which run to continue: give one of them")
     if force and run_dir is None:
         raise click.UsageError("--force only works with --run-dir: every other run is a new one")
     if evaluate and seeds is None:
@@ -69,20 +85,21 @@ def command(
     if resume is not None:
         epochs = settings["epochs"]
         expected = {} if epochs is None else {"training.epochs": epochs}
-        if changes != expected or run_dir is not None or seeds is not None:
+        if changes != expected or (run_dir, seeds, run_name) != (None, None, None):
             raise click.UsageError("--resume only takes --epochs, --quiet, --json: the config of a run cannot change")
         _resume(resume, epochs, quiet, as_json)
         return
-    from rnnsent.config.loader import load_config
+    from rnnsent.config.loader import load_config, training_name
     from rnnsent.training import experiment
 
     assert name is not None
     config = load_config(name, changes, to_train=True)
+    title = run_name or training_name(name, config, changes)
     if seeds is not None:
-        _train_seeds(_begin_seeds(config, name, seeds, run_dir, evaluate, force), quiet, force, as_json)
+        _train_seeds(_begin_seeds(config, title, seeds, run_dir, evaluate, force), quiet, force, as_json)
         return
     train = partial(experiment.train, config, run_dir=run_dir, force=force)
-    _show(_with_progress(train, Path(name).stem, quiet), quiet, as_json)
+    _show(_with_progress(train, title, quiet), quiet, as_json)
 
 
 def _resume(path: Path, epochs: int | None, quiet: bool, as_json: bool) -> None:
@@ -116,6 +133,7 @@ def _show(run: Run, quiet: bool, as_json: bool) -> None:
         return
     show(result_line(run))
     if not quiet:
+        say(kept_line(run))
         for warning in label_warnings(run.metrics.data.counts):
             say(f"WARNING: {warning}")
         if advice := hint(run.metrics, run.config.training.epochs):
@@ -129,7 +147,7 @@ def _begin_seeds(config: Config, name: str, number: int, run_dir: Path | None, e
     from rnnsent.training import seeds
 
     first = config.training.seed
-    folder = run_dir or new_folder(Path(name).stem)
+    folder = run_dir or new_folder(name)
     seeds.begin(folder, config, Plan(list(range(first, first + number)), evaluate), force=force)
     return folder
 
@@ -159,16 +177,17 @@ def hint(metrics: TrainingMetrics, epochs: int) -> str | None:
 
 
 def result_line(run: Run) -> str:
-    """Return the last line of a training."""
+    """Return the result of a training."""
+    accuracy = run.metrics.validation["accuracy"]
+    fallback = "\n  FALLBACK: on the built-in sample reviews, not on imdb" if run.fallback_used else ""
+    return f"{run}: validation accuracy {accuracy.value:.2%} [{accuracy.low:.2%}, {accuracy.high:.2%}]{fallback}"
 
+
+def kept_line(run: Run) -> str:
+    """Return what the brackets of the result are, what was kept, and where the plots are."""
     metrics = run.metrics
-    accuracy = metrics.validation["accuracy"]
-    fallback = " (FALLBACK: the imdb reviews are not available)" if metrics.data.fallback_used else ""
-    how = f"epoch {metrics.best_epoch} of {metrics.epochs} by {run.config.training.monitor}"
+    what = f"epoch {metrics.best_epoch} of {metrics.epochs} by {run.config.training.monitor}"
     if metrics.networks is not None:
         alone = ", ".join(f"{network.val_accuracy:.2%}" for network in metrics.networks)
-        how = f"{len(metrics.networks)} networks, alone {alone}"
-    return (
-        f"{run}: validation accuracy {accuracy.value:.2%} [{accuracy.low:.2%}, {accuracy.high:.2%}], {how}; "
-        f"data: {metrics.data.name}{fallback}"
-    )
+        what = f"{len(metrics.networks)} networks, alone {alone}"
+    return f"  in brackets: 95 % interval; kept: {what}; data: {metrics.data.name}"

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import opened, show
+from rnnsent.cli.options import Command, opened, show
 
 BACKENDS = click.Choice(["native", "numpy", "keras"])
 
 
-@click.command(name="verify")
+@click.command(name="verify", cls=Command)
 @options.run
 @click.option("--backend", "backends", type=BACKENDS, multiple=True, help="Backend to compare.  [default: all]")
 @options.as_json
