@@ -36,7 +36,8 @@ def config_page() -> str:
     shipped = "".join(f"| `{name}` | {description(name)} |\n" for name in shipped_names())
     parts = [
         "# The config\n\nWritten by `make docs` from `rnnsent/config/`; do not edit. `rnnsent config show FILE` "
-        "prints a config with every default, `--set key=value` overrides any key.\n",
+        "prints a config with every default, `--set key=value` overrides any key. "
+        "`--set 'model.recurrent.1={cell: gru, units: 16}'` adds a second layer.\n",
         f"| shipped config | |\n|---|---|\n{shipped}",
     ]
     parts += [_section_page(path, section) for path, section in _sections("", Config)]

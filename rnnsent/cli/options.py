@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Overrides = dict[str, object]  # of keys of a config, by their dotted names
 Source = dict[str, Any]  # keys of the data section that say where the data are
 
-TEXT_HINT = "a TEXT that begins with a dash goes after --, as in: rnnsent {} RUN -- {}"
+TEXT_HINT = "A TEXT that begins with a dash goes after --, as in: rnnsent {} RUN -- {}"
 
 
 class Command(click.Command):
@@ -37,7 +37,7 @@ class Command(click.Command):
             is_text = " " in text or not text.startswith("--")
             if is_text and any(param.human_readable_name.strip("[].") == "TEXT" for param in self.params):
                 hint = TEXT_HINT.format(ctx.info_name, shlex.quote(text))
-                raise click.UsageError(f"{error.format_message()} ({hint})", ctx) from None
+                raise click.UsageError(f"{error.format_message()} {hint}", ctx) from None
             raise
         for option in (option for option in order if isinstance(option, click.Option) and not option.multiple):
             if order.count(option) > 1 and (not option.is_flag or option.secondary_opts):

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from rnnsent.data.tokenizer import START, UNKNOWN
 from rnnsent.errors import count
+from rnnsent.evaluation.baseline import read_baseline
 from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.inference import classifier
 from rnnsent.inference.classifier import Encoded
@@ -50,12 +51,16 @@ class Examples:
 
 def run_page(facts: EvaluationFacts, examples: Examples) -> str:
     """Return the page of a run as HTML."""
-    accuracy, baseline = facts.accuracy, facts.baseline
+    advantage, stored = None, read_baseline(facts.run, facts.split)
+    if stored is not None:
+        advantage = stored.compared(facts.predictions).difference
+    elif facts.baseline is not None:
+        advantage = difference(facts.accuracy, facts.baseline.metrics["accuracy"])
     return render(
         "run.html.j2",
         facts=facts,
         examples=examples,
-        advantage=None if baseline is None else difference(accuracy, baseline.metrics["accuracy"]),
+        advantage=advantage,
         predicted_names=[f"predicted: {name}" for name in facts.label_names],
         training=charts.training_curves([facts]),
         operating=charts.operating_curves([facts]),

@@ -60,9 +60,10 @@ def evaluation_screen(view: EvaluationView, worst: int | None) -> list[str]:
     total = sum(map(sum, record.confusion)) - sum(row[index] for index, row in enumerate(record.confusion))
     lines += ["", f"  most confident errors, {len(errors)} of {total:,}"] if errors else []
     for error in errors:
-        text = error.text if len(error.text) <= WIDTH - 6 else f"… {error.text[8 - WIDTH :]}"
+        text = error.text if len(error.text) <= WIDTH - 6 else f"… {error.text[8 - WIDTH :].partition(' ')[2]}"
         lines += [f"    {_short(_description(error), WIDTH - 4)}"] + ([f"      {text}"] if text else [])
-    return [*lines, "", "  all tables: --full" + (f"; files: {view.folder}" if view.folder else "")]
+    files = f"; files: {view.folder} ({record.split}-confusion.csv, …)" if view.folder else ""
+    return [*lines, "", f"  all tables: --full{files}"]
 
 
 def _head_lines(view: EvaluationView, *facts: str) -> Iterator[str]:
@@ -155,7 +156,7 @@ def confusion_table(
             lines.append(f"  {name:<{width}}  " + "  ".join(numbers))
         return lines
     cells = [
-        (-number, f"{_short(real, 28)} → {_short(predicted, 28)} ({number / sum(row):.1%})")
+        (-number, f"{_short(real, 27)} → {_short(predicted, 27)} ({number / sum(row):.1%})")
         for real, row in zip(names, confusion, strict=True)
         for predicted, number in zip(names, row, strict=True)
         if number and predicted != real

@@ -205,7 +205,7 @@ def _warnings(dataset: Dataset, split: Partition, config: Config) -> Iterator[st
         yield f"{number:,} of {len(texts[name]):,} {name} texts are in training too; --drop-duplicates removes them"
     if len(split.validation) < FEW_VALIDATION_TEXTS:
         size = count(len(split.validation), "validation text")
-        yield f"{size}: few to choose the best epoch by; data.validation_split sets how many"
+        yield f"{size}: few to choose an epoch by (data.validation_split)"
     for name, number in (facts.get("unlabeled of their groups") or {}).items():
         yield f"{count(number, 'text')} without a label share a group with {name} texts"
     if split.unlabeled is not None and not len(split.unlabeled):

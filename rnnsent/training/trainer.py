@@ -89,7 +89,7 @@ def train_network(run: Run, config: Config, session: Session, title: str, initia
 
     features, training = session.features, config.training
     paths = choose(config, session.device)
-    logger.info("engine: %s", ", ".join(map(str, paths)))
+    logger.info("engine: %s", ",\n  ".join(map(str, paths)))
     train = batches(features.train, config, session.device, shuffle=True)
     validation = batches(features.validation, config, session.device, shuffle=False)
     steps, warmup = len(train) * training.epochs, training.schedule.warmup_steps

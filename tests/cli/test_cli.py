@@ -102,7 +102,8 @@ def test_eval_json_has_what_eval_shows(run: Path) -> None:
     after = values("eval", "run", "--baseline", "--worst", "2")
     assert tuple(after["baseline"]) == tuple(METRICS) and len(after["errors"]) == 2
     assert {"labels", "confusion", "slices", "coverage", "seconds"} <= set(after)
-    text = output("eval", "run")
+    text = output("eval", "run", "--full")
+    assert after["baseline_comparison"]["verdict"][:20] in text
     for key in ("accuracy", "roc_auc"):
         assert f"{after['metrics'][key]['value']:.4f}" in text and f"{after['baseline'][key]['value']:.4f}" in text
     Run(run).verify()

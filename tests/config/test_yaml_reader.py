@@ -157,6 +157,8 @@ TEXT = "a: {b: 1}\nlist:\n  - {c: 2}\n  - 3\n"
         ("list.0.c", {"list": [{"c": 7}, 3]}),
         ("list.1", {"list": [{"c": 2}, 7]}),
         ("list.0.new", {"list": [{"c": 2, "new": 7}, 3]}),
+        ("list.2", {"list": [{"c": 2}, 3, 7]}),
+        ("list.2.c", {"list": [{"c": 2}, 3, {"c": 7}]}),
     ],
 )
 def test_an_override_sets_keys_and_items(key: str, expected: dict[str, Any]) -> None:
@@ -165,7 +167,7 @@ def test_an_override_sets_keys_and_items(key: str, expected: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(
-    ("key", "item"), [("list.2", "2"), ("list.c", "c"), ("list.-1", "-1"), ("list.2.c", "2"), ("list.1.c", "c")]
+    ("key", "item"), [("list.3", "3"), ("list.c", "c"), ("list.-1", "-1"), ("list.3.c", "3"), ("list.1.c", "c")]
 )
 def test_an_override_names_an_item_that_is_missing(key: str, item: str) -> None:
     _, found = override(TEXT, **{key: "x"})

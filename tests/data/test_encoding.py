@@ -267,7 +267,7 @@ def test_empty_cells_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) 
     dataset = load(write_csv("t.csv", rows))
     read = "labeled nan, read as no label"
     assert dataset.provenance["dropped"] == {"without a text": 2, "without a label": 1, read: 1}
-    few = "data: 6 validation texts: few to choose the best epoch by; data.validation_split sets how many"
+    few = "data: 6 validation texts: few to choose an epoch by (data.validation_split)"
     assert warnings_of(dataset, caplog) == [
         f"data: 4 rows left out: without a text: 2, without a label: 1, {read}: 1",
         few,

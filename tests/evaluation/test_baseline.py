@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
 from rnnsent.data.dataset import Split
+from rnnsent.evaluation import baseline
 from rnnsent.evaluation.baseline import fit
 from rnnsent.models import ngram_weights
 from rnnsent.models.ngram_weights import Ngrams
@@ -79,22 +81,47 @@ def test_baseline_is_written_beside_the_run_and_eval_shows_it(run: Run) -> None:
     assert all(len(line) <= 80 for line in first.stdout.splitlines())
     record = run.evaluation("test", BaselineEvaluation, "baseline")
     assert record is not None and (record.metrics["accuracy"].value or 0) > 0.9
-    shown = rnnsent("eval", "run").stdout.splitlines()
-    assert shown[2].split()[-1] == "baseline"
-    assert shown[3].split()[-1] == f"{record.metrics['accuracy'].value:.4f}"
+    shown = rnnsent("eval", "run", "--full").stdout.splitlines()
+    (head,) = (number for number, line in enumerate(shown) if line.split()[-1:] == ["baseline"])
+    assert shown[head + 1].split()[-1] == f"{record.metrics['accuracy'].value:.4f}"
     assert rnnsent("baseline", "run").stdout.splitlines()[2].split()[-1] == "network"
     validation = json.loads(rnnsent("baseline", "run", "--split", "validation", "--json").stdout)
     assert validation["n"] == 24 and run.evaluation("test", BaselineEvaluation, "baseline") is not None
     run.verify()
 
 
-def test_eval_evaluates_the_baseline_on_request(run: Run) -> None:
+def test_eval_evaluates_the_baseline_on_request(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_CACHE", "cache")
     assert json.loads(rnnsent("eval", "run", "--json").stdout)["baseline"] is None
     first = rnnsent("eval", "run", "--baseline", "--json")
     assert first.exit_code == 0 and "C 0.3, validation accuracy" in first.stderr
     assert json.loads(first.stdout)["baseline"]["accuracy"]["value"] > 0.9
     again = rnnsent("eval", "run", "--baseline")
     assert "C 0.3" not in again.stderr and "baseline" in again.stdout
+
+
+def test_baseline_is_fitted_once_and_compared_in_pairs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RNNSENT_CACHE", "cache")
+    warn = ngram_weights.logistic_regression
+
+    def noisy(strength: float) -> object:
+        warnings.warn("scikit-learn will change", FutureWarning, stacklevel=2)
+        return warn(strength)
+
+    monkeypatch.setattr(baseline, "logistic_regression", noisy)
+    first = rnnsent("eval", "run", "--baseline")
+    assert "C 0.3" in first.stderr and "will change" not in first.stderr + first.stdout
+    shutil.copytree("run", "other", ignore=shutil.ignore_patterns("evaluations"))
+    for arguments in (["eval", "other", "--baseline"], ["baseline", "run", "--split", "validation"]):
+        assert "C 0.3" not in rnnsent(*arguments).stderr
+    values = json.loads(rnnsent("eval", "run", "--json").stdout)
+    pair, accuracy = values["baseline_comparison"], values["metrics"]["accuracy"]["value"]
+    assert pair["difference"]["value"] == pytest.approx(accuracy - values["baseline"]["accuracy"]["value"])
+    assert (pair["only_network"] - pair["only_baseline"]) / 120 == pytest.approx(pair["difference"]["value"])
+    assert pair["verdict"][:30] in " ".join(first.stdout.split())
+    assert pair["difference"]["low"] < pair["difference"]["value"] < pair["difference"]["high"]
+    Path("run/evaluations/test-baseline-predictions.csv").unlink()  # as of a version without
+    assert "--baseline tests if" in rnnsent("eval", "run").stdout
 
 
 def test_baseline_without_scikit_learn_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def test_evaluations_are_written_beside_a_run_that_stays_as_it_is(run: Run) -> N
     assert shown.exit_code == 0, shown.stderr
     assert {path: sha256(path) for path in before} == before
     added = {path.relative_to(run.path).as_posix() for path in set(run.path.rglob("*.*")) - set(before)}
-    names = ("test.json", "test-predictions.csv", "test-reliability.png", "test-coverage.png")
+    names = ("test.json", "test-predictions.csv", "test-confusion.csv", "test-reliability.png", "test-coverage.png")
     assert added == {f"evaluations/{name}" for name in names}
     record = run.evaluation("test", Evaluation)
     assert record is not None and record.run == run.sha256 and record.texts == 120
@@ -44,13 +44,13 @@ def test_eval_json_has_what_eval_shows(run: Run) -> None:
     values = json.loads(rnnsent("eval", "run", "--json", "--worst", "2").stdout)
     assert set(values) == {
         "run", "split", "source", "n", "metrics", "labels", "confusion", "slices", "coverage", "seconds", "errors",
-        "warnings", "baseline",
+        "warnings", "baseline", "baseline_comparison",
     }  # fmt: skip
     assert (values["run"], values["split"], values["n"], values["baseline"]) == ("run", "test", 120, linear)
     assert len(values["errors"]) == 2
     for error in values["errors"]:
         assert error["label"] != error["predicted"] and error["probability"] >= 0.5 and error["text"]
-    shown = rnnsent("eval", "run").stdout.splitlines()
+    shown = rnnsent("eval", "run", "--full").stdout.splitlines()
     assert all(len(line) <= 80 for line in shown[1:])
     for name, figures in values["labels"].items():
         row = next(n for n, line in enumerate(shown) if line.split()[:2] == [name, f"{figures['texts']:,}"])
@@ -58,7 +58,7 @@ def test_eval_json_has_what_eval_shows(run: Run) -> None:
         assert shown[row].split()[2:] == [f"{each['value']:.4f}" for each in estimates]
         ends = " ".join(f"{each['low']:.3f} … {each['high']:.3f}" for each in estimates)
         assert " ".join(shown[row + 1].split()) == ends
-    accuracy = next(line for line in shown if line.split()[:1] == ["accuracy"]).split()
+    accuracy = next(line for line in shown if line.split()[:1] == ["accuracy"] and "%" not in line).split()
     assert accuracy[1] == f"{values['metrics']['accuracy']['value']:.4f}"
     assert accuracy[-1] == f"{linear['accuracy']['value']:.4f}"
     ece = next(line for line in shown if line.split()[:1] == ["ece"])
@@ -93,7 +93,7 @@ def test_a_new_metric_is_in_eval_json_and_report(run: Run, monkeypatch: pytest.M
     values = json.loads(rnnsent("eval", "run", "--json").stdout)
     (tn, fp), estimate = values["confusion"][0], values["metrics"]["specificity"]
     assert estimate["value"] == pytest.approx(tn / (tn + fp)) and estimate["low"] < tn / (tn + fp) < estimate["high"]
-    assert any(line.split()[:1] == ["specificity"] for line in rnnsent("eval", "run").stdout.splitlines())
+    assert any(line.split()[:1] == ["specificity"] for line in rnnsent("eval", "run", "--full").stdout.splitlines())
     assert rnnsent("report", "run").exit_code == 0
     assert "specificity" in Path("run/report.html").read_text()
     assert "specificity" in json.loads(rnnsent("compare", "run", "run", "--json").stdout)["comparisons"][0]["metrics"]
@@ -165,8 +165,8 @@ def test_of_many_labels_the_most_frequent_confusions_are_shown() -> None:
     confusion[3, 7], confusion[9, 2] = 30, 10
     lines = confusion_table(names, confusion.tolist())
     assert lines[1:] == [
-        "  most frequent confusions, 2 of 2",
-        "          30  label 3, predicted label 7 (30.0% of label 3)",
-        "          10  label 9, predicted label 2 (12.5% of label 9)",
+        "  most frequent confusions, 2 of 2: real → predicted (share of real)",
+        "          30  label 3 → label 7 (30.0%)",
+        "          10  label 9 → label 2 (12.5%)",
     ]
     assert len(confusion_table(["a", "b"], [[1, 2], [3, 4]])) == 4

@@ -150,7 +150,7 @@ def test_coverage_and_most_confident_errors_by_line() -> None:
     assert [(each["texts"], each["accuracy"]["value"]) for each in found["coverage"]][-1] == (3, 1 / 3)
     places = [(each["index"], each["place"]) for each in found["errors"]]
     assert places == [(3, "p.csv, line 5"), (1, "p.csv, line 3")]
-    shown = rnnsent("eval", "--predictions", "p.csv", "--worst", "1").stdout
+    shown = rnnsent("eval", "--predictions", "p.csv", "--worst", "1", "--full").stdout
     assert "  by coverage" in shown
     assert "text 3 (p.csv, line 5): pos, predicted neg at 0.9500" in shown and "line 3" not in shown
 

@@ -39,7 +39,7 @@ def test_slices_are_what_their_names_say() -> None:
     assert sorted(number for part in list(found["negation"].values())[1:] for number in part) == [2, 3, 5]
     assert found["truncation"] == {"read whole": [0, 1, 3, 4, 5], "cut to 5 words": [2]}
     assert found["stars"] == {"unknown": [2], "1 star": [1, 3], "7 stars": [4], "10 stars": [0, 5]}
-    assert found["length"]["1 words"] == [0, 5]
+    assert found["length"]["1 word"] == [0, 5]
 
 
 def test_slices_do_not_depend_on_the_order_of_configs() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,8 @@ def command(
         return
     result = _evaluate(opened(run, quiet=quiet), split, settings, baseline)
     view = _run_view(result, ERRORS if worst is None else worst)
+    if as_json and result.run.fallback_used:  # which `opened` says on stderr
+        view = replace(view, notes=[*view.notes, FALLBACK])
     head = {"run": str(result.run), "split": split, "source": result.run.metrics.data.name}
     comparison = None if view.comparison is None else asdict(view.comparison)
     if comparison is not None:
@@ -137,7 +139,7 @@ def _run_view(result: Result, errors: int) -> EvaluationView:
     baseline, stored = read_baseline(run, record.split), run.evaluation(record.split, BaselineEvaluation, "baseline")
     return EvaluationView(
         title=f"{run}: {record.split}, {record.texts:,} texts of {run.metrics.data.name}",
-        notes=[note for note in [*notes, FALLBACK if run.fallback_used else None] if note is not None],
+        notes=[note for note in notes if note is not None],
         record=record,
         errors=result.errors[:errors],
         baseline={} if stored is None else stored.metrics,

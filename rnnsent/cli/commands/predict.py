@@ -54,7 +54,7 @@ def command(
     Print label and probability, one line a text, in order, with warnings in
     brackets. --input reads .txt, .csv, .tsv, .jsonl and .parquet; stdin is
     read as lines, and so is a TEXT of -. --output writes each row with its number in the input and
-    the columns of --keep. "by coverage" in rnnsent eval shows what
+    the columns of --keep. "by coverage" in rnnsent eval --full shows what
     --abstain-below gains. `runs/latest` is the latest run.
     """
     from rnnsent.inference.batch import open_texts, require_output

@@ -66,9 +66,10 @@ def command(
 
         if page is not None:
             write_file(page, trace_views.page(trace), PAGE)
+            say(f"written: {page}")
         if picture is not None:
             write_file(picture, trace_views.png(trace), PICTURE)
-        say(f"written: {', '.join(str(path) for path in (page, picture) if path is not None)}")
+            say(f"written: {picture}")
 
 
 def _text(text: str | None, source: str | None) -> str:

@@ -179,15 +179,15 @@ def hint(metrics: TrainingMetrics, epochs: int) -> str | None:
 def result_line(run: Run) -> str:
     """Return the result of a training."""
     accuracy = run.metrics.validation["accuracy"]
-    fallback = "\n  FALLBACK: on the built-in sample reviews, not on imdb" if run.fallback_used else ""
+    fallback = " on SAMPLE reviews (FALLBACK)" if run.fallback_used else ""
     return f"{run}: validation accuracy {accuracy.value:.2%} [{accuracy.low:.2%}, {accuracy.high:.2%}]{fallback}"
 
 
 def kept_line(run: Run) -> str:
     """Return what the brackets of the result are, what was kept, and where the plots are."""
     metrics = run.metrics
-    what = f"epoch {metrics.best_epoch} of {metrics.epochs} by {run.config.training.monitor}"
+    what = f"epoch {metrics.best_epoch} of {metrics.epochs}, the best by {run.config.training.monitor}"
     if metrics.networks is not None:
         alone = ", ".join(f"{network.val_accuracy:.2%}" for network in metrics.networks)
         what = f"{len(metrics.networks)} networks, alone {alone}"
-    return f"  in brackets: 95 % interval; kept: {what}; data: {metrics.data.name}"
+    return f"  in brackets: 95 % interval; kept: {what}"
