@@ -27,6 +27,11 @@ def escaped(message: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in message)
 
 
+def utf8(text: str) -> str:
+    """Return a text with what UTF-8 cannot hold, such as bytes of a file's name, escaped: `\\udce9`."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def printable(text: str, keep: str = "") -> str:
     """Return a text without characters, except those in `keep`, that control a terminal or turn the text direction."""
     harmless = "\u00a0\u200c\u200d" + keep  # a space that does not break, joiners inside emoji and some scripts

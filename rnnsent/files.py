@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from rnnsent.errors import RunError
+from rnnsent.errors import RunError, utf8
 
 
 def require_folder(target: Path) -> None:
@@ -51,9 +51,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def write_atomic(target: Path, content: bytes | str) -> None:
-    """Write `content` to `target`, all or nothing; text is UTF-8 with line feeds as they are."""
+    """Write `content` to `target`, all or nothing; text is UTF-8 with line feeds as they are, see `errors.utf8`."""
     with atomic_path(target) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(utf8(content).encode() if isinstance(content, str) else content)
 
 
 class _LineFeeds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from rnnsent.cli.terminal import say
-from rnnsent.errors import RnnsentError, escaped, printable
+from rnnsent.errors import DataError, RnnsentError, escaped, printable, utf8
 
 if TYPE_CHECKING:
     from rnnsent.runs.directory import Run
@@ -203,6 +204,18 @@ def require_run(run: Path) -> None:
     if not run.exists():
         shown = shlex.quote(escaped(str(run)))
         raise click.UsageError(f"no such run: {shown}; RUN comes before TEXT, as in: runs/latest {shown}")
+
+
+def decoded(text: str) -> str:
+    """Return a TEXT of the command line, which Python decodes with the locale, as UTF-8.
+
+    Raises:
+        DataError: if it is not.
+    """
+    try:
+        return text if utf8(text) == text else os.fsencode(text).decode()
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        raise DataError(f"TEXT: is not UTF-8 text, at byte {error.start + 1}") from None
 
 
 def show(text: str) -> None:

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from rnnsent.errors import ConfigError, Problem
+from rnnsent.errors import ConfigError, Problem, utf8
 
 KeyPath = tuple[str | int, ...]  # ("model", "recurrent", 0, "units")
 MAX_DEPTH = 20
@@ -42,9 +42,15 @@ class Document:
         return int(line) if name == self.name and line.isdecimal() else float("inf")
 
     def override(self, overrides: Mapping[str, object]) -> Iterator[Problem]:
-        """Set each dotted key, such as `training.epochs` or `model.recurrent.0.units`; yield what cannot be set."""
+        """Set each dotted key, such as `training.epochs` or `model.recurrent.0.units`; yield what cannot be set.
+
+        Raises:
+            ConfigError: if a value cannot be written into a config.
+        """
         for key, value in overrides.items():
             place = f"--set {key}={value if isinstance(value, str) else json.dumps(value)}"
+            if not _is_utf8(value):
+                raise ConfigError([Problem(place, key, "is not UTF-8; rename the file, folder or column")])
             path: tuple[Any, ...] = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
             target: Any = self.values
             try:
@@ -101,6 +107,11 @@ def read_value(text: str, place: str, key: str) -> Any:
     except (ConfigError, ValueError):
         raise ConfigError([Problem(place, key, "the value is not YAML", text)]) from None
     return value
+
+
+def _is_utf8(value: object) -> bool:
+    text = json.dumps(value, ensure_ascii=False)
+    return utf8(text) == text
 
 
 class _Reader:

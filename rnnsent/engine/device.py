@@ -12,6 +12,7 @@ from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnsent.engine.imports import import_keras
 from rnnsent.errors import DeviceError, count, installed
 from rnnsent.signals import DeferredSignals
 
@@ -63,14 +64,13 @@ def start(requested: str = "auto") -> Device:
         logger.info("starting Keras, which takes some seconds …")
     # An exception that a signal raises inside the import is lost in there, or comes out as another.
     with DeferredSignals(), _caught_stderr():
-        import keras
-
+        keras = import_keras(backend)
         with suppress(ImportError):
             import tensorflow  # noqa: F401  # Keras does so sooner or later on JAX too, where its lines would be seen
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of what is not the user's doing
 
         backend = keras.backend.backend()
-        if backend not in BACKENDS:  # from Keras' own settings, ~/.keras/keras.json
+        if backend not in BACKENDS:  # chosen by the program that imported Keras before
             raise DeviceError(f"Keras is set to {backend}: KERAS_BACKEND must be {' or '.join(BACKENDS)}")
         gpus = _tensorflow_gpus() if backend == "tensorflow" else _jax_gpus(requested)
         index, reason = _choose(requested, gpus)

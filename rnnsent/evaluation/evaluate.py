@@ -70,9 +70,11 @@ class Result(EvaluatedRun):
         self.run.write_evaluation("", self.record)
         title = f"{self.run}: {split}"
         points = reliability_points(predictions.confidence, predictions.right)
-        self.run.write(evaluation_name(split, "reliability", ".png"), plots.reliability(points, title))
+        name = evaluation_name(split, "reliability", ".png")
+        plots.write_plot(self.run, name, lambda: plots.reliability(points, title))
         rows = coverage(predictions.right, predictions.confidence, PLOTTED_SHARES)
-        self.run.write(evaluation_name(split, "coverage", ".png"), plots.coverage_curve(rows, title))
+        name = evaluation_name(split, "coverage", ".png")
+        plots.write_plot(self.run, name, lambda: plots.coverage_curve(rows, title))
 
     def _confusion_csv(self, names: Sequence[str]) -> str:
         buffer = io.StringIO()

@@ -3,26 +3,67 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnsent.engine.imports import import_matplotlib
+from rnnsent.errors import printable
+from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import Coverage, Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+logger = logging.getLogger(__name__)
+
 TRAIN, VALIDATION = "#0072b2", "#d55e00"  # distinct to the color-blind (Okabe and Ito's palette)
+
+
+@contextmanager
+def new_figure(width: float, height: float, settings: Mapping[str, Any] | None = None) -> Iterator[Figure]:
+    """Yield an empty figure, in inches; import the rest of Matplotlib, draw and save before the block ends.
+
+    No rc file, no backend and no pyplot: the picture is the same on every machine.
+
+    Args:
+        settings: changes of Matplotlib's own defaults.
+    """
+    matplotlib = import_matplotlib()
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Measured in a font that may lack a letter; a browser finds another font.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        defaults = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
+        defaults["text.parse_math"] = False  # titles and labels may hold dollars
+        matplotlib.rcParams.update(defaults | dict(settings or {}))
+        yield matplotlib.figure.Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+def write_plot(run: Run, name: str, draw: Callable[[], bytes]) -> bool:
+    """Draw a plot into a file of a run; log a warning and return False if that fails."""
+    try:
+        run.write(name, draw())
+    except Exception as error:
+        logger.warning("%s: not drawn: %s", run.file(name), error)
+        return False
+    return True
 
 
 def curves(history: Sequence[Epoch], title: str, best_epoch: int | None = None) -> bytes:
     """Draw loss and accuracy by epoch, training against validation; the kept epoch is marked."""
+    with new_figure(9, 3.8) as figure:
+        return _curves(figure, history, title, best_epoch)
+
+
+def _curves(figure: Figure, history: Sequence[Epoch], title: str, best_epoch: int | None) -> bytes:
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    figure = _figure(9, 3.8)
-    figure.suptitle(title)
+    figure.suptitle(printable(title))
     epochs = [row.epoch for row in history]
     panels = figure.subplots(1, 2)
     for axes, name, label in zip(panels, ("loss", "accuracy"), ("Loss", "Accuracy"), strict=True):
@@ -46,36 +87,27 @@ def curves(history: Sequence[Epoch], title: str, best_epoch: int | None = None) 
 
 def reliability(points: Sequence[Sequence[float]], title: str) -> bytes:
     """Draw accuracy against confidence; `points` are those of `metrics.reliability_points`."""
-    figure = _figure(5.2, 4.6)
-    axes = figure.subplots()
-    confidence, accuracy, low, high = np.array(points).T
-    axes.plot([confidence[0], 1], [confidence[0], 1], color="0.5", linestyle="--", linewidth=1, label="calibrated")
-    ends = [accuracy - low, high - accuracy]
-    axes.errorbar(confidence, accuracy, yerr=ends, fmt="o-", color=TRAIN, markersize=4, capsize=2, label="observed")
-    _finish(axes, xlabel="Confidence", ylabel="Accuracy", title=title)
-    return _png(figure)
+    with new_figure(5.2, 4.6) as figure:
+        axes = figure.subplots()
+        confidence, accuracy, low, high = np.array(points).T
+        axes.plot([confidence[0], 1], [confidence[0], 1], color="0.5", linestyle="--", linewidth=1, label="calibrated")
+        ends = [accuracy - low, high - accuracy]
+        axes.errorbar(confidence, accuracy, yerr=ends, fmt="o-", color=TRAIN, markersize=4, capsize=2, label="observed")
+        return _finish(axes, figure, xlabel="Confidence", ylabel="Accuracy", title=printable(title))
 
 
 def coverage_curve(rows: Sequence[Coverage], title: str) -> bytes:
     """Draw the accuracy of the most confident predictions against their share of the texts."""
-    figure = _figure(5.2, 4.6)
-    axes = figure.subplots()
-    shares = [row.share for row in rows]
-    values, lows, highs = ([getattr(row.accuracy, name) for row in rows] for name in ("value", "low", "high"))
-    axes.plot(shares, values, color=TRAIN, label="accuracy")
-    axes.fill_between(shares, lows, highs, color=TRAIN, alpha=0.2, linewidth=0, label="95 % interval")
-    _finish(axes, xlabel="Coverage", ylabel="Accuracy", title=title)
-    return _png(figure)
+    with new_figure(5.2, 4.6) as figure:
+        axes = figure.subplots()
+        shares = [row.share for row in rows]
+        values, lows, highs = ([getattr(row.accuracy, name) for row in rows] for name in ("value", "low", "high"))
+        axes.plot(shares, values, color=TRAIN, label="accuracy")
+        axes.fill_between(shares, lows, highs, color=TRAIN, alpha=0.2, linewidth=0, label="95 % interval")
+        return _finish(axes, figure, xlabel="Coverage", ylabel="Accuracy", title=printable(title))
 
 
-def _figure(width: float, height: float) -> Figure:
-    # Without pyplot: no global state, no display, safe in any thread.
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=120, layout="constrained")
-
-
-def _finish(axes: Axes, **labels: str) -> None:
+def _finish(axes: Axes, figure: Figure, **labels: str) -> bytes:
     from matplotlib.ticker import PercentFormatter
 
     axes.set(**labels)
@@ -83,6 +115,7 @@ def _finish(axes: Axes, **labels: str) -> None:
         axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
+    return _png(figure)
 
 
 def _png(figure: Figure) -> bytes:

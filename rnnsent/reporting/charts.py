@@ -143,12 +143,12 @@ def _slices(
 
 
 def _by_epoch(runs: Sequence[RunFacts], quantity: str) -> Chart:
-    from matplotlib.ticker import MaxNLocator
-
     networks = list(_networks(runs))
     show = percent if quantity == "accuracy" else "{:.3f}".format
 
     def draw(axes: Axes) -> Iterator[str]:
+        from matplotlib.ticker import MaxNLocator
+
         for number, (name, epochs, best) in enumerate(networks):
             x, y = [epoch.epoch for epoch in epochs], [getattr(epoch, f"val_{quantity}") for epoch in epochs]
             if not name:

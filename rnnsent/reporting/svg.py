@@ -1,21 +1,17 @@
-"""Matplotlib figures, and how one becomes an SVG element of a page: its text stays text, its colors are the page's.
-
-Nothing is taken from the surroundings: no rc file, no backend, no pyplot.
-"""
+"""Matplotlib figures, and how one becomes an SVG element of a page: its text stays text, its colors are the page's."""
 
 from __future__ import annotations
 
 import io
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
 
 from rnnsent.errors import printable
+from rnnsent.evaluation import plots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,17 +34,9 @@ VARIABLES = ("currentColor", "var(--rule)", *(f"var(--s{number})" for number in 
 PAPER = Palette("#000000", "#d5dae0", ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#1b1f24", "#8a6a00"))
 
 
-@contextmanager
-def new_figure(width: float, height: float, palette: Palette = PAGE) -> Iterator[Figure]:
-    """Yield an empty figure, in inches; draw on it and save it before the block ends."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        # Measured in a font that may lack a letter; a browser finds another font.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        matplotlib.rcParams.update(_settings(palette))
-        yield Figure(figsize=(width, height), dpi=120, layout="constrained")
+def new_figure(width: float, height: float, palette: Palette = PAGE) -> AbstractContextManager[Figure]:
+    """Return a block with an empty figure, in inches; draw on it and save it before the block ends."""
+    return plots.new_figure(width, height, _settings(palette))
 
 
 def to_svg(figure: Figure, name: str, description: str) -> Markup:
@@ -76,14 +64,11 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
 
 def _settings(palette: Palette) -> dict[Any, Any]:
     from cycler import cycler
-    from matplotlib import rcParamsDefault
 
-    defaults = {key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")}
-    return defaults | {
+    return {
         "svg.fonttype": "none",
         "svg.hashsalt": "rnnsent",
         "path.simplify_threshold": 0.3,
-        "text.parse_math": False,  # labels may hold dollars
         "font.size": FONT_SIZE,
         "legend.frameon": False,
         "legend.handlelength": 2.6,

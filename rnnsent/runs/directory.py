@@ -84,7 +84,8 @@ class Run:
     @property
     def address(self) -> str:
         """The path, quoted for a command line."""
-        return shlex.quote(str(self.path))
+        text = str(self.path)
+        return shlex.quote(text) if text.isprintable() else f"${str(os.fsencode(text))[1:]}"
 
     @property
     def replaced(self) -> Path:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnsent.errors import RunError, count
+from rnnsent.errors import RunError, count, utf8
 
 Schema = TypeVar("Schema")
 
@@ -322,8 +323,9 @@ def flattened(values: Any, prefix: str = "") -> dict[str, object]:
 
 
 def to_json(record: Any) -> str:
-    """Return what is written into a JSON file of a run."""
-    return json.dumps(to_dict(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    """Return what is written into a JSON file of a run; what UTF-8 cannot hold is escaped, also for who reads it."""
+    text = json.dumps(to_dict(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return re.sub("[\ud800-\udfff]", lambda match: f"\\{utf8(match[0])}", text)
 
 
 def parse(schema: type[Schema], values: bytes | str | Mapping[str, Any], where: object) -> Schema:

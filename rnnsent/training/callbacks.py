@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import keras
@@ -154,7 +155,7 @@ class HistoryCallback(StepCallback):
         self._run, self.train, self._title, self.started = run, train, title, started
         self.history: list[Epoch] = [] if begin is None else list(begin.history)
         self.seconds = 0.0
-        self._interval, self._drawn = Interval(0.0, PLOT_OVERHEAD), 0
+        self._interval, self._drawn, self._drawable = Interval(0.0, PLOT_OVERHEAD), 0, True
         self._learning_rate = math.nan
         self._interval.restart()
 
@@ -206,15 +207,13 @@ class HistoryCallback(StepCallback):
             self.draw()
 
     def draw(self, best_epoch: int | None = None) -> None:
-        """Draw the curves, unless they show all epochs already; a plot that fails is a warning."""
-        if self._run is None or (self._drawn == len(self.history) and best_epoch is None):
+        """Draw the curves, unless they show all epochs already, or could not be drawn."""
+        if self._run is None or not self._drawable or (self._drawn == len(self.history) and best_epoch is None):
             return
         start_time = time.perf_counter()
-        try:
-            with DeferredSignals():
-                self._run.write(CURVES, plots.curves(self.history, self._title, best_epoch))
-        except Exception as error:
-            logger.warning("%s: not drawn: %s", self._run.file(CURVES), error)
+        with DeferredSignals():
+            draw = partial(plots.curves, self.history, self._title, best_epoch)
+            self._drawable = plots.write_plot(self._run, CURVES, draw)
         self._drawn = len(self.history)
         self._interval.restart(time.perf_counter() - start_time)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PATH, Command, column, opened, require_run, show
+from rnnsent.cli.options import PATH, Command, column, decoded, opened, require_run, show
 from rnnsent.cli.terminal import say
 from rnnsent.errors import count
 
@@ -82,7 +82,7 @@ def command(
         for text in texts:
             if len(text) < MAX_NAME and Path(text.replace("\0", "")).is_file():
                 say(f"{text} is a file, and its name was read as a text; --input {text} reads the file")
-        _print(((None, prediction) for prediction in classifier.stream(texts)), as_json, abstain_below)
+        _print(((None, prediction) for prediction in classifier.stream(map(decoded, texts))), as_json, abstain_below)
         return
     from rnnsent.data.inputs import ReadOptions
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import PAGE, PATH, PICTURE, Command, opened, require_named, require_run, write_file
+from rnnsent.cli.options import PAGE, PATH, PICTURE, Command, decoded, opened, require_named, require_run, write_file
 from rnnsent.cli.terminal import say
 from rnnsent.errors import DataError
 
@@ -74,12 +73,11 @@ def command(
 
 def _text(text: str | None, source: str | None) -> str:
     """Return TEXT, or what stdin or a file holds."""
-    place = source or ("TEXT" if text != "-" else "-")
+    if source is None and text != "-":
+        return decoded(text or "")
+    place = source or "-"
     try:
-        if place == "-":
-            content = sys.stdin.buffer.read()
-        else:
-            content = os.fsencode(text or "") if source is None else Path(source).read_bytes()
+        content = sys.stdin.buffer.read() if place == "-" else Path(place).read_bytes()
         return content.decode("utf-8-sig")
     except OSError as error:
         raise DataError(f"{place}: cannot be read: {error.strerror}") from None
