@@ -1,20 +1,27 @@
-"""Ctrl-C and SIGTERM that wait for a moment at which nothing can be torn."""
+"""Ctrl-C and SIGTERM that wait for a moment at which nothing can be torn.
+
+Native code that hangs lets no handler run. A thread notices that, and ends the process at the second signal.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from types import FrameType, TracebackType
-from typing import Any
 
 from rnnsent.errors import Interrupted
 
 logger = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE_S = 2.0  # in which a handler runs unless native code hangs
 
 _AT_ONCE = "at_once"
 
@@ -25,19 +32,64 @@ def listening() -> Iterator[None]:
 
     A signal that the process was started to ignore, as nohup does, stays ignored.
     """
-    heard = SIGNALS if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.getsignal(number) for number in heard}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, _stop)
-    try:
+    with _handled_by(_stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> ExitStack:
+    """Handle the signals that are not ignored by `handler`; return what restores the handlers before when closed."""
+    stack = ExitStack()
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN:
+                signal.signal(number, handler)
+                stack.callback(signal.signal, number, signal.SIG_DFL if before is None else before)
+        _, writer = _sockets()
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False))
+    return stack
+
+
+@cache
+def _sockets() -> tuple[socket.socket, socket.socket]:
+    """Return a pair of sockets: Python writes the number of each signal into the second, `_seen` empties the first."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    threading.Thread(target=_watch, args=(reader,), daemon=True).start()
+    return reader, writer
+
+
+def _watch(reader: socket.socket) -> None:
+    while True:
+        reader.recv(1, socket.MSG_PEEK)  # waits for a signal
+        time.sleep(PATIENCE_S)
+        with suppress(BlockingIOError):  # seen
+            numbers = reader.recv(1 << 12, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            unseen = [number for number in numbers if number in SIGNALS]
+            if len(unseen) > 1:
+                os._exit(128 + unseen[-1])
+            if not unseen:
+                reader.recv(len(numbers), socket.MSG_DONTWAIT)
+
+
+def _seen() -> None:
+    reader, _ = _sockets()
+    with suppress(BlockingIOError):
+        reader.recv(1 << 12, socket.MSG_DONTWAIT)
+
+
+def _after_fork() -> None:
+    """Leave the sockets to the process whose thread watches them."""
+    if _sockets.cache_info().currsize:
+        signal.set_wakeup_fd(-1)
+        _sockets.cache_clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    _seen()
     raise KeyboardInterrupt if number == signal.SIGINT else Interrupted("terminated", 128 + number)
 
 
@@ -70,16 +122,16 @@ class DeferredSignals:
         self._notice = notice
         self._held: int | None = None
         self._twice = False
-        self._handlers: dict[int, Any] = {}
+        self._handlers = ExitStack()
 
     def __enter__(self) -> DeferredSignals:
-        self._install()
+        self._handlers = _handled_by(self._hold)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._restore()  # first: what comes in from here on takes effect by itself
+        self._handlers.close()  # first: what comes in from here on takes effect by itself
         if self._twice and error is not None:
             vars(error)[_AT_ONCE] = True
         number, self._held = self._held, None
@@ -95,16 +147,13 @@ class DeferredSignals:
         """Let a signal that came in meanwhile take effect now, as it would have without this block."""
         if self._held is not None:
             number, self._held = self._held, None
-            self._restore()
+            self._handlers.close()
             _take_effect(number)
-            self._install()  # reached where the signal is ignored, or its handler only took note
-
-    def _install(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-            self._handlers = {number: signal.signal(number, self._hold) for number in heard}
+            # Reached where the signal is ignored, or its handler only took note.
+            self._handlers = _handled_by(self._hold)
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
+        _seen()
         if self._held is not None:
             self._twice = True
             self.deliver()
@@ -112,8 +161,3 @@ class DeferredSignals:
             with suppress(RuntimeError):  # the signal came in the middle of a write to the same stream
                 logger.warning(self._notice)
         self._held = number
-
-    def _restore(self) -> None:
-        handlers, self._handlers = self._handlers, {}
-        for number, handler in handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

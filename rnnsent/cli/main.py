@@ -6,11 +6,14 @@ head · 143 terminated.
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import json
 import logging
 import os
 import sys
 import warnings
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -98,7 +101,16 @@ def cli(debug: bool) -> None:
     Results go to stdout, everything else to stderr.
     """
     del debug  # read by ErrorGroup.invoke
+    if isinstance(sys.stdout, TextIOWrapper):
+        codecs.register_error("escape", _escape)
+        sys.stdout.reconfigure(errors="escape")
     log_to_stderr()
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Escape what the encoding of stdout lacks as JSON does, in which it means the same."""
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def log_to_stderr() -> None:

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 BACKENDS = ("tensorflow", "jax")
 
+_users: set[int] = set()  # the process that started Keras; its forks inherit the number, but none of its threads
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -40,8 +42,18 @@ class Device:
         return f"{self.name} ({self.because}; Keras on {self.backend}{threads})"
 
 
+def require_own_threads() -> None:
+    """Raise DeviceError if Keras was started in the process that this one is a fork of: it would wait for ever."""
+    if _users and os.getpid() not in _users:
+        raise DeviceError(
+            "Keras runs in the process that this one is a fork of, and would hang here: "
+            'start processes with the method "spawn", as multiprocessing.get_context("spawn") does'
+        )
+
+
 def require_device(requested: str) -> None:
-    """Raise DeviceError if a GPU is requested and there is no driver, which is known before Keras is imported."""
+    """Raise DeviceError for what is known before Keras is imported: a fork, or a GPU that has no driver."""
+    require_own_threads()
     if requested.startswith("gpu") and not _has_gpu_driver():
         raise _not_there(requested, [])
 
@@ -53,6 +65,7 @@ def start(requested: str = "auto") -> Device:
         DeviceError: if there is no such GPU, or no such backend.
     """
     require_device(requested)
+    _users.add(os.getpid())
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     if backend not in BACKENDS:
         raise DeviceError(f"KERAS_BACKEND={backend}: rnnsent runs on {' or '.join(BACKENDS)}")

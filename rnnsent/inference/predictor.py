@@ -263,9 +263,11 @@ def _on_keras(config: Config, weights: Weights, device: str) -> Predictor:
 
 def by_model(model: Any) -> Callable[[Batches], Floats]:
     """Return a function that computes the probabilities of batches with a Keras model."""
+    from rnnsent.engine.device import require_own_threads
     from rnnsent.engine.keras_data import keras_batches
 
     def compute(batches: Batches) -> Floats:
+        require_own_threads()
         outputs: Floats = model.predict(keras_batches(batches), verbose=0)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 

@@ -103,9 +103,9 @@ def runs_of(path: Path) -> list[Path]:
 
 def mark_latest(run: Run) -> None:
     """Let `runs/latest` name this run; where links cannot be made, a file of that name holds the path."""
-    target = os.path.relpath(run.path.resolve(), LATEST.parent.resolve())
     temporary = LATEST.with_name(f".latest-{os.getpid()}")
     try:
+        target = os.path.relpath(run.path.resolve(), LATEST.parent.resolve())
         LATEST.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             temporary.unlink()

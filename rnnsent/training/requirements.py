@@ -19,7 +19,7 @@ def require_trainable(config: Config) -> None:
 
     Raises:
         ConfigError: naming everything that is missing, or why the native kernel cannot run it.
-        DeviceError: if a GPU is asked for, and there is no driver of one.
+        DeviceError: if a GPU is asked for, and there is no driver of one; in a fork of a process that uses Keras.
     """
     require_device(config.training.device)
     if config.training.engine == "native":
