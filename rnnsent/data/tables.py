@@ -41,7 +41,12 @@ MAX_LABELS = 20  # of a column that may be proposed as that of the labels
 
 
 def open_table(
-    path: str | Path, options: ReadOptions = DEFAULTS, *, default: str | None = None, numbered: bool = False
+    path: str | Path,
+    options: ReadOptions = DEFAULTS,
+    *,
+    default: str | None = None,
+    numbered: bool = False,
+    streaming: bool = False,
 ) -> Table:
     """Find out how a file is to be read.
 
@@ -50,6 +55,7 @@ def open_table(
         options: what is said of the file; what it says itself, by a mark or as valid UTF-8, wins over an encoding.
         default: the format of a file of no known suffix.
         numbered: whether columns are asked for by number, so that there may be no line of names.
+        streaming: whether a pipe of lines is read as it comes, and once, instead of copied.
 
     Raises:
         DataError: if the file is missing, empty, not text, or of no known format.
@@ -58,7 +64,7 @@ def open_table(
     if options.format not in (None, *FORMATS):
         raise DataError(f"{path}: unknown format {options.format}; use {', '.join(FORMATS)} (--format, data.format)")
     name = options.format or ("lines" if str(path) == "-" else format_of(path) or default)
-    source = find_input(path, streaming=name is not None and FORMATS[name].by_line)
+    source = find_input(path, streaming=streaming and name is not None and FORMATS[name].by_line)
     head = require_texts(source)
     if name is None or (name == "lines" and options.format is None):
         name = "fasttext" if FASTTEXT_LABEL.encode() in head.partition(b"\n")[0] else name

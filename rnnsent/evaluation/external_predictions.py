@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent.data.inputs import DEFAULTS, ReadOptions
 from rnnsent.data.labels import LabelMap, cell_label, cell_text, ordered
 from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, ROW, WARNINGS
 from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.data.readers import LeftOut, Table
-from rnnsent.data.tables import INPUT_PREFIX, choose_columns, open_table
+from rnnsent.data.tables import INPUT_PREFIX, choose_columns
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation.predictions import Predictions
 
@@ -45,31 +44,28 @@ class ExternalPredictions:
 
 
 def read_predictions(
-    path: Path,
+    table: Table,
     *,
     label_column: str | None = None,
     probability_column: str | None = None,
     predicted_column: str | None = None,
     positive: str | None = None,
     label_map: Mapping[str, str] | None = None,
-    options: ReadOptions = DEFAULTS,
 ) -> ExternalPredictions:
-    """Read a CSV, TSV, JSON Lines or Parquet table.
+    """Read a table of predictions.
 
     Args:
-        path: the table, also one that `eval` or `predict` wrote; "-" is stdin.
+        table: as opened, also one that `eval` or `predict` wrote.
         label_column: of the real label. [default: one of LABEL_NAMES; what `predict` wrote needs a name]
         probability_column: of the probability of `positive`. [default: "probability of LABEL" for each label, one of
             PROBABILITY_NAMES, or the labels themselves]
         predicted_column: of the predicted label, without probabilities. [default: one of PREDICTED_NAMES]
         positive: which of two labels is label 1. [default: the one that the column is named after, or the last]
         label_map: what the real labels become, see `LabelMap`; rows of others are left out.
-        options: how to read the table.
 
     Raises:
         DataError: naming file, line, and what would be right.
     """
-    table = open_table(path, options, default="csv")
     reader = _Reader(table, None if label_map is None else LabelMap(label_map), positive)
     reader.label = reader.real_label(label_column)
     if predicted_column is not None:
@@ -95,7 +91,7 @@ class _Reader:
     def __init__(self, table: Table, label_map: LabelMap | None, positive: str | None) -> None:
         self.table, self.label_map, self.positive, self.label = table, label_map, positive, ""
         first: Any = {}
-        if table.format == "jsonl" and table.source.stream is None:
+        if table.format == "jsonl":
             cells = (row[0] for _, row in table.rows([PROBABILITIES]) if not isinstance(row, LeftOut))
             first = next((cell for cell in cells if isinstance(cell, dict)), {})
         self.nested = [f"{OF}{name}" for name in first if f"{OF}{name}" not in table.columns]
@@ -196,7 +192,7 @@ class _Reader:
     def label_columns(self) -> dict[str, str]:
         """Return the columns of probabilities that are named after labels, each with its label."""
         named = {column: column[len(OF) :] for column in self.columns if column.lower().startswith(OF)}
-        if named or self.known(PROBABILITY_NAMES) or self.table.source.stream is not None:  # which cannot be read twice
+        if named or self.known(PROBABILITY_NAMES):
             return named
         labels = {name for _, name, _ in self.rows([])}
         columns = {column: column for column in self.columns if column != self.label and column in labels}
@@ -275,9 +271,8 @@ class _Reader:
         return ExternalPredictions(self.table, predictions, names, [row[0] for row in rows], labels_only)
 
 
-def read_texts(path: Path, options: ReadOptions = DEFAULTS) -> list[str] | None:
+def read_texts(table: Table) -> list[str] | None:
     """Return the texts of a table of predictions; None if no column is called as one of texts."""
-    table = open_table(path, options, default="csv")
     try:
         column = choose_columns(table, labeled=False).text
     except DataError:

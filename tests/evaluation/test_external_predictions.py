@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
+from rnnsent.data.tables import open_table
 from rnnsent.errors import DataError
 from rnnsent.evaluation.external_predictions import read_predictions
 from tests.conftest import rnnsent
@@ -54,7 +55,7 @@ def test_several_labels_as_jsonl() -> None:
         for label, values in rows
     ]
     Path("p.jsonl").write_text("\n".join(lines))
-    found = read_predictions(Path("p.jsonl"))
+    found = read_predictions(open_table(Path("p.jsonl")))
     assert found.label_names == ("a", "b", "c") and found.predictions.labels.tolist() == [0, 1, 2, 2]
     np.testing.assert_allclose(found.predictions.probabilities, [values for _, values in rows])
     assert metrics("p.jsonl")["accuracy"] == 0.75
@@ -93,7 +94,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, content: str, message: str) -> N
     path = tmp_path / "p.csv"
     path.write_text(content)
     with pytest.raises(DataError) as caught:
-        read_predictions(path)
+        read_predictions(open_table(path))
     assert message in str(caught.value) and str(path) in str(caught.value)
 
 
@@ -186,12 +187,12 @@ def test_columns_may_have_names_of_labels() -> None:
     rows = [("b", 0.2, 0.5, 0.3), ("a", 0.6, 0.3, 0.1), ("c", 0.3, 0.3, 0.4)]
     header = ",".join(["id,label,predicted", *"abc"])
     write("p.csv", header, [(1, label, "a", *values) for label, *values in rows])
-    found = read_predictions(Path("p.csv"))
+    found = read_predictions(open_table(Path("p.csv")))
     assert found.label_names == ("a", "b", "c") and not found.labels_only
     assert found.predictions.labels.tolist() == [1, 0, 2]
     np.testing.assert_allclose(found.predictions.probabilities, [row[1:] for row in rows])
     write("p.csv", "label,yes", [("no", 0.25), ("yes", 0.75)])
-    one = read_predictions(Path("p.csv"))
+    one = read_predictions(open_table(Path("p.csv")))
     assert one.label_names == ("no", "yes") and one.predictions.probabilities[:, 1].tolist() == [0.25, 0.75]
 
 
@@ -271,7 +272,7 @@ def test_table_of_predict_without_some_columns(header: str) -> None:
 def test_probabilities_in_an_object_may_lack_a_label() -> None:
     Path("p.jsonl").write_text('{"t": "a", "probabilities": {"a": 0.7, "b": 0.3}}\n{"t": "b", "probabilities": [1]}\n')
     with pytest.raises(DataError, match=r":2: probability of a must be a number from 0 to 1, not None"):
-        read_predictions(Path("p.jsonl"), label_column="t")
+        read_predictions(open_table(Path("p.jsonl")), label_column="t")
 
 
 def test_labels_are_renamed_by_a_map() -> None:

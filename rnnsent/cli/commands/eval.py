@@ -16,7 +16,7 @@ from rnnsent.cli.terminal import say
 from rnnsent.reporting.tables import EvaluationView, baseline_verdict, evaluation_lines, evaluation_screen
 
 if TYPE_CHECKING:
-    from rnnsent.data.inputs import ReadOptions
+    from rnnsent.data.readers import Table
     from rnnsent.evaluation.evaluate import Options, Result
     from rnnsent.runs.directory import Run
 
@@ -81,12 +81,14 @@ def command(
         if baseline:
             raise click.UsageError("--baseline needs the texts of a run; it does not work with --predictions")
         from rnnsent.data.inputs import ReadOptions
+        from rnnsent.data.tables import open_table
 
         names = {field.name for field in fields(ReadOptions)}
         how = ReadOptions(**{key: value for key, value in table.items() if key in names and value is not None})
         columns = {key: value for key, value in table.items() if key not in names}
-        note = None if run is None else _training_texts(predictions, how, opened(run), source)
-        view = _table_view(predictions, columns | {"options": how}, note, ERRORS if worst is None else worst)
+        opened_table = open_table(predictions, how, default="csv")
+        note = None if run is None else _training_texts(opened_table, opened(run), source)
+        view = _table_view(opened_table, columns, note, ERRORS if worst is None else worst)
         _show(view, {"predictions": str(predictions)}, {}, worst, full=full, as_json=as_json)
         return
     given = next((name for name, value in table.items() if value is not None), None)
@@ -182,38 +184,38 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
         show("\n".join([*seeds.table(runs, split), *(f"  {run.path.name}: {run}" for run in runs)]))
 
 
-def _table_view(path: Path, options: dict[str, Any], note: str | None, errors: int) -> EvaluationView:
+def _table_view(table: Table, columns: dict[str, Any], note: str | None, errors: int) -> EvaluationView:
     from rnnsent.evaluation.evaluate import evaluation_record, most_confident_errors
     from rnnsent.evaluation.external_predictions import read_predictions
     from rnnsent.evaluation.intervals import small_sample_warning
     from rnnsent.evaluation.run_data import make_origin
 
-    table = read_predictions(path, **options)
-    names, labels_only = table.label_names, table.labels_only
-    origin = make_origin("", "", "", len(table.predictions))
-    record = evaluation_record(origin, table.predictions, names, labels_only=labels_only)
+    read = read_predictions(table, **columns)
+    names, labels_only = read.label_names, read.labels_only
+    origin = make_origin("", "", "", len(read.predictions))
+    record = evaluation_record(origin, read.predictions, names, labels_only=labels_only)
     of = "precision and recall are those" if labels_only else "the probability is that"
-    title = f"{path}: {record.texts:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else "")
+    title = f"{table.name}: {record.texts:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else "")
     notes = [small_sample_warning(record.texts), note, LABELS_ONLY if labels_only else None]
     return EvaluationView(
         title=title,
         notes=[each for each in notes if each is not None],
         record=record,
-        errors=[] if labels_only else most_confident_errors(table.predictions, names, table.place)[:errors],
+        errors=[] if labels_only else most_confident_errors(read.predictions, names, read.place)[:errors],
     )
 
 
-def _training_texts(path: Path, how: ReadOptions, run: Run, source: Source | None) -> str:
+def _training_texts(table: Table, run: Run, source: Source | None) -> str:
     """Say, and return, how many of the texts in a table a run was trained on."""
     from rnnsent.evaluation.external_predictions import read_texts
     from rnnsent.evaluation.run_data import count_training_texts, load_run_data
 
-    texts = read_texts(path, how)
+    texts = read_texts(table)
     if texts is None:
         known = 0
-        note = f"{path}: has no column of texts (predict --keep), so it is unknown if {run} was trained on them"
+        note = f"{table.name}: has no column of texts (predict --keep), so it is unknown if {run} was trained on them"
     else:
         known = count_training_texts(load_run_data(run, source), texts)
-        note = f"{run} was trained on {known:,} of the {len(texts):,} texts in {path}"
+        note = f"{run} was trained on {known:,} of the {len(texts):,} texts in {table.name}"
     say(f"{'WARNING: ' if known else ''}{note}")
     return note
