@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import sys
@@ -58,7 +57,7 @@ def import_matplotlib() -> ModuleType:
         RnnsentError: if that fails.
     """
     if "matplotlib" in sys.modules:
-        return importlib.import_module("matplotlib")
+        return sys.modules["matplotlib"]
     log = logging.getLogger("matplotlib")  # warns about settings that are not used here, and about its cache
     level = log.level
     log.setLevel(logging.ERROR)

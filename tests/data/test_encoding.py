@@ -65,7 +65,7 @@ def warnings_of(dataset: Dataset, caplog: pytest.LogCaptureFixture) -> list[str]
     caplog.clear()
     with caplog.at_level(logging.INFO):
         log_data(dataset, split_dataset(dataset, config.data), config)
-    return [record.getMessage() for record in caplog.records[1:]]
+    return [line for line in caplog.messages if line.startswith("data: ")][1:]
 
 
 def texts_of_test(dataset: Dataset) -> Split:
