@@ -5,6 +5,7 @@ Native code that hangs lets no handler run. A thread notices that, and ends the 
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
@@ -52,30 +53,37 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> ExitStack:
 
 @cache
 def _sockets() -> tuple[socket.socket, socket.socket]:
-    """Return a pair of sockets: Python writes the number of each signal into the second, `_seen` empties the first."""
+    """Return a pair of sockets: Python writes the number of each signal into the second; `_seen` empties the first."""
     reader, writer = socket.socketpair()
     writer.setblocking(False)
+    for end in (reader, writer):
+        atexit.register(end.close)
     threading.Thread(target=_watch, args=(reader,), daemon=True).start()
     return reader, writer
 
 
 def _watch(reader: socket.socket) -> None:
+    late = 0  # how often in a row two signals were waiting
     while True:
         reader.recv(1, socket.MSG_PEEK)  # waits for a signal
-        time.sleep(PATIENCE_S)
-        with suppress(BlockingIOError):  # seen
+        time.sleep(PATIENCE_S / 10)
+        numbers = b""
+        with suppress(BlockingIOError):
             numbers = reader.recv(1 << 12, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-            unseen = [number for number in numbers if number in SIGNALS]
-            if len(unseen) > 1:
-                os._exit(128 + unseen[-1])
-            if not unseen:
-                reader.recv(len(numbers), socket.MSG_DONTWAIT)
+        waiting = [number for number in numbers if number in SIGNALS]
+        late = late + 1 if len(waiting) > 1 else 0
+        if late > 10:
+            os._exit(128 + waiting[-1])
+        if numbers and not waiting:
+            reader.recv(len(numbers), socket.MSG_DONTWAIT)
 
 
-def _seen() -> None:
-    reader, _ = _sockets()
+def _seen(*held: int) -> None:
+    """Take the signals out whose handler runs now, except what is held."""
+    reader, writer = _sockets()
     with suppress(BlockingIOError):
         reader.recv(1 << 12, socket.MSG_DONTWAIT)
+    writer.send(bytes(held))
 
 
 def _after_fork() -> None:
@@ -136,6 +144,7 @@ class DeferredSignals:
             vars(error)[_AT_ONCE] = True
         number, self._held = self._held, None
         if number is not None:
+            _seen()
             _take_effect(number)
 
     @property
@@ -148,12 +157,13 @@ class DeferredSignals:
         if self._held is not None:
             number, self._held = self._held, None
             self._handlers.close()
+            _seen()
             _take_effect(number)
             # Reached where the signal is ignored, or its handler only took note.
             self._handlers = _handled_by(self._hold)
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
-        _seen()
+        _seen(number)
         if self._held is not None:
             self._twice = True
             self.deliver()

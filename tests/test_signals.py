@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -142,6 +143,70 @@ with listening(), DeferredSignals("heard"):
     hashlib.pbkdf2_hmac("sha256", b"word", b"salt", int(sys.argv[1]))
     print("back", flush=True)
 """
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("block", ["listening()", "DeferredSignals()"])
+def test_a_second_signal_ends_native_code(number: signal.Signals, block: str) -> None:
+    program = IN_NATIVE_CODE.replace('listening(), DeferredSignals("heard")', block)
+    command = [sys.executable, "-c", program, "2000000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(1)
+        for _ in range(2):
+            process.send_signal(number)
+            time.sleep(0.1)
+        process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+
+
+HELD = """
+import hashlib, signal
+from rnnsent.signals import DeferredSignals
+with DeferredSignals():
+    signal.raise_signal(signal.SIGINT)
+    print("ready", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"word", b"salt", 2000000000)
+"""
+
+
+def test_a_second_signal_ends_native_code_while_the_first_is_held() -> None:
+    command = [sys.executable, "-c", HELD]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
+SEEN = """
+import os, signal, sys, time
+from rnnsent import signals
+from rnnsent.signals import DeferredSignals
+signals.PATIENCE_S = 0.1
+signal.signal(signal.SIGTERM, lambda *_: None)
+signal.signal(signal.SIGUSR1, lambda *_: None)
+with DeferredSignals() as held:
+    for _ in range(5):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGUSR1)
+    if not os.fork():
+        with DeferredSignals():
+            for _ in range(2):
+                signal.raise_signal(signal.SIGTERM)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+    held.deliver()
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(1)
+print("end")
+"""
+
+
+def test_signals_that_were_seen_end_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", SEEN], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "0\nend\n"), done.stderr
 
 
 def test_a_signal_waits_for_native_code() -> None:

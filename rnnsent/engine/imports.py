@@ -56,8 +56,7 @@ def import_matplotlib() -> ModuleType:
     Raises:
         RnnsentError: if that fails.
     """
-    if "matplotlib" in sys.modules:
-        return sys.modules["matplotlib"]
+    is_new = "matplotlib" not in sys.modules
     log = logging.getLogger("matplotlib")  # warns about settings that are not used here, and about its cache
     level = log.level
     log.setLevel(logging.ERROR)
@@ -69,8 +68,9 @@ def import_matplotlib() -> ModuleType:
         raise RnnsentError(f"Matplotlib cannot be imported: {type(error).__name__}: {error}; {hint}") from error
     finally:
         log.setLevel(level)
-    with suppress(KeyError, ValueError):  # a notebook's own plots go to the backend that it has chosen
-        matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]
+    if is_new:
+        with suppress(KeyError, ValueError):  # a notebook's own plots go to the backend that it has chosen
+            matplotlib.rcParams["backend"] = os.environ["MPLBACKEND"]
     return matplotlib
 
 
