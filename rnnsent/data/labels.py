@@ -168,7 +168,7 @@ def require_labels(labels: Sequence[int], names: Sequence[str], *, by_number: bo
 
 
 def label_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Return what keeps labels from being learned or judged.
+    """Return what keeps labels from being learned or evaluated.
 
     Args:
         counts: {split: {label: texts}}, with "train".

@@ -146,7 +146,7 @@ def label_table(labels: Mapping[str, LabelMetrics]) -> list[str]:
 def confusion_table(
     names: Sequence[str], confusion: Sequence[Sequence[int]], labels: int = MAX_MATRIX, pairs: int = MAX_CONFUSIONS
 ) -> list[str]:
-    """Return the confusion matrix; of more than so many labels the most frequent confusions alone."""
+    """Return the confusion matrix; of more than a limited number of labels the most frequent confusions alone."""
     heads = [f"predicted {name}" for name in names]
     width = max(map(len, names))
     if len(names) <= labels and sum(len(head) + 2 for head in heads) + width + 2 <= WIDTH:
