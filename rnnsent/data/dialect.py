@@ -1,7 +1,7 @@
 """How a CSV or TSV file is written: its delimiter, whether quotes are part of the text, whether a line names columns.
 
-All of this is looked for in each file by itself. Python's csv module cuts the rows; its sniffer is not used, because commas
-and quotes inside of texts mislead it.
+All of this is looked for in each file by itself. Python's csv module cuts the rows; its sniffer is not used, because
+commas and quotes inside of texts mislead it.
 """
 
 from __future__ import annotations
