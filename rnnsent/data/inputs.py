@@ -284,4 +284,5 @@ def _encoding_hint(source: Input) -> str:
         guess = charset_normalizer.from_bytes(head).best()
         guesses = guesses if guess is None else [guess.encoding, *guesses]
     works = next((name for name in guesses if _first_invalid(source, name) is None), None)
-    return f"; it can be read as {works}: --encoding {works}" if works else "; --encoding NAME names its encoding"
+    way = f"it can be read as {works}: --encoding {works}" if works else "--encoding NAME names its encoding"
+    return f"; {way} (in a config data.encoding)"

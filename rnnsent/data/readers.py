@@ -23,7 +23,10 @@ BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
 BATCH_ROWS = 1024  # of Parquet
 PROGRESS_ROWS = 1000  # between two reports of progress
-TOTALS = frozenset(("total", "totals", "grand total", "sum", "summe", "gesamt", "suma", "totale"))
+TOTALS = frozenset((
+    "total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "gesamtergebnis", "insgesamt", "suma",
+    "totale", "total general", "totaal", "razem", "итого", "合计", "合計",
+))  # fmt: skip
 # How tables write that a cell is empty, as pandas reads them; \N is MySQL's.
 NULLS = frozenset((
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",

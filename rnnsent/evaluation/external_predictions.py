@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent.data.labels import LabelMap, cell_label, cell_text, ordered
+from rnnsent.data.labels import LabelMap, cell_label, cell_text, label_key, ordered
 from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, ROW, WARNINGS
 from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.data.readers import LeftOut, Table
@@ -36,6 +37,7 @@ class ExternalPredictions:
     label_names: tuple[str, ...]
     lines: list[int]
     labels_only: bool
+    left_out: str = ""  # which rows, and why
 
     def place(self, index: int) -> str:
         """Return where a row is, such as "answers.csv, line 7"."""
@@ -90,6 +92,8 @@ class _Reader:
 
     def __init__(self, table: Table, label_map: LabelMap | None, positive: str | None) -> None:
         self.table, self.label_map, self.positive, self.label = table, label_map, positive, ""
+        self.names: dict[str, str] = {}  # of labels, by their `label_key`, if columns say how they are spelled
+        self.left_out: dict[int, str] = {}  # {line: why}
         first: Any = {}
         if table.format == "jsonl":
             cells = (row[0] for _, row in table.rows([PROBABILITIES]) if not isinstance(row, LeftOut))
@@ -115,11 +119,12 @@ class _Reader:
                 continue
             label, *cells = row
             name = cell_label(label, self.table.nulls)
-            if name is None:
-                raise self.error("has no label", line)
-            label_name = name if self.label_map is None else self.label_map(name)
-            if label_name is not None:
+            label_name = name if self.label_map is None or name is None else self.label_map(name)
+            if label_name is None:
+                self.left_out[line] = "without a label" if name is None else f"labeled {name}, not in --label-map"
+            else:
                 empty = False
+                label_name = self.names.get(label_key(label_name), label_name)
                 yield line, label_name, [self._cell(*pair) for pair in zip(columns, cells, strict=True)]
         if empty:
             raise self.error("holds no rows")
@@ -238,6 +243,7 @@ class _Reader:
         if len(set(names)) < len(names):
             raise self.error(f"two columns are of one label: {', '.join(columns)}")
         ordered_names = self._with_last(names, self.positive)
+        self.names = {label_key(name): name for name in names}
         rows = list(self.probabilities(list(columns)))
         for line, name, values in rows:
             if name not in names:
@@ -268,14 +274,19 @@ class _Reader:
         numbers = {name: number for number, name in enumerate(names)}
         values = np.array([row[2] for row in rows], np.float64)
         predictions = Predictions.of([numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1])
-        return ExternalPredictions(self.table, predictions, names, [row[0] for row in rows], labels_only)
+        reasons = ", ".join(f"{why}: {number:,}" for why, number in Counter(self.left_out.values()).most_common(5))
+        left_out = f"{count(len(self.left_out), 'row')} left out: {reasons}" if reasons else ""
+        return ExternalPredictions(self.table, predictions, names, [row[0] for row in rows], labels_only, left_out)
 
 
-def read_texts(table: Table) -> list[str] | None:
-    """Return the texts of a table of predictions; None if no column is called as one of texts."""
-    try:
-        column = choose_columns(table, labeled=False).text
-    except DataError:
-        return None
+def read_texts(table: Table, text_column: str | int | None) -> list[str] | None:
+    """Return the texts of a table of predictions: in `text_column` or one with a usual name; None if there is none."""
+    column = text_column
+    if column not in table.columns:
+        try:
+            column = choose_columns(table, labeled=False).text
+        except DataError:
+            return None
+    assert column is not None
     rows = (row for _, row in table.rows([column]))
     return [cell_text(row[0], table.nulls) or "" for row in rows if not isinstance(row, LeftOut)]

@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from rnnsent.errors import count
 from rnnsent.reporting.tables import WIDTH, paragraph, text_lines
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def verdict(comparison: Comparison, *, corrected: bool) -> str:
         return "All probabilities are equal to the last digit: there is nothing to test."
     p_value = "p < 0.0001" if comparison.p_value < 1e-4 else f"p = {comparison.p_value:.4f}"
     test = (
-        f"A alone is right on {comparison.only_first:,} texts, B alone on {comparison.only_other:,}: McNemar's exact "
-        f"test, {p_value}{', corrected for the number of runs (Holm)' if corrected else ''}."
+        f"A alone is right on {count(comparison.only_first, 'text')}, B alone on {comparison.only_other:,}: McNemar's "
+        f"exact test, {p_value}{', corrected for the number of runs (Holm)' if corrected else ''}."
     )
     difference = comparison.differences["accuracy"]
     value, low, high = (100 * (number or 0.0) for number in (difference.value, difference.low, difference.high))

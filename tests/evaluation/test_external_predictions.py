@@ -75,7 +75,6 @@ def test_predictions_that_eval_wrote(finished_run: Path, tiny_imdb: Path, monkey
     ("content", "message"),
     [
         ("label,probability\n1,0.5\n0,1.5\n", ":3: probability must be a number from 0 to 1, not '1.5'"),
-        ("label,probability\n1,0.5\n,0.5\n", ":3: has no label"),
         ("label,probability\n1,0.5\n", "column 'label' holds 1 label (1); with"),
         ("label,probability\n1,0.5\n2,0.5\n3,0.5\n", "Of more labels each needs a column 'probability of LABEL'"),
         ("label,probability\n", "holds no rows"),
@@ -194,6 +193,18 @@ def test_columns_may_have_names_of_labels() -> None:
     write("p.csv", "label,yes", [("no", 0.25), ("yes", 0.75)])
     one = read_predictions(open_table(Path("p.csv")))
     assert one.label_names == ("no", "yes") and one.predictions.probabilities[:, 1].tolist() == [0.25, 0.75]
+
+
+def test_rows_that_are_left_out_are_counted_and_labels_are_one_as_in_training() -> None:
+    header = "label,probability of A,probability of B,probability of C"
+    write("p.csv", header, [(label, 0.5, 0.3, 0.2) for label in ("A", "b", "C ", "", "B", "N/A", "a")])
+    read = read_predictions(open_table(Path("p.csv")))
+    assert read.predictions.labels.tolist() == [0, 1, 2, 1, 0]
+    assert read.left_out == "2 rows left out: without a label: 2"
+    shown = rnnsent("eval", "--predictions", "p.csv", "--label-map", "A: A, B: B")
+    assert "labeled C, not in --label-map: 1" in " ".join(shown.stdout.split()), shown.stdout
+    values = json.loads(rnnsent("eval", "--predictions", "p.csv", "--label-map", "A: A, B: B", "--json").stdout)
+    assert any("3 rows left out" in warning for warning in values["warnings"])
 
 
 def test_usage() -> None:

@@ -56,7 +56,8 @@ def report(facts: DatasetFacts) -> list[str]:
 
     lines = [f"{facts.source}: vocabulary {facts.vocabulary:,} words, embedding rows {facts.embedding_rows:,}"]
     for name, value in facts.provenance.items():
-        shown = ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else value
+        between = " as " if name == "joined labels" else " "
+        shown = ", ".join(f"{key}{between}{each}" for key, each in value.items()) if isinstance(value, dict) else value
         if isinstance(value, list):
             shown = "; ".join(value[:3]) + (f"; … ({len(value):,})" if len(value) > 3 else "")
         lines.append(f"  {MEANINGS.get(name, name)}: {'none' if value == {} else shown}")

@@ -30,7 +30,7 @@ MAX_NAME = 256  # characters of a text that may be the name of a file
 @click.option("--input", "source", metavar="FILE", help="Read a file of texts; - is stdin.")
 @click.option("--output", type=OUTPUT, metavar="FILE", help="Write a .csv, .tsv or .jsonl file.")
 @click.option("--text-column", type=column, metavar="NAME", help="Column of the text.  [default: as in training]")
-@click.option("--keep", type=column, multiple=True, metavar="NAME", help="Copy a column to the output, or all.")
+@click.option("--keep", type=column, multiple=True, metavar="NAME", help="Copy a column to --output or --json, or all.")
 @options.reading
 @click.option("--abstain-below", type=SHARE, metavar="P", help="Print abstain if the probability is below P.")
 @click.option("--force", is_flag=True, help="Replace an existing --output file.")
