@@ -16,7 +16,7 @@ from itertools import islice
 from typing import IO, Any
 
 from rnnsent.data.inputs import CHUNK, Input, ReadOptions
-from rnnsent.errors import DataError
+from rnnsent.errors import DataError, count
 
 logger = logging.getLogger(__name__)
 
@@ -125,19 +125,18 @@ def _delimiter(source: Input, encoding: str, delimiters: str, dialect: Dialect) 
 
 
 def _quotes_are_text(source: Input, encoding: str, dialect: Dialect) -> bool:
-    """Return whether quotes are part of the text, because otherwise they would swallow rows.
-
-    They do if a cell over several lines holds lines that have as many cells as a row, and values in them that rows
-    have in the same place.
+    """Return whether quotes are part of the text: they do not enclose cells, and all lines are rows without them.
 
     Raises:
-        DataError: if they do, and neither way reads all rows.
+        DataError: if they do not enclose cells and lines are no rows either, or if they may swallow rows: a cell over
+            several lines holds lines that have as many cells as a row, and a value that rows have in the same place.
     """
     width, lines_alike = 0, True  # whether every line has as many cells as the first, quotes being text
     values: list[set[str]] = []
     doubts: list[tuple[int, list[list[str]]]] = []
     record: list[str] = []
     broken: csv.Error | None = None
+    escapes = False  # whether backslashes stand before quotes
     with source.text(encoding) as stream:
         rows = dialect.rows(stream, record)
         while True:
@@ -149,14 +148,16 @@ def _quotes_are_text(source: Input, encoding: str, dialect: Dialect) -> bool:
                 broken, cells = error, []
                 record += stream
             cut = [part.rstrip("\r\n").split(dialect.delimiter) for part in record if part.strip()]
+            escapes = escapes or any('\\"' in part for part in record)
             record.clear()
             width = width or len(cells)
             values = values or [set() for _ in cells]
             lines_alike = lines_alike and all(len(each) == width for each in cut)
             if broken is not None:
                 break
-            if len(cut) > 1 and len(doubts) < MAX_DOUBTS and all(len(each) == width for each in cut):
-                doubts.append((line, cut))
+            alike = [each for each in cut if len(each) == width]
+            if len(cut) > 1 and len(doubts) < MAX_DOUBTS and 2 * len(alike) >= len(cut) and len(alike) > 1:
+                doubts.append((line, alike))
             elif len(cut) == 1 and len(cells) == width:
                 for seen, cell in zip(values, cells, strict=True):
                     if len(seen) < MAX_VALUES:
@@ -165,23 +166,20 @@ def _quotes_are_text(source: Input, encoding: str, dialect: Dialect) -> bool:
         if lines_alike and width > 1:
             return True
         line, reason = broken.args
-        raise DataError(f"{source.name}:{line}: not a CSV row: {reason}; is a quote not closed, or text (--no-quotes)?")
-    if not lines_alike and not doubts:
-        return False
-    swallowed = [
-        (line, len(cut))
-        for line, cut in doubts
-        if any(all(row[place].strip('"') in values[place] - {""} for row in cut) for place in range(width))
-    ]
-    if not swallowed:
-        return False
-    if lines_alike:
-        return True
-    line, number = swallowed[0]
-    raise DataError(
-        f"{source.name}:{line}: a quoted cell ends here after {number} lines that are like rows of their own; if the "
-        "quotes are part of the texts: --no-quotes; if the cell is right: --quotes"
-    )
+        way = "if \\ stands before quotes in texts: --escape '\\'" if escapes else "is a quote not closed?"
+        raise DataError(f"{source.name}:{line}: not a CSV row: {reason}; {way}")
+    for line, lines in doubts:
+        if any(all(row[place].strip('"') in values[place] - {""} for row in lines) for place in range(width)):
+            raise DataError(
+                f"{source.name}:{line}: a quoted cell ends here after {len(lines)} lines that are like rows of their "
+                "own; if the quotes are part of the texts: --no-quotes; if the cell is right: --quotes"
+            )
+    if doubts:
+        logger.warning(
+            "%s: %s with lines that could be rows, as the one up to line %d; if quotes are text: --no-quotes",
+            source.name, count(len(doubts), "quoted cell"), doubts[0][0],
+        )  # fmt: skip
+    return False
 
 
 def names_columns(rows: Sequence[Sequence[str]], known: frozenset[str]) -> bool:

@@ -254,7 +254,8 @@ class _Rows:
     def _unmapped(self) -> str:
         """Return which rows are not there because of data.label_map."""
         rows = [f"{number:,} {why}" for why, number in self.dropped.most_common(5) if why.startswith("labeled ")]
-        return f"; data.label_map drops what it does not name: rows {', '.join(rows)}" if rows else ""
+        why = "--label-map can name them" if self.label_map is None else "data.label_map drops what it does not name"
+        return f"; {why}: rows {', '.join(rows)}" if rows else ""
 
     def _rank(self, tokens: NDArray[np.int32], offsets: Ints, train: NDArray[np.bool_]) -> Sequence[str]:
         """Put the ids of ranked words into `tokens`; words that no training text has are unknown."""

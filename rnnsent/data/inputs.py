@@ -12,7 +12,7 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,10 +158,11 @@ def find_input(path: str | Path, *, streaming: bool = False) -> Input:
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             raise DataError(f"{path}: {'no such file' if missing else error.strerror}") from None
-    if streaming:
-        return Input(name, path, Stream(pipe))
+    stream = Stream(pipe)
+    if streaming and not any(stream.head.startswith(mark) for mark, _ in PACKERS):
+        return Input(name, path, stream)
     copy = tempfile.NamedTemporaryFile(prefix="rnnsent-")  # noqa: SIM115  # goes with the `Input`
-    with Stream(pipe) as stream:
+    with stream:
         shutil.copyfileobj(stream, copy, CHUNK)
     copy.flush()
     return Input(name, Path(copy.name), copy=copy)
@@ -198,6 +199,23 @@ def open_bytes(path: Path, name: str = "") -> Any:
         raise DataError(f"{name or path}: {error}") from None
     except OSError as error:
         raise DataError(f"{name or path}: cannot be read: {error.strerror or error}") from None
+
+
+def decoded_lines(raw: Iterable[bytes], name: str, encoding: str) -> Iterator[str]:
+    """Yield the lines of a stream, each in UTF-8 if it is valid, else in the encoding that was named.
+
+    Raises:
+        DataError: with the line that is neither.
+    """
+    for number, line in enumerate(raw, start=1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            try:
+                yield line.decode(encoding)
+            except UnicodeError:
+                byte = f"byte 0x{line[error.start]:02x}"
+                raise DataError(f"{name}:{number}: is not UTF-8 text ({byte}); --encoding NAME names it") from None
 
 
 def require_texts(source: Input) -> bytes:
@@ -278,11 +296,12 @@ def _encoding_hint(source: Input) -> str:
     import charset_normalizer
 
     head = source.head()
-    zeros = head[:4096].count(b"\0")
-    guesses = ["utf-16-le", "utf-16-be"] if zeros > len(head[:4096]) / 4 else ["cp1252"]
+    even, odd = head[:4096:2].count(b"\0"), head[1:4096:2].count(b"\0")
+    zeros = even + odd > len(head[:4096]) / 4
+    guesses = ["utf-16-be" if even > odd else "utf-16-le"] if zeros else ["cp1252"]
     if not zeros and set(head.decode("cp1252", "replace")) - _WESTERN:
         guess = charset_normalizer.from_bytes(head).best()
         guesses = guesses if guess is None else [guess.encoding, *guesses]
     works = next((name for name in guesses if _first_invalid(source, name) is None), None)
-    way = f"it can be read as {works}: --encoding {works}" if works else "--encoding NAME names its encoding"
+    way = f"perhaps it is {works}: --encoding {works}" if works else "--encoding NAME names its encoding"
     return f"; {way} (in a config data.encoding)"

@@ -47,7 +47,7 @@ def cell_text(value: Any, nulls: Collection[str] = ()) -> str | None:
 def cell_label(value: Any, nulls: Collection[str] = ()) -> str | None:
     """Return the name of a label, without the space around it; None if the cell is empty, see `cell_text`."""
     text = cell_text(value, nulls)
-    if text is None:
+    if text is None or not _INVISIBLE.sub("", text).strip():
         return None
     whole = _WHOLE.fullmatch(text.strip())  # some programs write 1 as 1.0
     return whole[1] if whole else text.strip()
@@ -55,7 +55,7 @@ def cell_label(value: Any, nulls: Collection[str] = ()) -> str | None:
 
 def label_key(name: str) -> str:
     """Return what labels have in common that people take for one: without case, form of letters, invisible marks."""
-    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name))
+    plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name)).replace("\u0130", "i")  # which folds to two marks
     return unicodedata.normalize("NFKC", " ".join(plain.casefold().split()))
 
 
@@ -97,6 +97,7 @@ class LabelMap:
 
     def __init__(self, rules: Mapping[str, str]) -> None:
         self.names = tuple(dict.fromkeys(rules.values()))
+        self.labels = {str(label).strip() for label in rules}
         self._exact = {str(cell_label(label)): name for label, name in rules.items()}
         keys = Counter(map(label_key, self._exact))
         self._by_key = {label_key(label): name for label, name in self._exact.items() if keys[label_key(label)] == 1}

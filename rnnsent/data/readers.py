@@ -6,6 +6,7 @@ A new format is one function that yields rows and one entry of `FORMATS`.
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rnnsent.data.dialect import PLAIN, Dialect, is_blank
-from rnnsent.data.inputs import Input
+from rnnsent.data.inputs import Input, decoded_lines
 from rnnsent.errors import DataError, count
 
 Column = str | int  # a name, or a number from 1 if the file does not name its columns
@@ -95,6 +96,8 @@ class Table:
         with self.source.reading() as raw:
             if form.binary:
                 yield raw, raw
+            elif self.source.stream is not None and not self.encoding.startswith(("utf-16", "utf-32")):
+                yield raw, decoded_lines(io.BufferedReader(self.source.stream), self.source.name, self.encoding)
             else:
                 with self.source.text(self.encoding, "" if form.delimiters else "\n", raw) as stream:
                     yield raw, stream
@@ -145,7 +148,7 @@ def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Itera
                 yield row
     except csv.Error as error:
         line, reason = error.args
-        raise DataError(f"{table.name}:{line}: not a CSV row: {reason}; if quotes are text: --no-quotes") from None
+        raise DataError(f"{table.name}:{line}: not a CSV row: {reason}; is a quote not closed?") from None
     if held:
         yield held[0][0], TOTAL
         yield from held[1:]
@@ -153,18 +156,22 @@ def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Itera
 
 def _is_total(cells: Sequence[str]) -> bool:
     """Return whether a row is called a total and holds nothing but numbers besides."""
-    numbers = (cell.strip().replace(",", "").replace(".", "") for cell in cells[1:])
-    return cells[:1] != [] and cells[0].strip(": ").lower() in TOTALS and all(map(_is_number, numbers))
+    name, *numbers = [cell for cell in cells if cell.strip()] or [""]
+    plain = [cell.strip().replace(",", "").replace(".", "") for cell in numbers]
+    return name.strip(": ").lower() in TOTALS and bool(plain) and all(map(str.isdecimal, plain))
 
 
-def _is_number(cell: str) -> bool:
-    return not cell or cell.isdecimal()
+def _repeats_names(cells: Sequence[str], columns: Sequence[str]) -> bool:
+    """Return whether a row is the line of names again, in any case, or the first ones of several."""
+    if len(columns) < 2 or len(cells) < 2:
+        return bool(columns) and [cell.strip("\ufeff ") for cell in cells] == list(columns)
+    return [cell.strip("\ufeff ").lower() for cell in cells] == [name.lower() for name in columns[: len(cells)]]
 
 
 def _csv_cells(
     table: Table, number: int, cells: list[str], places: Mapping[Column, int], width: int
 ) -> Cells | LeftOut:
-    if table.columns and [cell.strip("\ufeff ") for cell in cells] == list(table.columns):
+    if _repeats_names(cells, table.columns):
         return REPEATED_NAMES
     if any(cell.strip() for cell in cells[width:]):
         escaped = any(cell.endswith("\\") for cell in cells)
@@ -194,9 +201,11 @@ def _json_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iter
         try:
             value = json.loads(line.strip("\ufeff"))
         except (ValueError, RecursionError) as error:
-            array = number == 1 and line.lstrip()[:1] == "["
-            reason = "a list, not JSON Lines (one object a line)" if array else error
-            yield number, table.refused(number, f"not a JSON object: {reason}", NOT_JSON)
+            if number == 1 and line.lstrip()[:1] == "[":
+                raise DataError(
+                    f"{table.name}: a JSON list, not JSON Lines; jq -c '.[]' writes one object a line"
+                ) from None
+            yield number, table.refused(number, f"not a JSON object: {error}", NOT_JSON)
             continue
         if isinstance(value, dict):
             yield number, value
@@ -251,11 +260,11 @@ FASTTEXT_LABEL = "__label__"
 
 def _fasttext_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iterator[tuple[int, Cells | LeftOut]]:
     for number, line in enumerate(stream, start=1):
-        words = line.strip().split(" ")
+        words = line.split()
         labels = [word for word in words if word.startswith(FASTTEXT_LABEL)]
         if len(labels) > 1:
             raise DataError(f"{table.name}:{number}: has {len(labels)} labels ({', '.join(labels)}); one is needed")
-        if not any(words):
+        if not words:
             yield number, BLANK
         else:
             text = " ".join(word for word in words if word not in labels)

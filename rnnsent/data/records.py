@@ -33,4 +33,5 @@ class RecordSource:
     description: dict[str, str]  # how they are read: format, columns and the like
     records: Callable[[Progress | None], Iterator[Record]]  # in an order that depends on the files alone
     grouped: bool = False  # whether records have a group
+    reading: str = ""  # how each file is read, if these are tables, whose names do not count
     group_name: Callable[[str], str] = str  # of a group, after all records were read

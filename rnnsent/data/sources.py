@@ -104,10 +104,10 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     """Return the labeled texts at `data.path`, encoded once and kept in the cache; errors as `encode_records`."""
     source = find_texts(config)
     vocabulary = Vocabulary.imdb(None) if config.vocabulary == "imdb" else None
-    digest, description = digest_of(source.paths), source.description
+    digest, description = digest_of(source.paths, named=not source.reading), source.description
     settings = {key: getattr(config, key) for key in _CACHE_KEYS}
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
-    key = json.dumps([digest, description, settings, words, TOKENIZER_VERSION])
+    key = json.dumps([digest, description, source.reading, settings, words, TOKENIZER_VERSION])
     entry = f"texts-7-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress))
     facts = json.loads(bytes(arrays["facts"]))
@@ -178,12 +178,12 @@ def _require_no_table(config: DataConfig, what: str, allowed: tuple[str, ...]) -
         raise DataError(f"{config.path}: {setting} is for tables, and this is {what}")
 
 
-def digest_of(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 of one file, or of the digests and names of several."""
+def digest_of(paths: Sequence[Path], *, named: bool) -> str:
+    """Return the SHA-256 of one file, or of the digests of several, and their names if these count."""
     try:
         if len(paths) == 1:
             return sha256(paths[0])
-        lines = "".join(f"{sha256(path)} {path.parent.name}/{path.name}\n" for path in paths)
+        lines = "".join(f"{sha256(path)} {path.parent.name}/{path.name}\n"[: None if named else 64] for path in paths)
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import json
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -84,12 +85,17 @@ def open_table(
         return _with_names(table)
     dialect = find_dialect(source, encoding, FORMATS[name].delimiters, options)
     if not dialect.quotes and options.quotes is None:
-        logger.info("%s: its quotes are read as text, because they do not enclose cells (--quotes)", source.name)
+        logger.warning("%s: its quotes are read as text, because they do not enclose cells (--quotes)", source.name)
     table = replace(table, dialect=dialect)
     named = options.header
     if named is None:
         named = not numbered or names_columns(_sample(table), KNOWN_NAMES)
-    return _with_names(table) if named else table
+    if not named:
+        return table
+    table = _with_names(table)
+    if numbered and options.header is None:
+        logger.warning("%s: its first line is read as names: %s (--no-header)", source.name, _listed(table))
+    return table
 
 
 def _sample(table: Table) -> list[list[str]]:
@@ -296,8 +302,7 @@ def table_source(
     Raises:
         DataError: see `choose_columns`.
     """
-    split = None if test is None else "train"
-    parts = [Part(table, choose_columns(table, requested), split) for table in tables]
+    parts = [Part(table, choose_columns(table, requested), None if test is None else "train") for table in tables]
     if test is not None:
         parts.append(Part(test, choose_columns(test, requested), "test"))
     table, columns = parts[0].table, parts[0].columns
@@ -306,11 +311,14 @@ def table_source(
         facts["delimiter"] = repr(table.dialect.delimiter)[1:-1]
         facts |= {} if table.dialect.quotes else {"quotes": "text"}
     facts |= {f"{name} column": str(column or "") for name, column in asdict(columns).items()}
+    how = [[each.format, each.encoding, astuple(each.dialect), each.columns] for each in (part.table for part in parts)]
+    roles = [[astuple(part.columns), part.split] for part in parts]
     return RecordSource(
         [part.table.source.path for part in parts],
         {name: value for name, value in facts.items() if value},
         partial(_records, parts, len(tables) > 1, frozenset(labels)),
         grouped=columns.group is not None,
+        reading=json.dumps([how, roles]),
     )
 
 
@@ -336,5 +344,7 @@ def _records(
                 raise DataError(f"{place}: {error}") from None
             spelled = cells[columns.label] if label is None else None
             why = f"labeled {spelled.strip()}, read as no label" if isinstance(spelled, str) and spelled.strip() else ""
-            number = 0 if several else line
-            yield Record(place, text, label, part.split or split, group, number=number, left_out=why)
+            if part.split == "train" and split == "test":
+                raise DataError(f"{place}: a row for the test, and --test names a table of its own; use one of them")
+            split = "test" if part.split == "test" else split or part.split
+            yield Record(place, text, label, split, group, number=0 if several else line, left_out=why)

@@ -14,7 +14,7 @@ import numpy as np
 from rnnsent.data.labels import LabelMap, cell_label, cell_text, label_key, ordered
 from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, ROW, WARNINGS
 from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
-from rnnsent.data.readers import LeftOut, Table
+from rnnsent.data.readers import BLANK, LeftOut, Table
 from rnnsent.data.tables import INPUT_PREFIX, choose_columns
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation.predictions import Predictions
@@ -37,7 +37,7 @@ class ExternalPredictions:
     label_names: tuple[str, ...]
     lines: list[int]
     labels_only: bool
-    left_out: str = ""  # which rows, and why
+    note: str = ""  # which rows were left out, and which labels are read as another
 
     def place(self, index: int) -> str:
         """Return where a row is, such as "answers.csv, line 7"."""
@@ -94,6 +94,8 @@ class _Reader:
         self.table, self.label_map, self.positive, self.label = table, label_map, positive, ""
         self.names: dict[str, str] = {}  # of labels, by their `label_key`, if columns say how they are spelled
         self.left_out: dict[int, str] = {}  # {line: why}
+        self.joined: set[str] = set()  # labels that are read as another
+        self.named = set() if label_map is None else label_map.labels  # labels, also if spelled as an empty cell
         first: Any = {}
         if table.format == "jsonl":
             cells = (row[0] for _, row in table.rows([PROBABILITIES]) if not isinstance(row, LeftOut))
@@ -116,15 +118,18 @@ class _Reader:
         stored = [PROBABILITIES if column in self.nested else column for column in columns]
         for line, row in self.table.rows([self.label, *stored]):
             if isinstance(row, LeftOut):
+                if row != BLANK:
+                    self.left_out[line] = row
                 continue
             label, *cells = row
-            name = cell_label(label, self.table.nulls)
+            name = cell_label(label, self.table.nulls - self.named)
             label_name = name if self.label_map is None or name is None else self.label_map(name)
             if label_name is None:
                 self.left_out[line] = "without a label" if name is None else f"labeled {name}, not in --label-map"
             else:
                 empty = False
-                label_name = self.names.get(label_key(label_name), label_name)
+                spelled, label_name = label_name, self.names.setdefault(label_key(label_name), label_name)
+                self.joined |= {f"{spelled} as {label_name}"} if spelled != label_name else set()
                 yield line, label_name, [self._cell(*pair) for pair in zip(columns, cells, strict=True)]
         if empty:
             raise self.error("holds no rows")
@@ -219,7 +224,7 @@ class _Reader:
 
     def from_labels(self, column: str, *, requested: bool) -> ExternalPredictions:
         """Read predicted labels; unless the column was `requested`, they must be among the real ones."""
-        rows = [(line, name, cell_label(cell)) for line, name, (cell,) in self.rows([column])]
+        rows = [(line, name, self.predicted_label(cell)) for line, name, (cell,) in self.rows([column])]
         real = {name for _, name, _ in rows}
         for line, _, predicted in rows:
             if predicted is None:
@@ -237,13 +242,18 @@ class _Reader:
         one_hot = [(line, name, [float(label == predicted) for label in names]) for line, name, predicted in rows]
         return self._result(names, one_hot, labels_only=True)
 
+    def predicted_label(self, cell: Any) -> str | None:
+        """Return the predicted label, as the real ones are spelled."""
+        name = cell_label(cell)
+        return None if name is None else self.names.get(label_key(name), name)
+
     def from_columns(self, columns: Mapping[str, str]) -> ExternalPredictions:
         """Read the probabilities of two labels or more, each in a column that is named after it."""
         names = tuple(columns.values())
         if len(set(names)) < len(names):
             raise self.error(f"two columns are of one label: {', '.join(columns)}")
         ordered_names = self._with_last(names, self.positive)
-        self.names = {label_key(name): name for name in names}
+        self.names, self.named = {label_key(name): name for name in names}, {*self.named, *names}
         rows = list(self.probabilities(list(columns)))
         for line, name, values in rows:
             if name not in names:
@@ -275,8 +285,10 @@ class _Reader:
         values = np.array([row[2] for row in rows], np.float64)
         predictions = Predictions.of([numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1])
         reasons = ", ".join(f"{why}: {number:,}" for why, number in Counter(self.left_out.values()).most_common(5))
-        left_out = f"{count(len(self.left_out), 'row')} left out: {reasons}" if reasons else ""
-        return ExternalPredictions(self.table, predictions, names, [row[0] for row in rows], labels_only, left_out)
+        left_out = [f"{count(len(self.left_out), 'row')} left out: {reasons}"] if reasons else []
+        joined = [f"read as one label: {', '.join(sorted(self.joined)[:5])}"] if self.joined else []
+        note = "; ".join([*left_out, *joined])
+        return ExternalPredictions(self.table, predictions, names, [row[0] for row in rows], labels_only, note)
 
 
 def read_texts(table: Table, text_column: str | int | None) -> list[str] | None:

@@ -92,7 +92,7 @@ def open_texts(
     data = classifier.config.data
     options = replace(options, encoding=options.encoding or data.encoding)
     numbered = isinstance(text_column or data.text_column, int)
-    table = open_table(source, options, default="lines", numbered=numbered, streaming=True)
+    table = open_table(source, options, default="lines", numbered=numbered, streaming="all" not in keep)
     column = text_column or (data.text_column if table.columns or numbered else None)
     text = choose_columns(table, Columns(column or ""), labeled=False).text
     names = {ROW, PROBABILITIES, ABSTAINED, *_columns(classifier.label_names)}

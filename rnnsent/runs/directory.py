@@ -49,6 +49,7 @@ METRICS = "metrics.json"
 CALIBRATION = "calibration.json"
 ENVIRONMENT = "environment.json"
 FINGERPRINT = "fingerprint.json"
+EMBEDDINGS = "embeddings.json"
 LANGUAGE_MODEL = "language_model.json"
 CURVES = "plots/curves.png"
 MEMBERS = "members"  # of an ensemble: a folder each, from 1

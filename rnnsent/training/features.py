@@ -84,14 +84,16 @@ def resolve(config: Config, dataset: Dataset) -> Config:
     changes: dict[str, Any] = {}
     if dataset.source == "texts":
         changes = {"labels": tuple(dataset.label_names)}
-        for key in ("text_column", "label_column", "split_column", "group_column"):
-            changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
+        if not config.data.more_paths and config.data.test_path is None:  # each table may call its columns otherwise
+            for key in ("text_column", "label_column", "split_column", "group_column"):
+                changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
     if dataset.source != config.data.source:
         changes = {"source": dataset.source, "path": None, "fallback": None}
     for key in ("path", "test_path"):
         value = getattr(config.data, key)
         if value is not None and dataset.source == config.data.source:
             changes[key] = str(expanded(value).resolve())  # the run may be read from another folder
+    changes["more_paths"] = tuple(str(expanded(path).resolve()) for path in config.data.more_paths)
     config = replace(config, data=replace(config.data, **changes))
     vectors = config.model.vectors
     if vectors is None or vectors.path is None:

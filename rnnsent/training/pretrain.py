@@ -30,8 +30,8 @@ from rnnsent.engine.dispatch import NATIVE, LayerPath, choose
 from rnnsent.errors import Interrupted
 from rnnsent.models.builder import build_model
 from rnnsent.models.weights import embedding_of, weights_of
-from rnnsent.runs.directory import CHECKPOINTS, LANGUAGE_MODEL, Run
-from rnnsent.runs.schemas import Epoch, PretrainInfo
+from rnnsent.runs.directory import CHECKPOINTS, EMBEDDINGS, LANGUAGE_MODEL, Run
+from rnnsent.runs.schemas import EmbeddingInfo, Epoch, PretrainInfo
 from rnnsent.training.callbacks import FiniteCallback, HistoryCallback, Tracked
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.environment import versions
@@ -59,7 +59,12 @@ def initial_weights(run: Run, config: Config, features: Features, device: Device
         Interrupted: after a signal; the state after the step in progress is in the cache.
     """
     resumed = bool(CheckpointFolder(run.file(CHECKPOINTS), run.training).names())
-    vectors = InitialWeights() if resumed else word_vectors(config, features)
+    if resumed and config.model.vectors is not None:
+        vectors = InitialWeights(embeddings=run.read_record(EMBEDDINGS, EmbeddingInfo))
+    else:
+        vectors = InitialWeights() if resumed else word_vectors(config, features)
+        if vectors.embeddings is not None:
+            run.write_record(EMBEDDINGS, vectors.embeddings)
     if config.model.language_model is None:
         return vectors
     if resumed:

@@ -71,9 +71,9 @@ def test_a_wrong_encoding_is_refused_with_its_line_and_one_that_works() -> None:
     path = written("t.csv", ["text,label", "good,x", "Größe,y"], "latin-1")
     with pytest.raises(DataError, match=r"t\.csv:3: is not ASCII text \(byte 0xf6\)"):
         open_table(path, ReadOptions(encoding="ascii"))
-    with pytest.raises(DataError, match="can be read as cp1252: --encoding cp1252") as raised:
+    with pytest.raises(DataError, match="perhaps it is cp1252: --encoding cp1252") as raised:
         open_table(path)
-    encoding = str(raised.value).rpartition(" ")[2]
+    encoding = str(raised.value).partition("--encoding ")[2].partition(" ")[0]
     assert cells(path, ["text"], encoding=encoding) == [("good",), ("Größe",)]
 
 
@@ -98,7 +98,12 @@ def test_quotes_that_begin_texts_swallow_no_rows(last: bool) -> None:
     lines[7] = f'"{lines[7]}'
     if last:  # the quote is closed rows later, at the end of a cell
         lines[19] = lines[19].replace("\t", '"\t')
-    rows = cells(written("t.tsv", lines), ["label", "text"])
+    path, quotes = written("t.tsv", lines), None
+    if last:
+        with pytest.raises(DataError, match=r"t\.tsv:20: a quoted cell ends here after 13 lines"):
+            open_table(path)
+        quotes = False
+    rows = cells(path, ["label", "text"], quotes=quotes)
     assert len(rows) == 40 and rows[6] == ("bad", f'"{BAD} on day 6')
 
 
@@ -302,3 +307,115 @@ def test_a_constant_is_no_success() -> None:
     trained = rnnsent("train", "--config", "gru", "--data", path, "--run-dir", "run", "--set", "training.epochs=1")
     assert trained.exit_code == 0
     assert "always predicting good would be right in 100.00%" in " ".join(trained.stderr.split())
+
+
+# What a reviewer found.
+
+
+def test_which_file_is_for_the_test_counts_for_the_cache() -> None:
+    first, second = written("a.csv", table(60)), written("b.csv", table(30))
+    sizes = []
+    for settings in ({"more_paths": (second,)}, {"test_path": second}):
+        indices = loaded(first, **settings).indices
+        sizes.append([len(indices[name]) for name in ("train", "validation", "test")])
+    assert sizes == [[58, 14, 18], [48, 12, 30]]
+
+
+def test_rows_of_a_split_column_are_not_trained_on_beside_a_test_table() -> None:
+    lines = [
+        "text,label,split",
+        *(f"{text},{label},{'test' if n > 29 else ''}" for n, (text, label) in enumerate(reviews(40))),
+    ]
+    path, other = written("a.csv", lines), written("b.csv", table(20))
+    with pytest.raises(DataError, match=r"a\.csv:32: a row for the test, and --test names a table of its own"):
+        loaded(path, test_path=other)
+    held = written("c.csv", [line.replace(",test", ",validation") for line in lines])
+    indices = loaded(held, test_path=other).indices
+    assert [len(indices[name]) for name in ("train", "validation", "test")] == [30, 10, 20]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--data", "b.csv"], ["--test", "b.csv"], ["--data", "b.csv", "--test", "c.csv"]],
+    ids=["data", "test", "both"],
+)
+def test_runs_of_several_files_can_be_evaluated_and_resumed(more: list[str]) -> None:
+    written("a.csv", table(60))
+    written("b.csv", ["review,sentiment", *table(30)[1:]])
+    written("c.csv", table(20))
+    trained = rnnsent("train", "gru", "--data", "a.csv", *more, "--epochs", "1", "--run-dir", "run")
+    assert trained.exit_code == 0, trained.stderr
+    for command in (["eval", "run"], ["train", "--resume", "run", "--epochs", "2"]):
+        result = rnnsent(*command)
+        assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize("closing", [4, 8])
+@pytest.mark.parametrize("short", [False, True])
+def test_lines_in_a_cell_that_could_be_rows_are_refused_or_said(
+    closing: int, short: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = ["id\ttext", *(f"{n}\t{text}" for n, (text, _) in enumerate(reviews(40)))]
+    lines[3] = lines[3].replace("\t", '\t"')
+    lines[closing] += '"'
+    if short:
+        lines[closing - 1] = "x" if closing == 4 else lines[closing - 1].partition("\t")[0]
+    path = written("t.tsv", lines)
+    with caplog.at_level("WARNING"):
+        rows = cells(path, ["text"])
+    assert len(rows) == 40 or "with lines that could be rows" in caplog.text
+
+
+def test_a_legitimate_cell_that_looks_like_rows_is_not_torn() -> None:
+    lines = [
+        "stars,text",
+        *(f"{n % 5 + 1},text {n}" for n in range(40)),
+        '1,"Pros and cons:',
+        "5, location",
+        '1, noise"',
+    ]
+    path = written("t.csv", lines)
+    with pytest.raises(DataError, match=r"t\.csv:44: a quoted cell ends here after 3 lines.*--no-quotes.*--quotes"):
+        open_table(path)
+    assert cells(path, ["text"], quotes=True)[-1] == ("Pros and cons:\n5, location\n1, noise",)
+
+
+@pytest.mark.parametrize("line", ["Text,Label,Split", "TEXT,LABEL", "text,label"])
+def test_a_line_of_names_is_known_in_any_case_and_length(line: str) -> None:
+    lines = [f"{row},train" for row in table(40)]
+    dataset = loaded(written("t.csv", ["text,label,split", *lines[1:20], line, *lines[20:]]))
+    assert dataset.label_names == ("bad", "good") and dataset.provenance["dropped"] == {"repeat the line of names": 1}
+
+
+def test_labels_in_turkish_and_of_nothing_to_see() -> None:
+    lines = ["text,label", *(f"metin {n},{('İYİ', 'iyi', 'kötü', 'KÖTÜ')[n % 4]}" for n in range(40)), "metin,\u200b"]
+    dataset = loaded(written("t.csv", lines))
+    assert len(dataset.label_names) == 2 and sum(dataset.provenance["dropped"].values()) == 1
+
+
+def test_fasttext_separates_by_any_white_space() -> None:
+    path = written("t.txt", [f"__label__{label}\t{text}" for text, label in reviews(40)])
+    assert loaded(path).label_names == ("bad", "good")
+
+
+def test_a_first_row_that_is_read_as_names_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    lines = ["content,5", *table(40)[1:]]
+    with caplog.at_level("WARNING"):
+        assert len(cells(written("t.csv", lines), [1])) == 40
+    assert "t.csv: its first line is read as names: content, 5 (--no-header)" in caplog.text
+    assert len(cells("t.csv", [1], header=False)) == 41
+
+
+@pytest.mark.parametrize(("encoding", "advised"), [("utf-16-be", "utf-16-be"), ("utf-16-le", "utf-16-le")])
+def test_the_order_of_bytes_is_found_for_the_advice(encoding: str, advised: str) -> None:
+    path = written("t.csv", ["text,label", "größe,x"], encoding)
+    with pytest.raises(DataError, match=f"perhaps it is {advised}: --encoding {advised}"):
+        open_table(path)
+    assert cells(path, ["text"], encoding=advised) == [("größe",)]
+
+
+def test_the_advice_for_escaped_quotes_works() -> None:
+    path = written("t.csv", ["text,label", r'"a \"b\", c",neg', "d,pos"])
+    with pytest.raises(DataError, match="--escape"):
+        open_table(path)
+    assert cells(path, ["text"], escape="\\") == [('a "b", c',), ("d",)]

@@ -200,7 +200,7 @@ def test_rows_that_are_left_out_are_counted_and_labels_are_one_as_in_training() 
     write("p.csv", header, [(label, 0.5, 0.3, 0.2) for label in ("A", "b", "C ", "", "B", "N/A", "a")])
     read = read_predictions(open_table(Path("p.csv")))
     assert read.predictions.labels.tolist() == [0, 1, 2, 1, 0]
-    assert read.left_out == "2 rows left out: without a label: 2"
+    assert read.note == "2 rows left out: without a label: 2; read as one label: a as A, b as B"
     shown = rnnsent("eval", "--predictions", "p.csv", "--label-map", "A: A, B: B")
     assert "labeled C, not in --label-map: 1" in " ".join(shown.stdout.split()), shown.stdout
     values = json.loads(rnnsent("eval", "--predictions", "p.csv", "--label-map", "A: A, B: B", "--json").stdout)

@@ -33,6 +33,7 @@ RECIPES = {
     "adversarial": ("training.adversarial={kind: virtual}", "training.ema=0.5"),
     "ensemble": ("ensemble=[{}, {recurrent: [{cell: lstm, units: 4}]}]", "model.ngrams={orders: 2, folds: 3}"),
     "language_model": ("model.language_model={epochs: 2, batch_size: 2400, samples: 64}", "training.epochs=1"),
+    "vectors": (*TEXTS, "model.vectors={word2vec: {epochs: 1}}", "training.epochs=1", "training.batch_size=200"),
     "teacher": (*TEXTS, "training.teacher=self", "training.epochs=1",
                 "training.batch_size=200"),
 }  # fmt: skip
@@ -76,6 +77,8 @@ def assert_same(one: Run, other: Run) -> None:
         np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
     assert without_times(one) == without_times(other)
     assert one.metrics.validation == other.metrics.validation
+    known = [run.metrics.embeddings for run in (one, other)]
+    assert [each and (each.found, each.words) for each in known] == [known[1] and (known[1].found, known[1].words)] * 2
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

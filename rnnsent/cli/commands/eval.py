@@ -196,7 +196,7 @@ def _table_view(table: Table, columns: dict[str, Any], note: str | None, errors:
     record = evaluation_record(origin, read.predictions, names, labels_only=labels_only)
     of = "precision and recall are those" if labels_only else "the probability is that"
     title = f"{table.name}: {record.texts:,} predictions" + (f"; {of} of {names[1]}" if len(names) == 2 else "")
-    notes = [small_sample_warning(record.texts), note, read.left_out or None, LABELS_ONLY if labels_only else None]
+    notes = [small_sample_warning(record.texts), note, read.note or None, LABELS_ONLY if labels_only else None]
     return EvaluationView(
         title=title,
         notes=[each for each in notes if each is not None],
