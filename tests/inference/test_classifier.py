@@ -94,8 +94,8 @@ def test_predict_prints_a_line_a_text(run: Path, texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 2, "give texts, or --input FILE"),
-        (["text", "--input", "-"], 2, "give texts, or --input FILE"),
+        ([], 2, "or --input FILE"),
+        (["text", "--input", "-"], 2, "or --input FILE"),
         (["--input", "missing.txt"], 1, "missing.txt: no such file"),
         (["--input", "."], 1, ".: is a folder, not a file of texts"),
         (["--input", "latin.txt"], 1, "latin.txt:2: is not UTF-8 text (byte 0xe9)"),
