@@ -32,7 +32,7 @@ test: install ## run the tests except the slow ones
 coverage: install ## the same, and how much of the package they run; fails below 90 %
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --cov=rnnsent --cov-fail-under=90
 
-slow: install ## run the slow tests: many processes, JAX, trackers, simulations
+slow: install ## run the slow tests: simulations, sanitizers, kills, races, the real reviews
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 torture: install ## kill trainings 200 times and compare the bits of what they end with; half an hour

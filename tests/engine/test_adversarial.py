@@ -220,7 +220,6 @@ print("loss", model.fit(batches, verbose=0, shuffle=False, steps_per_epoch=2).hi
 """
 
 
-@pytest.mark.slow
 def test_jax_takes_the_steps_that_tensorflow_takes() -> None:
     """Of both kinds, and of a review without a label; a process has one backend."""
     begin = build(None).get_weights()

@@ -250,7 +250,6 @@ assert not any(name.partition(".")[0] == "rnnsent" for name in sys.modules)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("masking", ["with masking", "without masking"])
 def test_saved_models_load_in_plain_keras(masking: str) -> None:
     ids = tokens()

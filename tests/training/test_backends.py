@@ -25,7 +25,6 @@ def probabilities(run: Path) -> list[float]:
     return [float(row.rpartition(",")[2]) for row in rows]
 
 
-@pytest.mark.slow
 def test_jax_trains_a_run_that_tensorflow_evaluates_alike(tiny_imdb: Path, tiny_config: Path) -> None:
     training = ["train", "--config", str(tiny_config), "--run-dir", "run", "--set", "training.ema=0.9"]
     rnnsent("jax", tiny_imdb, *training, "--set", "model.language_model={epochs: 1}")

@@ -157,7 +157,6 @@ def test_tensorboard_holds_epochs_config_and_validation_and_continues() -> None:
     assert [step for step, _ in curve("train", "epoch_loss")] == [1, 2, 3]
 
 
-@pytest.mark.slow
 def test_mlflow_holds_epochs_config_and_validation_and_continues_its_run() -> None:
     callbacks = opened("mlflow", run_id="continued")
     _, history = fitted(callbacks)
@@ -269,7 +268,6 @@ print(tests.keras.backend.backend(), all((a == b).all() for a, b in zip(weights,
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_all_trackers_together_change_no_weight(backend: str) -> None:
     environment = os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": str(REPOSITORY)}
