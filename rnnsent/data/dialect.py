@@ -10,7 +10,7 @@ import csv
 import logging
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import IO, Any
@@ -52,7 +52,11 @@ class Dialect:
         form: dict[str, Any] = {"strict": True, "doublequote": self.escape is None}
         if not self.quotes:
             form = {"quoting": csv.QUOTE_NONE}
-        lines = stream if record is None else _remembered(stream, record)
+        lines: Iterable[str] = stream if record is None else _remembered(stream, record)
+        if self.escape is not None:  # the csv module would drop it before any character, as of \\N
+            escape = re.escape(self.escape)
+            plain = re.compile(f'{escape}{escape}|({escape})(?![{re.escape(self.delimiter)}"\\r\\n])')
+            lines = (plain.sub(lambda match: match[0] * (2 if match[1] else 1), line) for line in lines)
         reader, last = csv.reader(lines, delimiter=self.delimiter, escapechar=self.escape, **form), 0
         try:
             for cells in reader:

@@ -208,6 +208,9 @@ class _Rows:
             "also in training": splitting.in_training(hashes, splits),
             "splits": {name: "given" if SPLITS[name] in self.given else drawn for name in ("validation", "test")},
         }
+        ungiven = int((np.array(self.given) == splitting.UNGIVEN).sum())
+        if 0 < ungiven < int((splits != UNLABELED).sum()):
+            facts["rows without a split, for training"] = ungiven
         if self.left_out:
             facts["left out"] = self.left_out
         if self.config.unlabeled:

@@ -35,6 +35,10 @@ NULLS = frozenset((
 ))  # fmt: skip
 
 
+class NestedName(str):
+    """The name of a column of lists or objects, which holds neither texts nor labels."""
+
+
 class LeftOut(str):
     """Why a row is left out."""
 
@@ -99,7 +103,9 @@ class Table:
             elif self.source.stream is not None and not self.encoding.startswith(("utf-16", "utf-32")):
                 yield raw, decoded_lines(io.BufferedReader(self.source.stream), self.source.name, self.encoding)
             else:
-                with self.source.text(self.encoding, "" if form.delimiters else "\n", raw) as stream:
+                head = self.source.head()
+                old_mac = b"\r" in head and b"\n" not in head
+                with self.source.text(self.encoding, "" if form.delimiters or old_mac else "\n", raw) as stream:
                     yield raw, stream
 
     def refused(self, number: int, reason: str, why: LeftOut) -> LeftOut:
@@ -134,6 +140,8 @@ def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Itera
     try:
         for number, cells in table.dialect.rows(stream):
             blank = is_blank(cells)
+            if not named and not "".join(cells).strip():
+                continue  # before the line of names
             if not blank:
                 yield from held
                 held = []
@@ -189,7 +197,7 @@ def _csv_cells(
 
 
 def _csv_columns(table: Table, stream: IO[str]) -> list[str]:
-    rows = (cells for _, cells in table.dialect.rows(stream) if not is_blank(cells))
+    rows = (cells for _, cells in table.dialect.rows(stream) if "".join(cells).strip())
     return [name.strip("\ufeff ") for name in next(rows, [])]
 
 
@@ -215,12 +223,12 @@ def _json_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iter
 
 
 def _keys(table: Table, stream: IO[str]) -> list[str]:
-    """Return the columns of all rows, without those of lists and objects."""
-    names: dict[str, bool] = {}
+    """Return the columns of all rows; the names of those that only hold lists and objects are `NestedName`."""
+    nested: dict[str, bool] = {}
     for _, cells in FORMATS[table.format].rows(table, stream, ()):
-        if not isinstance(cells, LeftOut):
-            names |= {name: True for name, cell in cells.items() if not isinstance(cell, list | dict)}
-    return list(names)
+        for name, cell in () if isinstance(cells, LeftOut) else cells.items():
+            nested[name] = nested.get(name, True) and isinstance(cell, list | dict)
+    return [NestedName(name) if is_nested else name for name, is_nested in nested.items()]
 
 
 def _parquet(table: Table, stream: Any) -> Any:

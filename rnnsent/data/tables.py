@@ -16,10 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.data.dialect import SAMPLE_ROWS, find_dialect, is_blank, names_columns
+from rnnsent.data.dialect import PLAIN, SAMPLE_ROWS, find_dialect, is_blank, names_columns
 from rnnsent.data.inputs import DEFAULTS, ReadOptions, find_encoding, find_input, require_texts
-from rnnsent.data.labels import cell_label, cell_split, cell_text
-from rnnsent.data.readers import FASTTEXT_LABEL, FORMATS, Column, LeftOut, Table, format_of
+from rnnsent.data.labels import SPLITS, cell_label, cell_split, cell_text
+from rnnsent.data.readers import FASTTEXT_LABEL, FORMATS, Column, LeftOut, NestedName, Table, format_of
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
 
@@ -164,8 +164,7 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
     def by_name(key: str, column: Column | None, names: Sequence[str]) -> Column | None:
         if column:
             return find_column(table, key, column)
-        by_lower = {name.strip().lower(): name for name in table.columns}
-        known = [by_lower[name] for name in names if name in by_lower]
+        known = list(dict.fromkeys(column for column in table.columns if column.strip().lower() in names))
         if len(known) != 1:
             candidates[key] = known
         return known[0] if len(known) == 1 else None
@@ -275,8 +274,9 @@ def _other_delimiter(table: Table) -> str:
 
 
 def _listed(table: Table) -> str:
-    names = [name if name.isprintable() and len(name) <= 30 else f"{name[:30]!r}…" for name in table.columns[:20]]
-    return ", ".join(names) + (", …" if len(table.columns) > 20 else "") if names else "(none that holds texts)"
+    columns = [name for name in table.columns if not isinstance(name, NestedName)]
+    names = [name if name.isprintable() and len(name) <= 30 else f"{name[:30]!r}…" for name in columns[:20]]
+    return ", ".join(names) + (", …" if len(columns) > 20 else "") if names else "(none that holds texts)"
 
 
 @dataclass(frozen=True)
@@ -306,6 +306,8 @@ def table_source(
     if test is not None:
         parts.append(Part(test, choose_columns(test, requested), "test"))
     table, columns = parts[0].table, parts[0].columns
+    if columns.split is None and test is None and (name := _unused_split(table)):
+        logger.warning("%s: column %s looks like a split: --split-column %s", table.name, name, name)
     facts = {"format": table.format, "encoding": table.encoding}
     if FORMATS[table.format].delimiters:
         facts["delimiter"] = repr(table.dialect.delimiter)[1:-1]
@@ -320,6 +322,13 @@ def table_source(
         grouped=columns.group is not None,
         reading=json.dumps([how, roles]),
     )
+
+
+def _unused_split(table: Table) -> str | None:
+    """Return a column of a CSV that says train, test or the like in each row of the sample; None if there is none."""
+    rows = [row for row in _sample(table) if len(row) == len(table.columns)][1:] if table.dialect is not PLAIN else []
+    columns = {name: {row[place].strip().lower() for row in rows} for place, name in enumerate(table.columns)}
+    return next((name for name, values in columns.items() if len(values) > 1 and values <= SPLITS.keys()), None)
 
 
 def _records(

@@ -198,6 +198,8 @@ def _warnings(dataset: Dataset, split: Partition, config: Config) -> Iterator[st
     if omissions:
         reasons = [f"{reason}: {number:,}" if len(omissions) > 1 else reason for reason, number in omissions.items()]
         yield f"{count(sum(omissions.values()), 'row')} left out: {', '.join(reasons)}"
+    if ungiven := facts.get("rows without a split, for training"):
+        yield f"{count(ungiven, 'row')} without a split: for training"
     if joined := facts.get("joined labels"):
         spellings = ", ".join(f"{spelling} as {label}" for spelling, label in list(joined.items())[:5])
         yield f"labels that look the same are read as one: {spellings}; --set data.join_labels=false keeps them apart"

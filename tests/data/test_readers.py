@@ -160,7 +160,7 @@ def test_a_delimiter_is_found_though_a_row_is_odd() -> None:
 
 def test_two_columns_that_could_be_meant_are_asked_about() -> None:
     table = open_table(written("t.csv", "review,text,sentiment,label\na,b,c,d\n"))
-    with pytest.raises(DataError, match=r"the text: text or review\?.*the label: label or sentiment\?.*Its columns"):
+    with pytest.raises(DataError, match=r"the text: review or text\?.*the label: sentiment or label\?.*Its columns"):
         choose_columns(table)
     assert choose_columns(table, Columns("text", "label")).label == "label"
 

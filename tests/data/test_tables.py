@@ -15,7 +15,7 @@ import pytest
 from rnnsent.config.sections import DataConfig
 from rnnsent.data.inputs import ReadOptions
 from rnnsent.data.sources import load_dataset
-from rnnsent.data.tables import open_table
+from rnnsent.data.tables import kept_columns, open_table
 from rnnsent.errors import DataError
 from tests.conftest import rnnsent
 
@@ -419,3 +419,44 @@ def test_the_advice_for_escaped_quotes_works() -> None:
     with pytest.raises(DataError, match="--escape"):
         open_table(path)
     assert cells(path, ["text"], escape="\\") == [('a "b", c',), ("d",)]
+
+
+def test_an_escape_goes_only_before_what_it_escapes() -> None:
+    path = written("t.csv", ["text,label", r'"great\nfilm \"x\", \\ yes",neg', r"a\, b,\N"])
+    assert cells(path, ["text", "label"], escape="\\") == [(r'great\nfilm "x", \ yes', "neg"), ("a, b", r"\N")]
+
+
+@pytest.mark.parametrize("first", ["", ",", "  ", ",,"])
+def test_lines_before_that_of_the_names_are_no_rows(first: str) -> None:
+    assert cells(written("t.csv", [first, *table(4)]), ["text", "label"]) == reviews(4)
+
+
+def test_columns_of_one_name_in_two_cases_are_asked_about() -> None:
+    with pytest.raises(DataError, match=r"Which column is the text: Text or text\?"):
+        loaded(written("t.csv", ["Text,text,label", "A,bad film,x"]))
+
+
+def test_every_column_is_kept_also_of_lists_and_objects() -> None:
+    path = written("t.jsonl", [json.dumps({"text": "a", "tags": ["x"], "meta": {"id": 7}})])
+    assert kept_columns(open_table(path), ["all"], ()) == {name: name for name in ("text", "tags", "meta")}
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_end_as_they_did_on_old_computers(end: str) -> None:
+    Path("t.txt").write_bytes(f"one{end}two{end}".encode())
+    assert cells("t.txt", [1]) == [("one",), ("two",)]
+
+
+@pytest.mark.parametrize("name", ["set", "partition", "fold name"])
+def test_a_column_that_looks_like_a_split_is_named(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [f"{line},{'test' if n % 4 == 3 else 'train'}" for n, line in enumerate(table(40)[1:])]
+    with caplog.at_level("WARNING"):
+        loaded(written("t.csv", [f"text,label,{name}", *rows]))
+    assert f"column {name} looks like a split: --split-column {name}" in caplog.text
+
+
+def test_rows_without_a_split_are_counted() -> None:
+    splits = ["train"] * 20 + ["validation"] * 10 + [""] * 10
+    lines = [f"{line},{split}" for line, split in zip(table(40)[1:], splits, strict=True)]
+    facts = loaded(written("t.csv", ["text,label,split", *lines])).provenance
+    assert facts["rows without a split, for training"] == 10
