@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 Overrides = dict[str, object]  # of keys of a config, by their dotted names
-Source = dict[str, Any]  # keys of the data section that say where the data are
+Source = dict[str, object]  # keys of the data section that say where the data are
 
 TEXT_HINT = "A TEXT that begins with a dash goes after --, as in: rnnsent {} RUN -- {}"
 

@@ -185,7 +185,7 @@ class DataConfig(Section):
         return LABELS if self.labels is None else self.labels
 
 
-def data_settings(source: str, *more: str) -> dict[str, Any]:
+def data_settings(source: str, *more: str) -> dict[str, object]:
     """Return what `--data SOURCE` sets in the data section: the name of a source, or the path of imdb.npz or texts.
 
     Args:

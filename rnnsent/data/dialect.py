@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import IO, Any
+from typing import IO
 
 from rnnsent.data.inputs import CHUNK, Input, ReadOptions
 from rnnsent.errors import DataError, count
@@ -49,15 +49,20 @@ class Dialect:
             stream.readline()
         csv.field_size_limit(sys.maxsize)  # the limit of 131,072 characters is less than a long review
         # Strict: a quote that is never closed is an error, not a cell of a thousand lines.
-        form: dict[str, Any] = {"strict": True, "doublequote": self.escape is None}
-        if not self.quotes:
-            form = {"quoting": csv.QUOTE_NONE}
         lines: Iterable[str] = stream if record is None else _remembered(stream, record)
         if self.escape is not None:  # the csv module would drop it before any character, as of \\N
             escape = re.escape(self.escape)
             plain = re.compile(f'{escape}{escape}|({escape})(?![{re.escape(self.delimiter)}"\\r\\n])')
             lines = (plain.sub(lambda match: match[0] * (2 if match[1] else 1), line) for line in lines)
-        reader, last = csv.reader(lines, delimiter=self.delimiter, escapechar=self.escape, **form), 0
+        reader = csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            escapechar=self.escape,
+            doublequote=self.escape is None,
+            quoting=csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE,
+            strict=True,
+        )
+        last = 0
         try:
             for cells in reader:
                 last = reader.line_num
