@@ -12,9 +12,9 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,6 +54,12 @@ class ReadOptions:
     quotes: bool | None = None  # whether quotes around a cell are not part of it
     escape: str | None = None  # the character before a delimiter or quote that is part of a cell
     skip_bad_rows: bool = False  # leave rows out that cannot be read, instead of refusing the file
+
+    @classmethod
+    def chosen(cls, values: Mapping[str, Any]) -> ReadOptions:
+        """Return what `values`, of a config or a command line, say of a file; other keys are passed over."""
+        names = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in names and value is not None})
 
 
 DEFAULTS = ReadOptions()

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -143,7 +143,7 @@ def find_texts(config: DataConfig) -> RecordSource:
     if path.is_dir():
         _require_no_table(config, "a folder", ())
         return folder_source(path, config.encoding)
-    options = ReadOptions(**{field.name: getattr(config, field.name) for field in fields(ReadOptions)})
+    options = ReadOptions.chosen(vars(config))
     columns = Columns(config.text_column or "", config.label_column, config.split_column, config.group_column)
     opened = partial(open_table, options=options, numbered=isinstance(config.text_column, int))
     tables = [opened(each) for each in (path, *map(expanded, config.more_paths))]

@@ -83,10 +83,9 @@ def command(
         from rnnsent.data.inputs import ReadOptions
         from rnnsent.data.tables import open_table
 
-        names = {field.name for field in fields(ReadOptions)}
-        how = ReadOptions(**{key: value for key, value in table.items() if key in names and value is not None})
-        columns = {key: value for key, value in table.items() if key not in names}
-        opened_table = open_table(predictions, how, default="csv")
+        options_of_reading = {field.name for field in fields(ReadOptions)}
+        columns = {key: value for key, value in table.items() if key not in options_of_reading}
+        opened_table = open_table(predictions, ReadOptions.chosen(table), default="csv")
         note = None if run is None else _training_texts(opened_table, opened(run), source)
         view = _table_view(opened_table, columns, note, ERRORS if worst is None else worst)
         _show(view, {"predictions": str(predictions)}, {}, worst, full=full, as_json=as_json)

@@ -86,8 +86,7 @@ def command(
         return
     from rnnsent.data.inputs import ReadOptions
 
-    how = ReadOptions(**{name: value for name, value in reading.items() if value is not None})
-    rows = open_texts(source, classifier, how, text_column, keep)
+    rows = open_texts(source, classifier, ReadOptions.chosen(reading), text_column, keep)
     if output is not None:
         _write(rows, classifier, output, abstain_below)
     elif not _print(rows.predictions(classifier), as_json, abstain_below):
