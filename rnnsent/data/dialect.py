@@ -11,9 +11,10 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import IO
+from itertools import chain, islice
+from typing import Any
 
 from rnnsent.data.inputs import CHUNK, Input, ReadOptions
 from rnnsent.errors import DataError, count
@@ -34,48 +35,69 @@ class Dialect:
     quotes: bool = True  # whether quotes around a cell are not part of it
     escape: str | None = None  # the character before a delimiter or quote that is part of a cell
     begin: int = 0  # lines before the first row
+    spaces: bool = False  # whether spaces before a quote are not part of the cell
 
-    def rows(self, stream: IO[str], record: list[str] | None = None) -> Iterator[tuple[int, list[str]]]:
-        """Yield the number of the last line and the cells of each row.
-
-        Args:
-            stream: from the first line on.
-            record: gets the lines of each row, for whoever empties it after each.
+    def rows(self, stream: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+        """Yield the number of the last line and the cells of each row of a file.
 
         Raises:
             csv.Error: of the line where a row begins that cannot be read, and the reason.
         """
-        for _ in range(self.begin):
-            stream.readline()
+        for line, cells, _ in self.records(stream):
+            if isinstance(cells, csv.Error):
+                raise cells
+            yield line, cells
+
+    def records(self, stream: Iterable[str]) -> Iterator[tuple[int, list[str] | csv.Error, list[str]]]:
+        """Yield the number of the last line, the cells and the lines of each row of a file.
+
+        Instead of the cells it yields the error of a line that begins no row, and goes on with the next line.
+        """
         csv.field_size_limit(sys.maxsize)  # the limit of 131,072 characters is less than a long review
-        # Strict: a quote that is never closed is an error, not a cell of a thousand lines.
-        lines: Iterable[str] = stream if record is None else _remembered(stream, record)
+        last = self.begin
+        lines: Iterator[str] = islice(stream, self.begin, None)
+        while True:
+            before, record = last, list[str]()
+            reader = self._reader(_remembered(lines, record))
+            try:
+                for cells in reader:
+                    last = before + reader.line_num
+                    yield last, cells, record
+                    record.clear()
+                return
+            except csv.Error as error:
+                last += 1
+                yield last, csv.Error(last, str(error)), record[:1]
+                lines = chain(record[1:], lines)
+
+    def unwrapped(self, cells: list[str], width: int) -> list[str] | None:
+        """Return the cells of a row that is quoted as a whole, as if it were one cell; None if it is not."""
+        if len(cells) != 1 or width < 2 or self.delimiter not in cells[0]:
+            return None
+        inner: list[str] = next(self._reader(iter(cells)))
+        return inner if len(inner) == width else None
+
+    def _reader(self, lines: Iterator[str]) -> Any:
         if self.escape is not None:  # the csv module would drop it before any character, as of \\N
             escape = re.escape(self.escape)
             plain = re.compile(f'{escape}{escape}|({escape})(?![{re.escape(self.delimiter)}"\\r\\n])')
             lines = (plain.sub(lambda match: match[0] * (2 if match[1] else 1), line) for line in lines)
-        reader = csv.reader(
+        return csv.reader(
             lines,
             delimiter=self.delimiter,
             escapechar=self.escape,
             doublequote=self.escape is None,
             quoting=csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE,
-            strict=True,
+            skipinitialspace=self.spaces,
+            strict=True,  # a quote that is never closed is an error, not a cell of a thousand lines
         )
-        last = 0
-        try:
-            for cells in reader:
-                last = reader.line_num
-                yield self.begin + last, cells
-        except csv.Error as error:
-            raise csv.Error(self.begin + last + 1, str(error)) from None
 
 
 PLAIN = Dialect()
 
 
-def _remembered(stream: IO[str], record: list[str]) -> Iterator[str]:
-    for line in stream:
+def _remembered(lines: Iterable[str], record: list[str]) -> Iterator[str]:
+    for line in lines:
         record.append(line)
         yield line
 
@@ -104,8 +126,8 @@ def find_dialect(source: Input, encoding: str, delimiters: str, options: ReadOpt
     dialect = Dialect(known or delimiters[0], quotes, options.escape, 1 if separator else 0)
     if known is None:
         dialect = replace(dialect, delimiter=_delimiter(source, encoding, delimiters, dialect))
-    if options.quotes is None and _holds(source, b'"') and _quotes_are_text(source, encoding, dialect):
-        dialect = replace(dialect, quotes=False)
+    if options.quotes is None and _holds(source, b'"'):
+        dialect = _with_quotes(source, encoding, dialect, skip_bad_rows=options.skip_bad_rows)
     return dialect
 
 
@@ -133,8 +155,11 @@ def _delimiter(source: Input, encoding: str, delimiters: str, dialect: Dialect) 
     return best
 
 
-def _quotes_are_text(source: Input, encoding: str, dialect: Dialect) -> bool:
-    """Return whether quotes are part of the text: they do not enclose cells, and all lines are rows without them.
+def _with_quotes(source: Input, encoding: str, dialect: Dialect, *, skip_bad_rows: bool) -> Dialect:
+    """Return `dialect` with what its quotes mean.
+
+    They are part of the text if they do not enclose cells, and all lines are rows without them. They follow spaces if
+    rows can be read so.
 
     Raises:
         DataError: if they do not enclose cells and lines are no rows either, or if they may swallow rows: a cell over
@@ -143,27 +168,18 @@ def _quotes_are_text(source: Input, encoding: str, dialect: Dialect) -> bool:
     width, lines_alike = 0, True  # whether every line has as many cells as the first, quotes being text
     values: list[set[str]] = []
     doubts: list[tuple[int, list[list[str]]]] = []
-    record: list[str] = []
     broken: csv.Error | None = None
-    escapes = False  # whether backslashes stand before quotes
+    escapes = spaces = False  # whether backslashes stand before quotes, and spaces before quoted cells
     with source.text(encoding) as stream:
-        rows = dialect.rows(stream, record)
-        while True:
-            try:
-                line, cells = next(rows)
-            except StopIteration:
-                break
-            except csv.Error as error:
-                broken, cells = error, []
-                record += stream
+        for line, cells, record in dialect.records(stream):
             cut = [part.rstrip("\r\n").split(dialect.delimiter) for part in record if part.strip()]
             escapes = escapes or any('\\"' in part for part in record)
-            record.clear()
+            if isinstance(cells, csv.Error):
+                broken, cells = broken or cells, []
+            spaces = spaces or any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells)
             width = width or len(cells)
             values = values or [set() for _ in cells]
             lines_alike = lines_alike and all(len(each) == width for each in cut)
-            if broken is not None:
-                break
             alike = [each for each in cut if len(each) == width]
             if len(cut) > 1 and len(doubts) < MAX_DOUBTS and 2 * len(alike) >= len(cut) and len(alike) > 1:
                 doubts.append((line, alike))
@@ -171,9 +187,14 @@ def _quotes_are_text(source: Input, encoding: str, dialect: Dialect) -> bool:
                 for seen, cell in zip(values, cells, strict=True):
                     if len(seen) < MAX_VALUES:
                         seen.add(cell)
-    if broken is not None:
-        if lines_alike and width > 1:
-            return True
+    if spaces and not dialect.spaces:
+        with suppress(DataError):
+            found = _with_quotes(source, encoding, replace(dialect, spaces=True), skip_bad_rows=False)
+            if found.quotes:
+                return found
+    if broken is not None and lines_alike and width > 1:
+        return replace(dialect, quotes=False)
+    if broken is not None and not skip_bad_rows:
         line, reason = broken.args
         way = "if \\ stands before quotes in texts: --escape '\\'" if escapes else "is a quote not closed?"
         raise DataError(f"{source.name}:{line}: not a CSV row: {reason}; {way}")
@@ -188,7 +209,7 @@ def _quotes_are_text(source: Input, encoding: str, dialect: Dialect) -> bool:
             "%s: %s with lines that could be rows, as the one up to line %d; if quotes are text: --no-quotes",
             source.name, count(len(doubts), "quoted cell"), doubts[0][0],
         )  # fmt: skip
-    return False
+    return dialect
 
 
 def names_columns(rows: Sequence[Sequence[str]], known: frozenset[str]) -> bool:

@@ -46,6 +46,7 @@ class LeftOut(str):
 BLANK = LeftOut("blank lines")
 REPEATED_NAMES = LeftOut("repeat the line of names")
 TOTAL = LeftOut("give a total")
+NO_ROW = LeftOut("with quotes that do not enclose cells")
 TOO_MANY = LeftOut("with too many cells")
 NOT_JSON = LeftOut("not a JSON object")
 
@@ -137,26 +138,23 @@ def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Itera
     places = {column: table.columns.index(column) if isinstance(column, str) else column - 1 for column in columns}
     width, named = len(table.columns), not table.columns
     held: list[tuple[int, Cells | LeftOut]] = []  # until it is known that a row follows: only the last is a total
-    try:
-        for number, cells in table.dialect.rows(stream):
-            blank = is_blank(cells)
-            if not named and not "".join(cells).strip():
-                continue  # before the line of names
-            if not blank:
-                yield from held
-                held = []
-                if not named:
-                    named = True
-                    continue
-                width = width or len(cells)
-            row = number, BLANK if blank else _csv_cells(table, number, cells, places, width)
-            if held or (width > 1 and _is_total(cells)):
-                held.append(row)
-            else:
-                yield row
-    except csv.Error as error:
-        line, reason = error.args
-        raise DataError(f"{table.name}:{line}: not a CSV row: {reason}; is a quote not closed?") from None
+    for number, cells, _ in table.dialect.records(stream):
+        if isinstance(cells, csv.Error):
+            yield number, table.refused(number, f"not a CSV row: {cells.args[1]}; is a quote not closed?", NO_ROW)
+            continue
+        blank = not cells or (width != 1 and is_blank(cells))
+        if not named:  # these are the names, of which the last may be empty
+            named, width = bool("".join(cells).strip()), len(cells)
+            continue
+        if not blank:
+            yield from held
+            held = []
+            width = width or len(cells)
+        row = number, BLANK if blank else _csv_cells(table, number, cells, places, width)
+        if held or (width > 1 and _is_total(cells)):
+            held.append(row)
+        else:
+            yield row
     if held:
         yield held[0][0], TOTAL
         yield from held[1:]
@@ -171,6 +169,8 @@ def _is_total(cells: Sequence[str]) -> bool:
 
 def _repeats_names(cells: Sequence[str], columns: Sequence[str]) -> bool:
     """Return whether a row is the line of names again, in any case, or the first ones of several."""
+    while len(cells) > len(columns) and not cells[-1]:
+        cells = cells[:-1]
     if len(columns) < 2 or len(cells) < 2:
         return bool(columns) and [cell.strip("\ufeff ") for cell in cells] == list(columns)
     return [cell.strip("\ufeff ").lower() for cell in cells] == [name.lower() for name in columns[: len(cells)]]
@@ -181,6 +181,11 @@ def _csv_cells(
 ) -> Cells | LeftOut:
     if _repeats_names(cells, table.columns):
         return REPEATED_NAMES
+    if inner := table.dialect.unwrapped(cells, width):
+        if '"' not in cells[0] and table.dialect.delimiter == ",":  # it may be a text with a comma
+            reason = f"has one cell in quotes, the first line has {width}; is the row quoted as a whole?"
+            return table.refused(number, reason, NO_ROW)
+        cells = inner
     if any(cell.strip() for cell in cells[width:]):
         escaped = any(cell.endswith("\\") for cell in cells)
         hint = "if \\ stands before delimiters in it: --escape '\\'" if escaped else "is a text not in quotes?"

@@ -121,8 +121,11 @@ def _with_names(table: Table) -> Table:
     except csv.Error as error:
         line, reason = error.args
         raise DataError(f"{table.name}:{line}: not a line of names: {reason}") from None
+    width = len(columns)
     while columns and not columns[-1]:  # as of delimiters at the end of each line
         columns = columns[:-1]
+    if columns and len(columns) < width:
+        logger.info("%s: what is in columns without a name, after %s, is not read", table.name, columns[-1])
     if not columns and FORMATS[table.format].delimiters:
         raise DataError(f"{table.name}: holds nothing but blank lines")
     twice = next((name for name, number in Counter(columns).items() if name and number > 1), None)
@@ -270,6 +273,8 @@ def _other_delimiter(table: Table) -> str:
     """Return a hint for a table of one column: another character may separate its cells."""
     if len(table.columns) != 1 or not FORMATS[table.format].delimiters:
         return ""
+    if table.dialect.delimiter in table.columns[0]:
+        return "; the line of names is quoted as a whole: remove the quotes around it"
     return f"; the delimiter is taken to be {table.dialect.delimiter!r} (--delimiter, data.delimiter)"
 
 

@@ -46,16 +46,17 @@ class Texts:
     left_out: Counter[str] = field(default_factory=Counter)  # rows that are no texts, by the reason
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield each row; an empty cell or line is an empty text."""
+        """Yield each row; an empty cell is an empty text, as is an empty line of plain text."""
         from rnnsent.data.labels import cell_text
         from rnnsent.data.readers import BLANK, LeftOut
 
-        columns = [self.column, *self.kept.values()]
-        for number, (line, row) in enumerate(self.table.rows(columns), start=1):
-            if isinstance(row, LeftOut) and row is not BLANK:
+        columns, number = [self.column, *self.kept.values()], 0
+        for line, row in self.table.rows(columns):
+            number += row is not BLANK
+            if isinstance(row, LeftOut):
                 self.left_out[row] += 1
                 continue
-            cell, *values = [None] * len(columns) if isinstance(row, LeftOut) else row
+            cell, *values = row
             try:
                 text = cell if self.table.format == "lines" else cell_text(cell, self.table.nulls)
             except DataError as error:
