@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_ROWS = 50
 MAX_VALUES = 1000  # of a column, that are remembered
-MAX_DOUBTS = 100  # cells over several lines, that are remembered
+MAX_REPEATED = 20  # values of a column that tell where a row begins or ends
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)  # what Excel writes into the first line
 
 
@@ -66,6 +66,9 @@ class Dialect:
                     record.clear()
                 return
             except csv.Error as error:
+                if len(record) == 1 and "\r" in record[0].rstrip("\r\n"):  # a line break in a cell without quotes
+                    lines = chain([record[0].rstrip("\r\n").replace("\r", " ")], lines)
+                    continue
                 last += 1
                 yield last, csv.Error(last, str(error)), record[:1]
                 lines = chain(record[1:], lines)
@@ -137,8 +140,11 @@ def _holds(source: Input, byte: bytes) -> bool:
 
 
 def _delimiter(source: Input, encoding: str, delimiters: str, dialect: Dialect) -> str:
-    """Return the delimiter that cuts the first line into most cells, and most of the next lines into as many."""
-    best, most = delimiters[0], 1
+    """Return the delimiter that cuts the first line into most cells, and most of the next lines into as many.
+
+    Of two that do so equally it is the one without a space after each.
+    """
+    best, most = delimiters[0], (1, False)
     for delimiter in delimiters:
         rows: list[list[str]] = []
         try:
@@ -149,67 +155,114 @@ def _delimiter(source: Input, encoding: str, delimiters: str, dialect: Dialect) 
             with source.text(encoding) as stream:
                 rows = [line.split(delimiter) for line in islice(stream, SAMPLE_ROWS) if line.strip()]
         width = len(rows[0]) if rows else 1
-        agree = sum(len(row) == width for row in rows)
-        if width > most and (agree > 0.7 * len(rows) or len(rows) < 4):
-            best, most = delimiter, width
+        agree = len(rows) if are_numbered(rows) else sum(len(row) == width for row in rows)
+        rank = width, not all(cell.startswith(" ") for row in rows for cell in row[1:])
+        if rank > most and width > 1 and (agree > 0.7 * len(rows) or len(rows) < 4):
+            best, most = delimiter, rank
     return best
 
 
-def _with_quotes(source: Input, encoding: str, dialect: Dialect, *, skip_bad_rows: bool) -> Dialect:
-    """Return `dialect` with what its quotes mean.
+class _Quotes:
+    """What the quotes of a table are, from what its rows look like."""
 
-    They are part of the text if they do not enclose cells, and all lines are rows without them. They follow spaces if
-    rows can be read so.
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.rows = self.enclosed = self.errors = 0  # rows of one line; rows in which quotes enclose a cell
+        self.broken: csv.Error | None = None  # the first
+        self.lines_alike = True  # whether every line has as many cells as the first, quotes being text
+        self.escapes = self.spaces = False  # whether backslashes stand before quotes, and spaces before quoted cells
+        self.swallowed: tuple[int, int] | None = None  # the first cell that holds rows: its last line, and how many
+        self.doubts: list[int] = []  # the last lines of cells that may hold rows
+        self._values: list[set[str]] = []  # of each column
+        self._several: list[tuple[int, list[list[str]]]] = []  # last line of rows over several lines, and the lines
+
+    @property
+    def are_text(self) -> bool:
+        """Whether they are part of the texts: they enclose few cells, and all lines are rows without them."""
+        return self.errors > self.enclosed and self.lines_alike and len(self._values) > 1
+
+    def add(self, line: int, cells: list[str] | csv.Error, record: Sequence[str]) -> None:
+        """Look at a row; see `Dialect.records`."""
+        cut = [part.rstrip("\r\n").split(self.dialect.delimiter) for part in record if part.strip()]
+        self.escapes = self.escapes or any('\\"' in part for part in record)
+        if isinstance(cells, csv.Error):
+            self.broken, self.errors, cells = self.broken or cells, self.errors + 1, []
+        self.spaces = self.spaces or any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells)
+        self._values = self._values or [set() for _ in cells]
+        self.lines_alike = self.lines_alike and all(len(each) == len(self._values) for each in cut)
+        self.enclosed += bool(cells) and any(cell.startswith('"') for cell in cut[0])
+        if len(cut) > 1:
+            self._several.append((line, cut))
+        elif len(cut) == 1 and len(cells) == len(self._values):
+            self.rows += 1
+            for seen, cell in zip(self._values, cells, strict=True):
+                if len(seen) < MAX_VALUES:
+                    seen.add(cell)
+        if self.rows > SAMPLE_ROWS:
+            self.judge()
+
+    def judge(self) -> None:
+        """Compare cells over several lines with the values that the columns have."""
+        width = len(self._values)
+        few = [(place, values) for place, values in enumerate(self._values) if 2 * len(values) <= self.rows]
+        few = [(place, values - {""}) for place, values in few if len(values) <= MAX_REPEATED]
+        for line, cut in self._several:
+            alike = [each for each in cut if len(each) == width]
+            if 2 * len(alike) >= len(cut) and len(alike) > 1:
+                values = enumerate(self._values)
+                if any(all(each[place].strip('"') in seen - {""} for each in alike) for place, seen in values):
+                    self.swallowed = self.swallowed or (line, len(alike))
+                self.doubts.append(line)
+            elif any(
+                any(place < len(each) - 1 and each[place].strip('"') in values for each in cut[1:])
+                or any(width - place < len(each) and each[place - width].strip('"') in values for each in cut[:-1])
+                for place, values in few
+            ):
+                self.doubts.append(line)
+        self._several.clear()
+
+
+def _with_quotes(source: Input, encoding: str, dialect: Dialect, *, skip_bad_rows: bool) -> Dialect:
+    """Return `dialect` with what its quotes are: part of the text, or around cells, where spaces may precede them.
 
     Raises:
-        DataError: if they do not enclose cells and lines are no rows either, or if they may swallow rows: a cell over
-            several lines holds lines that have as many cells as a row, and a value that rows have in the same place.
+        DataError: if they do not enclose cells and lines are no rows either, or if a cell holds lines that have as
+            many cells as a row, and a value that rows have in the same place.
     """
-    width, lines_alike = 0, True  # whether every line has as many cells as the first, quotes being text
-    values: list[set[str]] = []
-    doubts: list[tuple[int, list[list[str]]]] = []
-    broken: csv.Error | None = None
-    escapes = spaces = False  # whether backslashes stand before quotes, and spaces before quoted cells
+    quotes = _Quotes(dialect)
     with source.text(encoding) as stream:
-        for line, cells, record in dialect.records(stream):
-            cut = [part.rstrip("\r\n").split(dialect.delimiter) for part in record if part.strip()]
-            escapes = escapes or any('\\"' in part for part in record)
-            if isinstance(cells, csv.Error):
-                broken, cells = broken or cells, []
-            spaces = spaces or any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells)
-            width = width or len(cells)
-            values = values or [set() for _ in cells]
-            lines_alike = lines_alike and all(len(each) == width for each in cut)
-            alike = [each for each in cut if len(each) == width]
-            if len(cut) > 1 and len(doubts) < MAX_DOUBTS and 2 * len(alike) >= len(cut) and len(alike) > 1:
-                doubts.append((line, alike))
-            elif len(cut) == 1 and len(cells) == width:
-                for seen, cell in zip(values, cells, strict=True):
-                    if len(seen) < MAX_VALUES:
-                        seen.add(cell)
-    if spaces and not dialect.spaces:
+        for row in dialect.records(stream):
+            quotes.add(*row)
+    quotes.judge()
+    if quotes.spaces and not dialect.spaces:
         with suppress(DataError):
             found = _with_quotes(source, encoding, replace(dialect, spaces=True), skip_bad_rows=False)
             if found.quotes:
                 return found
-    if broken is not None and lines_alike and width > 1:
+    if quotes.are_text:
         return replace(dialect, quotes=False)
-    if broken is not None and not skip_bad_rows:
-        line, reason = broken.args
-        way = "if \\ stands before quotes in texts: --escape '\\'" if escapes else "is a quote not closed?"
-        raise DataError(f"{source.name}:{line}: not a CSV row: {reason}; {way}")
-    for line, lines in doubts:
-        if any(all(row[place].strip('"') in values[place] - {""} for row in lines) for place in range(width)):
-            raise DataError(
-                f"{source.name}:{line}: a quoted cell ends here after {len(lines)} lines that are like rows of their "
-                "own; if the quotes are part of the texts: --no-quotes; if the cell is right: --quotes"
-            )
-    if doubts:
+    if quotes.broken is not None and not skip_bad_rows:
+        line, reason = quotes.broken.args
+        way = "if \\ stands before quotes in texts: --escape '\\';" if quotes.escapes else "is a quote not closed?"
+        raise DataError(f"{source.name}:{line}: not a CSV row: {reason}; {way} --skip-bad-rows leaves such rows out")
+    if quotes.swallowed is not None:
+        line, number = quotes.swallowed
+        raise DataError(
+            f"{source.name}:{line}: a quoted cell ends here after {number} lines that are like rows of their own; "
+            "if the quotes are part of the texts: --no-quotes; if the cell is right: --quotes"
+        )
+    if quotes.doubts:
         logger.warning(
             "%s: %s with lines that could be rows, as the one up to line %d; if quotes are text: --no-quotes",
-            source.name, count(len(doubts), "quoted cell"), doubts[0][0],
+            source.name, count(len(quotes.doubts), "quoted cell"), quotes.doubts[0],
         )  # fmt: skip
     return dialect
+
+
+def are_numbered(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether rows begin with their numbers, for which the line of names, the first, has no cell, as R does."""
+    others = enumerate(rows[1:], start=1)
+    return len(rows) > 1 and all(len(row) == len(rows[0]) + 1 and row[0] == str(number) for number, row in others)
 
 
 def names_columns(rows: Sequence[Sequence[str]], known: frozenset[str]) -> bool:

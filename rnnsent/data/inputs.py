@@ -6,6 +6,7 @@ import bz2
 import codecs
 import gzip
 import io
+import logging
 import lzma
 import shutil
 import stat
@@ -20,9 +21,12 @@ from typing import IO, Any
 
 from rnnsent.errors import DataError
 
+logger = logging.getLogger(__name__)
+
 STDIN = Path("-")
 PEEK_BYTES = 1 << 16  # of a file, to find its delimiter
 CHUNK = 1 << 20
+ZERO = "a byte is zero"
 PLAIN = bytes(range(32, 127))
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -34,6 +38,9 @@ MARKS = (
 NO_TABLES = (
     (b"PK\x03\x04", "a zip archive, as Excel's .xlsx is: save the sheet as CSV, or unpack it"),
     (b"\xd0\xcf\x11\xe0", "a file of an older Excel: save the sheet as CSV"),
+    (b"version https://git-lfs", "a pointer of Git LFS: git lfs pull brings the file"),
+    (b"<!DOCTYPE", "a web page, not a table: perhaps the download went wrong"),
+    (b"<html", "a web page, not a table: perhaps the download went wrong"),
     (b"ARROW1", "a Feather file: write it as Parquet, pandas.read_feather(FILE).to_parquet('texts.parquet')"),
 )
 # What most texts of Western Europe hold: the files that Excel and Windows write there are in cp1252.
@@ -117,10 +124,16 @@ class Input:
             return raw.read(PEEK_BYTES)
 
     @contextmanager
-    def text(self, encoding: str, newline: str = "", raw: Any = None) -> Iterator[IO[str]]:
-        """Yield the file, or what is open of it, as text; line ends stay as they are, unless only `newline` is one."""
+    def text(self, encoding: str, raw: Any = None) -> Iterator[IO[str]]:
+        """Yield the file, or what is open of it, as text; lines end at line feeds, where there are some, and keep them.
+
+        Raises:
+            DataError: if it is not in this encoding.
+        """
+        head = self.head()
+        old_mac = b"\r" in head and b"\n" not in head
         with nullcontext(raw) if raw is not None else self.reading() as opened:
-            stream = io.TextIOWrapper(opened, encoding=encoding, newline=newline)
+            stream = io.TextIOWrapper(opened, encoding=encoding, newline="" if old_mac else "\n")
             try:
                 yield stream
             except UnicodeError as error:
@@ -264,9 +277,14 @@ def find_encoding(source: Input, named: str | None = None) -> str:
     if named is not None:
         other = _first_invalid(source, named)
         if other is None:
+            if _is_mostly_utf8(head):
+                line, fault = invalid
+                logger.warning(
+                    "%s:%d: is not UTF-8 (%s), but most of the file is; is %s right?", source.name, line, fault, named
+                )
             return named
         raise DataError(f"{source.name}:{other[0]}: is not {named.upper()} text ({other[1]})")
-    raise DataError(f"{source.name}:{invalid[0]}: is not UTF-8 text ({invalid[1]}){_encoding_hint(source)}")
+    raise DataError(f"{source.name}:{invalid[0]}: is not UTF-8 text ({invalid[1]}){_encoding_hint(source, invalid[1])}")
 
 
 def _first_invalid(source: Input, encoding: str) -> tuple[int, str] | None:
@@ -282,7 +300,7 @@ def _first_invalid(source: Input, encoding: str) -> tuple[int, str] | None:
         except UnicodeError as error:
             return line, str(error)
         if "\0" in text:
-            return line + text[: text.index("\0")].count("\n"), "a byte is zero"
+            return line + text[: text.index("\0")].count("\n"), ZERO
         line += text.count("\n")
     try:
         decoder.decode(b"", final=source.stream is None)
@@ -297,17 +315,26 @@ def _chunks(source: Input) -> Iterator[bytes]:
             yield chunk
 
 
-def _encoding_hint(source: Input) -> str:
-    """Return which encoding reads the text, as far as can be guessed, and how to name it."""
+def _encoding_hint(source: Input, fault: str) -> str:
+    """Return which encoding reads a text, as far as can be guessed, and how to name it, or to mend the `fault`."""
     import charset_normalizer
 
     head = source.head()
-    even, odd = head[:4096:2].count(b"\0"), head[1:4096:2].count(b"\0")
-    zeros = even + odd > len(head[:4096]) / 4
-    guesses = ["utf-16-be" if even > odd else "utf-16-le"] if zeros else ["cp1252"]
-    if not zeros and set(head.decode("cp1252", "replace")) - _WESTERN:
-        guess = charset_normalizer.from_bytes(head).best()
-        guesses = guesses if guess is None else [guess.encoding, *guesses]
-    works = next((name for name in guesses if _first_invalid(source, name) is None), None)
-    way = f"perhaps it is {works}: --encoding {works}" if works else "--encoding NAME names its encoding"
+    wide = {"utf-16-le": b"\n\0", "utf-16-be": b"\0\n"}
+    guesses = [name for name, end in wide.items() if end in head and _first_invalid(source, name) is None]
+    if not guesses and fault == ZERO:
+        return "; if it is a fault, tr -d '\\000' < FILE > NEW removes it"
+    if not guesses and _is_mostly_utf8(head):
+        return "; most of the others are: correct this one"
+    if not guesses:
+        guess = charset_normalizer.from_bytes(head).best() if set(head.decode("cp1252", "replace")) - _WESTERN else None
+        names = ["cp1252"] if guess is None else [guess.encoding, "cp1252"]
+        guesses = [name for name in names if _first_invalid(source, name) is None]
+    way = f"perhaps it is {guesses[0]}: --encoding {guesses[0]}" if guesses else "--encoding NAME names its encoding"
     return f"; {way} (in a config data.encoding)"
+
+
+def _is_mostly_utf8(content: bytes) -> bool:
+    """Return whether more letters beyond ASCII are valid UTF-8 than not."""
+    text = content.decode("utf-8", "replace")
+    return sum(not letter.isascii() for letter in text) > 2 * text.count("\N{REPLACEMENT CHARACTER}")

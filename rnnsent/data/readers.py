@@ -11,10 +11,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from rnnsent.data.dialect import PLAIN, Dialect, is_blank
+from rnnsent.data.dialect import PLAIN, SAMPLE_ROWS, Dialect, are_numbered, is_blank
 from rnnsent.data.inputs import Input, decoded_lines
 from rnnsent.errors import DataError, count
 
@@ -62,6 +63,7 @@ class Table:
     encoding: str = ""  # of a text format
     dialect: Dialect = PLAIN  # of CSV and TSV
     columns: tuple[str, ...] = ()  # names in order; empty if the file does not name them
+    width: int = 0  # cells of a row of CSV or TSV
     skip_bad_rows: bool = False
 
     @property
@@ -104,9 +106,7 @@ class Table:
             elif self.source.stream is not None and not self.encoding.startswith(("utf-16", "utf-32")):
                 yield raw, decoded_lines(io.BufferedReader(self.source.stream), self.source.name, self.encoding)
             else:
-                head = self.source.head()
-                old_mac = b"\r" in head and b"\n" not in head
-                with self.source.text(self.encoding, "" if form.delimiters or old_mac else "\n", raw) as stream:
+                with self.source.text(self.encoding, raw) as stream:
                     yield raw, stream
 
     def refused(self, number: int, reason: str, why: LeftOut) -> LeftOut:
@@ -136,20 +136,19 @@ class Format:
 
 def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iterator[tuple[int, Cells | LeftOut]]:
     places = {column: table.columns.index(column) if isinstance(column, str) else column - 1 for column in columns}
-    width, named = len(table.columns), not table.columns
+    width, named = table.width, not table.columns
     held: list[tuple[int, Cells | LeftOut]] = []  # until it is known that a row follows: only the last is a total
     for number, cells, _ in table.dialect.records(stream):
         if isinstance(cells, csv.Error):
             yield number, table.refused(number, f"not a CSV row: {cells.args[1]}; is a quote not closed?", NO_ROW)
             continue
-        blank = not cells or (width != 1 and is_blank(cells))
-        if not named:  # these are the names, of which the last may be empty
-            named, width = bool("".join(cells).strip()), len(cells)
+        if not named:
+            named = bool("".join(cells).strip())
             continue
+        blank = not cells or (width != 1 and is_blank(cells))
         if not blank:
             yield from held
             held = []
-            width = width or len(cells)
         row = number, BLANK if blank else _csv_cells(table, number, cells, places, width)
         if held or (width > 1 and _is_total(cells)):
             held.append(row)
@@ -169,11 +168,10 @@ def _is_total(cells: Sequence[str]) -> bool:
 
 def _repeats_names(cells: Sequence[str], columns: Sequence[str]) -> bool:
     """Return whether a row is the line of names again, in any case, or the first ones of several."""
-    while len(cells) > len(columns) and not cells[-1]:
-        cells = cells[:-1]
+    given = [cell.strip("\ufeff ") or unnamed(place) for place, cell in enumerate(cells, start=1)]
     if len(columns) < 2 or len(cells) < 2:
-        return bool(columns) and [cell.strip("\ufeff ") for cell in cells] == list(columns)
-    return [cell.strip("\ufeff ").lower() for cell in cells] == [name.lower() for name in columns[: len(cells)]]
+        return given == list(columns)
+    return list(map(str.lower, given)) == [name.lower() for name in columns[: len(cells)]]
 
 
 def _csv_cells(
@@ -187,9 +185,14 @@ def _csv_cells(
             return table.refused(number, reason, NO_ROW)
         cells = inner
     if any(cell.strip() for cell in cells[width:]):
-        escaped = any(cell.endswith("\\") for cell in cells)
-        hint = "if \\ stands before delimiters in it: --escape '\\'" if escaped else "is a text not in quotes?"
-        reason = f"has {len(cells)} cells, the first line has {width}; {hint}"
+        hint = "is a text not in quotes?"
+        if any(cell.endswith("\\") for cell in cells):
+            hint = "if \\ stands before delimiters in it: --escape '\\'"
+        elif any(cell.strip().startswith("'") for cell in cells):
+            hint = "if its texts are in '…': quotes of a table are \""
+        reason = (
+            f"has {len(cells)} cells, {'the first line has' if table.columns else 'most rows have'} {width}; {hint}"
+        )
         return table.refused(number, reason, TOO_MANY)
     last = max(places.values(), default=0)
     if not table.columns and last >= max(len(cells), width):
@@ -201,9 +204,22 @@ def _csv_cells(
     return {column: cells[place] for column, place in places.items() if place < len(cells)}
 
 
+def unnamed(place: int) -> str:
+    """Return the name of a column without one, by its place from 1."""
+    return f"column {place}"
+
+
 def _csv_columns(table: Table, stream: IO[str]) -> list[str]:
-    rows = (cells for _, cells in table.dialect.rows(stream) if "".join(cells).strip())
-    return [name.strip("\ufeff ") for name in next(rows, [])]
+    rows: list[list[str]] = []
+    for _, cells, _ in islice(table.dialect.records(stream), SAMPLE_ROWS):
+        if isinstance(cells, csv.Error):
+            if not rows:
+                raise cells
+            break
+        rows += [cells] if "".join(cells).strip() else []
+    names = [name.strip("\ufeff ") for name in rows[0]] if rows else []
+    names = ["", *names] if are_numbered(rows) else names
+    return [name or unnamed(place) for place, name in enumerate(names, start=1)]
 
 
 def _json_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iterator[tuple[int, Cells | LeftOut]]:

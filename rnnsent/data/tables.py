@@ -91,7 +91,8 @@ def open_table(
     if named is None:
         named = not numbered or names_columns(_sample(table), KNOWN_NAMES)
     if not named:
-        return table
+        widths = Counter(map(len, _sample(table)))
+        return replace(table, width=widths.most_common(1)[0][0] if widths else 0)
     table = _with_names(table)
     if numbered and options.header is None:
         logger.warning("%s: its first line is read as names: %s (--no-header)", source.name, _listed(table))
@@ -121,17 +122,19 @@ def _with_names(table: Table) -> Table:
     except csv.Error as error:
         line, reason = error.args
         raise DataError(f"{table.name}:{line}: not a line of names: {reason}") from None
-    width = len(columns)
-    while columns and not columns[-1]:  # as of delimiters at the end of each line
-        columns = columns[:-1]
-    if columns and len(columns) < width:
-        logger.info("%s: what is in columns without a name, after %s, is not read", table.name, columns[-1])
     if not columns and FORMATS[table.format].delimiters:
         raise DataError(f"{table.name}: holds nothing but blank lines")
-    twice = next((name for name, number in Counter(columns).items() if name and number > 1), None)
+    names: list[str] = []
+    for name in columns:
+        number = columns[: len(names) + 1].count(name)
+        free = FORMATS[table.format].delimiters and f"{name} {number}" not in columns
+        names.append(f"{name} {number}" if number > 1 and free else name)
+    twice = next((name for name, number in Counter(names).items() if number > 1), None)
     if twice is not None:
         raise DataError(f"{table.name}: two columns are called {twice!r}")
-    return replace(table, columns=columns)
+    if renamed := next((pair for pair in zip(columns, names, strict=True) if pair[0] != pair[1]), None):
+        logger.warning("%s: two columns are called %r; the second is %r here", table.name, *renamed)
+    return replace(table, columns=tuple(names), width=len(names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,18 +197,79 @@ def test_a_quoted_row_that_may_be_a_text_is_refused() -> None:
         cells(written("t.csv", [*table(9), '"soup,bad"']), ["text"])
 
 
-@pytest.mark.parametrize("names", ["label,text,", "label,text,,,", "label,text, ,"])
-def test_cells_under_no_name_are_passed_over_and_said(names: str, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    lines = [
-        names,
-        *(f"{label},{text}{',' * names.count(',')}"[:-1] for text, label in reviews(40)),
-        "bad,a soup, cold",
-    ]
-    assert len(loaded(written("t.csv", lines)).rows) == 41
-    assert "after text, is not read" in caplog.text
-    with pytest.raises(DataError, match="has 9 cells"):
-        loaded(written("t.csv", [*lines, "bad,a,b,c,d,e,f,g,h"]))
+@pytest.mark.parametrize("names", ["label,text,,,", "label,text,,other,", "label,text,\ufeff, ,"])
+def test_cells_under_no_name_stay_apart(names: str) -> None:
+    rows = [f"{label},{text},,," for text, label in reviews(40)]
+    lines = [names, *rows, "bad,a soup, cold,,and salted", names]
+    table = open_table(written("t.csv", lines))
+    assert list(kept_columns(table, ["all"], ()))[2] == "column 3"
+    *_, last, repeated = cells("t.csv", ["text", *table.columns[2:]])
+    assert last == ("a soup", " cold", "", "and salted") and repeated == "repeat the line of names"
+    with pytest.raises(DataError, match=r"has 6 cells, the first line has 5"):
+        cells(written("t.csv", [*lines, "bad,a,b,c,d,e"]), ["text"])
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_numbers_of_rows_need_no_name(delimiter: str) -> None:
+    rows = [delimiter.join((f'"{n}"', *row)) for n, row in enumerate(reviews(40), start=1)]
+    dataset = loaded(written("t.csv", [delimiter.join(('"text"', '"label"')), *rows]))
+    assert dataset.label_names == ("bad", "good") and len(dataset.rows) == 40
+
+
+def test_columns_of_one_name_are_told_apart(caplog: pytest.LogCaptureFixture) -> None:
+    table = open_table(written("t.csv", ["name,text,name,label", "a,soup,b,good"]))
+    assert table.columns == ("name", "text", "name 2", "label") and "two columns are called 'name'" in caplog.text
+    assert cells("t.csv", ["name 2", "name"]) == [("b", "a")]
+
+
+@pytest.mark.parametrize("first", ["a soup, hot,good", "a, b, c,good"])
+def test_the_first_row_alone_does_not_say_how_many_cells_there_are(first: str) -> None:
+    path = written("t.csv", [first, *table(40)[1:]])
+    with pytest.raises(DataError, match=r"t\.csv:1: has . cells, most rows have 2"):
+        loaded(path, header=False, text_column=1, label_column=2)
+    assert len(loaded(path, header=False, text_column=1, label_column=2, skip_bad_rows=True).rows) == 40
+
+
+@pytest.mark.parametrize("break_", ["\r", " \r ", "\r\r"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_carriage_return_in_a_cell_ends_no_row(break_: str, end: str) -> None:
+    lines = table(40)
+    lines[7] = f"a soup{break_}and bread,good"
+    Path("t.csv").write_bytes(end.join([*lines, ""]).encode())
+    read = cells("t.csv", ["text", "label"])
+    assert len(read) == 40 and read[6] == (f"a soup{break_}and bread".replace("\r", " "), "good")
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [('"so, cold,bad', 'soup 55",good'), ('bad,"so, cold', 'good,soup 55"'), ('"it was,bad', 'a, b, c"",d",good')],
+)
+def test_a_cell_that_may_hold_a_row_is_said(line: str, other: str, caplog: pytest.LogCaptureFixture) -> None:
+    names = "label,text" if line.startswith("bad") else "text,label"
+    rows = [",".join(row if names == "text,label" else row[::-1]) for row in reviews(80)]
+    cells(written("t.csv", [names, *rows[:60], line, other, *rows[60:]]), ["text"])
+    assert "with lines that could be rows, as the one up to line 63" in caplog.text
+
+
+def test_one_bad_quote_among_good_ones_does_not_make_all_of_them_text() -> None:
+    letters = [f'"Dear team,\n{text}",{label}' for text, label in reviews(40)]
+    letters[20] = '"Dear team,\nthe "new" soup",good'
+    with pytest.raises(DataError, match=r"t\.csv:42: not a CSV row: .*is a quote not closed\? --skip-bad-rows"):
+        loaded(written("t.csv", ["text,label", *letters]))
+
+
+@pytest.mark.parametrize("row", ["Anna, {} {};{}", "{2};Anna, {0} {1}"])
+def test_a_comma_before_a_space_is_no_delimiter(row: str) -> None:
+    path = written("t.csv", [row.format(text, n, label) for n, (text, label) in enumerate(reviews(40))])
+    text, label = (2, 1) if row.startswith("{2}") else (1, 2)
+    dataset = loaded(path, header=False, text_column=text, label_column=label)
+    assert dataset.label_names == ("bad", "good") and dataset.provenance["delimiter"] == ";"
+
+
+def test_a_wrong_encoding_for_nearly_utf8_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    Path("t.csv").write_bytes("\n".join(table(40)).replace("soup", "soupe salée").encode() + b"\n\xe9t\xe9,good\n")
+    loaded("t.csv", encoding="cp1252")
+    assert "t.csv:42: is not UTF-8 (byte 0xe9), but most of the file is; is cp1252 right?" in caplog.text
 
 
 # Columns.
