@@ -228,7 +228,7 @@ def _json_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iter
             yield number, BLANK
             continue
         try:
-            value = json.loads(line.strip("\ufeff"))
+            value = json.loads(line.strip("\ufeff, \t\r\n"))  # some end in commas, as in a list
         except (ValueError, RecursionError) as error:
             if number == 1 and line.lstrip()[:1] == "[":
                 raise DataError(

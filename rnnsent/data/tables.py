@@ -68,7 +68,8 @@ def open_table(
     source = find_input(path, streaming=streaming and name is not None and FORMATS[name].by_line)
     head = require_texts(source)
     if name is None or (name == "lines" and options.format is None):
-        name = "fasttext" if FASTTEXT_LABEL.encode() in head.partition(b"\n")[0] else name
+        labeled = FASTTEXT_LABEL.encode() in head.partition(b"\n")[0] or b"\n" + FASTTEXT_LABEL.encode() in head
+        name = "fasttext" if labeled else name
     if name is None:
         suffixes = ", ".join(suffix for form in FORMATS.values() for suffix in form.suffixes)
         raise DataError(f"{path}: unknown suffix; use {suffixes}, or say what it is with --format")
@@ -278,13 +279,18 @@ def _other_delimiter(table: Table) -> str:
         return ""
     if table.dialect.delimiter in table.columns[0]:
         return "; the line of names is quoted as a whole: remove the quotes around it"
+    widths = Counter(map(len, _sample(table)[1:])).most_common(1)
+    if widths and widths[0][0] > 1:
+        return f". Most rows have {widths[0][0]} cells: remove the lines before the names"
     return f"; the delimiter is taken to be {table.dialect.delimiter!r} (--delimiter, data.delimiter)"
 
 
 def _listed(table: Table) -> str:
     columns = [name for name in table.columns if not isinstance(name, NestedName)]
     names = [name if name.isprintable() and len(name) <= 30 else f"{name[:30]!r}…" for name in columns[:20]]
-    return ", ".join(names) + (", …" if len(columns) > 20 else "") if names else "(none that holds texts)"
+    if not names:
+        return "(none that holds texts" + (": is each line an object?)" if table.format == "jsonl" else ")")
+    return ", ".join(names) + (", …" if len(columns) > 20 else "")
 
 
 @dataclass(frozen=True)

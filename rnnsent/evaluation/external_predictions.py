@@ -123,7 +123,7 @@ class _Reader:
                 continue
             label, *cells = row
             name = cell_label(label, self.table.nulls - self.named)
-            label_name = name if self.label_map is None or name is None else self.label_map(name)
+            label_name = None if name is None else self.renamed(name)
             if label_name is None:
                 self.left_out[line] = "without a label" if name is None else f"labeled {name}, not in --label-map"
             else:
@@ -132,7 +132,14 @@ class _Reader:
                 self.joined |= {f"{spelled} as {label_name}"} if spelled != label_name else set()
                 yield line, label_name, [self._cell(*pair) for pair in zip(columns, cells, strict=True)]
         if empty:
-            raise self.error("holds no rows")
+            why = next(iter(self.left_out.values()), None)
+            raise self.error("holds no rows" if why is None else f"no row is left: {why}")
+
+    def renamed(self, name: str) -> str | None:
+        """Return what the label map makes of a label, None where it drops it; its own names stay."""
+        if self.label_map is None:
+            return name
+        return self.label_map(name) or (name if name in self.label_map.names else None)
 
     def _cell(self, column: str, cell: Any) -> Any:
         probabilities = cell if isinstance(cell, dict) else {}
@@ -235,7 +242,13 @@ class _Reader:
                     f"--probability-column {column} for probabilities, --predicted-column for labels",
                     line,
                 )
-        names = ordered(real | {str(predicted) for _, _, predicted in rows})
+        said = {str(predicted) for _, _, predicted in rows}
+        if not real & said:
+            raise self.error(
+                f"{column} says {', '.join(ordered(said)[:3])}, and {self.label} {', '.join(ordered(real)[:3])}: they "
+                "have no label in common; --label-map gives them the same names"
+            )
+        names = ordered(real | said)
         if len(names) < 2:
             raise self.error(f"holds {count(len(names), 'label')}; two or more are needed")
         names = self._with_last(names, self.positive)
@@ -245,6 +258,7 @@ class _Reader:
     def predicted_label(self, cell: Any) -> str | None:
         """Return the predicted label, as the real ones are spelled."""
         name = cell_label(cell)
+        name = None if name is None else self.renamed(name) or name
         return None if name is None else self.names.get(label_key(name), name)
 
     def from_columns(self, columns: Mapping[str, str]) -> ExternalPredictions:

@@ -296,3 +296,30 @@ def test_labels_are_renamed_by_a_map() -> None:
     assert found["n"] == 3 and found["metrics"]["accuracy"]["value"] == pytest.approx(2 / 3)
     wrong = rnnsent("eval", "--predictions", *arguments, "--label-map", "1-2 bad, 4-5: good")
     assert wrong.exit_code == 2 and "not a map of labels" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "label_map"),
+    [
+        (("LABEL_0", "LABEL_1"), "LABEL_0: bad, LABEL_1: good"),
+        (("0", "1"), "0: bad, 1: good, bad: bad, good: good"),
+        (("False", "True"), "{false: bad, true: good}"),
+        (("neg", "pos"), "neg: bad, pos: good, bad: bad, good: good"),
+    ],
+)
+def test_predicted_labels_in_other_words_are_no_answers_until_they_are_mapped(
+    names: tuple[str, str], label_map: str
+) -> None:
+    real = np.arange(60) % 2
+    predicted = np.where(np.arange(60) < 15, 1 - real, real)
+    write("p.csv", "label,guess", zip(np.where(real, "good", "bad"), np.array(names)[predicted], strict=True))
+    refused = rnnsent("eval", "--predictions", "p.csv", "--predicted-column", "guess")
+    assert refused.exit_code == 1 and "no label in common; --label-map" in refused.stderr
+    mapped = metrics("p.csv", "--predicted-column", "guess", "--label-map", label_map)
+    assert mapped["accuracy"] == 0.75
+
+
+def test_a_map_that_fits_no_label_is_named() -> None:
+    write("p.csv", "label,guess", [("good", "good"), ("bad", "good")])
+    refused = rnnsent("eval", "--predictions", "p.csv", "--predicted-column", "guess", "--label-map", "x: y, z: u")
+    assert refused.exit_code == 1 and "no row is left: labeled good, not in --label-map" in refused.stderr
