@@ -108,19 +108,16 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     settings = {key: getattr(config, key) for key in _CACHE_KEYS}
     words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
     key = json.dumps([digest, description, source.reading, settings, words, TOKENIZER_VERSION])
-    entry = f"texts-7-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    entry = f"texts-8-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
-        ranked = bytes(arrays["words"]).decode("utf-8", "surrogatepass").split(" ")[:-1]
-        vocabulary = Vocabulary(
-            tuple(word for word in ranked if word), None, "unknown", "the training texts", config.tokenizer
-        )
+        vocabulary = Vocabulary(tuple(facts.pop("words")), None, "unknown", "the training texts", config.tokenizer)
     rows = Split.from_offsets(arrays["tokens"], arrays["offsets"], np.asarray(arrays["labels"]))
     splits = SPLITS | ({"unlabeled": UNLABELED} if config.unlabeled else {})
     return Dataset(
         source="texts",
-        rows=replace(rows, groups=np.asarray(arrays["groups"])) if "groups" in facts else rows,
+        rows=replace(rows, groups=arrays.get("groups")),
         indices={name: np.flatnonzero(arrays["splits"] == split) for name, split in splits.items()},
         vocabulary=vocabulary,
         label_names=tuple(facts.pop("labels")),
