@@ -36,7 +36,6 @@ MAX_PLACES = 1000  # of rows that are left out for their form
 MAX_STARS = 100  # a larger number that became a label is something else
 NO_LABEL = -1
 CHUNK = 1 << 22  # ids that are handled at a time
-BUFFER = 1 << 20
 
 
 def encode_records(
@@ -284,4 +283,4 @@ def _spool() -> Any:
     root = cache_root()
     with suppress(OSError):
         root.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=root if os.access(root, os.W_OK) else None, buffering=BUFFER)
+    return tempfile.TemporaryFile(dir=root if os.access(root, os.W_OK) else None, buffering=1 << 20)

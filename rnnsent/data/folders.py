@@ -35,14 +35,9 @@ def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
         DataError: if there are no such folders.
     """
     inside = _folders(root)
-    splits: list[tuple[str | None, Path]] = [
-        (SPLITS[folder.name.lower()], label)
-        for folder in inside
-        if folder.name.lower() in SPLITS
-        for label in _folders(folder)
-    ]
-    labels = splits or [(None, folder) for folder in inside]
-    files = {path: split for split, folder in labels for path in sorted(folder.glob("*.txt"))}
+    splits = {folder: SPLITS[folder.name.lower()] for folder in inside if folder.name.lower() in SPLITS}
+    labels = {label: split for folder, split in splits.items() for label in _folders(folder)} or dict.fromkeys(inside)
+    files = {path: split for label, split in labels.items() for path in sorted(label.glob("*.txt"))}
     if not files:
         raise DataError(
             f"{root}: holds no texts: a folder for each label with .txt files in it is needed, or the same inside "
@@ -72,27 +67,26 @@ def aclimdb_source(path: Path, *, by_rating: bool = False, unlabeled: bool = Fal
         by_rating: whether the label is the rating, "1" … "10".
         unlabeled: whether the 50,000 unlabeled ones are read too.
     """
-    paths, contents = [path], partial(_archive, path, unlabeled)
+    paths, contents, place = [path], partial(_archive, path, unlabeled), f"{path}: "
     if path.is_dir():
         files = [*path.glob("t*/*/*.txt"), *path.glob("t*/urls_*.txt")]
-        paths = sorted(
-            (file for file in files if _is_read(file.relative_to(path).as_posix(), unlabeled)), key=_by_number
-        )
-        contents = partial(_folder, path, paths)
+        paths = sorted((file for file in files if _is_read(file.as_posix(), unlabeled)), key=_by_number)
+        contents, place = partial(_contents, paths, path.name), ""
     films: dict[str, list[str]] = {}
 
     def records(progress: Progress | None) -> Iterator[Record]:
         empty = True
-        for name, content in contents(progress):
-            text = _decoded(content, None, f"{path}: {name}")
+        for file, content in contents(progress):
+            name = file.as_posix()
+            text = _decoded(content, None, place + name)
             if urls := _URLS.fullmatch(name):
                 films[f"{urls[1]}/{urls[2]}"] = text.split()
             elif review := _REVIEW.fullmatch(name):
                 empty = False
                 split, folder, number, rating = review.groups()
                 label = None if folder == "unsup" else rating if by_rating else _NAMES[folder]
-                place, group = f"{path}: {name}", f"{split}/{folder}/{number}"
-                yield Record(place, text, label, split if label else None, group, rating=int(rating) if label else 0)
+                group, stars = f"{split}/{folder}/{number}", int(rating) if label else 0
+                yield Record(place + name, text, label, split if label else None, group, rating=stars)
         if empty:
             raise DataError(f"{path}: holds no reviews such as aclImdb/train/pos/0_9.txt")
 
@@ -116,12 +110,7 @@ def _by_number(path: Path) -> tuple[str, int, str]:
     return str(path.parent), int(number) if number.isdigit() else -1, path.name
 
 
-def _folder(root: Path, paths: list[Path], progress: Progress | None) -> Iterator[tuple[str, bytes]]:
-    for path, content in _contents(paths, root.name, progress):
-        yield path.relative_to(root).as_posix(), content
-
-
-def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
+def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator[tuple[Path, bytes]]:
     # Python's own gzip, not that of tarfile, which takes the middle of a broken file for its end.
     total = path.stat().st_size
     try:
@@ -131,7 +120,7 @@ def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator
                 if member.isfile() and _is_read(member.name, unlabeled):
                     stream = archive.extractfile(member)
                     assert stream is not None
-                    yield member.name, stream.read()
+                    yield Path(member.name), stream.read()
                 archive.members.clear()  # type: ignore[attr-defined]  # it would keep all 100,000
                 if progress:
                     progress(path.name, packed.tell(), total)
@@ -149,13 +138,13 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _contents(paths: list[Path], name: str, progress: Progress | None) -> Iterator[tuple[Path, bytes]]:
+    done = 0
     try:
         total = sum(path.stat().st_size for path in paths) if progress else 0
-        done = 0
         for path in paths:
             content = path.read_bytes()
-            yield path, content
             done += len(content)
+            yield path, content
             if progress:
                 progress(name, done, total)
     except OSError as error:

@@ -40,7 +40,7 @@ def cell_text(value: Any, nulls: Collection[str] = ()) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    text = value if isinstance(value, str) else str(value)
+    text = str(value)
     return text if text.strip() and text.strip() not in nulls else None
 
 
@@ -60,11 +60,7 @@ def label_key(name: str) -> str:
 
 
 def same_labels(counts: Mapping[str, int]) -> dict[str, str]:
-    """Return {spelling: label} of labels that differ only as `label_key` says; the most frequent spelling is the label.
-
-    Args:
-        counts: the number of texts of each spelling.
-    """
+    """Return {spelling: label} of labels that differ only as `label_key` says; the label is what most texts have."""
     spellings: dict[str, list[str]] = {}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
         spellings.setdefault(label_key(name), []).append(name)
@@ -96,7 +92,6 @@ class LabelMap:
     """
 
     def __init__(self, rules: Mapping[str, str]) -> None:
-        self.names = tuple(dict.fromkeys(rules.values()))
         self.labels = {str(label).strip() for label in rules}
         self._exact = {str(cell_label(label)): name for label, name in rules.items()}
         keys = Counter(map(label_key, self._exact))
@@ -115,9 +110,8 @@ class LabelMap:
 
     def unmatched(self, labels: Iterable[str]) -> str | None:
         """Return a label that is named, not as a range, and is none of `labels`; None if there is none."""
-        known = {*labels}
-        known |= set(map(label_key, known))
-        unmatched = (label for label in self._exact if label not in known and label_key(label) not in known)
+        known = set(map(label_key, labels))
+        unmatched = (label for label in self._exact if label_key(label) not in known)
         return next((label for label in unmatched if not _RANGE.fullmatch(label)), None)
 
     def __call__(self, label: str) -> str | None:

@@ -187,15 +187,7 @@ def _substitutes() -> dict[str, Callable[[Callable[[re.Match[str]], str] | str, 
 
 def _in_order(match: re.Match[str]) -> str:
     parts = {ord(mark): unicode_normalize("NFD", mark) for mark in set(match[0])}
-    marks = match[0].translate(parts)
-    order = {mark: combining(mark) for mark in set(marks)}
-    # Marks of class 0 stay where they are, and none of the others passes them.
-    blocks: list[list[str]] = [[]]
-    for mark in marks:
-        if not order[mark]:
-            blocks.append([])
-        blocks[-1].append(mark)
-    return "".join(mark for block in blocks for mark in sorted(block, key=order.__getitem__))
+    return "".join(sorted(match[0].translate(parts), key=combining))
 
 
 def _composed(text: str) -> str:

@@ -106,8 +106,10 @@ class RunFacts:
 
     @property
     def file_name(self) -> str:
-        """The name of the data file without its folders; empty if there is none."""
-        return PurePath(self.data.file or "").name
+        """The names of the data files without their folders; empty if there are none."""
+        data = self.config.data
+        files = [data.path, *data.more_paths] if data.more_paths else [self.data.file]
+        return ", ".join(PurePath(file or "").name for file in files)
 
     @property
     def split_rule(self) -> str:
