@@ -189,12 +189,7 @@ class Partition:
 
     @classmethod
     def from_indices(cls, dataset: Dataset, indices: Mapping[str, Ints], config: DataConfig) -> Partition:
-        """Cut the rows of `dataset` at `indices` to `num_words` and `maxlen`.
-
-        Args:
-            dataset: as loaded.
-            indices: of "train", "validation", "test", and "unlabeled" if there are such texts.
-            config: its data section.
+        """Cut the rows of `dataset` at `indices`, as of `split_indices`, to `num_words` and `maxlen`.
 
         Raises:
             DataError: if the data set has fewer rows.

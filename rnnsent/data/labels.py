@@ -60,7 +60,7 @@ def label_key(name: str) -> str:
 
 
 def same_labels(counts: Mapping[str, int]) -> dict[str, str]:
-    """Return {spelling: label} of labels that differ only as `label_key` says; the label is what most texts have."""
+    """Return {spelling: label} of labels that are one for `label_key`; the most frequent spelling is the label."""
     spellings: dict[str, list[str]] = {}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
         spellings.setdefault(label_key(name), []).append(name)
@@ -142,8 +142,7 @@ def require_labels(labels: Sequence[int], names: Sequence[str], *, by_number: bo
     """Require that a column looks like one of labels.
 
     Args:
-        labels: (rows,), indices into `names`.
-        names: in order of appearance.
+        labels: (rows,), indices into `names`, which are in order of appearance.
         by_number: whether the columns of the table were given by number.
 
     Raises:
@@ -163,11 +162,7 @@ def require_labels(labels: Sequence[int], names: Sequence[str], *, by_number: bo
 
 
 def label_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Return what keeps labels from being learned or evaluated.
-
-    Args:
-        counts: {split: {label: texts}}, with "train".
-    """
+    """Return what keeps labels from being learned or evaluated; `counts` are {split: {label: texts}}, with "train"."""
     warnings = []
     rare = [f"{name} {number}" for name, number in counts["train"].items() if number < MIN_TEXTS]
     if rare:
