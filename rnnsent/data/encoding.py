@@ -9,7 +9,7 @@ import os
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
@@ -151,8 +151,7 @@ class _Rows:
 
     def arrays(self, tokens: NDArray[np.int32]) -> Arrays:
         """Split the rows, rank the words of the training split, and write their final ids into `tokens`."""
-        joined = self._joined()
-        names = self._label_names(joined)
+        names, joined = self._label_names()
         # One more name for those without: its place is found by -1.
         order = np.array([*(names.index(joined.get(name, name)) for name in self.label_ids), NO_LABEL], np.int64)
         labels, groups = order[np.array(self.labels)], self._final_groups()
@@ -160,7 +159,9 @@ class _Rows:
         try:
             splitting.require_trainable(labels, splits, names)
         except DataError as error:
-            raise DataError(f"{error}{self._unmapped()}") from None
+            unmapped = [f"{rows:,} {why}" for why, rows in self.dropped.most_common(5) if why.startswith("labeled ")]
+            way = "data.label_map drops what it does not name" if self.label_map else "--label-map can name them"
+            raise DataError(f"{error}; {way}: rows {', '.join(unmapped)}" if unmapped else str(error)) from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths))])
         facts = self._facts(labels, splits, groups) | ({"joined labels": joined} if joined else {}) | {"labels": names}
         if self.vocabulary is None:
@@ -185,13 +186,6 @@ class _Rows:
         shares = {"test_share": config.test_split, "validation_share": config.validation_split}
         return splitting.assign(labels, given, groups, **shares, seed=config.split_seed)
 
-    def _joined(self) -> dict[str, str]:
-        """Return {spelling: label} of labels that are one, unless the config tells them apart."""
-        if self.label_map is not None or self.config.labels is not None or not self.config.join_labels:
-            return {}
-        counts = Counter(self.labels)
-        return same_labels({name: counts[id_] for name, id_ in self.label_ids.items()})
-
     def _facts(self, labels: Ints, splits: Ints, groups: Ints | None) -> dict[str, Any]:
         hashes, labeled = np.array(self.hashes, np.uint64), labels != NO_LABEL
         drawn = f"drawn by {'label' if groups is None else 'group'}, seed {self.config.split_seed}"
@@ -209,24 +203,37 @@ class _Rows:
             facts["left out"] = self.left_out
         if self.config.unlabeled:
             facts["unlabeled"] = int((splits == UNLABELED).sum())
-        return facts if groups is None else facts | self._group_facts(groups, splits)
+        if groups is None:
+            return facts
+        counts = {name: len(np.unique(groups[splits == split])) for name, split in SPLITS.items()}
+        counts["rows without one"] = int(((groups < 0) & (splits != UNLABELED)).sum())
+        unlabeled = groups[splits == UNLABELED]
+        shared = {name: np.isin(unlabeled, groups[splits == SPLITS[name]]) for name in ("validation", "test")}
+        return facts | {
+            "groups": {name: number for name, number in counts.items() if number},
+            "unlabeled of their groups": {name: int(rows.sum()) for name, rows in shared.items() if rows.any()},
+        }
 
-    def _label_names(self, joined: Mapping[str, str]) -> tuple[str, ...]:
+    def _label_names(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the labels in order, and {spelling: label} of those that look the same."""
         if not self.lengths:
             reasons = ", ".join(f"{number:,} rows {why}" for why, number in self.dropped.most_common(5))
             raise DataError("holds no labeled text" + (f": {reasons}" if reasons else ""))
-        by_number = self.numbers[0] == 1 and "delimiter" in self.source.description
-        require_labels(self.labels, tuple(self.label_ids), by_number=by_number)
+        numbers = Counter(self.labels)
+        counts = {name: numbers[id_] for name, id_ in self.label_ids.items()}
+        require_labels(counts, by_number=self.numbers[0] == 1 and "delimiter" in self.source.description)
         if self.label_map is not None and (missing := self.label_map.unmatched(self.raw_labels)) is not None:
             close = difflib.get_close_matches(missing, self.raw_labels, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             present = ", ".join(ordered(self.raw_labels)[:20])
             raise DataError(f"data.label_map: no text is labeled {missing}; {hint}labels: {present}")
+        join = self.config.join_labels and self.label_map is None and self.config.labels is None
+        joined = same_labels(counts) if join else {}
         names = tuple(self.config.labels or ordered(joined.get(name, name) for name in self.label_ids))
         absent = next((name for name in names if name not in self.label_ids), None)
         if absent is not None:
             raise DataError(f"data.labels names {absent}, but no text is labeled so")
-        return names
+        return names, joined
 
     def _final_groups(self) -> Ints | None:
         """Return the group of each row; groups with the same name in the end are one."""
@@ -237,22 +244,6 @@ class _Rows:
         groups = np.array(self.groups)
         groups[groups >= 0] = final[groups[groups >= 0]]
         return groups
-
-    def _group_facts(self, groups: Ints, splits: Ints) -> dict[str, Any]:
-        counts = {name: len(np.unique(groups[splits == split])) for name, split in SPLITS.items()}
-        alone = int(((groups < 0) & (splits != UNLABELED)).sum())
-        unlabeled = groups[splits == UNLABELED]
-        shared = {name: np.isin(unlabeled, groups[splits == SPLITS[name]]) for name in ("validation", "test")}
-        return {
-            "groups": {name: number for name, number in (counts | {"rows without one": alone}).items() if number},
-            "unlabeled of their groups": {name: int(rows.sum()) for name, rows in shared.items() if rows.any()},
-        }
-
-    def _unmapped(self) -> str:
-        """Return which rows are not there because of data.label_map."""
-        rows = [f"{number:,} {why}" for why, number in self.dropped.most_common(5) if why.startswith("labeled ")]
-        why = "--label-map can name them" if self.label_map is None else "data.label_map drops what it does not name"
-        return f"; {why}: rows {', '.join(rows)}" if rows else ""
 
     def _rank(self, tokens: NDArray[np.int32], offsets: Ints, train: NDArray[np.bool_]) -> Sequence[str]:
         """Put the ids of ranked words into `tokens`; words that no training text has are unknown."""

@@ -138,25 +138,25 @@ def ordered(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(labels), key=key))
 
 
-def require_labels(labels: Sequence[int], names: Sequence[str], *, by_number: bool) -> None:
+def require_labels(counts: Mapping[str, int], *, by_number: bool) -> None:
     """Require that a column looks like one of labels.
 
     Args:
-        labels: (rows,), indices into `names`, which are in order of appearance.
+        counts: the number of rows of each label, in order of appearance.
         by_number: whether the columns of the table were given by number.
 
     Raises:
         DataError: if its first row is a header, or most rows have labels of their own; without the file.
     """
-    counts = Counter(labels)
-    if by_number and len(names) > 2 and counts[0] == 1 and min(counts[each] for each in range(1, len(names))) > 1:
+    names, numbers, rows = list(counts), list(counts.values()), sum(counts.values())
+    if by_number and len(names) > 2 and numbers[0] == 1 and min(numbers[1:]) > 1:
         raise DataError(
             f"its first line alone is labeled {names[0]}, as a line of names would be, and columns that are given by "
             "number mean that there is none; give their names (--text-column, --label-column), or remove that line"
         )
-    if len(labels) >= MIN_ROWS and 2 * len(names) > len(labels):
+    if rows >= MIN_ROWS and 2 * len(names) > rows:
         raise DataError(
-            f"{len(names):,} labels in {len(labels):,} rows ({', '.join(names[:3])}, …): is this the column of labels? "
+            f"{len(names):,} labels in {rows:,} rows ({', '.join(names[:3])}, …): is this the column of labels? "
             "--label-column names it"
         )
 
