@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import DataConfig
 from rnnsent.data import splitting
 from rnnsent.data.cache import Arrays, cache_root
+from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, label_key, ordered, require_labels, same_labels
 from rnnsent.data.readers import BLANK, LeftOut
 from rnnsent.data.records import Record, RecordSource
@@ -27,9 +28,6 @@ from rnnsent.data.splitting import SPLITS, TRAIN, UNGIVEN, UNLABELED, Ints
 from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary, ranked_words
 from rnnsent.errors import DataError
-
-if TYPE_CHECKING:
-    from rnnsent.data.download import Progress
 
 MAX_LABELS = 1000  # a label column with more is something else
 MAX_PLACES = 1000  # of rows that are left out for their form
@@ -52,8 +50,12 @@ def encode_records(
     name = ", ".join(paths) if len(paths) < 3 else os.path.commonpath(paths)
     rows = _Rows(source, config, vocabulary)
     tokens = np.empty(0, np.int32)
+    root = cache_root()
+    with suppress(OSError):
+        root.mkdir(parents=True, exist_ok=True)
+    folder = root if os.access(root, os.W_OK) else None  # None: that of temporary files
     try:
-        with _spool() as spool:
+        with tempfile.TemporaryFile(dir=folder, buffering=1 << 20) as spool:
             for record in source.records(progress):
                 rows.add(record, spool)
             spool.flush()
@@ -62,7 +64,7 @@ def encode_records(
     except OSError as error:  # those of the files that are read have become DataErrors
         raise DataError(
             f"{name}: its encoded texts cannot be kept: {error.strerror}; RNNSENT_CACHE=FOLDER names another place "
-            f"than {cache_root()}"
+            f"than {root}"
         ) from None
     try:
         return rows.arrays(tokens)
@@ -267,11 +269,3 @@ def _chunks(tokens: NDArray[np.int32], offsets: Ints) -> Iterator[tuple[NDArray[
     cuts = np.unique([*np.searchsorted(offsets, np.arange(0, offsets[-1], CHUNK)), len(offsets) - 1])
     for start, stop in pairwise(cuts.tolist()):
         yield tokens[offsets[start] : offsets[stop]], slice(start, stop)
-
-
-def _spool() -> Any:
-    """Return a file without a name on the disk of the cache, or of the temporary files if there is no cache."""
-    root = cache_root()
-    with suppress(OSError):
-        root.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=root if os.access(root, os.W_OK) else None, buffering=1 << 20)

@@ -12,16 +12,13 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rnnsent.config.sections import LABELS
+from rnnsent.data.download import Progress
 from rnnsent.data.inputs import open_bytes
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
-
-if TYPE_CHECKING:
-    from rnnsent.data.download import Progress
 
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([0-9]{1,9})_([0-9]{1,3})\.txt")
 _URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")

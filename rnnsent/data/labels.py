@@ -74,11 +74,9 @@ def cell_split(value: Any, nulls: Collection[str] = ()) -> str | None:
         DataError: if it says something else.
     """
     name = (cell_label(value, nulls) or "").lower()
-    if not name:
-        return None
-    if name not in SPLITS:
+    if name and name not in SPLITS:
         raise DataError(f"unknown split {value!r}; use train, validation (valid, val, dev) or test")
-    return SPLITS[name]
+    return SPLITS.get(name)
 
 
 class LabelMap:

@@ -69,11 +69,11 @@ def load_sample() -> Dataset:
     digest = sample.digest()
     arrays = cached_arrays(f"sample-2-{digest[:32]}", _sample_arrays)
     words = bytes(arrays["words"]).decode().split(" ")
-    rows = Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"])
+    train, test = np.split(np.arange(len(arrays["labels"])), [sample.TRAIN_REVIEWS])
     return Dataset(
         source="sample",
-        rows=rows,
-        indices={"train": np.arange(sample.TRAIN_REVIEWS), "test": np.arange(sample.TRAIN_REVIEWS, len(rows))},
+        rows=Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"]),
+        indices={"train": train, "test": test},
         vocabulary=Vocabulary(tuple(words), None, "unknown", "the training split of the sample reviews"),
         label_names=LABELS,
         provenance={"sha256": digest},

@@ -189,16 +189,6 @@ def _composed(text: str) -> str:
     return text
 
 
-def _without_markup(text: str) -> str:
-    # Composed first: "≮" is no "<", nor is it one when it comes in two parts.
-    text = text if text.isascii() else _composed(text)
-    if "<" in text:
-        text = _TAG.sub(" ", text)
-    if "&" in text:
-        text = html.unescape(_ENDLESS_REFERENCE.sub("\ufffd", text))
-    return text
-
-
 def _plain(text: str) -> str:
     """Return case-folded `text` in plain letters, without what does not show."""
     if "🏴" not in text:
@@ -224,8 +214,14 @@ def unicode_words(text: str) -> list[str]:
     time and accepts any str. What is a letter or an emoji is as new as the `regex` package, what folds and composes
     as Python's `unicodedata`.
     """
-    # Folded before anything is looked at, because folding makes letters of marks (U+0345).
-    text = _plain(_without_markup(text).casefold())
+    # Composed first: "≮" is no "<", nor is it one when it comes in two parts.
+    text = text if text.isascii() else _composed(text)
+    if "<" in text:
+        text = _TAG.sub(" ", text)
+    if "&" in text:
+        text = html.unescape(_ENDLESS_REFERENCE.sub("\ufffd", text))
+    # Folded before anything else is looked at, because folding makes letters of marks (U+0345).
+    text = _plain(text.casefold())
     if not text.isascii():
         text = _composed(text)
         if "\u200c" in text or "\u200d" in text or "\ufe0f" in text:
