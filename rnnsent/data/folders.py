@@ -43,8 +43,9 @@ def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
     folders = ", ".join(dict.fromkeys(path.parent.relative_to(root).as_posix() for path in files))
 
     def records(progress: Progress | None) -> Iterator[Record]:
-        for path, content in _contents(list(files), root.name, progress):
-            yield Record(str(path), _decoded(content, encoding, str(path)), path.parent.name, files[path])
+        contents = _contents(list(files), root.name, progress)
+        for (path, split), (place, content) in zip(files.items(), contents, strict=True):
+            yield Record(place, _decoded(content, encoding, place), path.parent.name, split)
 
     return RecordSource(list(files), {"format": "folder", "encoding": encoding or "utf-8", "folders": folders}, records)
 
@@ -73,8 +74,7 @@ def aclimdb_source(path: Path, *, by_rating: bool = False, unlabeled: bool = Fal
 
     def records(progress: Progress | None) -> Iterator[Record]:
         empty = True
-        for file, content in contents(progress):
-            name = file.as_posix()
+        for name, content in contents(progress):
             text = _decoded(content, None, place + name)
             if urls := _URLS.fullmatch(name):
                 films[f"{urls[1]}/{urls[2]}"] = text.split()
@@ -107,7 +107,7 @@ def _by_number(path: Path) -> tuple[str, int, str]:
     return str(path.parent), int(number) if number.isdigit() else -1, path.name
 
 
-def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator[tuple[Path, bytes]]:
+def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
     # Python's own gzip, not that of tarfile, which takes the middle of a broken file for its end.
     total = path.stat().st_size
     try:
@@ -117,7 +117,7 @@ def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator
                 if member.isfile() and _is_read(member.name, unlabeled):
                     stream = archive.extractfile(member)
                     assert stream is not None
-                    yield Path(member.name), stream.read()
+                    yield member.name, stream.read()
                 archive.members.clear()  # type: ignore[attr-defined]  # it would keep all 100,000
                 if progress:
                     progress(path.name, packed.tell(), total)
@@ -134,14 +134,14 @@ def _folders(root: Path) -> list[Path]:
         raise DataError(f"{root}: cannot be read: {error.strerror}") from None
 
 
-def _contents(paths: list[Path], name: str, progress: Progress | None) -> Iterator[tuple[Path, bytes]]:
+def _contents(paths: list[Path], name: str, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
     done = 0
     try:
         total = sum(path.stat().st_size for path in paths) if progress else 0
         for path in paths:
             content = path.read_bytes()
             done += len(content)
-            yield path, content
+            yield path.as_posix(), content
             if progress:
                 progress(name, done, total)
     except OSError as error:

@@ -107,9 +107,7 @@ class RunFacts:
     @property
     def file_name(self) -> str:
         """The names of the data files without their folders; empty if there are none."""
-        data = self.config.data
-        files = [data.path, *data.more_paths] if data.more_paths else [self.data.file]
-        return ", ".join(PurePath(file or "").name for file in files)
+        return ", ".join(PurePath(path).name for path in (self.data.file or "").split(", "))
 
     @property
     def split_rule(self) -> str:
