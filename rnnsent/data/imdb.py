@@ -92,6 +92,8 @@ def _parse(file: Path) -> Arrays:
 
 
 def _ids(ranks: Any, place: str) -> NDArray[np.int32]:
+    if isinstance(ranks, list) and not set(map(type, ranks)) <= {int}:
+        ranks = "words"
     ids = np.asarray(ranks)
     if not ids.size:
         raise DataError(f"{place} is empty; leave out what has no words, and its label")
