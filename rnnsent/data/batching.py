@@ -127,13 +127,10 @@ class Batches:
         side: Literal["pre", "post"] = "post" if self.fixed_length is None else "pre"
         ids = self.split.padded(index, length, side)
         channels = None if self.split.channels is None else self.split.padded_channels(index, length, side)
-        return ((ids,) if channels is None else (ids, channels)), self._targets(index)
-
-    def _targets(self, index: NDArray[np.int64]) -> NDArray[np.float32]:
         targets = self.split.label_probabilities(index, self.labels)
         if self.label_smoothing:
             targets = (1 - self.label_smoothing) * targets + np.float32(self.label_smoothing / self.labels)
-        return targets
+        return ((ids,) if channels is None else (ids, channels)), targets
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""

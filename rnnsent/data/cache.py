@@ -34,8 +34,7 @@ def cached_arrays(key: str, build: Callable[[], Arrays]) -> Arrays:
 
     An entry appears in full or not at all. If it cannot be written, the arrays stay in memory, and the log says so.
     """
-    stored = stored_arrays(key)
-    if stored is not None:
+    if (stored := stored_arrays(key)) is not None:
         return stored
     arrays = build()
     try:

@@ -189,27 +189,17 @@ class Partition:
 
     @classmethod
     def from_indices(cls, dataset: Dataset, indices: Mapping[str, Ints], config: DataConfig) -> Partition:
-        """Cut the rows of `dataset` at `indices` to `num_words` and `maxlen`.
-
-        Args:
-            dataset: as loaded.
-            indices: of "train", "validation", "test", and "unlabeled" if there are such texts.
-            config: its data section.
+        """Cut the rows of `dataset` at `indices`, as of `split_indices`, to `num_words` and `maxlen`.
 
         Raises:
             DataError: if the data set has fewer rows.
         """
-        highest = max((int(rows.max(initial=-1)) for rows in indices.values()), default=-1)
-        if highest >= len(dataset.rows):
-            raise DataError(
-                f"the split has row {highest:,}, but the data set {len(dataset.rows):,} rows: it is another"
-            )
-        splits = {
-            name: dataset.rows.take(rows).cut(config.num_words, config.maxlen, config.truncating)
-            for name, rows in indices.items()
-        }
+        size, highest = len(dataset.rows), max(int(rows.max(initial=-1)) for rows in indices.values())
+        if highest >= size:
+            raise DataError(f"the split has row {highest:,}, but the data set {size:,} rows: it is another")
+        rows = dataset.rows.cut(config.num_words, config.maxlen, config.truncating)
         return cls(
-            **splits,
+            **{name: rows.take(index) for name, index in indices.items()},
             vocabulary=replace(dataset.vocabulary, num_words=config.num_words),
             label_names=dataset.label_names,
             indices=indices,

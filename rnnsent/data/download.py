@@ -48,16 +48,16 @@ def find(name: str, path: str | Path | None = None, *, progress: Progress | None
         if not file.is_file():
             raise DataError(f"{file}: no such file; data.path names {name} or the folder that holds it")
         return file
-    *folders, keras = places(name)
-    for place in (*folders, keras):
+    candidates = places(name)
+    for place in candidates:
         if place.is_file():
             return place
-        if name == "imdb.npz" and place in folders:
+        if name == "imdb.npz" and place != candidates[-1]:
             logger.warning("RNNSENT_DATA=%s holds no imdb.npz", place.parent)
     try:
-        return download(BASE_URL + name, keras, digest=DIGESTS[name], progress=progress)
+        return download(BASE_URL + name, candidates[-1], digest=DIGESTS[name], progress=progress)
     except DataUnavailable as error:
-        missing = " or ".join(map(str, places(name)))
+        missing = " or ".join(map(str, candidates))
         raise DataUnavailable(f"there is no {missing}, and the download failed: {error}") from None
 
 
@@ -73,7 +73,6 @@ def download(url: str, target: Path, *, digest: str, progress: Progress | None =
     """
     # Imported here: a prediction needs no network.
     import http.client
-    import urllib.error
     import urllib.request
 
     algorithm, _, expected = digest.partition(":")
@@ -94,6 +93,5 @@ def download(url: str, target: Path, *, digest: str, progress: Progress | None =
                     f"{url}: received {received:,} bytes with {algorithm} {hasher.hexdigest()}, expected {expected}"
                 )
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise DataUnavailable(f"{url}: {reason}") from None
+        raise DataUnavailable(f"{url}: {getattr(error, 'reason', error)}") from None
     return target

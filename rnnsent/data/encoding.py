@@ -9,10 +9,10 @@ import os
 import tempfile
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,40 +20,42 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import DataConfig
 from rnnsent.data import splitting
 from rnnsent.data.cache import Arrays, cache_root
+from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, label_key, ordered, require_labels, same_labels
 from rnnsent.data.readers import BLANK, LeftOut
 from rnnsent.data.records import Record, RecordSource
-from rnnsent.data.splitting import SPLITS, TRAIN, UNLABELED, Ints
+from rnnsent.data.splitting import SPLITS, TRAIN, UNGIVEN, UNLABELED, Ints
 from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary, ranked_words
 from rnnsent.errors import DataError
-
-if TYPE_CHECKING:
-    from rnnsent.data.download import Progress
 
 MAX_LABELS = 1000  # a label column with more is something else
 MAX_PLACES = 1000  # of rows that are left out for their form
 MAX_STARS = 100  # a larger number that became a label is something else
 NO_LABEL = -1
 CHUNK = 1 << 22  # ids that are handled at a time
-BUFFER = 1 << 20
 
 
 def encode_records(
     source: RecordSource, config: DataConfig, vocabulary: Vocabulary | None, progress: Progress | None = None
 ) -> Arrays:
-    """Return `tokens`, `offsets`, `labels`, `splits` … of all rows, `words` and `facts` (JSON), for the cache.
+    """Return `tokens`, `offsets`, `labels`, `splits` … of all rows, and `facts` (JSON), for the cache.
 
-    Without a vocabulary one is counted on the training split.
+    Without a vocabulary one is counted on the training split: the `words` of the facts.
 
     Raises:
         DataError: if there is nothing to train on, or a file is faulty.
     """
-    name = _name(source)
-    rows = _Rows(config, vocabulary, source.grouped)
+    paths = [str(path) for path in source.paths]
+    name = ", ".join(paths) if len(paths) < 3 else os.path.commonpath(paths)
+    rows = _Rows(source, config, vocabulary)
     tokens = np.empty(0, np.int32)
+    root = cache_root()
+    with suppress(OSError):
+        root.mkdir(parents=True, exist_ok=True)
+    folder = root if os.access(root, os.W_OK) else None  # None: that of temporary files
     try:
-        with _spool() as spool:
+        with tempfile.TemporaryFile(dir=folder, buffering=1 << 20) as spool:
             for record in source.records(progress):
                 rows.add(record, spool)
             spool.flush()
@@ -62,25 +64,21 @@ def encode_records(
     except OSError as error:  # those of the files that are read have become DataErrors
         raise DataError(
             f"{name}: its encoded texts cannot be kept: {error.strerror}; RNNSENT_CACHE=FOLDER names another place "
-            f"than {cache_root()}"
+            f"than {root}"
         ) from None
     try:
-        return rows.arrays(tokens, source)
+        return rows.arrays(tokens)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
 
 
-@dataclass
 class _Rows:
     """What is remembered of the rows while they stream by."""
 
-    config: DataConfig
-    vocabulary: Vocabulary | None
-    grouped: bool
-
-    def __post_init__(self) -> None:
-        self.tokenize = TOKENIZERS[self.config.tokenizer]
-        self.label_map = None if self.config.label_map is None else LabelMap(self.config.label_map)
+    def __init__(self, source: RecordSource, config: DataConfig, vocabulary: Vocabulary | None) -> None:
+        self.source, self.config, self.vocabulary = source, config, vocabulary
+        self.tokenize = TOKENIZERS[config.tokenizer]
+        self.label_map = None if config.label_map is None else LabelMap(config.label_map)
         self.lengths, self.labels, self.given, self.groups = array("q"), array("q"), array("q"), array("q")
         self.numbers, self.ratings, self.hashes = array("q"), array("q"), array("Q")
         self.label_ids: dict[str, int] = {}
@@ -96,12 +94,15 @@ class _Rows:
         if label is None or record.text is None:
             return
         words = self.tokenize(record.text)
-        ids = self._ids(words)
+        if self.vocabulary is None:
+            known = self.word_ids
+            ids = np.array([START, *(known.setdefault(word, len(known)) + FIRST_WORD for word in words)], np.int32)
+        else:
+            ids = self.vocabulary.encode_words(words)
         spool.write(ids.tobytes())
         self.lengths.append(len(ids))
         self.labels.append(label)
-        given = splitting.UNGIVEN if record.split is None else SPLITS[record.split]
-        self.given.append(UNLABELED if label == NO_LABEL else given)
+        self.given.append(UNLABELED if label == NO_LABEL else SPLITS.get(record.split or "", UNGIVEN))
         self.numbers.append(record.number)
         self.ratings.append(self._stars(record))
         if record.group is None:  # stands by itself
@@ -109,66 +110,64 @@ class _Rows:
         else:
             self.groups.append(self.group_ids.setdefault(record.group, len(self.group_ids)))
         text = " ".join(words) or record.text  # texts without words are the same only if they are so to the letter
-        digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        self.hashes.append(int.from_bytes(digest, "little"))
+        self.hashes.frombytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
     def _stars(self, record: Record) -> int:
         """Return the stars that the source gives, or that a map made a label of; 0 if they are unknown."""
-        mapped = record.label if self.label_map is not None else None
-        stars = record.rating or (int(mapped) if mapped is not None and mapped.isdecimal() else 0)
+        mapped = (record.label or "") if self.label_map is not None else ""
+        stars = record.rating or (int(mapped) if mapped.isdecimal() else 0)
         return stars if stars <= MAX_STARS else 0
 
     def _label(self, record: Record) -> int | None:
         """Return the number of the label, None if the record is dropped."""
+        if record.label is None and record.text is not None and self.config.unlabeled:
+            return NO_LABEL
+        name = record.label
+        if name is not None and self.label_map is not None:
+            self.raw_labels.add(name)
+            name = self.label_map(name)
         if record.label is None:
-            if self.config.unlabeled and record.text is not None:
-                return NO_LABEL
-            self.dropped[record.left_out or "without a label"] += 1
-            if isinstance(record.left_out, LeftOut) and record.left_out != BLANK and len(self.left_out) < MAX_PLACES:
-                self.left_out.append(f"{record.place}: {record.left_out}")
-            return None
-        name: str | None = record.label
-        if self.label_map is not None:
-            if len(self.raw_labels) < MAX_LABELS:
-                self.raw_labels.add(record.label)
-            name = self.label_map(record.label)
-        if name is None or record.text is None:
-            self.dropped[f"labeled {record.label}" if name is None else "without a text"] += 1
-            return None
+            why = record.left_out or "without a label"
+        elif name is None:
+            why = f"labeled {record.label}"
+        elif record.text is None:
+            why = "without a text"
+        else:
+            return self._label_id(name, record.place)
+        self.dropped[why] += 1
+        if isinstance(why, LeftOut) and why != BLANK and len(self.left_out) < MAX_PLACES:
+            self.left_out.append(f"{record.place}: {why}")
+        return None
+
+    def _label_id(self, name: str, place: str) -> int:
         labels = self.config.labels
-        if labels is not None and self.config.join_labels and name not in labels:
-            name = next((label for label in labels if label_key(label) == label_key(str(name))), name)
         if labels is not None and name not in labels:
-            raise DataError(f"{record.place}: the label {name!r} is none of data.labels: {', '.join(labels)}")
-        label = self.label_ids.setdefault(name, len(self.label_ids))
-        if label >= MAX_LABELS:
-            raise DataError(f"{record.place}: more than {MAX_LABELS:,} labels; is this the column of labels?")
-        return label
+            alike = [label for label in labels if self.config.join_labels and label_key(label) == label_key(name)]
+            if not alike:
+                raise DataError(f"{place}: the label {name!r} is none of data.labels: {', '.join(labels)}")
+            name = alike[0]
+        id_ = self.label_ids.setdefault(name, len(self.label_ids))
+        if id_ >= MAX_LABELS:
+            raise DataError(f"{place}: more than {MAX_LABELS:,} labels; is this the column of labels?")
+        return id_
 
-    def _ids(self, words: list[str]) -> NDArray[np.int32]:
-        if self.vocabulary is not None:
-            return self.vocabulary.encode_words(words)
-        ids = self.word_ids
-        return np.array([START, *(ids.setdefault(word, len(ids)) + FIRST_WORD for word in words)], np.int32)
-
-    def arrays(self, tokens: NDArray[np.int32], source: RecordSource) -> Arrays:
+    def arrays(self, tokens: NDArray[np.int32]) -> Arrays:
         """Split the rows, rank the words of the training split, and write their final ids into `tokens`."""
-        joined = self._joined()
-        names = self._label_names(source, joined)
+        names, joined = self._label_names()
         # One more name for those without: its place is found by -1.
         order = np.array([*(names.index(joined.get(name, name)) for name in self.label_ids), NO_LABEL], np.int64)
-        labels, groups = order[np.array(self.labels)], self._final_groups(source)
+        labels, groups = order[np.array(self.labels)], self._final_groups()
         splits = self._splits(labels, groups)
         try:
             splitting.require_trainable(labels, splits, names)
         except DataError as error:
-            raise DataError(f"{error}{self._unmapped()}") from None
+            unmapped = [f"{rows:,} {why}" for why, rows in self.dropped.most_common(5) if why.startswith("labeled ")]
+            way = "data.label_map drops what it does not name" if self.label_map else "--label-map can name them"
+            raise DataError(f"{error}; {way}: rows {', '.join(unmapped)}" if unmapped else str(error)) from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths))])
+        facts = self._facts(labels, splits, groups) | ({"joined labels": joined} if joined else {}) | {"labels": names}
         if self.vocabulary is None:
-            words = self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
-        else:
-            words = self.vocabulary.words
-        facts = {"labels": names, **self._facts(labels, splits, groups)} | ({"joined labels": joined} if joined else {})
+            facts["words"] = self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
         return {
             "tokens": tokens,
             "offsets": offsets,
@@ -176,9 +175,7 @@ class _Rows:
             "splits": splits,
             "numbers": np.array(self.numbers),
             "ratings": np.array(self.ratings),
-            "groups": np.arange(len(labels)) if groups is None else groups,
-            # Never empty, or it could not be memory-mapped.
-            "words": np.frombuffer((" ".join(words) + " ").encode("utf-8", "surrogatepass"), np.uint8),
+            **({} if groups is None else {"groups": groups}),
             "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
         }
 
@@ -191,16 +188,9 @@ class _Rows:
         shares = {"test_share": config.test_split, "validation_share": config.validation_split}
         return splitting.assign(labels, given, groups, **shares, seed=config.split_seed)
 
-    def _joined(self) -> dict[str, str]:
-        """Return {spelling: label} of labels that are one, unless the config tells them apart."""
-        if self.label_map is not None or self.config.labels is not None or not self.config.join_labels:
-            return {}
-        counts = np.bincount(np.array(self.labels, np.int64) + 1, minlength=len(self.label_ids) + 1)[1:]
-        return same_labels(dict(zip(self.label_ids, counts.tolist(), strict=True)))
-
     def _facts(self, labels: Ints, splits: Ints, groups: Ints | None) -> dict[str, Any]:
         hashes, labeled = np.array(self.hashes, np.uint64), labels != NO_LABEL
-        drawn = f"drawn by {'group' if self.grouped else 'label'}, seed {self.config.split_seed}"
+        drawn = f"drawn by {'label' if groups is None else 'group'}, seed {self.config.split_seed}"
         facts: dict[str, Any] = {
             "rows": len(labels) + self.dropped.total() - self.dropped["repeated"],
             "dropped": {why: number for why, number in self.dropped.most_common(20) if number},
@@ -208,57 +198,54 @@ class _Rows:
             "also in training": splitting.in_training(hashes, splits),
             "splits": {name: "given" if SPLITS[name] in self.given else drawn for name in ("validation", "test")},
         }
-        ungiven = int((np.array(self.given) == splitting.UNGIVEN).sum())
+        ungiven = int((np.array(self.given) == UNGIVEN).sum())
         if 0 < ungiven < int((splits != UNLABELED).sum()):
             facts["rows without a split, for training"] = ungiven
         if self.left_out:
             facts["left out"] = self.left_out
         if self.config.unlabeled:
             facts["unlabeled"] = int((splits == UNLABELED).sum())
-        return facts if groups is None else facts | self._group_facts(groups, splits)
+        if groups is None:
+            return facts
+        counts = {name: len(np.unique(groups[splits == split])) for name, split in SPLITS.items()}
+        counts["rows without one"] = int(((groups < 0) & (splits != UNLABELED)).sum())
+        unlabeled = groups[splits == UNLABELED]
+        shared = {name: np.isin(unlabeled, groups[splits == SPLITS[name]]) for name in ("validation", "test")}
+        return facts | {
+            "groups": {name: number for name, number in counts.items() if number},
+            "unlabeled of their groups": {name: int(rows.sum()) for name, rows in shared.items() if rows.any()},
+        }
 
-    def _label_names(self, source: RecordSource, joined: Mapping[str, str]) -> tuple[str, ...]:
+    def _label_names(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return the labels in order, and {spelling: label} of those that look the same."""
         if not self.lengths:
             reasons = ", ".join(f"{number:,} rows {why}" for why, number in self.dropped.most_common(5))
             raise DataError("holds no labeled text" + (f": {reasons}" if reasons else ""))
-        by_number = self.numbers[0] == 1 and "delimiter" in source.description
-        require_labels(self.labels, tuple(self.label_ids), by_number=by_number)
+        numbers = Counter(self.labels)
+        counts = {name: numbers[id_] for name, id_ in self.label_ids.items()}
+        require_labels(counts, by_number=self.numbers[0] == 1 and "delimiter" in self.source.description)
         if self.label_map is not None and (missing := self.label_map.unmatched(self.raw_labels)) is not None:
             close = difflib.get_close_matches(missing, self.raw_labels, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             present = ", ".join(ordered(self.raw_labels)[:20])
             raise DataError(f"data.label_map: no text is labeled {missing}; {hint}labels: {present}")
+        join = self.config.join_labels and self.label_map is None and self.config.labels is None
+        joined = same_labels(counts) if join else {}
         names = tuple(self.config.labels or ordered(joined.get(name, name) for name in self.label_ids))
         absent = next((name for name in names if name not in self.label_ids), None)
         if absent is not None:
             raise DataError(f"data.labels names {absent}, but no text is labeled so")
-        return names
+        return names, joined
 
-    def _final_groups(self, source: RecordSource) -> Ints | None:
+    def _final_groups(self) -> Ints | None:
         """Return the group of each row; groups with the same name in the end are one."""
-        if not self.grouped:
+        if not self.source.grouped:
             return None
         ids: dict[str, int] = {}
-        final = np.array([ids.setdefault(source.group_name(name), len(ids)) for name in self.group_ids], np.int64)
+        final = np.array([ids.setdefault(self.source.group_name(name), len(ids)) for name in self.group_ids], np.int64)
         groups = np.array(self.groups)
         groups[groups >= 0] = final[groups[groups >= 0]]
         return groups
-
-    def _group_facts(self, groups: Ints, splits: Ints) -> dict[str, Any]:
-        counts = {name: len(np.unique(groups[splits == split])) for name, split in SPLITS.items()}
-        alone = int(((groups < 0) & (splits != UNLABELED)).sum())
-        unlabeled = groups[splits == UNLABELED]
-        shared = {name: np.isin(unlabeled, groups[splits == SPLITS[name]]) for name in ("validation", "test")}
-        return {
-            "groups": {name: number for name, number in (counts | {"rows without one": alone}).items() if number},
-            "unlabeled of their groups": {name: int(rows.sum()) for name, rows in shared.items() if rows.any()},
-        }
-
-    def _unmapped(self) -> str:
-        """Return which rows are not there because of data.label_map."""
-        rows = [f"{number:,} {why}" for why, number in self.dropped.most_common(5) if why.startswith("labeled ")]
-        why = "--label-map can name them" if self.label_map is None else "data.label_map drops what it does not name"
-        return f"; {why}: rows {', '.join(rows)}" if rows else ""
 
     def _rank(self, tokens: NDArray[np.int32], offsets: Ints, train: NDArray[np.bool_]) -> Sequence[str]:
         """Put the ids of ranked words into `tokens`; words that no training text has are unknown."""
@@ -279,22 +266,6 @@ class _Rows:
 
 def _chunks(tokens: NDArray[np.int32], offsets: Ints) -> Iterator[tuple[NDArray[np.int32], slice]]:
     """Yield the ids of some rows at a time, and which rows these are."""
-    start = 0
-    while start < len(offsets) - 1:
-        reach = int(np.searchsorted(offsets, offsets[start] + CHUNK, "right")) - 1
-        stop = max(reach, start + 1)
+    cuts = np.unique([*np.searchsorted(offsets, np.arange(0, offsets[-1], CHUNK)), len(offsets) - 1])
+    for start, stop in pairwise(cuts.tolist()):
         yield tokens[offsets[start] : offsets[stop]], slice(start, stop)
-        start = stop
-
-
-def _name(source: RecordSource) -> str:
-    paths = source.paths
-    return ", ".join(map(str, paths)) if len(paths) < 3 else os.path.commonpath([str(path) for path in paths])
-
-
-def _spool() -> Any:
-    """Return a file without a name on the disk of the cache, or of the temporary files if there is no cache."""
-    root = cache_root()
-    with suppress(OSError):
-        root.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=root if os.access(root, os.W_OK) else None, buffering=BUFFER)

@@ -12,16 +12,13 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rnnsent.config.sections import LABELS
+from rnnsent.data.download import Progress
 from rnnsent.data.inputs import open_bytes
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
-
-if TYPE_CHECKING:
-    from rnnsent.data.download import Progress
 
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([0-9]{1,9})_([0-9]{1,3})\.txt")
 _URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")
@@ -35,14 +32,9 @@ def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
         DataError: if there are no such folders.
     """
     inside = _folders(root)
-    splits: list[tuple[str | None, Path]] = [
-        (SPLITS[folder.name.lower()], label)
-        for folder in inside
-        if folder.name.lower() in SPLITS
-        for label in _folders(folder)
-    ]
-    labels = splits or [(None, folder) for folder in inside]
-    files = {path: split for split, folder in labels for path in sorted(folder.glob("*.txt"))}
+    splits = {folder: SPLITS[folder.name.lower()] for folder in inside if folder.name.lower() in SPLITS}
+    labels = {label: split for folder, split in splits.items() for label in _folders(folder)} or dict.fromkeys(inside)
+    files = {path: split for label, split in labels.items() for path in sorted(label.glob("*.txt"))}
     if not files:
         raise DataError(
             f"{root}: holds no texts: a folder for each label with .txt files in it is needed, or the same inside "
@@ -51,8 +43,9 @@ def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
     folders = ", ".join(dict.fromkeys(path.parent.relative_to(root).as_posix() for path in files))
 
     def records(progress: Progress | None) -> Iterator[Record]:
-        for path, content in _contents(list(files), root.name, progress):
-            yield Record(str(path), _decoded(content, encoding, str(path)), path.parent.name, files[path])
+        contents = _contents(list(files), root.name, progress)
+        for (path, split), (place, content) in zip(files.items(), contents, strict=True):
+            yield Record(place, _decoded(content, encoding, place), path.parent.name, split)
 
     return RecordSource(list(files), {"format": "folder", "encoding": encoding or "utf-8", "folders": folders}, records)
 
@@ -72,27 +65,25 @@ def aclimdb_source(path: Path, *, by_rating: bool = False, unlabeled: bool = Fal
         by_rating: whether the label is the rating, "1" … "10".
         unlabeled: whether the 50,000 unlabeled ones are read too.
     """
-    paths, contents = [path], partial(_archive, path, unlabeled)
+    paths, contents, place = [path], partial(_archive, path, unlabeled), f"{path}: "
     if path.is_dir():
         files = [*path.glob("t*/*/*.txt"), *path.glob("t*/urls_*.txt")]
-        paths = sorted(
-            (file for file in files if _is_read(file.relative_to(path).as_posix(), unlabeled)), key=_by_number
-        )
-        contents = partial(_folder, path, paths)
+        paths = sorted((file for file in files if _is_read(file.as_posix(), unlabeled)), key=_by_number)
+        contents, place = partial(_contents, paths, path.name), ""
     films: dict[str, list[str]] = {}
 
     def records(progress: Progress | None) -> Iterator[Record]:
         empty = True
         for name, content in contents(progress):
-            text = _decoded(content, None, f"{path}: {name}")
+            text = _decoded(content, None, place + name)
             if urls := _URLS.fullmatch(name):
                 films[f"{urls[1]}/{urls[2]}"] = text.split()
             elif review := _REVIEW.fullmatch(name):
                 empty = False
                 split, folder, number, rating = review.groups()
                 label = None if folder == "unsup" else rating if by_rating else _NAMES[folder]
-                place, group = f"{path}: {name}", f"{split}/{folder}/{number}"
-                yield Record(place, text, label, split if label else None, group, rating=int(rating) if label else 0)
+                group, stars = f"{split}/{folder}/{number}", int(rating) if label else 0
+                yield Record(place + name, text, label, split if label else None, group, rating=stars)
         if empty:
             raise DataError(f"{path}: holds no reviews such as aclImdb/train/pos/0_9.txt")
 
@@ -114,11 +105,6 @@ def _is_read(name: str, unlabeled: bool) -> bool:
 def _by_number(path: Path) -> tuple[str, int, str]:
     number = path.name.partition("_")[0]
     return str(path.parent), int(number) if number.isdigit() else -1, path.name
-
-
-def _folder(root: Path, paths: list[Path], progress: Progress | None) -> Iterator[tuple[str, bytes]]:
-    for path, content in _contents(paths, root.name, progress):
-        yield path.relative_to(root).as_posix(), content
 
 
 def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
@@ -148,14 +134,14 @@ def _folders(root: Path) -> list[Path]:
         raise DataError(f"{root}: cannot be read: {error.strerror}") from None
 
 
-def _contents(paths: list[Path], name: str, progress: Progress | None) -> Iterator[tuple[Path, bytes]]:
+def _contents(paths: list[Path], name: str, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
+    done = 0
     try:
         total = sum(path.stat().st_size for path in paths) if progress else 0
-        done = 0
         for path in paths:
             content = path.read_bytes()
-            yield path, content
             done += len(content)
+            yield path.as_posix(), content
             if progress:
                 progress(name, done, total)
     except OSError as error:

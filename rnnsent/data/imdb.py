@@ -9,11 +9,10 @@ from __future__ import annotations
 import io
 import logging
 import pickle
-import re
 import warnings
 import zipfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,24 +52,21 @@ def load(path: str | None = None, *, progress: Progress | None = None) -> Datase
     file = find("imdb.npz", path, progress=progress)
     digest = sha256(file)
     arrays = cached_arrays(f"imdb-4-{digest[:32]}", lambda: _parse(file))
-    vocabulary = _vocabulary(file, progress)
     train, rows = int(arrays["train"][0]), len(arrays["labels"])
     return Dataset(
         source="imdb",
         rows=Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"]),
         indices={"train": np.arange(train), "test": np.arange(train, rows)},
-        vocabulary=vocabulary,
+        vocabulary=_vocabulary(file),
         label_names=LABELS,
         provenance={"file": str(file), "sha256": digest, "official_file": f"sha256:{digest}" == DIGESTS["imdb.npz"]},
     )
 
 
-def _vocabulary(file: Path, progress: Progress | None) -> Vocabulary:
-    name = "imdb_word_index.json"
-    beside = file.with_name(name)
+def _vocabulary(file: Path) -> Vocabulary:
+    beside = file.with_name("imdb_word_index.json")
     try:
-        index = beside if beside.is_file() else find(name, progress=progress)
-        return Vocabulary.from_word_index(index, None)
+        return Vocabulary.imdb(None, beside if beside.is_file() else None)
     except DataUnavailable:
         logger.warning("no imdb_word_index.json: ids only; this model will not be able to read new texts")
         return Vocabulary((), None, "drop", "imdb.npz without a word index")
@@ -83,9 +79,7 @@ def _parse(file: Path) -> Arrays:
     sequences: list[NDArray[np.int32]] = []
     labels: list[NDArray[np.int64]] = []
     for part in ("train", "test"):
-        reviews, own = raw[f"x_{part}"], raw[f"y_{part}"]
-        if not len(reviews):
-            raise DataError(f"{file}: x_{part} holds no reviews")
+        reviews, own = raw[f"x_{part}"], np.asarray(raw[f"y_{part}"])
         if own.shape != (len(reviews),) or own.dtype.kind not in "iub" or not np.isin(own, (0, 1)).all():
             raise DataError(f"{file}: y_{part} must hold one 0 or 1 for each of {len(reviews)} reviews")
         order = np.arange(len(reviews))
@@ -101,10 +95,10 @@ def _ids(ranks: Any, place: str) -> NDArray[np.int32]:
     if isinstance(ranks, list) and not set(map(type, ranks)) <= {int}:
         ranks = "words"
     ids = np.asarray(ranks)
-    if ids.ndim != 1 or (ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= 2**31 - 8)):
-        raise DataError(f"{place} is not a list of word ids")
     if not ids.size:
         raise DataError(f"{place} is empty; leave out what has no words, and its label")
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= 2**31 - 8:
+        raise DataError(f"{place} is not a list of word ids")
     return np.concatenate([[START], ids + (FIRST_WORD - 1)]).astype(np.int32)
 
 
@@ -127,8 +121,6 @@ class _Array:
         _, self.shape, self.dtype, _, self.data = state
 
     def numbers(self) -> NDArray[Any]:
-        if not re.fullmatch(r"[biuf][1248]", self.dtype.code):
-            raise ValueError(f"its pickle holds an array of {self.dtype.code}")
         # Python 2 wrote bytes as text.
         content = self.data.encode("latin1") if isinstance(self.data, str) else self.data
         return np.frombuffer(content, self.dtype.order + self.dtype.code).reshape(self.shape)
@@ -140,17 +132,11 @@ class _ArrayUnpickler(pickle.Unpickler):
     Keras' `imdb.npz` holds object arrays; NumPy's own classes would take the bytes of a forged one for addresses.
     """
 
-    NAMES: ClassVar[dict[tuple[str, str], type]] = {
-        ("numpy", "ndarray"): _Array,
-        ("numpy", "dtype"): _Dtype,
-        ("numpy.core.multiarray", "_reconstruct"): _Array,
-        ("numpy._core.multiarray", "_reconstruct"): _Array,
-    }
-
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.NAMES:
+        classes = {"ndarray": _Array, "_reconstruct": _Array, "dtype": _Dtype}
+        if module.partition(".")[0] != "numpy" or name not in classes:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array of word ids needs")
-        return self.NAMES[module, name]
+        return classes[name]
 
 
 def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
@@ -177,9 +163,8 @@ def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 
 def _member(content: bytes) -> Any:
     stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    if not header(stream)[2].hasobject:
+    np.lib.format.read_magic(stream)
+    if not np.lib.format.read_array_header_1_0(stream)[2].hasobject:
         return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
     array = _ArrayUnpickler(stream, encoding="latin1").load()
     if not isinstance(array.data, list):

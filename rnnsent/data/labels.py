@@ -40,7 +40,7 @@ def cell_text(value: Any, nulls: Collection[str] = ()) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    text = value if isinstance(value, str) else str(value)
+    text = str(value)
     return text if text.strip() and text.strip() not in nulls else None
 
 
@@ -60,11 +60,7 @@ def label_key(name: str) -> str:
 
 
 def same_labels(counts: Mapping[str, int]) -> dict[str, str]:
-    """Return {spelling: label} of labels that differ only as `label_key` says; the most frequent spelling is the label.
-
-    Args:
-        counts: the number of texts of each spelling.
-    """
+    """Return {spelling: label} of labels that are one for `label_key`; the most frequent spelling is the label."""
     spellings: dict[str, list[str]] = {}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
         spellings.setdefault(label_key(name), []).append(name)
@@ -78,11 +74,9 @@ def cell_split(value: Any, nulls: Collection[str] = ()) -> str | None:
         DataError: if it says something else.
     """
     name = (cell_label(value, nulls) or "").lower()
-    if not name:
-        return None
-    if name not in SPLITS:
+    if name and name not in SPLITS:
         raise DataError(f"unknown split {value!r}; use train, validation (valid, val, dev) or test")
-    return SPLITS[name]
+    return SPLITS.get(name)
 
 
 class LabelMap:
@@ -96,7 +90,6 @@ class LabelMap:
     """
 
     def __init__(self, rules: Mapping[str, str]) -> None:
-        self.names = tuple(dict.fromkeys(rules.values()))
         self.labels = {str(label).strip() for label in rules}
         self._exact = {str(cell_label(label)): name for label, name in rules.items()}
         keys = Counter(map(label_key, self._exact))
@@ -115,9 +108,8 @@ class LabelMap:
 
     def unmatched(self, labels: Iterable[str]) -> str | None:
         """Return a label that is named, not as a range, and is none of `labels`; None if there is none."""
-        known = {*labels}
-        known |= set(map(label_key, known))
-        unmatched = (label for label in self._exact if label not in known and label_key(label) not in known)
+        known = set(map(label_key, labels))
+        unmatched = (label for label in self._exact if label_key(label) not in known)
         return next((label for label in unmatched if not _RANGE.fullmatch(label)), None)
 
     def __call__(self, label: str) -> str | None:
@@ -144,36 +136,31 @@ def ordered(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(labels), key=key))
 
 
-def require_labels(labels: Sequence[int], names: Sequence[str], *, by_number: bool) -> None:
+def require_labels(counts: Mapping[str, int], *, by_number: bool) -> None:
     """Require that a column looks like one of labels.
 
     Args:
-        labels: (rows,), indices into `names`.
-        names: in order of appearance.
+        counts: the number of rows of each label, in order of appearance.
         by_number: whether the columns of the table were given by number.
 
     Raises:
         DataError: if its first row is a header, or most rows have labels of their own; without the file.
     """
-    counts = Counter(labels)
-    if by_number and len(names) > 2 and counts[0] == 1 and min(counts[each] for each in range(1, len(names))) > 1:
+    names, numbers, rows = list(counts), list(counts.values()), sum(counts.values())
+    if by_number and len(names) > 2 and numbers[0] == 1 and min(numbers[1:]) > 1:
         raise DataError(
             f"its first line alone is labeled {names[0]}, as a line of names would be, and columns that are given by "
             "number mean that there is none; give their names (--text-column, --label-column), or remove that line"
         )
-    if len(labels) >= MIN_ROWS and 2 * len(names) > len(labels):
+    if rows >= MIN_ROWS and 2 * len(names) > rows:
         raise DataError(
-            f"{len(names):,} labels in {len(labels):,} rows ({', '.join(names[:3])}, …): is this the column of labels? "
+            f"{len(names):,} labels in {rows:,} rows ({', '.join(names[:3])}, …): is this the column of labels? "
             "--label-column names it"
         )
 
 
 def label_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Return what keeps labels from being learned or evaluated.
-
-    Args:
-        counts: {split: {label: texts}}, with "train".
-    """
+    """Return what keeps labels from being learned or evaluated; `counts` are {split: {label: texts}}, with "train"."""
     warnings = []
     rare = [f"{name} {number}" for name, number in counts["train"].items() if number < MIN_TEXTS]
     if rare:

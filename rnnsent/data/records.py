@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rnnsent.data.download import Progress
+from rnnsent.data.download import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,8 @@ from rnnsent.files import sha256
 logger = logging.getLogger(__name__)
 
 _TABLE_KEYS = ("test_path", "delimiter", "escape", "text_column", "label_column", "split_column", "group_column")
-_CACHE_KEYS = (
-    "label_map", "labels", "join_labels", "test_split", "validation_split", "split_seed", "drop_duplicates",
-    "tokenizer", "vocabulary", "encoding", "delimiter", "format", "header", "quotes", "escape", "skip_bad_rows",
-    "unlabeled",
-)  # fmt: skip
+# Keys that the encoded texts do not depend on: files count by what they hold, and words are cut later.
+_UNCACHED = ("path", "more_paths", "test_path", "fallback", "num_words", "maxlen", "truncating", "padding")
 
 
 def load_dataset(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
@@ -72,11 +69,11 @@ def load_sample() -> Dataset:
     digest = sample.digest()
     arrays = cached_arrays(f"sample-2-{digest[:32]}", _sample_arrays)
     words = bytes(arrays["words"]).decode().split(" ")
-    rows = Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"])
+    train, test = np.split(np.arange(len(arrays["labels"])), [sample.TRAIN_REVIEWS])
     return Dataset(
         source="sample",
-        rows=rows,
-        indices={"train": np.arange(sample.TRAIN_REVIEWS), "test": np.arange(sample.TRAIN_REVIEWS, len(rows))},
+        rows=Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"]),
+        indices={"train": train, "test": test},
         vocabulary=Vocabulary(tuple(words), None, "unknown", "the training split of the sample reviews"),
         label_names=LABELS,
         provenance={"sha256": digest},
@@ -87,11 +84,9 @@ def _sample_arrays() -> Arrays:
     from rnnsent.data import sample
 
     train = sample.generate_reviews(sample.TRAIN_REVIEWS, sample.TRAIN_SEED)
-    reviews = [*train, *sample.generate_reviews(sample.TEST_REVIEWS, sample.TEST_SEED)]
-    vocabulary = Vocabulary.build(review.text for review in train)
-    rows = Split.from_sequences(
-        [vocabulary.encode(review.text) for review in reviews], [review.label for review in reviews]
-    )
+    vocabulary = Vocabulary.build(text for text, _ in train)
+    texts, labels = zip(*train, *sample.generate_reviews(sample.TEST_REVIEWS, sample.TEST_SEED), strict=True)
+    rows = Split.from_sequences(list(map(vocabulary.encode, texts)), labels)
     return {
         "tokens": rows.tokens,
         "offsets": np.append(rows.starts, len(rows.tokens)),
@@ -104,27 +99,25 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     """Return the labeled texts at `data.path`, encoded once and kept in the cache; errors as `encode_records`."""
     source = find_texts(config)
     vocabulary = Vocabulary.imdb(None) if config.vocabulary == "imdb" else None
-    digest, description = digest_of(source.paths, named=not source.reading), source.description
-    settings = {key: getattr(config, key) for key in _CACHE_KEYS}
-    words = "" if vocabulary is None else hashlib.sha256("\n".join(vocabulary.words).encode()).hexdigest()
+    digest, description = _digest(source.paths, named=not source.reading), source.description
+    settings = {key: value for key, value in config.to_dict().items() if key not in _UNCACHED}
+    words = "" if vocabulary is None else vocabulary.to_json()
     key = json.dumps([digest, description, source.reading, settings, words, TOKENIZER_VERSION])
-    entry = f"texts-7-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    entry = f"texts-8-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
-        ranked = bytes(arrays["words"]).decode("utf-8", "surrogatepass").split(" ")[:-1]
-        vocabulary = Vocabulary(
-            tuple(word for word in ranked if word), None, "unknown", "the training texts", config.tokenizer
-        )
+        vocabulary = Vocabulary(tuple(facts.pop("words")), None, "unknown", "the training texts", config.tokenizer)
     rows = Split.from_offsets(arrays["tokens"], arrays["offsets"], np.asarray(arrays["labels"]))
+    files = ", ".join(str(expanded(path)) for path in (config.path or "", *config.more_paths))
     splits = SPLITS | ({"unlabeled": UNLABELED} if config.unlabeled else {})
     return Dataset(
         source="texts",
-        rows=replace(rows, groups=np.asarray(arrays["groups"])) if "groups" in facts else rows,
+        rows=replace(rows, groups=arrays.get("groups")),
         indices={name: np.flatnonzero(arrays["splits"] == split) for name, split in splits.items()},
         vocabulary=vocabulary,
         label_names=tuple(facts.pop("labels")),
-        provenance={"file": str(expanded(config.path or "")), "sha256": digest, **description, **facts},
+        provenance={"file": files, "sha256": digest, **description, **facts},
         lines=np.asarray(arrays["numbers"]),
         stars=np.asarray(arrays["ratings"]) if np.any(arrays["ratings"]) else None,
     )
@@ -178,12 +171,12 @@ def _require_no_table(config: DataConfig, what: str, allowed: tuple[str, ...]) -
         raise DataError(f"{config.path}: {setting} is for tables, and this is {what}")
 
 
-def digest_of(paths: Sequence[Path], *, named: bool) -> str:
+def _digest(paths: Sequence[Path], *, named: bool) -> str:
     """Return the SHA-256 of one file, or of the digests of several, and their names if these count."""
     try:
         if len(paths) == 1:
             return sha256(paths[0])
-        lines = "".join(f"{sha256(path)} {path.parent.name}/{path.name}\n"[: None if named else 64] for path in paths)
+        lines = [f"{sha256(path)} {path.parent.name}/{path.name}\n" if named else sha256(path) for path in paths]
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
-    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()

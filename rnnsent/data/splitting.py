@@ -109,10 +109,7 @@ def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
 def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
     """Require two labels to train on, all labels of the other splits among them, and texts to validate on.
 
-    Args:
-        labels: (rows,), 0 and up; negative if there is none.
-        splits: (rows,), as `assign` returns them.
-        names: of the labels.
+    Labels and splits are as for `assign`.
 
     Raises:
         DataError: without the file.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,27 +48,22 @@ class DatasetFacts:
     validation: int  # how many reviews are held back to validate on
     validation_duplicates: int  # of those, how many stand among the training reviews too
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the facts as plain values for JSON."""
-        return asdict(self)
-
 
 def describe(dataset: Dataset, config: Config) -> DatasetFacts:
     """Return the facts about `dataset` under the `data` and batch settings of `config`."""
     hashes = dataset.rows.fingerprints()
     indices = dataset.split_indices(config.data.validation_split)
     train, validation, test = (hashes[indices[name]] for name in ("train", "validation", "test"))
-    # The end of train, if that is for validation, is shown as a part of train.
-    splits = {name: dataset.indices.get(name, np.empty(0, np.int64)) for name in ("train", "validation", "test")}
     return DatasetFacts(
         source=dataset.source,
         provenance=dataset.provenance,
         vocabulary=len(dataset.vocabulary.words),
         embedding_rows=embedding_rows(dataset, config.data.num_words),
+        # The end of train, if that is for validation, is shown as a part of train.
         splits={
             name: _facts(dataset.rows.take(rows), hashes[rows], dataset, config)
-            for name, rows in splits.items()
-            if len(rows)
+            for name, rows in dataset.indices.items()
+            if len(rows) and name != "unlabeled"
         },
         duplicates_between=int(np.isin(test, np.concatenate([train, validation])).sum()),
         validation=len(validation),

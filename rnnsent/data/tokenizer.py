@@ -6,7 +6,6 @@ import html
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 from unicodedata import combining
 from unicodedata import normalize as unicode_normalize
 
@@ -72,7 +71,7 @@ _CHARACTERS = _Characters({
     # ŉ is one letter until it is case-folded.
     0x0149: "'n",
     # What does not show (Unicode's Default_Ignorable_Code_Point): it says nothing about the word that it is in.
-    # U+FE0F and joiners make emoji and letters, and are dropped elsewhere by `_without_lone_joiners`.
+    # U+FE0F and joiners make emoji and letters, and are dropped elsewhere by `unicode_words`.
     **dict.fromkeys([
         0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x200E, 0x200F,
         *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164, *range(0xFE00, 0xFE0F), 0xFEFF, 0xFFA0,
@@ -147,78 +146,46 @@ _UNICODE_WORDS = r"""
 """
 
 
+# Marks that move, and the three that are made of such without moving themselves.
+_LONG_RUNS = r"[[\p{M}--\p{ccc=0}]\u0f73\u0f75\u0f81]{32,}+"
+_ACCENTS = r"(?<=[\p{L}\p{M}])[`´](?=\p{L})"  # in the place of apostrophes
+# In scripts whose letters do not join, with whatever marks there are in between.
+_JOINERS = r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}\p{Han}\p{Hiragana}\p{Katakana}])[\p{M}\u200c\u200d]++"
+_LONE_SELECTORS = r"(?<=\ufe0f)\ufe0f++|(?<!\p{Extended_Pictographic})(?<![0-9\#*](?=\ufe0f\u20e3))\ufe0f"
+
+
 def _fill(pattern: str, classes: dict[str, str]) -> str:
     for name, value in classes.items():
         pattern = pattern.replace(name, value)
     return pattern
 
 
-def _unicode_pattern(pattern: str) -> Any:
+@cache
+def _ascii_pattern() -> re.Pattern[str]:
+    classes = {"EMOTICONS": _EMOTICONS, "ALNUM": "[a-z0-9]", "DIGIT": "[0-9]"}
+    return re.compile(_fill(_ASCII_WORDS, classes), re.VERBOSE)
+
+
+@cache
+def _unicode_pattern(pattern: str) -> re.Pattern[str]:
     # Imported here: those who never leave ASCII need not wait for it, nor for the patterns.
     import regex  # type: ignore[import-untyped, unused-ignore] # has no type information
 
-    return regex.compile(_fill(pattern, {"EMOTICONS": _EMOTICONS, **_CLASSES}), regex.VERBOSE | regex.VERSION1)
-
-
-@cache
-def _find_ascii() -> Callable[[str], list[str]]:
-    classes = {"EMOTICONS": _EMOTICONS, "ALNUM": "[a-z0-9]", "DIGIT": "[0-9]"}
-    return re.compile(_fill(_ASCII_WORDS, classes), re.VERBOSE).findall
-
-
-@cache
-def _find_unicode() -> Callable[[str], list[str]]:
-    find: Callable[[str], list[str]] = _unicode_pattern(_UNICODE_WORDS).findall
-    return find
-
-
-@cache
-def _substitutes() -> dict[str, Callable[[Callable[[re.Match[str]], str] | str, str], str]]:
-    patterns = {
-        # Those that move, and the three that are made of such without moving themselves.
-        "long runs of marks": r"[[\p{M}--\p{ccc=0}]\u0f73\u0f75\u0f81]{32,}+",
-        "accents for apostrophes": r"(?<=[\p{L}\p{M}])[`´](?=\p{L})",
-        # Scripts whose letters do not join, with whatever marks there are in between.
-        "joiners": r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}\p{Han}\p{Hiragana}\p{Katakana}])[\p{M}\u200c\u200d]++",
-        "lone selectors": r"(?<=\ufe0f)\ufe0f++|(?<!\p{Extended_Pictographic})(?<![0-9\#*](?=\ufe0f\u20e3))\ufe0f",
-    }
-    return {name: _unicode_pattern(pattern).sub for name, pattern in patterns.items()}
+    filled = _fill(pattern, {"EMOTICONS": _EMOTICONS, **_CLASSES})
+    compiled: re.Pattern[str] = regex.compile(filled, regex.VERBOSE | regex.VERSION1)
+    return compiled
 
 
 def _in_order(match: re.Match[str]) -> str:
     parts = {ord(mark): unicode_normalize("NFD", mark) for mark in set(match[0])}
-    marks = match[0].translate(parts)
-    order = {mark: combining(mark) for mark in set(marks)}
-    # Marks of class 0 stay where they are, and none of the others passes them.
-    blocks: list[list[str]] = [[]]
-    for mark in marks:
-        if not order[mark]:
-            blocks.append([])
-        blocks[-1].append(mark)
-    return "".join(mark for block in blocks for mark in sorted(block, key=order.__getitem__))
+    return "".join(sorted(match[0].translate(parts), key=combining))
 
 
 def _composed(text: str) -> str:
     """Return the NFC of `text` without loose marks; Python takes quadratic time for long runs, so they are sorted."""
-    text = unicode_normalize("NFC", _substitutes()["long runs of marks"](_in_order, text))
+    text = unicode_normalize("NFC", _unicode_pattern(_LONG_RUNS).sub(_in_order, text))
     if "i\u0307" in text or "ﾞ" in text or "ﾟ" in text:
         text = unicode_normalize("NFC", _LOOSE_MARKS.sub(lambda match: match[0].translate(_PLAIN_MARKS), text))
-    return text
-
-
-def _without_lone_joiners(text: str) -> str:
-    drop = _substitutes()
-    text = drop["lone selectors"]("", text)
-    return drop["joiners"](lambda match: re.sub("[\u200c\u200d]", "", match[0]), text)
-
-
-def _without_markup(text: str) -> str:
-    # Composed first: "≮" is no "<", nor is it one when it comes in two parts.
-    text = text if text.isascii() else _composed(text)
-    if "<" in text:
-        text = _TAG.sub(" ", text)
-    if "&" in text:
-        text = html.unescape(_ENDLESS_REFERENCE.sub("\ufffd", text))
     return text
 
 
@@ -247,16 +214,24 @@ def unicode_words(text: str) -> list[str]:
     time and accepts any str. What is a letter or an emoji is as new as the `regex` package, what folds and composes
     as Python's `unicodedata`.
     """
-    # Folded before anything is looked at, because folding makes letters of marks (U+0345).
-    text = _plain(_without_markup(text).casefold())
+    # Composed first: "≮" is no "<", nor is it one when it comes in two parts.
+    text = text if text.isascii() else _composed(text)
+    if "<" in text:
+        text = _TAG.sub(" ", text)
+    if "&" in text:
+        text = html.unescape(_ENDLESS_REFERENCE.sub("\ufffd", text))
+    # Folded before anything else is looked at, because folding makes letters of marks (U+0345).
+    text = _plain(text.casefold())
     if not text.isascii():
         text = _composed(text)
         if "\u200c" in text or "\u200d" in text or "\ufe0f" in text:
-            text = _composed(_without_lone_joiners(text))
+            text = _unicode_pattern(_LONE_SELECTORS).sub("", text)
+            text = _unicode_pattern(_JOINERS).sub(lambda match: re.sub("[\u200c\u200d]", "", match[0]), text)
+            text = _composed(text)
     if "`" in text or "´" in text:
-        text = _substitutes()["accents for apostrophes"]("'", text)
-    find = _find_ascii() if text.isascii() else _find_unicode()  # the same words, in less time
-    return find(text)
+        text = _unicode_pattern(_ACCENTS).sub("'", text)
+    pattern = _ascii_pattern() if text.isascii() else _unicode_pattern(_UNICODE_WORDS)  # the same words, in less time
+    return pattern.findall(text)
 
 
 TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"imdb": imdb_words, "unicode": unicode_words}

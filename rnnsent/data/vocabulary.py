@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from rnnsent.errors import DataError
 from rnnsent.files import read_json
 
 FORMAT = "rnnsent vocabulary 1"
+RULES = ("source", "num_words", "oov", "tokenizer")  # fields that are stored beside the words
 
 
 def ranked_words(counts: Mapping[str, int]) -> list[str]:
@@ -37,11 +39,10 @@ class Vocabulary:
     oov: Literal["drop", "unknown"] = "unknown"  # words that are not in `words`; the IMDB arrays drop them
     source: str = ""  # where the words come from, for messages
     tokenizer: str = "imdb"  # key of `tokenizer.TOKENIZERS`
-    _ids: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        ids = zip(self.words, range(FIRST_WORD, FIRST_WORD + len(self.words)), strict=True)
-        object.__setattr__(self, "_ids", dict(ids))
+    @cached_property
+    def _ids(self) -> Mapping[str, int]:
+        return {word: id_ for id_, word in enumerate(self.words, start=FIRST_WORD)}
 
     @classmethod
     def imdb(cls, num_words: int | None = 10_000, path: str | Path | None = None) -> Vocabulary:
@@ -55,19 +56,15 @@ class Vocabulary:
             DataUnavailable: if the index cannot be had.
             DataError: if the file is not such an index.
         """
-        return cls.from_word_index(find("imdb_word_index.json", path), num_words)
-
-    @classmethod
-    def from_word_index(cls, path: Path, num_words: int | None) -> Vocabulary:
-        """Read Keras' `imdb_word_index.json`: a mapping of words to ranks, from 1, without gaps."""
+        file = find("imdb_word_index.json", path)
         try:
-            index = read_json(path)
-            ranked = sorted(index.items(), key=lambda item: int(item[1]))
-            if [rank for _, rank in ranked] != list(range(1, len(ranked) + 1)):
+            index = read_json(file)
+            ranked = sorted(index, key=index.__getitem__)
+            if [index[word] for word in ranked] != list(range(1, len(ranked) + 1)):
                 raise ValueError("its ranks are not 1, 2, 3 …")
         except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise DataError(f"{path}: not a word index (a JSON mapping of words to ranks): {error}") from None
-        return cls(tuple(word for word, _ in ranked), num_words, "drop", "imdb_word_index.json")
+            raise DataError(f"{file}: not a word index (a JSON mapping of words to ranks): {error}") from None
+        return cls(tuple(ranked), num_words, "drop", "imdb_word_index.json")
 
     @classmethod
     def build(cls, texts: Iterable[str]) -> Vocabulary:
@@ -126,15 +123,9 @@ class Vocabulary:
         return self.words[rank] if 0 <= rank < len(self.words) else "‹?›"
 
     def to_json(self) -> str:
-        """Return everything that `from_json` needs, as JSON text."""
-        values: dict[str, object] = {
-            "format": FORMAT,
-            "source": self.source,
-            "num_words": self.num_words,
-            "oov": self.oov,
-            "tokenizer": self.tokenizer,
-            "words": self.words,
-        }
+        """Return everything that `load` needs, as JSON text."""
+        rules = {name: getattr(self, name) for name in RULES}
+        values = {"format": FORMAT, **rules, "words": self.words}
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -148,7 +139,6 @@ class Vocabulary:
             values = read_json(Path(path))
             if values["format"] != FORMAT:
                 raise ValueError(f"unknown format {values['format']!r}")
-            names = ("num_words", "oov", "source", "tokenizer")
-            return cls(tuple(values["words"]), **{name: values[name] for name in names})
+            return cls(tuple(values["words"]), **{name: values[name] for name in RULES})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: not a vocabulary: {error}") from None

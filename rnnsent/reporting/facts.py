@@ -106,8 +106,8 @@ class RunFacts:
 
     @property
     def file_name(self) -> str:
-        """The name of the data file without its folders; empty if there is none."""
-        return PurePath(self.data.file or "").name
+        """The names of the data files without their folders; empty if there are none."""
+        return ", ".join(PurePath(path).name for path in (self.data.file or "").split(", "))
 
     @property
     def split_rule(self) -> str:

@@ -39,7 +39,7 @@ class DataInfo:
     source: str  # "imdb", "sample" or "texts"
     fallback_used: bool  # whether the sample corpus stood in for data that could not be had
     sha256: str | None = None  # of the data file; None for the sample corpus
-    # where it was read from
+    # where it was read from; several files are joined by ", "
     file: str | None = None
     format: str | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)  # {split: {label: texts}}
@@ -51,8 +51,10 @@ class DataInfo:
 
     @property
     def name(self) -> str:
-        """What the data are called: the name of their file, or their source."""
-        return Path(self.file).name if self.source == "texts" and self.file else self.source
+        """What the data are called: the names of their files, or their source."""
+        if self.source != "texts" or not self.file:
+            return self.source
+        return ", ".join(Path(path).name for path in self.file.split(", "))
 
 
 @dataclass(frozen=True)

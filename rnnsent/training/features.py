@@ -159,11 +159,12 @@ def data_info(dataset: Dataset, split: Partition, config: Config, requested: str
     texts = dataset.rows.take(dataset.split_indices(config.data.validation_split)["validation"])
     details = dict(dataset.provenance)
     file = details.pop("file", None)
+    files = [config.data.path, *config.data.more_paths] if config.data.more_paths else [Path(str(file)).resolve()]
     return DataInfo(
         source=dataset.source,
         fallback_used=dataset.source != requested,
         sha256=details.pop("sha256", None),
-        file=None if file is None else str(Path(str(file)).resolve()),
+        file=None if file is None else ", ".join(map(str, files)),
         format=details.pop("format", None),
         counts=split.label_counts,
         unknown_share=round(unknown_share(split.validation), 6),

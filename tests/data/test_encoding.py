@@ -26,7 +26,7 @@ from rnnsent.data.encoding import CHUNK
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.tokenizer import START, UNKNOWN
 from rnnsent.errors import DataError
-from rnnsent.training.features import log_data
+from rnnsent.training.features import data_info, log_data, resolve
 from tests.conftest import rnnsent
 
 SMALL = """\
@@ -167,6 +167,18 @@ def test_splits_can_be_given_by_a_column_or_a_second_file() -> None:
     dataset = load("train.csv", test_path="test.csv")
     assert counts(dataset) == [48, 12, 20]
     assert dataset.provenance["splits"]["test"] == "given"
+
+
+def test_several_files_are_all_named() -> None:
+    for name in ("a.csv", "b, c.csv"):
+        write_csv(name, reviews(60))
+    dataset = load("a.csv", more_paths=["b, c.csv"])
+    assert len(dataset.rows) == 120 and dataset.provenance["file"] == "a.csv, b, c.csv"
+    settings = {"data.source": "texts", "data.path": "a.csv", "data.more_paths": ["b, c.csv"]}
+    config = resolve(load_config("small.yaml", settings), dataset)
+    info = data_info(dataset, split_dataset(dataset, config.data), config, "texts")
+    assert info.file == f"{Path('a.csv').resolve()}, {Path('b, c.csv').resolve()}"
+    assert info.name == "a.csv, b, c.csv"
 
 
 def test_rows_of_a_group_stay_together() -> None:

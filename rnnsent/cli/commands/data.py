@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,7 +46,7 @@ def info(sources: tuple[str, ...], name: str, as_json: bool, **settings: Any) ->
     with reading_progress() as progress:
         facts = describe(load_dataset(config.data, progress=progress), config)
     if as_json:
-        click.echo(json.dumps(facts.to_dict()))
+        click.echo(json.dumps(asdict(facts)))
     else:
         show("\n".join(report(facts)))
 
