@@ -81,7 +81,10 @@ def _label_map(value: str) -> dict[str, str]:
     except ConfigError:
         labels = {}
     if not labels or not all(isinstance(label, str) for label in labels.values()):
-        raise click.BadParameter(f"not a map of labels: {value}; use a form such as '1-4: negative, 7-10: positive'")
+        raise click.BadParameter(
+            f"not a map of labels: {value}; use a form such as '1-4: negative, 7-10: positive', with quotes around "
+            "labels such as 010"
+        )
     return labels
 
 

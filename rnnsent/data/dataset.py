@@ -142,6 +142,7 @@ class Dataset:
     label_names: tuple[str, ...]  # of label 0, 1, …
     provenance: dict[str, Any]  # file, hash and the like, for metrics.json
     lines: Ints | None = None  # (rows,), line or row of its table that each text is
+    hashes: NDArray[np.uint64] | None = None  # (rows,), of all words of each text, also of unknown ones
     stars: Ints | None = None  # (rows,), rating of each text, 0 if it is unknown
 
     @property

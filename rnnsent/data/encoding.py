@@ -175,6 +175,7 @@ class _Rows:
             "splits": splits,
             "numbers": np.array(self.numbers),
             "ratings": np.array(self.ratings),
+            "hashes": np.array(self.hashes, np.uint64),
             **({} if groups is None else {"groups": groups}),
             "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
         }

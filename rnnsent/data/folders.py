@@ -6,6 +6,7 @@ and `urls_{pos,neg}.txt`, whose line of number id names the film.
 
 from __future__ import annotations
 
+import logging
 import re
 import tarfile
 import zlib
@@ -18,7 +19,9 @@ from rnnsent.data.download import Progress
 from rnnsent.data.inputs import open_bytes
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.records import Record, RecordSource
-from rnnsent.errors import DataError
+from rnnsent.errors import DataError, count
+
+logger = logging.getLogger(__name__)
 
 _REVIEW = re.compile(r"(?:.*/)?(train|test)/(neg|pos|unsup)/([0-9]{1,9})_([0-9]{1,3})\.txt")
 _URLS = re.compile(r"(?:.*/)?(train|test)/urls_(neg|pos|unsup)\.txt")
@@ -34,7 +37,12 @@ def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
     inside = _folders(root)
     splits = {folder: SPLITS[folder.name.lower()] for folder in inside if folder.name.lower() in SPLITS}
     labels = {label: split for folder, split in splits.items() for label in _folders(folder)} or dict.fromkeys(inside)
-    files = {path: split for label, split in labels.items() for path in sorted(label.glob("*.txt"))}
+    files = {path: split for label, split in labels.items() for path in _texts(label)}
+    beside = [path for path in inside if splits and path not in splits]
+    others = sum(path.is_file() and not path.name.startswith(".") for path in root.rglob("*")) - len(files)
+    if files and (beside or others):
+        where = f", such as those in {beside[0].name}, which is beside train or test" if beside else ""
+        logger.warning("%s: %s not read: no .txt, or in no folder of a label%s", root, count(others, "file"), where)
     if not files:
         raise DataError(
             f"{root}: holds no texts: a folder for each label with .txt files in it is needed, or the same inside "
@@ -48,6 +56,11 @@ def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
             yield Record(place, _decoded(content, encoding, place), path.parent.name, split)
 
     return RecordSource(list(files), {"format": "folder", "encoding": encoding or "utf-8", "folders": folders}, records)
+
+
+def _texts(folder: Path) -> list[Path]:
+    files = folder.iterdir()
+    return sorted(path for path in files if path.suffix.lower() == ".txt" and not path.name.startswith("."))
 
 
 def is_aclimdb(path: Path) -> bool:

@@ -86,31 +86,30 @@ class LabelMap:
         rules: labels, or ranges of numbers with both ends → names.
 
     Raises:
-        DataError: if a range runs backwards, or two that overlap disagree.
+        DataError: if two ranges that overlap disagree.
     """
 
     def __init__(self, rules: Mapping[str, str]) -> None:
         self.labels = {str(label).strip() for label in rules}
+        self.names = frozenset(rules.values())
         self._exact = {str(cell_label(label)): name for label, name in rules.items()}
         keys = Counter(map(label_key, self._exact))
         self._by_key = {label_key(label): name for label, name in self._exact.items() if keys[label_key(label)] == 1}
-        self._ranges: list[tuple[float, float, str]] = []
+        self._ranges: dict[str, tuple[float, float, str]] = {}
         for label, name in rules.items():
             span = _RANGE.fullmatch(label)
-            if span is None:
+            low, high = (float(span[1]), float(span[2])) if span else (1.0, 0.0)
+            if low > high:  # a date, such as 2019-01
                 continue
-            low, high = float(span[1]), float(span[2])
-            if low > high:
-                raise DataError(f"data.label_map: the range {label} runs backwards")
-            if any(low <= b and a <= high and name != other for a, b, other in self._ranges):
+            if any(low <= b and a <= high and name != other for a, b, other in self._ranges.values()):
                 raise DataError(f"data.label_map: the range {label} and another one name the same label differently")
-            self._ranges.append((low, high, name))
+            self._ranges[label] = (low, high, name)
 
     def unmatched(self, labels: Iterable[str]) -> str | None:
         """Return a label that is named, not as a range, and is none of `labels`; None if there is none."""
         known = set(map(label_key, labels))
-        unmatched = (label for label in self._exact if label_key(label) not in known)
-        return next((label for label in unmatched if not _RANGE.fullmatch(label)), None)
+        names = (label for label in self._exact if label not in self._ranges)
+        return next((label for label in names if label_key(label) not in known), None)
 
     def __call__(self, label: str) -> str | None:
         """Return the name that `label` becomes, None where it is dropped."""
@@ -121,7 +120,7 @@ class LabelMap:
             number = float(label)
         except ValueError:
             return None
-        return next((name for low, high, name in self._ranges if low <= number <= high), None)
+        return next((name for low, high, name in self._ranges.values() if low <= number <= high), None)
 
 
 def ordered(labels: Iterable[str]) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     settings = {key: value for key, value in config.to_dict().items() if key not in _UNCACHED}
     words = "" if vocabulary is None else vocabulary.to_json()
     key = json.dumps([digest, description, source.reading, settings, words, TOKENIZER_VERSION])
-    entry = f"texts-8-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    entry = f"texts-9-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
@@ -119,6 +119,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
         label_names=tuple(facts.pop("labels")),
         provenance={"file": files, "sha256": digest, **description, **facts},
         lines=np.asarray(arrays["numbers"]),
+        hashes=np.asarray(arrays["hashes"]),
         stars=np.asarray(arrays["ratings"]) if np.any(arrays["ratings"]) else None,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from rnnsent.config.sections import Config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.tokenizer import PAD, START, UNKNOWN
+from rnnsent.errors import count
 
 CHUNK = 4096  # reviews that are looked at together
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -51,7 +53,7 @@ class DatasetFacts:
 
 def describe(dataset: Dataset, config: Config) -> DatasetFacts:
     """Return the facts about `dataset` under the `data` and batch settings of `config`."""
-    hashes = dataset.rows.fingerprints()
+    hashes = dataset.rows.fingerprints() if dataset.hashes is None else dataset.hashes
     indices = dataset.split_indices(config.data.validation_split)
     train, validation, test = (hashes[indices[name]] for name in ("train", "validation", "test"))
     return DatasetFacts(
@@ -69,6 +71,24 @@ def describe(dataset: Dataset, config: Config) -> DatasetFacts:
         validation=len(validation),
         validation_duplicates=int(np.isin(validation, train).sum()),
     )
+
+
+def left_out_and_joined(dataset: Dataset) -> Iterator[str]:
+    """Yield what is not read as it stands: rows that are left out, and labels that are read as another."""
+    if omissions := dataset.provenance.get("dropped"):
+        reasons = [f"{reason}: {number:,}" if len(omissions) > 1 else reason for reason, number in omissions.items()]
+        yield f"{count(sum(omissions.values()), 'row')} left out: {', '.join(reasons)}"
+    if joined := dataset.provenance.get("joined labels"):
+        spellings = ", ".join(f"{spelling} as {label}" for spelling, label in list(joined.items())[:5])
+        yield f"labels that look the same are read as one: {spellings}; --set data.join_labels=false keeps them apart"
+
+
+def also_in_training(dataset: Dataset, splits: Mapping[str, Split]) -> Iterator[str]:
+    """Yield how many texts of `splits` are among those to train on."""
+    for name, number in (dataset.provenance.get("also in training") or {}).items():
+        if name in splits:
+            texts = f"{number:,} of {len(splits[name]):,} {name} texts"
+            yield f"{texts} are in training too; --drop-duplicates removes them"
 
 
 def embedding_rows(dataset: Dataset, num_words: int | None) -> int:

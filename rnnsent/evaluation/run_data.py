@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.sources import load_dataset
+from rnnsent.data.statistics import also_in_training, left_out_and_joined
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.runs.directory import DATA, RESTORE, SPLIT, Run
 from rnnsent.runs.schemas import Origin
@@ -124,10 +125,9 @@ def load_config_data(config: DataConfig) -> RunData:
 
 
 def log_warnings(data: RunData, split: str) -> None:
-    """Log which rows are not evaluated, and which are but have no words."""
-    empty_rows = (data.dataset.provenance.get("dropped") or {}).get("without a text", 0)
-    if empty_rows:
-        logger.info("data: %s without a text left out, in all splits", count(empty_rows, "row"))
+    """Log which rows are not evaluated, which are but were trained on, and which have no words."""
+    for line in (*left_out_and_joined(data.dataset), *also_in_training(data.dataset, {split: data.texts(split)})):
+        logger.info("data: %s", line)
     blank = int((data.texts(split).lengths <= 1).sum())  # the start token alone
     if blank:
         logger.info("%s without words: evaluated as an empty text", count(blank, "text"))

@@ -15,7 +15,7 @@ from rnnsent.config.sections import Config
 from rnnsent.data.dataset import Dataset, Partition, Split
 from rnnsent.data.labels import label_warnings
 from rnnsent.data.sources import expanded
-from rnnsent.data.statistics import embedding_rows, unknown_share
+from rnnsent.data.statistics import also_in_training, embedding_rows, left_out_and_joined, unknown_share
 from rnnsent.errors import DataError, count
 from rnnsent.models import embeddings
 from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
@@ -195,19 +195,11 @@ def log_data(dataset: Dataset, split: Partition, config: Config) -> None:
 
 def _warnings(dataset: Dataset, split: Partition, config: Config) -> Iterator[str]:
     facts = dataset.provenance
-    omissions = facts.get("dropped")
-    if omissions:
-        reasons = [f"{reason}: {number:,}" if len(omissions) > 1 else reason for reason, number in omissions.items()]
-        yield f"{count(sum(omissions.values()), 'row')} left out: {', '.join(reasons)}"
+    yield from left_out_and_joined(dataset)
     if ungiven := facts.get("rows without a split, for training"):
         yield f"{count(ungiven, 'row')} without a split: for training"
-    if joined := facts.get("joined labels"):
-        spellings = ", ".join(f"{spelling} as {label}" for spelling, label in list(joined.items())[:5])
-        yield f"labels that look the same are read as one: {spellings}; --set data.join_labels=false keeps them apart"
     yield from label_warnings(split.label_counts)
-    texts = {"validation": split.validation, "test": split.test}
-    for name, number in (facts.get("also in training") or {}).items():
-        yield f"{number:,} of {len(texts[name]):,} {name} texts are in training too; --drop-duplicates removes them"
+    yield from also_in_training(dataset, {"validation": split.validation, "test": split.test})
     if len(split.validation) < FEW_VALIDATION_TEXTS:
         size = count(len(split.validation), "validation text")
         yield f"{size}: few to choose an epoch by (data.validation_split)"

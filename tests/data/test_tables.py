@@ -371,6 +371,57 @@ def test_duplicates_go_before_the_split_is_drawn() -> None:
     assert len(kept.indices["test"]) == 19 and len(kept.rows) == 300
 
 
+@pytest.mark.parametrize("names", [("2019-01", "2018-12"), ("010", "8"), ("18-25", "26-40"), ("1.5", "-2")])
+def test_any_label_can_be_renamed(names: tuple[str, str]) -> None:
+    lines = ["text,label", *(f"{text},{names[label == 'good']}" for text, label in reviews(40))]
+    path = written("t.csv", lines)
+    assert loaded(path, label_map={names[0]: "bad", names[1]: "good"}).label_names == ("bad", "good")
+    shown = rnnsent("data", "info", path, "--label-map", f"'{names[0]}': bad, '{names[1]}': good")
+    assert shown.exit_code == 0 and "bad" in shown.stdout
+
+
+def test_texts_that_differ_in_unknown_words_alone_are_no_duplicates() -> None:
+    lines = [f"word{n},{'good' if n % 2 else 'bad'}" for n in range(40)]
+    shown = rnnsent("data", "info", written("t.csv", ["text,label", *lines, lines[3]]), "--json")
+    facts = json.loads(shown.stdout)
+    repeated = sum(facts["splits"][name]["duplicates"] for name in facts["splits"])
+    assert repeated + facts["duplicates_between"] + facts["validation_duplicates"] == 1
+
+
+@pytest.mark.parametrize("extra", ["pos/a.TXT", "pos/more/b.txt", "pos/._1.txt", "c.csv"])
+def test_files_in_folders_of_labels_are_read_or_counted(extra: str, caplog: pytest.LogCaptureFixture) -> None:
+    for number, (text, label) in enumerate(reviews(40)):
+        path = Path("texts", "pos" if label == "good" else "neg", f"{number}.txt")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    Path("texts", extra).parent.mkdir(exist_ok=True)
+    Path("texts", extra).write_bytes(b"a soup\xf1" if "._" in extra else b"a soup")
+    assert len(loaded("texts").rows) == (41 if extra.endswith("TXT") else 40)
+    assert ("texts: 1 file not read" in caplog.text) == (extra in ("pos/more/b.txt", "c.csv"))
+
+
+def test_folders_beside_splits_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    for number, (text, label) in enumerate(reviews(40)):
+        for folder in ("train", "test", "eval"):
+            path = Path("texts", folder, label, f"{number}.txt")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text} {folder}")
+    loaded("texts")
+    assert "texts: 40 files not read" in caplog.text and "such as those in eval, which is beside train" in caplog.text
+
+
+@pytest.mark.parametrize("command", [("baseline", "--config", "gru"), ("data", "info")])
+def test_what_makes_figures_too_good_is_said_by_every_command(command: tuple[str, ...]) -> None:
+    path, other = written("a.csv", [*table(60), "a soup,None"]), written("b.csv", table(20))
+    if command[0] == "baseline":
+        command = (*command, "--data")
+    shown = rnnsent(*command, path, "--test", other)
+    assert shown.exit_code == 0, shown.stderr
+    said = " ".join((shown.stdout + shown.stderr).split())
+    assert ("test in the others 20 of 20" if command[0] == "data" else "of 20 test texts are in training") in said
+    assert "labeled None, read as no label" in said
+
+
 # Pipes.
 
 

@@ -39,13 +39,14 @@ def command(
     """
     from rnnsent.config.loader import load_config
     from rnnsent.evaluation.baseline import evaluate_baseline
-    from rnnsent.evaluation.run_data import load_config_data, load_run_data
+    from rnnsent.evaluation.run_data import load_config_data, load_run_data, log_warnings
     from rnnsent.runs.schemas import Evaluation
 
     if name is not None:
         if run is not None:
             raise click.UsageError("RUN and --config both name the data; use one of them")
         loaded = load_config_data(load_config(name, overrides(data=data, **settings)).data)
+        log_warnings(loaded, split)
         record = evaluate_baseline(loaded, split).record
         _show(record, None, loaded.name, {}, as_json)
         return
@@ -54,7 +55,9 @@ def command(
         option = "--" + {"settings": "set"}.get(given, given).replace("_", "-")
         raise click.UsageError(f"{option} only works with --config: the settings of a finished run cannot change")
     finished = opened(run)
-    result = evaluate_baseline(load_run_data(finished, source_of(data)), split)
+    loaded = load_run_data(finished, source_of(data))
+    log_warnings(loaded, split)
+    result = evaluate_baseline(loaded, split)
     evaluation = finished.evaluation(split, Evaluation)
     _show(result.record, str(finished), str(finished), {} if evaluation is None else evaluation.metrics, as_json)
     if evaluation is None and not as_json:
