@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_ROWS = 50
 MAX_VALUES = 1000  # of a column, that are remembered
+FEW, MOST = 0.05, 0.9  # of the cells over several lines
 MAX_REPEATED = 20  # values of a column that tell where a row begins or ends
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)  # what Excel writes into the first line
 
@@ -169,17 +170,18 @@ class _Quotes:
         self.dialect = dialect
         self.rows = self.enclosed = self.errors = 0  # rows of one line; rows in which quotes enclose a cell
         self.broken: csv.Error | None = None  # the first
-        self.lines_alike = True  # whether every line has as many cells as the first, quotes being text
+        self.width, self.lines_alike = 0, True  # cells of the first row; whether every line has as many without quotes
         self.escapes = self.spaces = False  # whether backslashes stand before quotes, and spaces before quoted cells
         self.swallowed: tuple[int, int] | None = None  # the first cell that holds rows: its last line, and how many
         self.doubts: list[int] = []  # the last lines of cells that may hold rows
+        self.several = 0  # rows over several lines
         self._values: list[set[str]] = []  # of each column
         self._several: list[tuple[int, list[list[str]]]] = []  # last line of rows over several lines, and the lines
 
     @property
     def are_text(self) -> bool:
         """Whether they are part of the texts: they enclose few cells, and all lines are rows without them."""
-        return self.errors > self.enclosed and self.lines_alike and len(self._values) > 1
+        return self.errors > self.enclosed and self.lines_alike and self.width > 1
 
     def add(self, line: int, cells: list[str] | csv.Error, record: Sequence[str]) -> None:
         """Look at a row; see `Dialect.records`."""
@@ -187,13 +189,15 @@ class _Quotes:
         self.escapes = self.escapes or any('\\"' in part for part in record)
         if isinstance(cells, csv.Error):
             self.broken, self.errors, cells = self.broken or cells, self.errors + 1, []
+        self.width = self.width or len(cells or cut[0])
         self.spaces = self.spaces or any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells)
-        self._values = self._values or [set() for _ in cells]
-        self.lines_alike = self.lines_alike and all(len(each) == len(self._values) for each in cut)
+        self._values = self._values or [set() for _ in range(self.width)]
+        self.lines_alike = self.lines_alike and all(len(each) == self.width for each in cut)
         self.enclosed += bool(cells) and any(cell.startswith('"') for cell in cut[0])
         if len(cut) > 1:
             self._several.append((line, cut))
-        elif len(cut) == 1 and len(cells) == len(self._values):
+            self.several += 1
+        elif len(cut) == 1 and len(cells) == self.width:
             self.rows += 1
             for seen, cell in zip(self._values, cells, strict=True):
                 if len(seen) < MAX_VALUES:
@@ -203,16 +207,18 @@ class _Quotes:
 
     def judge(self) -> None:
         """Compare cells over several lines with the values that the columns have."""
-        width = len(self._values)
+        width = self.width
         few = [(place, values) for place, values in enumerate(self._values) if 2 * len(values) <= self.rows]
         few = [(place, values - {""}) for place, values in few if len(values) <= MAX_REPEATED]
         for line, cut in self._several:
             alike = [each for each in cut if len(each) == width]
             if 2 * len(alike) >= len(cut) and len(alike) > 1:
                 values = enumerate(self._values)
-                if any(all(each[place].strip('"') in seen - {""} for each in alike) for place, seen in values):
+                known = any(all(each[place].strip('"') in seen - {""} for each in alike) for place, seen in values)
+                if known and len(alike) > 2:
                     self.swallowed = self.swallowed or (line, len(alike))
-                self.doubts.append(line)
+                if known or self.lines_alike or self.dialect.delimiter == "\t":  # commas are frequent in texts
+                    self.doubts.append(line)
             elif any(
                 any(place < len(each) - 1 and each[place].strip('"') in values for each in cut[1:])
                 or any(width - place < len(each) and each[place - width].strip('"') in values for each in cut[:-1])
@@ -234,26 +240,32 @@ def _with_quotes(source: Input, encoding: str, dialect: Dialect, *, skip_bad_row
         for row in dialect.records(stream):
             quotes.add(*row)
     quotes.judge()
-    if quotes.spaces and not dialect.spaces:
+    others = [replace(dialect, spaces=True)] if quotes.spaces and not dialect.spaces else []
+    if quotes.escapes and quotes.broken is not None and dialect.escape is None:
+        others.append(replace(dialect, escape="\\"))
+    for other in others:
         with suppress(DataError):
-            found = _with_quotes(source, encoding, replace(dialect, spaces=True), skip_bad_rows=False)
+            found = _with_quotes(source, encoding, other, skip_bad_rows=False)
             if found.quotes:
                 return found
     if quotes.are_text:
         return replace(dialect, quotes=False)
     if quotes.broken is not None and not skip_bad_rows:
         line, reason = quotes.broken.args
-        way = "if \\ stands before quotes in texts: --escape '\\';" if quotes.escapes else "is a quote not closed?"
+        way = "is a quote not closed?" + (" (--no-quotes if quotes are part of texts)" if quotes.lines_alike else "")
+        way = "if \\ stands before quotes in texts: --escape '\\';" if quotes.escapes else way
         raise DataError(f"{source.name}:{line}: not a CSV row: {reason}; {way} --skip-bad-rows leaves such rows out")
-    if quotes.swallowed is not None:
+    # Where only some of many texts look like rows, they are what they look like: letters with a comma here and there.
+    doubted = len(quotes.doubts) / max(quotes.several, 1)
+    if quotes.swallowed is not None and doubted > MOST:
         line, number = quotes.swallowed
         raise DataError(
             f"{source.name}:{line}: a quoted cell ends here after {number} lines that are like rows of their own; "
             "if the quotes are part of the texts: --no-quotes; if the cell is right: --quotes"
         )
-    if quotes.doubts:
+    if quotes.doubts and not FEW < doubted < MOST:
         logger.warning(
-            "%s: %s with lines that could be rows, as the one up to line %d; if quotes are text: --no-quotes",
+            "%s: %s with lines that could be rows, as the one up to line %d; if all is right: --quotes",
             source.name, count(len(quotes.doubts), "quoted cell"), quotes.doubts[0],
         )  # fmt: skip
     return dialect

@@ -165,6 +165,8 @@ def find_input(path: str | Path, *, streaming: bool = False) -> Input:
     """
     path = Path(path)
     if path == STDIN:
+        if sys.stdin is None:
+            raise DataError("stdin is closed")
         name, pipe = "stdin", sys.stdin.buffer
     else:
         name = str(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from typing import IO, Any
 from rnnsent.data.dialect import PLAIN, SAMPLE_ROWS, Dialect, are_numbered, is_blank
 from rnnsent.data.inputs import Input, decoded_lines
 from rnnsent.errors import DataError, count
+
+logger = logging.getLogger(__name__)
 
 Column = str | int  # a name, or a number from 1 if the file does not name its columns
 Cells = Mapping[Any, Any]  # the cells of a row by column
@@ -50,6 +53,7 @@ TOTAL = LeftOut("give a total")
 NO_ROW = LeftOut("with quotes that do not enclose cells")
 TOO_MANY = LeftOut("with too many cells")
 NOT_JSON = LeftOut("not a JSON object")
+A_LIST = "a JSON list, not JSON Lines; jq -c '.[]' < FILE writes one object a line"
 
 Row = tuple[int, tuple[Any, ...] | LeftOut]  # line or row number in the file, from 1; the cells that were requested
 
@@ -138,6 +142,7 @@ def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Itera
     places = {column: table.columns.index(column) if isinstance(column, str) else column - 1 for column in columns}
     width, named = table.width, not table.columns
     held: list[tuple[int, Cells | LeftOut]] = []  # until it is known that a row follows: only the last is a total
+    short: list[int] = []  # lines of rows that lack cells
     for number, cells, _ in table.dialect.records(stream):
         if isinstance(cells, csv.Error):
             yield number, table.refused(number, f"not a CSV row: {cells.args[1]}; is a quote not closed?", NO_ROW)
@@ -149,6 +154,7 @@ def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Itera
         if not blank:
             yield from held
             held = []
+            short += [number] if len(cells) < width else []
         row = number, BLANK if blank else _csv_cells(table, number, cells, places, width)
         if held or (width > 1 and _is_total(cells)):
             held.append(row)
@@ -157,6 +163,11 @@ def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Itera
     if held:
         yield held[0][0], TOTAL
         yield from held[1:]
+    if short:
+        logger.warning(
+            "%s: %s with fewer cells than the first line, as in line %d; is a text broken over lines?",
+            table.name, count(len(short), "row"), short[0],
+        )  # fmt: skip
 
 
 def _is_total(cells: Sequence[str]) -> bool:
@@ -231,11 +242,11 @@ def _json_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iter
             value = json.loads(line.strip("\ufeff, \t\r\n"))  # some end in commas, as in a list
         except (ValueError, RecursionError) as error:
             if number == 1 and line.lstrip()[:1] == "[":
-                raise DataError(
-                    f"{table.name}: a JSON list, not JSON Lines; jq -c '.[]' writes one object a line"
-                ) from None
+                raise DataError(f"{table.name}: {A_LIST}") from None
             yield number, table.refused(number, f"not a JSON object: {error}", NOT_JSON)
             continue
+        if isinstance(value, list) and number == 1:
+            raise DataError(f"{table.name}: {A_LIST}")
         if isinstance(value, dict):
             yield number, value
         else:

@@ -67,7 +67,7 @@ def open_table(
     name = options.format or ("lines" if str(path) == "-" else format_of(path) or default)
     source = find_input(path, streaming=streaming and name is not None and FORMATS[name].by_line)
     head = require_texts(source)
-    if name is None or (name == "lines" and options.format is None):
+    if options.format is None:
         labeled = FASTTEXT_LABEL.encode() in head.partition(b"\n")[0] or b"\n" + FASTTEXT_LABEL.encode() in head
         name = "fasttext" if labeled else name
     if name is None:
@@ -181,6 +181,14 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
     if candidates:
         raise DataError(f"{table.name}: {_question(table, candidates)}")
     assert text is not None
+    nested = next(
+        (column for column in table.columns if column in (text, label) and isinstance(column, NestedName)), None
+    )
+    if nested is not None:
+        raise DataError(
+            f"{table.name}: {nested!r} holds lists or objects, not texts or labels; pandas' "
+            "to_json(FILE, orient='records', lines=True) writes one row a line"
+        )
     if not labeled:
         return Columns(text)
     if text == label:

@@ -122,7 +122,10 @@ class _Reader:
                     self.left_out[line] = row
                 continue
             label, *cells = row
-            name = cell_label(label, self.table.nulls - self.named)
+            try:
+                name = cell_label(label, self.table.nulls - self.named)
+            except DataError as error:
+                raise self.error(str(error), line) from None
             label_name = None if name is None else self.renamed(name)
             if label_name is None:
                 self.left_out[line] = "without a label" if name is None else f"labeled {name}, not in --label-map"

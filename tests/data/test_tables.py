@@ -254,7 +254,7 @@ def test_a_cell_that_may_hold_a_row_is_said(line: str, other: str, caplog: pytes
 def test_one_bad_quote_among_good_ones_does_not_make_all_of_them_text() -> None:
     letters = [f'"Dear team,\n{text}",{label}' for text, label in reviews(40)]
     letters[20] = '"Dear team,\nthe "new" soup",good'
-    with pytest.raises(DataError, match=r"t\.csv:42: not a CSV row: .*is a quote not closed\? --skip-bad-rows"):
+    with pytest.raises(DataError, match=r"t\.csv:42: not a CSV row: .*is a quote not closed\? .*--skip-bad-rows"):
         loaded(written("t.csv", ["text,label", *letters]))
 
 
@@ -578,11 +578,53 @@ def test_the_order_of_bytes_is_found_for_the_advice(encoding: str, advised: str)
     assert cells(path, ["text"], encoding=advised) == [("größe",)]
 
 
-def test_the_advice_for_escaped_quotes_works() -> None:
-    path = written("t.csv", ["text,label", r'"a \"b\", c",neg', "d,pos"])
-    with pytest.raises(DataError, match="--escape"):
-        open_table(path)
-    assert cells(path, ["text"], escape="\\") == [('a "b", c',), ("d",)]
+@pytest.mark.parametrize("second", ["d,pos", r'"d",pos', r'"\"d\"",pos', '"d\ne",pos'])
+def test_escaped_quotes_are_found(second: str) -> None:
+    path = written("t.csv", ["text,label", r'"a \"b\", c",neg', second])
+    read = cells(path, ["text", "label"])
+    assert read[0] == ('a "b", c', "neg") and read[1][1] == "pos" and len(read) == 2
+    assert read == cells(path, ["text", "label"], escape="\\")
+
+
+@pytest.mark.parametrize("labels", [("good", "bad"), ("4", "5"), ("Yes", "No")])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_letters_as_spreadsheets_write_them_are_read_without_a_word(
+    labels: tuple[str, str], first: bool, delimiter: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [
+        (f'Dear team,\n\nthe soup, {n} of them, was; say, cold.\nIt cost 51,4\nRegards,\nAnna, "A."', labels[n % 2])
+        for n in range(300)
+    ]
+    with Path("t.csv").open("w", encoding="utf-8", newline="") as file:
+        columns = ("label", "text") if first else ("text", "label")
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerows([columns, *(row[::-1] if first else row for row in rows)])
+    assert cells("t.csv", ["text", "label"]) == rows
+    assert not caplog.text or labels[0] == "4"
+
+
+@pytest.mark.parametrize("column", ["text", "label"])
+def test_rows_that_are_broken_over_lines_are_said(column: str, caplog: pytest.LogCaptureFixture) -> None:
+    lines = ["id,text,label", *(f"{n},{text},{label}" for n, (text, label) in enumerate(reviews(40)))]
+    lines[20:21] = [f"20,{GOOD}", "and more,good"]
+    cells(written("t.csv", lines), [column])
+    assert "t.csv: 2 rows with fewer cells than the first line, as in line 21" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content", ['[{"text": "a", "label": "b"}]', "[\n]", '{"text": {"0": "a"}, "label": {"0": "b"}}']
+)
+def test_json_that_is_no_lines_is_told_how_to_become_some(content: str) -> None:
+    Path("t.json").write_text(content)
+    with pytest.raises(DataError, match="writes one"):
+        loaded("t.json")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "txt", "data"])
+def test_fasttext_lines_are_known_whatever_the_suffix(suffix: str) -> None:
+    path = written(f"t.{suffix}", [f"__label__{label} {text}" for text, label in reviews(40)])
+    assert loaded(path).label_names == ("bad", "good")
 
 
 def test_an_escape_goes_only_before_what_it_escapes() -> None:

@@ -376,7 +376,7 @@ def test_eval_says_which_rows_tell_it_nothing() -> None:
     assert rnnsent("train", "--config", "c.yaml", "--run-dir", "of-blanks").exit_code == 0
     found = rnnsent("eval", "of-blanks")
     assert found.exit_code == 0, found.stderr
-    assert "data: 1 row without a text left out, in all splits" in found.stderr
+    assert "data: 1 row left out: without a text" in found.stderr
     assert "1 text without words: evaluated as an empty text" in found.stderr
     assert "test, 3 texts of texts.csv" in found.stdout and "review" not in found.stdout + found.stderr
     assert "without" not in rnnsent("eval", "of-blanks", "--quiet").stderr
