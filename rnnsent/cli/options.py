@@ -35,7 +35,7 @@ class Command(click.Command):
             _, _, order = self.make_parser(ctx).parse_args(list(args))
         except click.NoSuchOption as error:
             text = next((arg for arg in args if arg.startswith(error.option_name)), error.option_name)
-            is_text = " " in text or not text.startswith("--")
+            is_text = " " in text or not text.startswith("--") or not error.possibilities
             if is_text and any(param.human_readable_name.strip("[].") == "TEXT" for param in self.params):
                 hint = TEXT_HINT.format(ctx.info_name, shlex.quote(text))
                 raise click.UsageError(f"{error.format_message()} {hint}", ctx) from None

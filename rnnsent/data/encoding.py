@@ -161,6 +161,8 @@ class _Rows:
         try:
             splitting.require_trainable(labels, splits, names)
         except DataError as error:
+            if self.dropped["repeated"]:
+                error = DataError(f"{error} ({self.dropped['repeated']:,} repeated rows were dropped)")
             unmapped = [f"{rows:,} {why}" for why, rows in self.dropped.most_common(5) if why.startswith("labeled ")]
             way = "data.label_map drops what it does not name" if self.label_map else "--label-map can name them"
             raise DataError(f"{error}; {way}: rows {', '.join(unmapped)}" if unmapped else str(error)) from None

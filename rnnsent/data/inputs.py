@@ -265,6 +265,7 @@ def find_encoding(source: Input, named: str | None = None) -> str:
     if named is not None:
         try:
             io.TextIOWrapper(io.BytesIO(), encoding=named)
+            PLAIN.decode(named, "replace")
         except (LookupError, ValueError):  # not one of text, such as zip, or none at all
             raise DataError(f"{source.name}: unknown encoding {named}; for example utf-8, cp1252, latin-1") from None
     head = source.head()

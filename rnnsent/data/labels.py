@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rnnsent.errors import DataError
@@ -14,6 +15,8 @@ from rnnsent.errors import DataError
 MIN_ROWS = 10  # that may all have different labels
 MIN_TEXTS = 5  # of a label, to learn it
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+_TRUTHS = dict.fromkeys(("true", "yes", "y", "t", "1"), "true") | dict.fromkeys(("false", "no", "n", "f", "0"), "false")
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|\.\.)\s*(-?\d+(?:\.\d+)?)\s*")
 SPLITS = {
@@ -161,6 +164,14 @@ def require_labels(counts: Mapping[str, int], *, by_number: bool) -> None:
 def label_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Return what keeps labels from being learned or evaluated; `counts` are {split: {label: texts}}, with "train"."""
     warnings = []
+    meanings: dict[str, list[str]] = {}
+    for name in counts["train"]:
+        meanings.setdefault(_meaning(name), []).append(name)
+    if alike := [names for names in meanings.values() if len(names) > 1]:
+        quoted = {name: "'" + name.replace("'", "''") + "'" for name in counts["train"]}
+        joined = ", ".join(f"{quoted[name]}: {quoted[names[0]]}" for names in meanings.values() for name in names)
+        pairs = "; ".join(" and ".join(names) for names in alike[:3])
+        warnings.append(f'labels that may mean the same: {pairs}; --label-map "{joined}" joins them')
     rare = [f"{name} {number}" for name, number in counts["train"].items() if number < MIN_TEXTS]
     if rare:
         warnings.append(f"fewer than {MIN_TEXTS} texts to learn a label from: {_some(rare)}; add some, or leave it out")
@@ -171,6 +182,14 @@ def label_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
             what = "only one label" if len(absent) == len(counts["train"]) - 1 else f"no text of {_some(absent)}"
             warnings.append(f"the {split} texts hold {what}: figures on them cannot say how well these are recognized")
     return warnings
+
+
+def _meaning(name: str) -> str:
+    """Return what labels have in common that may mean the same: as truth values, as numbers, without quotes."""
+    key = _DASHES.sub("-", label_key(name)).strip("\"'`“”„‘’ ")
+    with suppress(ValueError):
+        key = f"{float(key):g}"
+    return _TRUTHS.get(key, key)
 
 
 def _some(names: Sequence[str]) -> str:

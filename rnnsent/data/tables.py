@@ -7,6 +7,7 @@ import difflib
 import io
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from rnnsent.data.dialect import PLAIN, SAMPLE_ROWS, find_dialect, is_blank, names_columns
 from rnnsent.data.inputs import DEFAULTS, ReadOptions, find_encoding, find_input, require_texts
 from rnnsent.data.labels import SPLITS, cell_label, cell_split, cell_text
-from rnnsent.data.readers import FASTTEXT_LABEL, FORMATS, Column, LeftOut, NestedName, Table, format_of
+from rnnsent.data.readers import FASTTEXT_LABEL, FORMATS, REPEATED_NAMES, Column, LeftOut, NestedName, Table, format_of
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError
 
@@ -64,12 +65,20 @@ def open_table(
     path = Path(path)
     if options.format not in (None, *FORMATS):
         raise DataError(f"{path}: unknown format {options.format}; use {', '.join(FORMATS)} (--format, data.format)")
-    name = options.format or ("lines" if str(path) == "-" else format_of(path) or default)
+    name = options.format or format_of(path) or default
     source = find_input(path, streaming=streaming and name is not None and FORMATS[name].by_line)
     head = require_texts(source)
     if options.format is None:
         labeled = FASTTEXT_LABEL.encode() in head.partition(b"\n")[0] or b"\n" + FASTTEXT_LABEL.encode() in head
         name = "fasttext" if labeled else name
+    if options.format is None and head.startswith(b"PAR1"):
+        name = "parquet"
+        if source.stream is not None:
+            raise DataError(f"{source.name}: is Parquet; say so with --format parquet")
+    if name is None and str(path) == "-":
+        name = "jsonl" if head.lstrip()[:1] == b"{" else "csv"
+    if name == "lines" and options.format is None and _looks_like_names(head):
+        logger.warning("%s: is read as plain lines, but the first one looks like names of columns: --format", path)
     if name is None:
         suffixes = ", ".join(suffix for form in FORMATS.values() for suffix in form.suffixes)
         raise DataError(f"{path}: unknown suffix; use {suffixes}, or say what it is with --format")
@@ -98,6 +107,11 @@ def open_table(
     if numbered and options.header is None:
         logger.warning("%s: its first line is read as names: %s (--no-header)", source.name, _listed(table))
     return table
+
+
+def _looks_like_names(head: bytes) -> bool:
+    cells = re.split("[,;|\t]", head.partition(b"\n")[0].decode("utf-8", "replace").lower())
+    return len(cells) > 1 and any(cell.strip('\r" ') in KNOWN_NAMES for cell in cells)
 
 
 def _sample(table: Table) -> list[list[str]]:
@@ -296,9 +310,11 @@ def _other_delimiter(table: Table) -> str:
 def _listed(table: Table) -> str:
     columns = [name for name in table.columns if not isinstance(name, NestedName)]
     names = [name if name.isprintable() and len(name) <= 30 else f"{name[:30]!r}…" for name in columns[:20]]
+    nested = [name for name in table.columns if isinstance(name, NestedName)]
+    objects = f" (lists or objects: {', '.join(nested[:5])})" if nested else ""
     if not names:
-        return "(none that holds texts" + (": is each line an object?)" if table.format == "jsonl" else ")")
-    return ", ".join(names) + (", …" if len(columns) > 20 else "")
+        return f"none that holds texts{objects}"
+    return ", ".join(names) + (", …" if len(columns) > 20 else "") + objects
 
 
 @dataclass(frozen=True)
@@ -373,6 +389,9 @@ def _records(
                 group = cell_label(cells[columns.group], table.nulls) if columns.group else None
             except DataError as error:
                 raise DataError(f"{place}: {error}") from None
+            if text is not None and (text, label) == (columns.text, columns.label):
+                yield Record(place, None, None, left_out=REPEATED_NAMES)
+                continue
             spelled = cells[columns.label] if label is None else None
             why = f"labeled {spelled.strip()}, read as no label" if isinstance(spelled, str) and spelled.strip() else ""
             if part.split == "train" and split == "test":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, PROBABILITY_OF, ROW, WARNINGS
-from rnnsent.errors import DataError, RunError
+from rnnsent.errors import DataError, RunError, count
 from rnnsent.files import atomic_path, disk_errors, json_line, require_folder, table_writer
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 ABSTAIN = "abstain"  # instead of a label, in a table
 
+logger = logging.getLogger(__name__)
+
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # what UTF-8 has no form of, and what readers of tables refuse
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl")
 PROGRESS_ROWS = 1024  # between two reports of progress
@@ -158,12 +163,16 @@ def write_predictions(
         atomic_path(output) as path,
         path.open("w", encoding="utf-8", errors="replace", newline="") as stream,
     ):
-        write = _writer(stream, output.suffix.lower(), classifier, list(texts.kept), abstain_below)
+        changed: Counter[str] = Counter()
+        write = _writer(stream, output.suffix.lower(), classifier, list(texts.kept), abstain_below, changed)
         for row, prediction in texts.predictions(classifier):
             write(row, prediction)
             rows, blank = rows + 1, blank + prediction.blank
             if rows % PROGRESS_ROWS == 0:
                 progress(rows)
+    if changed:
+        number = count(changed.total(), "cell")
+        logger.warning("%s: what a table cannot hold was replaced by \ufffd in %s; .jsonl keeps it", output, number)
     return rows, blank
 
 
@@ -189,20 +198,34 @@ def _only_writer(output: Path) -> Iterator[None]:
 
 
 def _writer(
-    stream: IO[str], suffix: str, classifier: Classifier, kept: Iterable[str], abstain_below: float | None
+    stream: IO[str],
+    suffix: str,
+    classifier: Classifier,
+    kept: Iterable[str],
+    abstain_below: float | None,
+    changed: Counter[str],
 ) -> Callable[[Row, Prediction], Any]:
-    """Return a function that writes a row; write the header of a table."""
+    """Return a function that writes a row, and counts in `changed` which cells it had to change; write the header."""
     if suffix == ".jsonl":
         return lambda row, prediction: stream.write(as_json(prediction, abstain_below, row) + "\n")
     table = table_writer(stream, DELIMITERS[suffix])
     table.writerow([ROW, *kept, *_columns(classifier.label_names)])
+
+    def cell_of(cell: object) -> str | None:
+        if cell is None:
+            return None
+        text = cell if isinstance(cell, str) else json.dumps(cell)
+        plain = _UNWRITABLE.sub("\ufffd", text)
+        if plain != text:
+            changed["cell"] += 1
+        return plain
 
     def write(row: Row, prediction: Prediction) -> None:
         values = (prediction.probability, *prediction.probabilities.values(), prediction.unknown_share)
         table.writerow(
             [
                 row.number,
-                *(cell if isinstance(cell, str | None) else json.dumps(cell) for cell in row.kept.values()),
+                *map(cell_of, row.kept.values()),
                 _label(prediction, abstain_below),
                 *(f"{value:.6f}" for value in values),
                 *(str(flag).lower() for flag in (prediction.truncated, prediction.blank)),

@@ -309,7 +309,7 @@ def test_what_is_advised_for_a_table_without_names_works(delimiter: str) -> None
 
 def test_columns_of_lists_and_objects_are_not_proposed() -> None:
     path = written("t.jsonl", [json.dumps({"note": "x", "labels": ["a"], "meta": {"b": 1}})] * 12)
-    with pytest.raises(DataError, match=r"Its columns: note\. Add"):
+    with pytest.raises(DataError, match=r"Its columns: note \(lists or objects: labels, meta\)\. Add"):
         loaded(path)
 
 
@@ -422,6 +422,32 @@ def test_what_makes_figures_too_good_is_said_by_every_command(command: tuple[str
     assert "labeled None, read as no label" in said
 
 
+@pytest.mark.parametrize(
+    ("labels", "pair"),
+    [(("1", "TRUE", "0"), "1 and TRUE"), (("yes", "Y", "no"), "Y and yes"), (("01", "1", "2"), "01 and 1"),
+     (("co-op", "co\u2010op", "x"), "co-op and co\u2010op"), (("good", "'good'", "bad"), "'good' and good")],
+)  # fmt: skip
+def test_labels_that_may_mean_the_same_are_said_with_a_map_that_works(labels: tuple[str, ...], pair: str) -> None:
+    path = written("t.csv", ["text,label", *(f"text {n},{labels[n % 3]}" for n in range(90))])
+    said = " ".join(rnnsent("data", "info", path).stdout.split())
+    assert f"labels that may mean the same: {pair}; --label-map" in said
+    label_map = said.partition('--label-map "')[2].partition('" joins')[0]
+    joined = rnnsent("data", "info", path, "--label-map", label_map)
+    assert joined.exit_code == 0 and "may mean the same" not in joined.stdout
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("true", "false"), ("1", "2"), ("no", "neutral", "yes"), ("c", "c++")])
+def test_labels_that_mean_different_things_are_not_asked_about(names: tuple[str, ...]) -> None:
+    path = written("t.csv", ["text,label", *(f"text {n},{names[n % len(names)]}" for n in range(90))])
+    assert "may mean the same" not in rnnsent("data", "info", path).stdout
+
+
+def test_a_row_of_json_that_repeats_the_names_is_left_out() -> None:
+    rows = [{"text": text, "label": label} for text, label in reviews(40)]
+    path = written("t.jsonl", [json.dumps(row) for row in [*rows[:20], {"text": "text", "label": "label"}, *rows[20:]]])
+    assert loaded(path).provenance["dropped"] == {"repeat the line of names": 1}
+
+
 # Pipes.
 
 
@@ -471,6 +497,8 @@ def test_a_constant_is_no_success() -> None:
     trained = rnnsent("train", "--config", "gru", "--data", path, "--run-dir", "run", "--set", "training.epochs=1")
     assert trained.exit_code == 0
     assert "always predicting good would be right in 100.00%" in " ".join(trained.stderr.split())
+    shown = rnnsent("eval", "run", "--split", "validation")
+    assert "always predicting good would be right in 100.00% of the texts" in " ".join(shown.stdout.split())
 
 
 # What a reviewer found.

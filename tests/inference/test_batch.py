@@ -150,9 +150,9 @@ def test_what_is_written_can_be_read_back_by_csv_pandas_and_rnnsent(run: Path, s
     assert len(again.stdout.splitlines()) == len(AWKWARD)
 
 
-def test_half_a_character_is_written_as_a_question_mark(run: Path) -> None:
-    Path("t.jsonl").write_text('{"body": "w1", "note": "half \\ud83d"}\n')
-    assert [row["note"] for row in kept_by(run, "t.jsonl", "o.csv", "note")] == ["half ?"]
+def test_what_a_table_cannot_hold_is_replaced_and_said(run: Path) -> None:
+    Path("t.jsonl").write_text('{"body": "w1", "note": "half \\ud83d"}\n{"body": "w2", "note": "nul \\u0000"}\n')
+    assert [row["note"] for row in kept_by(run, "t.jsonl", "o.csv", "note")] == ["half \ufffd", "nul \ufffd"]
 
 
 @pytest.mark.parametrize("name", ["o.csv", "o.tsv", "o.jsonl"])

@@ -136,7 +136,10 @@ def _run_view(result: Result, errors: int) -> EvaluationView:
 
     run, record = result.run, result.record
     uncalibrated = record.split == "validation" and run.file(CALIBRATION).is_file()
-    notes = [small_sample_warning(record.texts), UNCALIBRATED if uncalibrated else None]
+    most, label = max((sum(row), name) for name, row in zip(record.labels, record.confusion, strict=True))
+    constant = f"always predicting {label} would be right in {most / record.texts:.2%} of the texts"
+    poor = (record.metrics["accuracy"].value or 0.0) <= most / record.texts
+    notes = [small_sample_warning(record.texts), UNCALIBRATED if uncalibrated else None, constant if poor else None]
     baseline, stored = read_baseline(run, record.split), run.evaluation(record.split, BaselineEvaluation, "baseline")
     return EvaluationView(
         title=f"{run}: {record.split}, {record.texts:,} texts of {run.metrics.data.name}",

@@ -60,8 +60,8 @@ def command(
     from rnnsent.inference.batch import open_texts, require_output
     from rnnsent.inference.classifier import load
 
-    if texts == ("-",):
-        texts, source = (), source or "-"
+    if texts == ("-",) and source is None:
+        texts, source = (), "-"
     if not texts and source is None:
         require_run(run)
     if bool(texts) == (source is not None):
