@@ -53,7 +53,7 @@ class Answering(Classifier):
         ignored = tuple(word for word in dict.fromkeys(every) if word.isdigit())
         return Encoded(np.array(kept, np.int32), tuple(read), known, len(words) - len(read), ignored)
 
-    def probabilities(self, sequences: Sequence[Ids]) -> NDArray[np.float32]:
+    def probabilities(self, sequences: Sequence[Ids], others: Sequence[str] = ()) -> NDArray[np.float32]:
         """Return what the function answers to each."""
         self.asked.append([len(sequence) for sequence in sequences])
         assert all(len(sequence) for sequence in sequences)

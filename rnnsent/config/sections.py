@@ -264,6 +264,22 @@ class NgramsConfig(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinearConfig(Section):
+    """Logistic regression on n-grams, whose log-odds are mixed with those of the network."""
+
+    orders: Annotated[int, Limits(ge=1, le=3)] = 2
+    """1: words. 2: words and bigrams. 3: words, bigrams and trigrams."""
+    characters: Annotated[tuple[Count, ...], Limits(min_length=2, max_length=2)] | None = (2, 5)
+    """Shortest and longest n-grams of characters within words, also of unknown words. null: none."""
+    min_texts: Count = 2
+    """Ignore n-grams that occur in fewer texts."""
+    strength: Positive | None = None
+    """Inverse of the regularization, C in scikit-learn. null: the one with the lowest validation loss."""
+    weight: Annotated[float, Limits(ge=0.0, le=1.0)] | None = None
+    """Weight of the linear part; the network has the rest. null: the one with the lowest validation loss."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Word2VecConfig(Section):
     """Skip-gram vectors, trained on the training texts and the unlabeled texts without their labels."""
 
@@ -309,6 +325,8 @@ class ModelConfig(Section):
     """Width of a word vector."""
     ngrams: NgramsConfig | None = None
     """Weights of n-grams as additional inputs. null: only words."""
+    linear: LinearConfig | None = None
+    """Mix the network with a logistic regression on n-grams, which needs scikit-learn. null: the network alone."""
     embedding_dropout: Fraction = 0.0
     """Fraction of the word vectors' features dropped in training, the same at every word of a text. Without ngrams the
     dropout of the first recurrent layer does the same, faster."""

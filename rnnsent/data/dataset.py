@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.tokenizer import UNKNOWN
+from rnnsent.data.tokenizer import FIRST_WORD, START, UNKNOWN
 from rnnsent.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Split:
     channels: NDArray[np.float32] | None = None  # (total, width), features of each token, such as n-gram weights
     targets: NDArray[np.float32] | None = None  # (texts, labels), probabilities of uncertain labels; NaN: unknown
     groups: Ints | None = None  # (texts,), such as the film of each; None: each text stands by itself
+    words: tuple[str, ...] | None = None  # what `tokens` spell, from FIRST_WORD on, also from `limit` on
 
     @classmethod
     def from_offsets(cls, tokens: Ids, offsets: Ints, labels: Ints) -> Split:
@@ -48,6 +49,14 @@ class Split:
         for start, sequence in zip(offsets, sequences, strict=False):
             tokens[start : start + len(sequence)] = sequence
         return cls.from_offsets(tokens, offsets, np.asarray(labels, np.int64))
+
+    @classmethod
+    def from_words(cls, vocabulary: Vocabulary, texts: Sequence[Sequence[str]], labels: Ints | None = None) -> Split:
+        """Make a split of the words of texts; labels (texts,) are 0 by default. Unknown words are spelled, too."""
+        others: dict[str, int] = {}
+        sequences = [vocabulary.words_with_ids(words, others)[1] for words in texts]
+        split = cls.from_sequences(sequences, np.zeros(len(texts), np.int64) if labels is None else labels)
+        return replace(split, limit=vocabulary.size, words=(*vocabulary.words, *others))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -84,16 +93,23 @@ class Split:
 
     def cut(self, num_words: int | None, maxlen: int | None, truncating: Literal["pre", "post"] = "pre") -> Split:
         """Return the split with rare words unknown and long texts cut, as Keras' load_data and pad_sequences do."""
+        limit = min((size for size in (num_words, self.limit) if size is not None), default=None)
         if maxlen is None:
-            return replace(self, limit=num_words)
+            return replace(self, limit=limit)
         surplus = np.maximum(self.lengths - maxlen, 0)
         starts = self.starts + surplus if truncating == "pre" else self.starts
-        return replace(self, starts=starts, lengths=self.lengths - surplus, limit=num_words)
+        return replace(self, starts=starts, lengths=self.lengths - surplus, limit=limit)
 
     def sequence(self, index: int) -> Ids:
         """Return the ids of one text, int32 (length,)."""
         start, length = self.starts[index], self.lengths[index]
         return self._limited(np.asarray(self.tokens[start : start + length]))
+
+    def spelled(self, index: int) -> list[str]:
+        """Return the words of one text, without the start token; ‹?› is unknown."""
+        words, start = self.words or (), self.starts[index]
+        ids = self.tokens[start : start + self.lengths[index]].tolist()
+        return [words[id_ - FIRST_WORD] if 0 <= id_ - FIRST_WORD < len(words) else "‹?›" for id_ in ids if id_ != START]
 
     def flat(self) -> Ids:
         """Return the ids of all texts one after the other, int32 (sum of lengths,)."""

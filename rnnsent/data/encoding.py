@@ -25,7 +25,7 @@ from rnnsent.data.labels import LabelMap, label_key, ordered, require_labels, sa
 from rnnsent.data.readers import BLANK, LeftOut
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.data.splitting import SPLITS, TRAIN, UNGIVEN, UNLABELED, Ints
-from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, UNKNOWN
+from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS
 from rnnsent.data.vocabulary import Vocabulary, ranked_words
 from rnnsent.errors import DataError
 
@@ -169,7 +169,7 @@ class _Rows:
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths))])
         facts = self._facts(labels, splits, groups) | ({"joined labels": joined} if joined else {}) | {"labels": names}
         if self.vocabulary is None:
-            facts["words"] = self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
+            facts["words"], facts["other words"] = self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
         return {
             "tokens": tokens,
             "offsets": offsets,
@@ -250,21 +250,23 @@ class _Rows:
         groups[groups >= 0] = final[groups[groups >= 0]]
         return groups
 
-    def _rank(self, tokens: NDArray[np.int32], offsets: Ints, train: NDArray[np.bool_]) -> Sequence[str]:
-        """Put the ids of ranked words into `tokens`; words that no training text has are unknown."""
+    def _rank(
+        self, tokens: NDArray[np.int32], offsets: Ints, train: NDArray[np.bool_]
+    ) -> tuple[Sequence[str], list[str]]:
+        """Put the ids of ranked words into `tokens`, then those of words that no training text has; return both."""
         counts = np.zeros(len(self.word_ids) + FIRST_WORD, np.int64)
         for ids, rows in _chunks(tokens, offsets):
             kept = np.repeat(train[rows], np.diff(offsets[rows.start : rows.stop + 1]))
             counts += np.bincount(ids[kept], minlength=len(counts))
         numbers = zip(self.word_ids, counts[FIRST_WORD:].tolist(), strict=True)
         ranked = ranked_words({word: number for word, number in numbers if number})
-        final = np.full(len(counts), UNKNOWN, np.int32)
-        final[START] = START
-        places = np.fromiter((self.word_ids[word] for word in ranked), np.int64, len(ranked)) + FIRST_WORD
-        final[places] = np.arange(FIRST_WORD, FIRST_WORD + len(ranked))
+        others = [word for word in self.word_ids if not counts[self.word_ids[word] + FIRST_WORD]]
+        final = np.full(len(counts), START, np.int32)
+        places = np.array([self.word_ids[word] for word in (*ranked, *others)], np.int64) + FIRST_WORD
+        final[places] = np.arange(FIRST_WORD, FIRST_WORD + len(places))
         for ids, _ in _chunks(tokens, offsets):
             ids[:] = final[ids]
-        return ranked
+        return ranked, others
 
 
 def _chunks(tokens: NDArray[np.int32], offsets: Ints) -> Iterator[tuple[NDArray[np.int32], slice]]:

@@ -11,6 +11,7 @@ import logging
 import pickle
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,14 @@ def load(path: str | None = None, *, progress: Progress | None = None) -> Datase
     digest = sha256(file)
     arrays = cached_arrays(f"imdb-4-{digest[:32]}", lambda: _parse(file))
     train, rows = int(arrays["train"][0]), len(arrays["labels"])
+    vocabulary = _vocabulary(file)
     return Dataset(
         source="imdb",
-        rows=Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"]),
+        rows=replace(
+            Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"]), words=vocabulary.words or None
+        ),
         indices={"train": np.arange(train), "test": np.arange(train, rows)},
-        vocabulary=_vocabulary(file),
+        vocabulary=vocabulary,
         label_names=LABELS,
         provenance={"file": str(file), "sha256": digest, "official_file": f"sha256:{digest}" == DIGESTS["imdb.npz"]},
     )

@@ -72,7 +72,7 @@ def load_sample() -> Dataset:
     train, test = np.split(np.arange(len(arrays["labels"])), [sample.TRAIN_REVIEWS])
     return Dataset(
         source="sample",
-        rows=Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"]),
+        rows=replace(Split.from_offsets(arrays["tokens"], arrays["offsets"], arrays["labels"]), words=tuple(words)),
         indices={"train": train, "test": test},
         vocabulary=Vocabulary(tuple(words), None, "unknown", "the training split of the sample reviews"),
         label_names=LABELS,
@@ -103,17 +103,18 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Datas
     settings = {key: value for key, value in config.to_dict().items() if key not in _UNCACHED}
     words = "" if vocabulary is None else vocabulary.to_json()
     key = json.dumps([digest, description, source.reading, settings, words, TOKENIZER_VERSION])
-    entry = f"texts-9-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    entry = f"texts-10-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
         vocabulary = Vocabulary(tuple(facts.pop("words")), None, "unknown", "the training texts", config.tokenizer)
     rows = Split.from_offsets(arrays["tokens"], arrays["offsets"], np.asarray(arrays["labels"]))
+    spellings = (*vocabulary.words, *facts.pop("other words", ()))
     files = ", ".join(str(expanded(path)) for path in (config.path or "", *config.more_paths))
     splits = SPLITS | ({"unlabeled": UNLABELED} if config.unlabeled else {})
     return Dataset(
         source="texts",
-        rows=replace(rows, groups=arrays.get("groups")),
+        rows=replace(rows, groups=arrays.get("groups"), limit=vocabulary.size, words=spellings),
         indices={name: np.flatnonzero(arrays["splits"] == split) for name, split in splits.items()},
         vocabulary=vocabulary,
         label_names=tuple(facts.pop("labels")),

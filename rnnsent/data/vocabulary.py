@@ -99,8 +99,20 @@ class Vocabulary:
         """Return the id that a word has of its own, None if it has none; `num_words` is ignored."""
         return self._ids.get(word)
 
-    def words_with_ids(self, words: Iterable[str]) -> tuple[list[str], NDArray[np.int32]]:
-        """Return the words that have an id, be it UNKNOWN, and their ids with the start token before them."""
+    def words_with_ids(
+        self, words: Iterable[str], others: dict[str, int] | None = None
+    ) -> tuple[list[str], NDArray[np.int32]]:
+        """Return the words that have an id, be it UNKNOWN, and their ids with the start token before them.
+
+        With `others`, unknown words get ids beyond all known ones, which are put there, and `num_words` is ignored.
+        """
+        if others is not None:
+            known, more = self._ids, self.oov == "unknown"
+            kept = [word for word in words if more or word in known]
+            beyond = FIRST_WORD + len(self.words)
+            return kept, np.array(
+                [START, *(known.get(word) or others.setdefault(word, beyond + len(others)) for word in kept)], np.int32
+            )
         default = UNKNOWN if self.oov == "unknown" else None
         pairs = [(word, id_) for word in words if (id_ := self._ids.get(word, default)) is not None]
         limit = self.num_words

@@ -6,13 +6,13 @@ import io
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
-from rnnsent.evaluation.metrics import METRICS, coverage, reliability_points, score
+from rnnsent.evaluation.metrics import METRICS, coverage, part_accuracies, reliability_points, score
 from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
@@ -104,11 +104,15 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     log_warnings(data, split)
     texts, names = data.cut(split), run.config.data.label_names
     start_time = time.perf_counter()
-    probabilities = predictor(texts)
+    network, linear = predictor.parts(texts)
+    mixed = network if linear is None else predictor.mixed(network, linear)
+    probabilities = predictor.calibration(mixed)
     seconds = time.perf_counter() - start_time
     predictions = Predictions.of(texts.labels, probabilities)
+    parts = {} if linear is None else {"network": network, "linear part": linear}
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
     record = evaluation_record(origin, predictions, names, slices=slices, seconds=seconds)
+    record = replace(record, parts=part_accuracies(texts.labels, probabilities, parts))
     decode = data.dataset.vocabulary.decode
     errors = most_confident_errors(
         predictions, names, lambda index: data.place(split, index), lambda index: decode(texts.sequence(index))

@@ -10,17 +10,17 @@ definition divides by zero is NaN here and None in an `Estimate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rnnsent.evaluation.intervals import percentiles, prior_texts, proportion
+from rnnsent.evaluation.intervals import paired_difference, percentiles, prior_texts, proportion
 from rnnsent.evaluation.predictions import Costs, Floats, Ints, Predictions, Ranking
-from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, Metrics
+from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, Metrics, PartAccuracy
 
 BINS = 15  # of the calibration error
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.5)
@@ -287,3 +287,20 @@ def reliability_points(
         assert share.value is not None and share.low is not None and share.high is not None
         points.append((float(confidence[inside].mean()), share.value, share.low, share.high))
     return points
+
+
+def part_accuracies(labels: Ints, whole: ArrayLike, parts: Mapping[str, ArrayLike]) -> list[PartAccuracy]:
+    """Return the accuracy of each part of a model, and how it differs from that of the whole.
+
+    Args:
+        labels: (texts,).
+        whole: its probabilities, as for `Predictions.of`.
+        parts: those of each part by its name.
+    """
+    right = Predictions.of(labels, whole).right
+    results = []
+    for name, probabilities in parts.items():
+        other = Predictions.of(labels, probabilities).right
+        difference = paired_difference(int((other & ~right).sum()), int((right & ~other).sum()), len(right))
+        results.append(PartAccuracy(name, proportion(int(other.sum()), len(other)), difference))
+    return results

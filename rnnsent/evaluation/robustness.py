@@ -54,15 +54,16 @@ def measure(classifier: Classifier, texts: Split, seed: int = 0) -> list[SliceAc
     """
     right, vocabulary = classifier.labels_of(texts) == texts.labels, classifier.vocabulary
     rows = accuracies([Slice("all texts", "all texts", np.ones(len(texts), np.bool_)), *by_length(texts)], right)
-    words = [vocabulary.decode(texts.sequence(index)).split(" ") for index in range(len(texts))]
+    words = [texts.spelled(index) for index in range(len(texts))]
     for share in TYPO_SHARES:
         rng = np.random.default_rng([seed, int(share * 1000)])
-        ids = [vocabulary.encode_words(with_typos(text, share, rng)) for text in words]
-        rows += _accuracy(classifier, "typos", f"in {share:.0%} of the words", Split.from_sequences(ids, texts.labels))
+        changed = Split.from_words(vocabulary, [with_typos(text, share, rng) for text in words], texts.labels)
+        rows += _accuracy(classifier, "typos", f"in {share:.0%} of the words", changed)
     if tuple(classifier.label_names) == LABELS:
         for name, challenges in challenge_set().items():
-            split = Split.from_sequences(
-                [vocabulary.encode(text) for text, _ in challenges],
+            split = Split.from_words(
+                vocabulary,
+                [vocabulary.words_of(text) for text, _ in challenges],
                 np.array([positive for _, positive in challenges], np.int64),
             )
             rows += _accuracy(classifier, CHALLENGES, name, split)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.errors import count
+from rnnsent.models.linear import blend
 from rnnsent.runs.schemas import CalibrationInfo
 
 Floats = NDArray[np.floating[Any]]
@@ -21,6 +22,7 @@ Floats = NDArray[np.floating[Any]]
 CLIP = 1e-7  # float32 probabilities have no digits nearer to 0 and 1
 MAX_TEMPERATURE = 20.0  # the search covers this down to its inverse
 MIN_TEXTS = 100  # with fewer validation texts a temperature is unreliable
+WEIGHTS = tuple(round(weight * 0.05, 2) for weight in range(21))  # of the linear part, that are tried
 Z_99 = 2.5758293035489004  # the best of many thresholds looks better than it is, so the test is at 1 %
 
 
@@ -79,6 +81,19 @@ def fit_calibration(labels: NDArray[np.int64], probabilities: Floats) -> Calibra
     outputs = Calibration(temperature, threshold)(probabilities)
     loss_before, loss_after = (log_loss(labels, values) for values in (probabilities, outputs))
     return Calibration(temperature, threshold, len(labels), loss_before, loss_after)
+
+
+def best_weight(labels: NDArray[np.int64], network: Floats, linear: Floats) -> float:
+    """Return the weight of the linear part with which a model, at its best temperature, has the lowest log loss.
+
+    Args:
+        labels: (n,).
+        network, linear: their probabilities of validation texts that neither was fitted on, as for `blend`.
+    """
+    if not len(labels):
+        return 0.5
+    losses = [fit_calibration(labels, blend(network, linear, weight)).log_loss_after for weight in WEIGHTS]
+    return WEIGHTS[int(np.argmin(losses))]
 
 
 def log_loss(labels: NDArray[np.int64], probabilities: Floats) -> float:

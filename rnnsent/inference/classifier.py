@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +61,13 @@ class Encoded:
     known: tuple[bool, ...]  # whether the network has a vector for each word
     truncated: int = 0  # number of words that were cut off
     ignored: tuple[str, ...] = ()  # words without any id, each once
+    spelled: Ids | None = None  # as `ids`, but each unknown word has an id of its own, beyond the known ones
+    others: tuple[str, ...] = ()  # what these ids spell, in order
+
+    @property
+    def read(self) -> Ids:
+        """What the model reads: `spelled`, if unknown words are."""
+        return self.ids if self.spelled is None else self.spelled
 
 
 class Classifier:
@@ -113,17 +120,28 @@ class Classifier:
     def encode(self, text: str) -> Encoded:
         """Return what the network reads of a text."""
         words = self.vocabulary.words_of(text)
-        entries, full = self.vocabulary.words_with_ids(words)
-        ids = self._cut(Split.from_sequences([full], np.zeros(1, np.int64))).sequence(0)
-        if len(ids) < len(full):
+        entries = self.vocabulary.words_with_ids(words)[0]
+        full = Split.from_words(self.vocabulary, [words])
+        cut = self._cut(full)
+        ids, spelled = cut.sequence(0), replace(cut, limit=None).sequence(0)
+        excess = int(full.lengths[0]) - len(ids)
+        if excess:
             entries = entries[-len(ids) :] if self.config.data.truncating == "pre" else entries[: len(ids) - 1]
         known = tuple((ids[len(ids) - len(entries) :] != UNKNOWN).tolist())
         ignored = dict.fromkeys(word for word in words if not self.vocabulary.has_id(word))
-        return Encoded(ids, tuple(entries), known, self._lost_words(len(full) - len(ids)), tuple(ignored))
+        others = (full.words or ())[len(self.vocabulary.words) :]
+        return Encoded(ids, tuple(entries), known, self._lost_words(excess), tuple(ignored), spelled, others)
 
-    def probabilities(self, sequences: Sequence[Ids]) -> Floats:
-        """Return the probability of each label for each sequence of ids, float32 (sequences, labels)."""
-        return by_label(self.predictor(Split.from_sequences(sequences, np.zeros(len(sequences), np.int64))))
+    def probabilities(self, sequences: Sequence[Ids], others: Sequence[str] = ()) -> Floats:
+        """Return the probability of each label for each sequence of ids, float32 (sequences, labels).
+
+        Args:
+            sequences: int32 (ids,) each.
+            others: what ids beyond the vocabulary spell, as in `Encoded`.
+        """
+        split = Split.from_sequences(sequences, np.zeros(len(sequences), np.int64))
+        words = (*self.vocabulary.words, *others)
+        return by_label(self.predictor(replace(split, limit=self.vocabulary.size, words=words)))
 
     def labels_of(self, split: Split) -> NDArray[np.int64]:
         """Return the predicted label of each text of a split before truncation, int64 (texts,)."""
@@ -139,7 +157,7 @@ class Classifier:
 
     def _predict_chunk(self, texts: list[str]) -> Iterator[Prediction]:
         words = [self.vocabulary.words_of(text) for text in texts]
-        full = Split.from_sequences([self.vocabulary.encode_words(row) for row in words], np.zeros(len(texts), int))
+        full = Split.from_words(self.vocabulary, words)
         cut = self._cut(full)
         probabilities = self.predictor(cut)
         labels: list[int] = most_probable(probabilities).tolist()

@@ -19,12 +19,14 @@ from rnnsent.engine import kernel
 from rnnsent.engine.dispatch import unusual_key
 from rnnsent.errors import ConfigError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
+from rnnsent.models.linear import blend
 from rnnsent.models.network import Network, runs_on_kernel
 from rnnsent.models.weights import Weights
-from rnnsent.runs.directory import CALIBRATION, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
+from rnnsent.runs.directory import CALIBRATION, LINEAR, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
 
 if TYPE_CHECKING:
     from rnnsent.config.sections import Config
+    from rnnsent.models.linear import LinearModel
     from rnnsent.models.ngram_weights import NgramWeights
 
 Floats = NDArray[np.float32]
@@ -46,6 +48,7 @@ class Predictor:
     config: Config  # of the run
     compute: Callable[[Batches], Floats]  # probabilities in the order of the batches
     ngram_weights: NgramWeights | None = None  # inputs of a network that reads n-grams
+    linear: LinearModel | None = None  # what its answers are mixed with
     calibration: Calibration = NONE  # of what `compute` returns
     multiple: int = 1  # of the lengths of batches; above 1, for a compiler, batches also have equally many texts
     weights: Weights = field(default_factory=dict, repr=False)  # by name, as in the run
@@ -59,15 +62,26 @@ class Predictor:
         Returns:
             Of two labels that of label 1, (texts,); of more that of each, (texts, labels). See `by_label`.
         """
+        network, linear = self.parts(split)
+        return self.calibration(network if linear is None else self.mixed(network, linear))
+
+    def mixed(self, network: Floats, linear: Floats) -> Floats:
+        """Return the probabilities of the two parts as one, before calibration."""
+        assert self.linear is not None
+        return blend(network, linear, self.linear.weight)
+
+    def parts(self, split: Split) -> tuple[Floats, Floats | None]:
+        """Return the probabilities of the network and of the linear part, if there is one, without calibration."""
+        linear = None if self.linear is None else self.linear.probabilities(split)
         labels = len(self.config.data.label_names)
         probabilities = np.empty((len(split), labels) if labels > 2 else len(split), np.float32)
         if not len(split):
-            return probabilities
+            return probabilities, linear
         if self.ngram_weights is not None:
             split = self.ngram_weights.onto(split)
         batches = self._batches(split)
         probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
-        return self.calibration(probabilities)
+        return probabilities, linear
 
     def _batches(self, split: Split) -> Batches:
         batches = Batches.from_config(split, self.config, shuffle=False, multiple=self.multiple)
@@ -115,6 +129,20 @@ def load_ngram_weights(run: Run) -> NgramWeights | None:
     return NgramWeights.from_arrays(read_arrays(run.file(NGRAM_WEIGHTS)))
 
 
+def load_linear(run: Run) -> LinearModel | None:
+    """Return the linear part of a finished run; None if it has none.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    config = run.config.model.linear
+    if config is None:
+        return None
+    from rnnsent.models.linear import LinearModel
+
+    return LinearModel.from_arrays(read_arrays(run.file(LINEAR)), config)
+
+
 def load_calibration(run: Run) -> Calibration:
     """Return the calibration of a finished run; `NONE` if it was not calibrated.
 
@@ -128,14 +156,11 @@ def load_calibration(run: Run) -> Calibration:
 
 def load_run_predictor(run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True) -> Predictor:
     """Return the predictor of a finished run whose files were verified, as `load_predictor`."""
-    return load_predictor(
-        run.config,
-        run.weights(),
-        load_ngram_weights(run),
-        backend=backend,
-        device=device,
-        calibration=load_calibration(run) if calibrated else NONE,
+    calibration = load_calibration(run) if calibrated else NONE
+    predictor = load_predictor(
+        run.config, run.weights(), load_ngram_weights(run), backend=backend, device=device, calibration=calibration
     )
+    return replace(predictor, linear=load_linear(run))
 
 
 def load_predictor(

@@ -5,7 +5,7 @@ Contributions are in logits: to the log-odds, log p / (1 - p), of the predicted 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
@@ -134,12 +134,12 @@ def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") 
     _require_words(encoded)
     words = slice(len(encoded.ids) - len(encoded.words), None)  # all but the start token
     empty, longest = model.encode("").ids, len(encoded.ids)
-    probabilities = probabilities_of(model, _prefixes(encoded, empty), longest)
+    probabilities = probabilities_of(model, _prefixes(encoded, empty), longest, encoded.others)
     label = int(probabilities[-1].argmax())
     contributions: dict[str, Floats] = {}
     attribution: Attribution | None = None
     if method != "integrated-gradients":
-        ablations = probabilities_of(model, occluded(encoded.ids, words, empty), longest)
+        ablations = probabilities_of(model, occluded(encoded.read, words, empty), longest, encoded.others)
         contributions[OCCLUSION] = log_odds(probabilities[-1:], label) - log_odds(ablations, label)
     if method != "occlusion":
         attribution = integrated_gradients(model, encoded.ids, label, words)
@@ -147,11 +147,11 @@ def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") 
     return _trace(model, encoded, probabilities, contributions, attribution)
 
 
-def probabilities_of(model: Classifier, sequences: Iterable[Ids], longest: int) -> Floats:
+def probabilities_of(model: Classifier, sequences: Iterable[Ids], longest: int, others: Sequence[str] = ()) -> Floats:
     """Return the probabilities of sequences of up to `longest` ids, float64 (sequences, labels), in little memory."""
     iterator, size = iter(sequences), max(CHUNK_TOKENS // longest, 1)
     chunks = iter(lambda: list(islice(iterator, size)), [])
-    return np.concatenate([model.probabilities(chunk) for chunk in chunks]).astype(np.float64)
+    return np.concatenate([model.probabilities(chunk, others) for chunk in chunks]).astype(np.float64)
 
 
 def percent(probability: float) -> str:
@@ -165,7 +165,7 @@ def _prefixes(encoded: Encoded, empty: Ids) -> Iterator[Ids]:
     """Yield the ids of the first 0, 1, … words; `empty` for no ids, if the start token was cut off."""
     first = len(encoded.ids) - len(encoded.words)
     for number in range(len(encoded.words) + 1):
-        yield encoded.ids[: first + number] if first + number else empty
+        yield encoded.read[: first + number] if first + number else empty
 
 
 def _require_words(encoded: Encoded) -> None:

@@ -54,17 +54,22 @@ def ngram_sets(split: Split, order: int) -> list[tuple[Keys, Places]]:
     sets = []
     for start in range(0, len(split), CHUNK):
         part = split.take(slice(start, start + CHUNK))
-        keys, texts = ending_keys(part, order), np.repeat(np.arange(len(part)), part.lengths)
-        keys, texts = keys[keys >= 0], texts[keys >= 0]
-        by_text = np.lexsort((keys, texts))
-        keys, texts = keys[by_text], texts[by_text]
-        new = np.ones(len(keys), np.bool_)
-        new[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
-        sets.append((keys[new], texts[new] + start))
+        keys, texts = once(ending_keys(part, order), np.repeat(np.arange(len(part)), part.lengths))
+        sets.append((keys, texts + start))
     return sets
 
 
-def _places(known: Keys, keys: Keys) -> tuple[Places, NDArray[np.bool_]]:
+def once(keys: Keys, texts: Places) -> tuple[Keys, Places]:
+    """Return each pair of an n-gram and its text once, by text; those below 0 are none."""
+    keys, texts = keys[keys >= 0], texts[keys >= 0]
+    by_text = np.lexsort((keys, texts))
+    keys, texts = keys[by_text], texts[by_text]
+    new = np.ones(len(keys), np.bool_)
+    new[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
+    return keys[new], texts[new]
+
+
+def places_of(known: Keys, keys: Keys) -> tuple[Places, NDArray[np.bool_]]:
     """Return where each of `keys` is in `known`, which ascends, and whether it is there at all; else the place is 0."""
     if not len(known):
         return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
@@ -107,7 +112,7 @@ class Ngrams:
         offset = 0
         for order, ngrams in enumerate(self.keys, start=1):
             for keys, texts in ngram_sets(split, order):
-                places, present = _places(ngrams, keys)
+                places, present = places_of(ngrams, keys)
                 rows.append(texts[present])
                 columns.append(places[present] + offset)
             offset += len(ngrams)
@@ -165,7 +170,7 @@ class NgramWeights:
     def _of(self, keys: Keys, order: int) -> Floats:
         """Return the weights of n-grams of one order, float32 (n-grams, sides)."""
         weights = np.broadcast_to(self.unseen[order - 1], (len(keys), self.unseen.shape[1])).copy()
-        places, present = _places(self.keys[order - 1], keys)
+        places, present = places_of(self.keys[order - 1], keys)
         weights[present] = self.weights[order - 1][places[present]]
         weights[keys < 0] = 0
         return weights
@@ -280,7 +285,7 @@ def _table(train: Split, order: int, labels: int, folds: Places, config: NgramsC
     text_keys, texts = (np.concatenate(parts) for parts in zip(*sets, strict=True))
     counts = np.zeros((config.folds, labels, len(keys)), np.float32)
     certainty = train.certainty()[texts]
-    places, present = _places(keys, text_keys)
+    places, present = places_of(keys, text_keys)
     cell = folds[texts] * labels + train.labels[texts]
     for index in range(config.folds * labels):
         members = present & (cell == index)

@@ -21,7 +21,8 @@ from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 
-FILES = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
+PARTS = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.LINEAR)  # of the model
+FILES = (*PARTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
 SOURCES = {"imdb": "IMDB reviews", "sample": "the built-in sample reviews"}
 POOLINGS = {"last": "last state", "mean_max": "mean and max pooling"}
 
@@ -83,7 +84,7 @@ class RunFacts:
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weights."""
-        return sum(self.sizes.get(name, 0) for name in (directory.WEIGHTS, directory.NGRAM_WEIGHTS))
+        return sum(self.sizes.get(name, 0) for name in PARTS)
 
     @property
     def hashes(self) -> Mapping[str, str]:

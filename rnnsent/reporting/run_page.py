@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan, sqrt
 
 import numpy as np
@@ -95,16 +95,15 @@ def read_examples(facts: EvaluationFacts, source: Source | None) -> Examples:
         DataError: if its texts are not available any more.
     """
     model, data = classifier.load(facts.run, calibrated=facts.split == "test"), load_run_data(facts.run, source)
-    texts, cut, vocabulary = data.texts(facts.split), data.cut(facts.split), data.dataset.vocabulary
+    texts, cut = data.texts(facts.split), data.cut(facts.split)
     short = (cut.lengths > 1) & (cut.lengths <= MAX_WORDS + 1)
 
     def encode(index: int) -> Encoded:
-        ids, full = cut.sequence(index), texts.sequence(index)
-        part = full[len(full) - len(ids) :] if data.config.truncating == "pre" else full[: len(ids)]
-        words = np.flatnonzero(part != START)
-        names = tuple(vocabulary.word(int(part[place])) for place in words)
-        known = tuple((ids[words] != UNKNOWN).tolist())
-        return Encoded(ids, names, known, truncated=int((full != START).sum()) - len(words))
+        ids, spelled = cut.sequence(index), replace(cut, limit=None).sequence(index)
+        known = tuple((ids[ids != START] != UNKNOWN).tolist())
+        others = (cut.words or ())[len(model.vocabulary.words) :]
+        truncated = len(texts.spelled(index)) - len(known)
+        return Encoded(ids, tuple(cut.spelled(index)), known, truncated, spelled=spelled, others=others)
 
     def example(index: int, kind: str, chart: str) -> Example:
         example_trace, place = trace(model, encode(index)), data.place(facts.split, index)

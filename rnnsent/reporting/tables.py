@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rnnsent.evaluation.baseline import BaselineComparison
     from rnnsent.evaluation.evaluate import PredictionError
-    from rnnsent.runs.schemas import Coverage, Estimate, Evaluation, LabelMetrics, Metrics, SliceAccuracy
+    from rnnsent.runs.schemas import Coverage, Estimate, Evaluation, LabelMetrics, Metrics, PartAccuracy, SliceAccuracy
 
 WIDTH = 80
 MAX_MATRIX = 8  # columns of a confusion matrix; more labels are shown by their most frequent confusions
@@ -71,9 +71,21 @@ def _head_lines(view: EvaluationView, *facts: str) -> Iterator[str]:
     yield view.title
     accuracy = view.record.metrics["accuracy"]
     texts = [*view.notes, f"accuracy {accuracy.value:.2%} (95 % interval {accuracy.low:.2%} to {accuracy.high:.2%})"]
+    texts += [part_sentence(part) for part in view.record.parts]
     texts += [*facts, *([baseline_verdict(view.baseline, view.comparison)] if view.folder else [])]
     for text in texts:
         yield from textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+
+
+def part_sentence(part: PartAccuracy) -> str:
+    """Return what a part of the model reaches alone, and what the other adds to it."""
+    value, low, high = (100 * (end or 0.0) for end in vars(part.difference).values())
+    alone = f"the {part.name} alone {_percent(part.accuracy)}"
+    return f"{alone}: together {value:+.2f} points (paired 95 % interval {low:+.2f} to {high:+.2f})"
+
+
+def _percent(estimate: Estimate) -> str:
+    return "-" if estimate.value is None else f"{estimate.value:.2%}"
 
 
 def baseline_verdict(baseline: Metrics, comparison: BaselineComparison | None) -> str:

@@ -43,6 +43,7 @@ DATA = "data.jsonl"  # texts that were trained on from memory
 MODEL = "model.keras"
 WEIGHTS = "weights.safetensors"
 NGRAM_WEIGHTS = "ngram_weights.safetensors"
+LINEAR = "linear.safetensors"  # the linear part of the model
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
@@ -62,7 +63,7 @@ SEEDS = "seeds.json"  # in a folder with a run for each seed
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 
-PREDICTING = (SETTINGS, VOCABULARY, WEIGHTS, NGRAM_WEIGHTS, CALIBRATION)  # what predictions follow from
+PREDICTING = (SETTINGS, VOCABULARY, WEIGHTS, NGRAM_WEIGHTS, LINEAR, CALIBRATION)  # what predictions follow from
 UNSEALED = (EVALUATIONS, LOGS, REPORT, MODEL_CARD, MANIFEST)  # may come and go after training
 MANIFEST_FORMAT = 3
 RESTORE = "restore it from a copy, or train again"

@@ -96,6 +96,24 @@ class PretrainInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinearInfo:
+    """The linear part of a model: `linear` of metrics.json."""
+
+    ngrams: int
+    strength: float  # inverse of its regularization
+    weight: float  # beside the network, 0 … 1, chosen on the validation texts
+
+
+@dataclass(frozen=True)
+class PartAccuracy:
+    """What one part of a model reaches alone on the texts of a split."""
+
+    name: str  # "network" or "linear part"
+    accuracy: Estimate
+    difference: Estimate  # accuracy of the whole model minus that of the part, with its paired interval
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingMetrics:
     """metrics.json: what training knew when it ended. Never edited; evaluations are files of their own."""
 
@@ -116,6 +134,8 @@ class TrainingMetrics:
     embeddings: EmbeddingInfo | None = None
     language_model: PretrainInfo | None = None
     pseudo_labels: int = 0  # how many texts a teacher labeled
+    linear: LinearInfo | None = None  # None without `model.linear`
+    parts: list[PartAccuracy] = field(default_factory=list)  # on the validation texts, on which the weight was chosen
 
     @property
     def stopped(self) -> str | None:
@@ -287,6 +307,7 @@ class Evaluation(Origin):
     labels: dict[str, LabelMetrics]
     slices: list[SliceAccuracy]
     coverage: list[Coverage]
+    parts: list[PartAccuracy] = field(default_factory=list)  # of a model with a linear part
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from rnnsent.runs import directory, registry
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import Fingerprint
 from rnnsent.signals import DeferredSignals
-from rnnsent.training import environment, resume
+from rnnsent.training import environment, recipe, resume
 from rnnsent.training.features import Features, data_info, fit_features, log_data, resolve
 from rnnsent.training.finish import finish
 from rnnsent.training.networks import teach, train_networks
@@ -46,6 +46,7 @@ class Request:
     callbacks: CallbackFactory = lambda config: ()  # makes the Keras callbacks of the user for each network
     progress: Progress | None = None  # follows a download or the reading of texts
     rows: Rows | None = None  # to train on instead of files
+    given: Collection[str] | None = None  # keys that the recipe for tables may not change; None: no recipe is chosen
 
 
 def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
@@ -98,6 +99,9 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     if run.file(directory.DATA).is_file():
         config = replace(config, data=replace(config.data, path=str(run.file(directory.DATA))))
     dataset = load_dataset(config.data, progress=request.progress)
+    if request.given is not None:
+        config = recipe.fitted(config, dataset, request.given)
+        dataset = load_dataset(config.data, progress=request.progress)
     config = resolve(config, dataset)
     require_trainable(config)  # more of it is known now
     split = split_dataset(dataset, config.data)

@@ -17,7 +17,9 @@ from rnnsent.data.labels import label_warnings
 from rnnsent.data.sources import expanded
 from rnnsent.data.statistics import also_in_training, embedding_rows, left_out_and_joined, unknown_share
 from rnnsent.errors import DataError, count
+from rnnsent.inference.predictor import most_probable
 from rnnsent.models import embeddings
+from rnnsent.models.linear import LinearModel, cached_linear
 from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
 from rnnsent.runs.schemas import DataInfo, EmbeddingInfo, PretrainInfo
 
@@ -37,6 +39,7 @@ class Features:
     validation: Split
     rows: int  # of the embedding
     ngram_weights: NgramWeights | None  # None without `model.ngrams`
+    linear: LinearModel | None = None  # the linear part, None without `model.linear`
     pseudo_labels: int = 0  # how many texts were pseudo-labeled
 
     @property
@@ -110,12 +113,16 @@ def fit_features(dataset: Dataset, split: Partition, config: Config) -> Features
         split: of it.
         config: resolved.
     """
-    train, validation, ngram_weights = split.train, split.validation, None
+    train, validation, ngram_weights, linear = split.train, split.validation, None, None
+    labels = len(split.label_names)
+    if config.model.linear is not None:
+        linear = cached_linear(train, validation, labels, config.model.linear)
+        accuracy = (most_probable(linear.probabilities(validation)) == validation.labels).mean()
+        logger.info("linear part: %s n-grams, validation accuracy %.2f%%", f"{linear.size:,}", 100 * accuracy)
     if config.model.ngrams is not None:
-        labels, seed = len(split.label_names), config.training.seed
-        ngram_weights, train = out_of_fold(train, labels, config.model.ngrams, seed)
+        ngram_weights, train = out_of_fold(train, labels, config.model.ngrams, config.training.seed)
         validation = ngram_weights.onto(validation)
-    return Features(split, train, validation, embedding_rows(dataset, config.data.num_words), ngram_weights)
+    return Features(split, train, validation, embedding_rows(dataset, config.data.num_words), ngram_weights, linear)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rnnsent.config.sections import Config
-from rnnsent.evaluation.metrics import score
+from rnnsent.evaluation.metrics import part_accuracies, score
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.inference import calibration
 from rnnsent.inference.predictor import load_predictor
+from rnnsent.models.linear import blend
 from rnnsent.models.summary import summarize
 from rnnsent.runs import directory
 from rnnsent.runs.directory import Run
-from rnnsent.runs.schemas import DataInfo, TrainingMetrics
+from rnnsent.runs.schemas import DataInfo, LinearInfo, TrainingMetrics
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.environment import peak_memory_mb
 from rnnsent.training.trainer import Session, TrainedNetwork
@@ -24,14 +26,25 @@ logger = logging.getLogger(__name__)
 
 def finish(run: Run, config: Config, session: Session, networks: Sequence[TrainedNetwork], data: DataInfo) -> None:
     """Calibrate, evaluate on validation, write metrics.json and the manifest."""
-    first, texts = networks[0], session.features.split.validation
-    predict = load_predictor(config, run.weights(), session.features.ngram_weights, device=session.device.name)
-    probabilities = predict(texts)
+    first, texts, features = networks[0], session.features.split.validation, session.features
+    predict = load_predictor(config, run.weights(), features.ngram_weights, device=session.device.name)
+    probabilities, _ = predict.parts(texts)
+    linear, parts = None, []
+    if config.model.linear is not None and features.linear is not None:
+        network, of_linear = probabilities, features.linear.probabilities(texts)
+        given = config.model.linear.weight
+        weight = calibration.best_weight(texts.labels, network, of_linear) if given is None else given
+        model = replace(features.linear, weight=weight)
+        run.write(directory.LINEAR, directory.arrays_bytes(model.to_arrays()))
+        linear = LinearInfo(ngrams=model.size, strength=model.config.strength or 0.0, weight=weight)
+        logger.info("linear part: weight %g beside the network", weight)
+        probabilities = blend(network, of_linear, weight)
+        parts = part_accuracies(texts.labels, probabilities, {"network": network, "linear part": of_linear})
     if config.training.calibrate:
         result = calibration.fit_calibration(texts.labels, probabilities)
         logger.info("calibration: %s", result)
         run.write_record(directory.CALIBRATION, result)
-    table, summary = summarize(config, session.features.rows)
+    table, summary = summarize(config, features.rows)
     run.write(directory.SUMMARY, table)
     run.write_record(directory.SUMMARY_JSON, summary)
     ensemble = config.ensemble is not None
@@ -54,7 +67,9 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
         networks=[network.info() for network in networks] if ensemble else None,
         embeddings=first.initial.embeddings,
         language_model=first.initial.language_model,
-        pseudo_labels=session.features.pseudo_labels,
+        pseudo_labels=features.pseudo_labels,
+        linear=linear,
+        parts=parts,
     )
     run.write_record(directory.METRICS, metrics)
     if not metrics.interrupted:

@@ -89,8 +89,8 @@ class Counting:
 
 def test_typos_cost_what_they_hide() -> None:
     network = Counting(("excellent", "filler"))
-    ids = [network.vocabulary.encode(text) for text in ["filler excellent", "filler filler"] * 2000]
-    split = Split.from_sequences(ids, np.array([1, 0] * 2000))
+    texts = [["filler", "excellent"], ["filler", "filler"]] * 2000
+    split = Split.from_words(network.vocabulary, texts, np.array([1, 0] * 2000))
     rows = {row.name: row.accuracy.value or 0 for row in measure(network, split)}  # type: ignore[arg-type]
     assert rows["all texts"] == 1.0
     for share in (0.01, 0.05, 0.10):  # half of the reviews have the word; an error in it is always one

@@ -166,7 +166,7 @@ def _show(
         show("\n".join(evaluation_lines(view) if full else evaluation_screen(view, worst)))
         return
     values = asdict(view.record)
-    shown = {key: values[key] for key in ("metrics", "labels", "confusion", "slices", "coverage")}
+    shown = {key: values[key] for key in ("metrics", "parts", "labels", "confusion", "slices", "coverage")}
     errors = [asdict(error) for error in view.errors]
     click.echo(
         json.dumps({**head, "n": view.record.texts, **shown, "errors": errors, "warnings": list(view.notes), **tail})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,8 @@ def command(
 ) -> None:
     """Train the model that CONFIG describes, as `rnnsent train lstm`.
 
+    `--data FILE` alone chooses a recipe for a table of texts, and says why.
+
     The run directory keeps config, weights, checkpoints, history, metrics and
     plots. The best epoch by validation is kept. The test texts are not used:
     see `rnnsent eval`.
@@ -75,8 +77,11 @@ def command(
     if shipped is not None and name is not None:
         raise click.UsageError(f"two configs: {shipped} and --config {name}; use one of them")
     name = name if shipped is None else shipped
-    if (name is None) == (resume is None):
-        raise click.UsageError("CONFIG says what to train, --resume which run to continue: give one of them")
+    own = name is None and resume is None and bool(settings["data"])
+    if not own and (name is None) == (resume is None):
+        raise click.UsageError(
+            "CONFIG says what to train, --resume which run to continue, --data alone which table: give one of them"
+        )
     if force and run_dir is None:
         raise click.UsageError("--force only works with --run-dir: every other run is a new one")
     if evaluate and seeds is None:
@@ -90,16 +95,25 @@ def command(
         _resume(resume, epochs, quiet, as_json)
         return
     from rnnsent.config.loader import load_config, training_name
-    from rnnsent.training import experiment
+    from rnnsent.training import experiment, recipe
 
-    assert name is not None
-    config = load_config(name, changes, to_train=True)
-    title = run_name or training_name(name, config, changes)
+    config = load_config(name or recipe.NAME, changes, to_train=True)
+    title = run_name or training_name(name or _stem(settings["data"][0]), config, {} if own else changes)
+    if own and seeds is not None:
+        from rnnsent.data.sources import load_dataset
+
+        config = recipe.fitted(config, load_dataset(config.data), changes)
+        own = False
     if seeds is not None:
         _train_seeds(_begin_seeds(config, title, seeds, run_dir, evaluate, force), quiet, force, as_json)
         return
     train = partial(experiment.train, config, run_dir=run_dir, force=force)
-    _show(_with_progress(train, title, quiet), quiet, as_json)
+    _show(_with_progress(train, title, quiet, changes if own else None), quiet, as_json)
+
+
+def _stem(source: str) -> str:
+    """Return what a table is called, such as "reviews" for reviews.csv.gz."""
+    return Path(source).name.partition(".")[0] or "stdin"
 
 
 def _resume(path: Path, epochs: int | None, quiet: bool, as_json: bool) -> None:
@@ -115,13 +129,13 @@ def _resume(path: Path, epochs: int | None, quiet: bool, as_json: bool) -> None:
     _show(_with_progress(resume, path.name, quiet), quiet, as_json)
 
 
-def _with_progress(train: Callable[..., Run], name: str, quiet: bool) -> Run:
+def _with_progress(train: Callable[..., Run], name: str, quiet: bool, given: Collection[str] | None = None) -> Run:
     """Train with progress bars on a terminal."""
     from rnnsent.cli.progress import reading_progress, training_bar
     from rnnsent.training.experiment import Request
 
     with reading_progress() as progress:
-        return train(request=Request(name, (lambda config: ()) if quiet else training_bar, progress))
+        return train(request=Request(name, (lambda config: ()) if quiet else training_bar, progress, given=given))
 
 
 def _show(run: Run, quiet: bool, as_json: bool) -> None:
