@@ -46,6 +46,7 @@ class Request:
     callbacks: CallbackFactory = lambda config: ()  # makes the Keras callbacks of the user for each network
     progress: Progress | None = None  # follows a download or the reading of texts
     rows: Rows | None = None  # to train on instead of files
+    latest: bool = True  # whether `runs/latest` names the run from then on
 
 
 def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
@@ -119,7 +120,8 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     networks = train_networks(run, config, session, fingerprint.name)
     with DeferredSignals(FINISHING):
         finish(run, config, session, networks, data_info(dataset, split, config, requested))
-        registry.mark_latest(run)
+        if request.latest:
+            registry.mark_latest(run)
     stop = networks[-1].stopped
     if stop is not None:
         raise Interrupted(f"{stop}; continue: rnnsent train --resume {run.address}", stop.exit_code)
