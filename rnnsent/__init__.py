@@ -4,6 +4,11 @@ run = rnnsent.train("lstm", data="reviews.csv")
 classifier = rnnsent.load(run)
 classifier.predict(["a fine film"])[0].label
 classifier.trace("slow at first, but then wonderful")
+rnnsent.evaluate(run)
+rnnsent.compare(run, "runs/another")
+rnnsent.report(run).write("report.html")
+
+With scikit-learn: from rnnsent.sklearn import SentimentClassifier
 """
 
 from __future__ import annotations
@@ -14,17 +19,29 @@ from typing import TYPE_CHECKING, Any
 from rnnsent.version import __version__
 
 if TYPE_CHECKING:
-    from rnnsent.api import evaluate, train
+    from rnnsent.api import compare, evaluate, report, train
     from rnnsent.data.vocabulary import Vocabulary
+    from rnnsent.errors import (
+        ConfigError,
+        DataError,
+        DataUnavailable,
+        DeviceError,
+        Interrupted,
+        RnnsentError,
+        RunError,
+        TrainingError,
+    )
     from rnnsent.inference.classifier import load
 
-__all__ = ["Vocabulary", "__version__", "evaluate", "load", "train"]
+__all__ = [
+    "ConfigError", "DataError", "DataUnavailable", "DeviceError", "Interrupted", "RnnsentError", "RunError",
+    "TrainingError", "Vocabulary", "__version__", "compare", "evaluate", "load", "report", "train",
+]  # fmt: skip
 
 _MODULES = {
     "Vocabulary": "data.vocabulary",
-    "evaluate": "api",
     "load": "inference.classifier",
-    "train": "api",
+    **dict.fromkeys(("compare", "evaluate", "report", "train"), "api"),
 }
 
 
@@ -34,6 +51,6 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     # Imported when it is asked for: `rnnsent --help` needs none of it.
-    if name in _MODULES:
-        return getattr(import_module(f"rnnsent.{_MODULES[name]}"), name)
+    if name in __all__:
+        return getattr(import_module(f"rnnsent.{_MODULES.get(name, 'errors')}"), name)
     raise AttributeError(f"module 'rnnsent' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The Python façade: `rnnsent.train`, `rnnsent.load`, `rnnsent.evaluate`."""
+"""The Python façade: `rnnsent.train`, `rnnsent.evaluate`, `rnnsent.compare`, `rnnsent.report`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnsent.config.loader import load_config, training_name
 from rnnsent.config.sections import Config, data_settings
@@ -16,6 +16,10 @@ from rnnsent.runs.directory import DATA, Run
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Evaluation
 from rnnsent.training import experiment
+
+if TYPE_CHECKING:
+    from rnnsent.evaluation.compare import RunComparison
+    from rnnsent.reporting.report import Report
 
 
 def train(
@@ -66,25 +70,72 @@ def train(
         path, config = str(config), load_config(str(config), overrides, to_train=True)
         name = training_name(path, config, overrides)
     request = experiment.Request(name, callbacks=lambda _: callbacks, rows=rows)
-    with _logging_to_stderr(verbose):
+    with logging_to_stderr(verbose):
         return experiment.train(config, request, run_dir=None if run_dir is None else Path(run_dir), force=force)
 
 
 def evaluate(run: str | Path | Run, split: str = "test") -> Evaluation:
     """Evaluate a finished run on its test or validation texts, as `rnnsent eval` does.
 
+    Returns:
+        Metrics with 95 % intervals, confusion matrix, slices; a notebook shows them as tables, as does `print`.
+
     Raises:
         RnnsentError: if the run is unfinished or was changed, or its data are not there.
     """
     from rnnsent.evaluation import evaluate
 
-    result = evaluate.evaluate(run if isinstance(run, Run) else open_run(Path(run)), split)
+    result = evaluate.evaluate(_opened(run), split)
     result.write()
     return result.record
 
 
+def compare(
+    first: str | Path | Run, other: str | Path | Run, *others: str | Path | Run, split: str = "test"
+) -> RunComparison:
+    """Test whether runs differ from the first on the same texts, as `rnnsent compare` does.
+
+    Runs that were not evaluated on `split` yet are evaluated now.
+
+    Returns:
+        A comparison for each run except the first; a notebook shows them as a page, `print` as tables.
+
+    Raises:
+        RnnsentError: as `evaluate`; or if the runs have other texts in the split.
+
+    Example:
+        >>> result = rnnsent.compare("runs/lstm-2026-11-30-1", "runs/gru-2026-11-30-1").comparisons[0]
+        >>> result.significant, result.differences["accuracy"]
+    """
+    from rnnsent.evaluation.compare import compare_runs
+    from rnnsent.evaluation.evaluate import evaluation_of
+
+    return compare_runs([evaluation_of(_opened(run), split) for run in (first, other, *others)])
+
+
+def report(run: str | Path | Run, *others: str | Path | Run, split: str = "test") -> Report:
+    """Return the page about a run, or that of several, as `rnnsent report` writes it.
+
+    Runs that were not evaluated on `split` yet are evaluated now.
+
+    Returns:
+        The page, which a notebook shows; `write(path)` writes it.
+
+    Raises:
+        RnnsentError: as `compare`.
+    """
+    from rnnsent.reporting.report import report
+
+    return report([_opened(each) for each in (run, *others)], split)
+
+
+def _opened(run: str | Path | Run) -> Run:
+    return run if isinstance(run, Run) else open_run(Path(run))
+
+
 @contextmanager
-def _logging_to_stderr(verbose: bool) -> Iterator[None]:
+def logging_to_stderr(verbose: bool) -> Iterator[None]:
+    """Log what is used and how each epoch went to stderr, if `verbose` and the logger "rnnsent" has no handler."""
     logger = logging.getLogger("rnnsent")
     if not verbose or logger.hasHandlers():
         yield

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import html
 import json
+import pickle
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,9 +184,129 @@ def test_what_is_no_table_is_refused(data: Any) -> None:
         rnnsent.train("gru", TINY, data=data)
 
 
+def test_numbers_of_numpy_and_paths_are_settings() -> None:
+    settings = {"data.num_words": np.int64(60), "data.split_seed": np.arange(3)[2], "model.dropout": np.float32(0.5)}
+    run = rnnsent.train("gru", TINY | settings | {"data.labels": np.array(["bad", "good"])}, data=pairs())
+    config = run.config
+    assert (config.data.num_words, config.data.split_seed, config.model.dropout) == (60, 2, 0.5)
+    with pytest.raises(ConfigError, match=r"training\.epochs: must be a whole number, not 2\.5"):
+        rnnsent.train("gru", {"training.epochs": np.float64(2.5)}, data=pairs())
+    with pytest.raises(ConfigError, match=r"model\.vectors\.path: no such file \(here: vectors\.txt\)"):
+        rnnsent.train("gru", {"model.vectors.path": Path("vectors.txt")}, data=pairs())
+
+
+def test_a_polars_data_frame_is_trained_on() -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(dict(zip(("Review", "Stars"), zip(*pairs(), strict=True), strict=True)))
+    run = rnnsent.train("gru", TINY, data=frame.with_columns(split=polars.lit(None)))
+    assert (run.config.data.text_column, run.config.data.label_column) == ("Review", "Stars")
+    assert rnnsent.evaluate(run).texts == 16
+
+
+def shown(result: Any) -> str:
+    """Return the page that a notebook shows for a result."""
+    frame = result._repr_html_()
+    assert frame.startswith('<iframe srcdoc="') and frame.count("<") == 2  # the style of the page stays inside
+    return html.unescape(frame.split('"')[1])
+
+
+def test_results_are_shown_as_the_commands_show_them() -> None:
+    run = rnnsent.train("gru", TINY, data=pairs(), run_dir="run").path
+    evaluation = rnnsent.evaluate(run)
+    assert "Accuracy" in shown(evaluation) and "predicted: good" in shown(evaluation)
+    full = command("eval", "run", "--full", "--worst", "0").stdout.splitlines()
+    assert str(evaluation).splitlines()[1:] == [line for line in full[1:] if "baseline" not in line]
+    shutil.copytree(run, "other")
+    comparison = rnnsent.compare(run, "other", split="validation")
+    assert comparison.comparisons[0].same and not comparison.comparisons[0].significant
+    assert str(comparison) == command("compare", "run", "other", "--split", "validation").stdout.rstrip("\n")
+    runs = ["run", "other"]
+    assert shown(comparison) == rnnsent.report(*runs, split="validation").page
+    for count in (1, 2):
+        report = rnnsent.report(*runs[:count])
+        report.write("report.html")
+        assert command("report", *runs[:count], "-o", "page.html").exit_code == 0
+        assert Path("report.html").read_text() == Path("page.html").read_text() == report.page == shown(report)
+        assert repr(report) == str(report) == f"Report(title='{', '.join(runs[:count])}')"
+
+
+def test_a_trace_is_shown_as_the_command_shows_it(sample_run: Path) -> None:
+    trace = rnnsent.load(sample_run).trace('the film is <b> "good"')
+    assert command("trace", str(sample_run), 'the film is <b> "good"', "--html", "trace.html").exit_code == 0
+    assert shown(trace) == Path("trace.html").read_text()
+    assert str(trace).startswith(f"{trace.label}\N{NO-BREAK SPACE}") and "contribution of each word" in str(trace)
+    assert repr(trace).startswith("Trace(label=")
+
+
+@pytest.mark.parametrize("runs", [("run",), (), ("no", "such")])
+def test_what_is_no_pair_of_runs_is_refused(runs: tuple[str, ...]) -> None:
+    with pytest.raises(TypeError if len(runs) < 2 else rnnsent.RunError, match=r"argument|no: no such run directory"):
+        rnnsent.compare(*runs)
+
+
+def test_a_report_is_not_written_into_a_file(sample_run: Path) -> None:
+    Path("file").touch()
+    with pytest.raises(rnnsent.RunError, match=r"file/report\.html: cannot be written"):
+        rnnsent.report(sample_run).write("file/report.html")
+
+
+ENSEMBLE = {
+    "ensemble": [{}, {"ngrams": False, "recurrent": [{"cell": "lstm", "units": 3}]}],
+    "model.ngrams": {"orders": 2, "folds": 2},
+}
+
+
+@pytest.mark.parametrize("settings", [{}, ENSEMBLE], ids=["network", "ensemble with n-grams"])
+def test_a_classifier_pickles_and_needs_no_run(settings: dict[str, Any]) -> None:
+    texts = [f"{word} {rest}" for word in ("dull", "fine", "odd") for rest, _ in pairs(24)]
+    run = rnnsent.train("gru", TINY | settings, data=[(text, text.split()[0]) for text in texts])
+    classifier = rnnsent.load(run)
+    expected = classifier.predict(texts)
+    shutil.rmtree(run.path)
+    for other in (pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier)):
+        assert other.predict(texts) == expected and other.config == classifier.config
+        assert other.trace(texts[0]) == classifier.trace(texts[0])
+    network = "ensemble of 2 networks (GRU, LSTM)" if settings else "Embedding(32) → GRU(4) → last state → softmax"
+    assert repr(other).startswith(f"<Classifier: dull, fine, odd; {network}; 11 words; ")
+
+
+def test_a_pickle_of_another_version_says_so(sample_run: Path) -> None:
+    function, (vocabulary, config, *rest) = rnnsent.load(sample_run).__reduce__()
+    with pytest.raises(ConfigError, match="not a config of this version of rnnsent"):
+        function(vocabulary, config | {"modell": 1}, *rest)
+
+
+def test_predictions_as_a_frame(sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = pytest.importorskip("pandas")
+    classifier, texts = rnnsent.load(sample_run), ["the film is good", "", "zzz " * 50]
+    Path("texts.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert command("predict", str(sample_run), "--input", "texts.jsonl", "--output", "answers.csv").exit_code == 0
+    frame = classifier.predict_frame(iter(texts))
+    pandas.testing.assert_frame_equal(frame, pandas.read_csv("answers.csv").drop(columns="row"), atol=1e-6)
+    assert frame["truncated"].tolist() == [False, False, True] and frame["blank"].tolist() == [False, True, False]
+    column = pandas.Series(texts, index=["c", "a", "b"], name="text")
+    assert classifier.predict_frame(column).index.tolist() == ["c", "a", "b"]
+    assert list(classifier.predict_frame([])) == list(frame)
+    with pytest.raises(TypeError, match=r"texts\[1\]: must be a str, not float: nan"):
+        classifier.predict_frame(column.replace("", None))
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="predict_frame needs pandas: pip install pandas"):
+        classifier.predict_frame(texts)
+
+
 def test_dir_shows_the_api() -> None:
-    assert {"train", "load", "evaluate", "Vocabulary", "__version__"} <= set(dir(rnnsent))
+    assert {"train", "load", "evaluate", "compare", "report", "Vocabulary", "__version__"} <= set(dir(rnnsent))
     assert all(hasattr(rnnsent, name) for name in dir(rnnsent))
+    kinds = [rnnsent.ConfigError, rnnsent.DataError, rnnsent.DeviceError, rnnsent.RunError, rnnsent.TrainingError]
+    assert all(issubclass(kind, rnnsent.RnnsentError) for kind in kinds)
+
+
+def test_the_package_is_imported_in_an_instant() -> None:
+    script = (
+        "import sys, rnnsent; dir(rnnsent); rnnsent.RnnsentError, rnnsent.Interrupted; "
+        "print([name for name in ('numpy', 'keras', 'sklearn', 'pandas', 'pydantic') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize(

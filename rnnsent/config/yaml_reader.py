@@ -48,6 +48,7 @@ class Document:
             ConfigError: if a value cannot be written into a config.
         """
         for key, value in overrides.items():
+            value = json.loads(json.dumps(value, default=_plain))
             place = f"--set {key}={value if isinstance(value, str) else json.dumps(value)}"
             if not _is_utf8(value):
                 raise ConfigError([Problem(place, key, "is not UTF-8; rename the file, folder or column")])
@@ -107,6 +108,11 @@ def read_value(text: str, place: str, key: str) -> Any:
     except (ConfigError, ValueError):
         raise ConfigError([Problem(place, key, "the value is not YAML", text)]) from None
     return value
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON lacks as one that it has: a number of NumPy as a number, a path as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _is_utf8(value: object) -> bool:

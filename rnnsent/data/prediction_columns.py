@@ -1,7 +1,16 @@
 """The columns of tables of predictions, which `predict` writes and `eval --predictions` reads."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 ROW, LABEL, PROBABILITY = "row", "label", "probability"
 PROBABILITY_OF = "probability of "  # before a label: the column of its probability
 PROBABILITIES = "probabilities"  # instead of these in JSON: {label: probability}
 WARNINGS = ("unknown_share", "truncated", "blank")
 ABSTAINED = "abstained"
+
+
+def prediction_columns(labels: Sequence[str]) -> list[str]:
+    """Return the columns of a prediction for a text: label, probabilities, warnings."""
+    return [LABEL, PROBABILITY, *(f"{PROBABILITY_OF}{label}" for label in labels), *WARNINGS]

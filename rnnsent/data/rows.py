@@ -52,13 +52,15 @@ class Rows:
 
 
 def find_rows(data: Any) -> Rows:
-    """Return the rows of a pandas DataFrame or of pairs (text, label).
+    """Return the rows of a DataFrame of pandas or polars, or of pairs (text, label).
 
     Raises:
         TypeError: if it is neither.
     """
     if hasattr(data, "columns") and hasattr(data, "itertuples"):
         return Rows(tuple(map(str, data.columns)), data.itertuples(index=False, name=None))
+    if hasattr(data, "columns") and hasattr(data, "iter_rows"):
+        return Rows(tuple(data.columns), data.iter_rows())
     if isinstance(data, Iterable) and not isinstance(data, bytes | Mapping) and not hasattr(data, "columns"):
         return Rows(("text", "label"), _pairs(data))
     raise TypeError(f"data must be a path, a pandas DataFrame or a list of (text, label), not {type(data).__name__}")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.display import DisplayMixin
 from rnnsent.errors import DataError
 from rnnsent.evaluation.intervals import holm, mcnemar, paired_difference, percentiles
 from rnnsent.evaluation.metrics import METRICS, Sample
@@ -80,7 +81,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class RunComparison:
+class RunComparison(DisplayMixin):
     """Runs, each except the first compared with the first."""
 
     runs: Sequence[EvaluatedRun]

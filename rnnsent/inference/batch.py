@@ -14,7 +14,7 @@ from itertools import tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, PROBABILITY_OF, ROW, WARNINGS
+from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, ROW, prediction_columns
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.files import atomic_path, disk_errors, json_line, require_folder, table_writer
 
@@ -101,7 +101,7 @@ def open_texts(
     table = open_table(source, options, default="lines", numbered=numbered, streaming="all" not in keep)
     column = text_column or (data.text_column if table.columns or numbered else None)
     text = choose_columns(table, Columns(column or ""), labeled=False).text
-    names = {ROW, PROBABILITIES, ABSTAINED, *_columns(classifier.label_names)}
+    names = {ROW, PROBABILITIES, ABSTAINED, *prediction_columns(classifier.label_names)}
     return Texts(table, text, kept_columns(table, keep, names))
 
 
@@ -209,7 +209,7 @@ def _writer(
     if suffix == ".jsonl":
         return lambda row, prediction: stream.write(as_json(prediction, abstain_below, row) + "\n")
     table = table_writer(stream, DELIMITERS[suffix])
-    table.writerow([ROW, *kept, *_columns(classifier.label_names)])
+    table.writerow([ROW, *kept, *prediction_columns(classifier.label_names)])
 
     def cell_of(cell: object) -> str | None:
         if cell is None:
@@ -233,10 +233,6 @@ def _writer(
         )
 
     return write
-
-
-def _columns(labels: Sequence[str]) -> list[str]:
-    return [LABEL, PROBABILITY, *(f"{PROBABILITY_OF}{label}" for label in labels), *WARNINGS]
 
 
 def _label(prediction: Prediction, abstain_below: float | None) -> str:

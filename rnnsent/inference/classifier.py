@@ -6,26 +6,38 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.data.dataset import Ids, Split
+from rnnsent.data.prediction_columns import prediction_columns
 from rnnsent.data.tokenizer import UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
-from rnnsent.errors import RunError
-from rnnsent.inference.predictor import Floats, Predictor, by_label, load_run_predictor, most_probable
-from rnnsent.models.weights import EMBEDDINGS
+from rnnsent.errors import RunError, count
+from rnnsent.inference.calibration import Calibration
+from rnnsent.inference.predictor import (
+    Floats,
+    Predictor,
+    by_label,
+    load_predictor,
+    load_run_predictor,
+    most_probable,
+)
+from rnnsent.models.weights import EMBEDDINGS, Weights
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from rnnsent.config.sections import Config
     from rnnsent.inference.trace import Trace
 
 CHUNK = 1024  # texts that are held in memory at a time
+SHOWN = 5  # labels in the description of a classifier
 WARN_UNKNOWN = 0.5  # share of unknown words from which there is a warning
 
 
@@ -71,13 +83,31 @@ class Encoded:
 
 
 class Classifier:
-    """A vocabulary and a predictor; see `load`."""
+    """A vocabulary and a predictor; see `load`.
+
+    Its pickle holds vocabulary, config and weights, so that it needs no run, and chooses backend and device where it is
+    read, as `load` does by default. As every pickle it can execute code: read those only that you trust.
+    """
 
     def __init__(self, vocabulary: Vocabulary, predictor: Predictor) -> None:
         self.vocabulary, self.predictor = vocabulary, predictor
         rows = min(len(array) for name, array in predictor.weights.items() if name.endswith(EMBEDDINGS))
         if rows < vocabulary.size:
             raise RunError(f"the vocabulary has {vocabulary.size:,} ids, the network only {rows:,}")
+
+    def __repr__(self) -> str:
+        from rnnsent.models.summary import architecture
+
+        labels = ", ".join([*self.label_names[:SHOWN], *["…"] * (len(self.label_names) > SHOWN)])
+        words = count(len(self.vocabulary.words), "word")
+        return f"<Classifier: {labels}; {architecture(self.config)}; {words}; {self.predictor.backend}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        predictor = self.predictor
+        ngram_weights = None if predictor.ngram_weights is None else predictor.ngram_weights.to_arrays()
+        linear = None if predictor.linear is None else predictor.linear.to_arrays()
+        parts = asdict(self.vocabulary), self.config.to_dict(), predictor.weights, ngram_weights, linear
+        return _from_parts, (*parts, asdict(predictor.calibration))
 
     @property
     def config(self) -> Config:
@@ -94,22 +124,38 @@ class Classifier:
 
         Raises:
             TypeError: if `texts` is a single text or a table, or one of them is not a str.
+
+        Args:
+            texts: a list, an array or a column of NumPy, pandas, polars or pyarrow, or any other iterable.
         """
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
         """Yield the predictions of `predict` one by one, in constant memory."""
-        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-            kind = type(texts).__name__
-            raise TypeError(f"predict takes several texts, not {kind}; put one into a list: predict([text])")
-        if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # whose items are the names of its columns
-            raise TypeError(f"predict takes texts, not {type(texts).__name__}; name a column: predict(data['text'])")
-        iterator = enumerate(texts)
+        iterator = each_text(texts, "predict")
         while chunk := list(islice(iterator, CHUNK)):
-            for index, text in chunk:
-                if not isinstance(text, str):
-                    raise TypeError(f"texts[{index}]: must be a str, not {type(text).__name__}: {text!r:.40}")
-            yield from self._predict_chunk([text for _, text in chunk])
+            yield from self._predict_chunk(chunk)
+
+    def predict_frame(self, texts: Iterable[str]) -> DataFrame:
+        """Return the predictions as a pandas DataFrame, with the index of `texts` if that is a pandas Series.
+
+        Its columns are those of `rnnsent predict --output`: label, probability, the probability of each label, and
+        what makes a prediction less reliable.
+
+        Raises:
+            TypeError: as `predict`.
+            ImportError: if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("predict_frame needs pandas: pip install pandas") from error
+        rows = [
+            (row.label, row.probability, *row.probabilities.values(), row.unknown_share, row.truncated, row.blank)
+            for row in self.stream(texts)
+        ]
+        index = texts.index if isinstance(texts, pandas.Series) else None
+        return pandas.DataFrame(rows, index, prediction_columns(self.label_names))
 
     def trace(self, text: str, method: str = "occlusion") -> Trace:
         """Return how the prediction for a text comes about, word by word; see `trace.trace`."""
@@ -171,6 +217,56 @@ class Classifier:
                 truncated=self._lost_words(excess[index]) > 0,
                 blank=not words[index],
             )
+
+
+def _from_parts(
+    vocabulary: Mapping[str, Any],
+    config: Mapping[str, Any],
+    weights: Weights,
+    ngram_weights: Mapping[str, Any] | None,
+    linear: Mapping[str, Any] | None,
+    calibration: Mapping[str, Any],
+) -> Classifier:
+    """Return the classifier whose pickle holds these parts.
+
+    Raises:
+        ConfigError: if another version of rnnsent wrote them.
+    """
+    from rnnsent.config.sections import Config
+    from rnnsent.models.linear import LinearModel
+    from rnnsent.models.ngram_weights import NgramWeights
+
+    ngrams = None if ngram_weights is None else NgramWeights.from_arrays(ngram_weights)
+    settings = Config.from_dict(config)
+    predictor = load_predictor(settings, weights, ngrams, calibration=Calibration(**calibration))
+    if linear is not None and settings.model.linear is not None:
+        predictor = replace(predictor, linear=LinearModel.from_arrays(linear, settings.model.linear))
+    return Classifier(Vocabulary(**vocabulary), predictor)
+
+
+def each_text(texts: Any, caller: str) -> Iterator[str]:
+    """Yield the texts of a list, a column of a table, or any other iterable of str.
+
+    Args:
+        texts: what the user gave.
+        caller: the function that it was given to, for messages.
+
+    Raises:
+        TypeError: if it is a single text or a table, or one of them is not a str.
+    """
+    kind = type(texts).__name__
+    if isinstance(texts, Mapping) or hasattr(texts, "columns"):  # whose items are the names of its columns
+        raise TypeError(f"{caller} takes texts, not {kind}; name a column: {caller}(data['text'])")
+    shape = getattr(texts, "shape", (0,))
+    if len(shape) != 1:
+        raise TypeError(f"{caller} takes one column of texts, not an array of shape {shape}; choose one: data[:, 0]")
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise TypeError(f"{caller} takes several texts, not {kind}; put one into a list: {caller}([text])")
+    # The items of a column of pyarrow are wrapped.
+    for index, text in enumerate(texts.to_pylist() if hasattr(texts, "to_pylist") else texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{index}]: must be a str, not {type(text).__name__}: {text!r:.40}")
+        yield text
 
 
 def load(run: str | Path | Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True) -> Classifier:

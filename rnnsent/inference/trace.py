@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.display import DisplayMixin
 from rnnsent.errors import DataError, count
 from rnnsent.inference.attribution import Attribution, integrated_gradients, log_odds, occluded
 
@@ -43,7 +44,7 @@ class TracedWord:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(DisplayMixin):
     """How a prediction comes about."""
 
     label: str  # the predicted one

@@ -7,8 +7,32 @@ from collections import Counter
 from collections.abc import Iterator
 
 from rnnsent.config.sections import Config
+from rnnsent.errors import count
 from rnnsent.models.weights import EMBEDDINGS, output_of, weight_shapes
 from rnnsent.runs.schemas import EnsembleSummary, LayerSummary, NetworkSummary
+
+POOLINGS = {"last": "last state", "mean_max": "mean and max pooling"}
+
+
+def architecture(config: Config) -> str:
+    """Return the layers of a network in a line; of an ensemble how many networks it has, and their cells."""
+    if config.ensemble is None:
+        return " → ".join(_layer_names(config))
+    cells = dict.fromkeys(layer.kind.title for member in config.members for layer in member.model.recurrent)
+    return f"ensemble of {len(config.members)} networks ({', '.join(cells)})"
+
+
+def _layer_names(config: Config) -> Iterator[str]:
+    """Yield the layers of one network."""
+    model = config.model
+    ngrams = "" if model.ngrams is None else f" + {count(model.ngrams.orders, 'order')} of n-gram weights"
+    yield f"Embedding({model.embedding_dim}){ngrams}"
+    for layer in model.recurrent:
+        name = f"{layer.kind.title}({layer.units})"
+        yield f"Bidirectional({name})" if layer.bidirectional else name
+    yield POOLINGS.get(model.pooling, f"{model.pooling} pooling")
+    yield from (f"Dense({dense.units}, {dense.activation})" for dense in model.dense)
+    yield "sigmoid" if len(config.data.label_names) == 2 else "softmax"
 
 
 def summarize(config: Config, rows: int) -> tuple[str, NetworkSummary | EnsembleSummary]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
@@ -12,11 +12,11 @@ import numpy as np
 
 from rnnsent.config.sections import Config
 from rnnsent.data.labels import label_warnings
-from rnnsent.errors import count
 from rnnsent.evaluation.intervals import small_sample_warning
 from rnnsent.evaluation.predictions import UNCALIBRATED, Predictions
 from rnnsent.inference.calibration import Calibration
 from rnnsent.inference.predictor import load_calibration
+from rnnsent.models.summary import architecture
 from rnnsent.runs import directory, schemas
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
@@ -24,7 +24,6 @@ from rnnsent.runs.schemas import DataInfo, Epoch, Estimate
 PARTS = (directory.WEIGHTS, directory.NGRAM_WEIGHTS, directory.LINEAR)  # of the model
 FILES = (*PARTS, directory.MODEL, directory.VOCABULARY)  # whose sizes are shown
 SOURCES = {"imdb": "IMDB reviews", "sample": "the built-in sample reviews"}
-POOLINGS = {"last": "last state", "mean_max": "mean and max pooling"}
 
 
 @dataclass(frozen=True)
@@ -147,15 +146,12 @@ class RunFacts:
     @property
     def architectures(self) -> list[str]:
         """Each of its networks in a line."""
-        return [" → ".join(layers(member)) for member in self.config.members]
+        return [architecture(member) for member in self.config.members]
 
     @property
     def architecture(self) -> str:
         """Its network in a line."""
-        if self.config.ensemble is None:
-            return self.architectures[0]
-        cells = dict.fromkeys(layer.kind.title for member in self.config.members for layer in member.model.recurrent)
-        return f"ensemble of {len(self.config.members)} networks ({', '.join(cells)})"
+        return architecture(self.config)
 
     @property
     def initialization(self) -> list[str]:
@@ -239,16 +235,3 @@ def names_of(runs: Sequence[Run]) -> list[str]:
     """Return what each run is called: its folder, or its path if two folders have one name."""
     names = [run.path.resolve().name for run in runs]
     return [name if names.count(name) == 1 else str(run) for name, run in zip(names, runs, strict=True)]
-
-
-def layers(config: Config) -> Iterator[str]:
-    """Yield the layers of one network."""
-    model = config.model
-    ngrams = "" if model.ngrams is None else f" + {count(model.ngrams.orders, 'order')} of n-gram weights"
-    yield f"Embedding({model.embedding_dim}){ngrams}"
-    for layer in model.recurrent:
-        name = f"{layer.kind.title}({layer.units})"
-        yield f"Bidirectional({name})" if layer.bidirectional else name
-    yield POOLINGS.get(model.pooling, f"{model.pooling} pooling")
-    yield from (f"Dense({dense.units}, {dense.activation})" for dense in model.dense)
-    yield "sigmoid" if len(config.data.label_names) == 2 else "softmax"

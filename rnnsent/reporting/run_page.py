@@ -20,7 +20,7 @@ from rnnsent.reporting import charts
 from rnnsent.reporting.facts import EvaluationFacts
 from rnnsent.reporting.pages import render, signed
 from rnnsent.reporting.trace_views import OPACITY, ShadedWord, probability_chart, shaded_words
-from rnnsent.runs.schemas import Estimate
+from rnnsent.runs.schemas import Estimate, Evaluation
 
 MAX_ERRORS, MAX_ERRORS_SLOW = 10, 3  # on the kernel, and on the slower backends
 MAX_WORDS = 400  # of an example: the work grows with the square
@@ -61,7 +61,7 @@ def run_page(facts: EvaluationFacts, examples: Examples) -> str:
         facts=facts,
         examples=examples,
         advantage=advantage,
-        predicted_names=[f"predicted: {name}" for name in facts.label_names],
+        predicted_names=predicted_names(facts.evaluation),
         training=charts.training_curves([facts]),
         operating=charts.operating_curves([facts]),
         reliability=charts.reliability([facts]),
@@ -71,6 +71,16 @@ def run_page(facts: EvaluationFacts, examples: Examples) -> str:
         opacity=OPACITY,
         max_words=MAX_WORDS,
     )
+
+
+def evaluation_page(evaluation: Evaluation) -> str:
+    """Return the metrics of an evaluation as HTML."""
+    return render("evaluation.html.j2", evaluation=evaluation, predicted_names=predicted_names(evaluation))
+
+
+def predicted_names(evaluation: Evaluation) -> list[str]:
+    """Return the heads of the columns of a confusion matrix."""
+    return [f"predicted: {name}" for name in evaluation.labels]
 
 
 def difference(one: Estimate, other: Estimate) -> Estimate:

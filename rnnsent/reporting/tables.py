@@ -66,6 +66,17 @@ def evaluation_screen(view: EvaluationView, worst: int | None) -> list[str]:
     return [*lines, "", f"  all tables: --full{files}"]
 
 
+def record_notes(record: Evaluation) -> list[str]:
+    """Return what makes the figures of an evaluation say little."""
+    from rnnsent.evaluation.intervals import small_sample_warning
+
+    most, label = max((sum(row), name) for name, row in zip(record.labels, record.confusion, strict=True))
+    share, small = most / record.texts, small_sample_warning(record.texts)
+    constant = f"always predicting {label} would be right in {share:.2%} of the texts"
+    poor = (record.metrics["accuracy"].value or 0.0) <= share
+    return [*([small] if small else []), *([constant] if poor else [])]
+
+
 def _head_lines(view: EvaluationView, *facts: str) -> Iterator[str]:
     """Yield title, warnings, accuracy, other facts, and how the accuracy compares with that of the baseline."""
     yield view.title

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rnnsent.display import DisplayMixin
 from rnnsent.errors import RunError, count, utf8
 
 Schema = TypeVar("Schema")
@@ -298,7 +299,7 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(Origin):
+class Evaluation(Origin, DisplayMixin):
     """evaluations/SPLIT.json. The rows of `confusion` are the real labels, its columns the predicted ones."""
 
     seconds: float

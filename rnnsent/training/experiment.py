@@ -47,6 +47,7 @@ class Request:
     progress: Progress | None = None  # follows a download or the reading of texts
     rows: Rows | None = None  # to train on instead of files
     given: Collection[str] | None = None  # keys that the recipe for tables may not change; None: no recipe is chosen
+    latest: bool = True  # whether `runs/latest` names the run from then on
 
 
 def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
@@ -123,7 +124,8 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     networks = train_networks(run, config, session, fingerprint.name)
     with DeferredSignals(FINISHING):
         finish(run, config, session, networks, data_info(dataset, split, config, requested))
-        registry.mark_latest(run)
+        if request.latest:
+            registry.mark_latest(run)
     stop = networks[-1].stopped
     if stop is not None:
         raise Interrupted(f"{stop}; continue: rnnsent train --resume {run.address}", stop.exit_code)

@@ -43,8 +43,8 @@ def test_eval_json_has_what_eval_shows(run: Run) -> None:
     linear = json.loads(rnnsent("baseline", "run", "--json").stdout)["metrics"]
     values = json.loads(rnnsent("eval", "run", "--json", "--worst", "2").stdout)
     assert set(values) == {
-        "run", "split", "source", "n", "metrics", "parts", "labels", "confusion", "slices", "coverage", "seconds", "errors",
-        "warnings", "baseline", "baseline_comparison",
+        "run", "split", "source", "n", "metrics", "parts", "labels", "confusion", "slices", "coverage", "seconds",
+        "errors", "warnings", "baseline", "baseline_comparison",
     }  # fmt: skip
     assert (values["run"], values["split"], values["n"], values["baseline"]) == ("run", "test", 120, linear)
     assert len(values["errors"]) == 2

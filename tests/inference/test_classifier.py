@@ -135,8 +135,13 @@ def test_predict_from_a_pipe_without_any_framework(run: Path, texts: list[str]) 
     assert len(done.stdout.splitlines()) == 2
 
 
+KINDS = ("Config", "Data", "Device", "Rnnsent", "Run", "Training")  # of errors
+
+
 def test_the_package_has_what_it_offers() -> None:
-    assert set(package.__all__) == {"Vocabulary", "__version__", "evaluate", "load", "train"}
+    functions = {"compare", "evaluate", "load", "report", "train"}
+    errors = {"DataUnavailable", "Interrupted", *(f"{kind}Error" for kind in KINDS)}
+    assert set(package.__all__) == {"Vocabulary", "__version__", *functions, *errors}
     with pytest.raises(AttributeError, match="no attribute 'laod'"):
         package.laod  # noqa: B018
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,10 @@ def test_without_scikit_learn_it_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     result = rnnsent("train", "gru", "--data", table("t.csv", number=99), "--epochs", "1", "--run-dir", "run",
                      "--set", "model.linear={}")  # fmt: skip
     assert result.exit_code == 1 and "needs scikit-learn: pip install 'rnnsent[baseline]'" in result.stderr
+
+
+def test_a_pickled_classifier_keeps_its_linear_part() -> None:
+    trained(table("t.csv"), weight=1.0)
+    model = package.load("run")
+    texts = ["splendidd w1", "dreadful w2"]
+    assert pickle.loads(pickle.dumps(model)).predict(texts) == model.predict(texts)

@@ -13,7 +13,7 @@ import click
 from rnnsent.cli import options
 from rnnsent.cli.options import FALLBACK, PATH, Command, Source, opened, show
 from rnnsent.cli.terminal import say
-from rnnsent.reporting.tables import EvaluationView, baseline_verdict, evaluation_lines, evaluation_screen
+from rnnsent.reporting.tables import EvaluationView, baseline_verdict, evaluation_lines, evaluation_screen, record_notes
 
 if TYPE_CHECKING:
     from rnnsent.data.readers import Table
@@ -129,17 +129,13 @@ def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> Result:
 
 def _run_view(result: Result, errors: int) -> EvaluationView:
     from rnnsent.evaluation.baseline import read_baseline
-    from rnnsent.evaluation.intervals import small_sample_warning
     from rnnsent.evaluation.predictions import UNCALIBRATED
     from rnnsent.runs.directory import CALIBRATION, EVALUATIONS
     from rnnsent.runs.schemas import BaselineEvaluation
 
     run, record = result.run, result.record
     uncalibrated = record.split == "validation" and run.file(CALIBRATION).is_file()
-    most, label = max((sum(row), name) for name, row in zip(record.labels, record.confusion, strict=True))
-    constant = f"always predicting {label} would be right in {most / record.texts:.2%} of the texts"
-    poor = (record.metrics["accuracy"].value or 0.0) <= most / record.texts
-    notes = [small_sample_warning(record.texts), UNCALIBRATED if uncalibrated else None, constant if poor else None]
+    notes = [*record_notes(record), UNCALIBRATED if uncalibrated else None]
     baseline, stored = read_baseline(run, record.split), run.evaluation(record.split, BaselineEvaluation, "baseline")
     return EvaluationView(
         title=f"{run}: {record.split}, {record.texts:,} texts of {run.metrics.data.name}",

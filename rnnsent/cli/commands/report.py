@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from rnnsent.cli import options
 from rnnsent.cli.options import PAGE, PATH, Command, Source, opened, opened_all, require_named, write_file
-
-if TYPE_CHECKING:
-    from rnnsent.reporting.facts import EvaluationFacts
-    from rnnsent.reporting.run_page import Examples
-    from rnnsent.runs.directory import Run
-
-logger = logging.getLogger(__name__)
 
 MARKDOWN = (".md",)
 
@@ -50,39 +41,8 @@ def command(paths: tuple[Path, ...], output: Path | None, split: str, source: So
         target = output or runs[0].file(directory.MODEL_CARD)
         write_file(target, model_card(runs[0]), MARKDOWN)
     else:
+        from rnnsent.reporting.report import report
+
         target = output or (runs[0].file(directory.REPORT) if len(runs) == 1 else Path(directory.REPORT))
-        write_file(target, _page(runs, split, source), PAGE)
+        write_file(target, report(runs, split, source).page, PAGE)
     click.echo(target)
-
-
-def _page(runs: list[Run], split: str, source: Source | None) -> str:
-    from rnnsent.evaluation.evaluate import evaluation_of
-    from rnnsent.reporting.facts import EvaluationFacts, names_of
-
-    evaluated = [evaluation_of(run, split, source) for run in runs]
-    facts = [
-        EvaluationFacts(each.run, name, each.record, each.predictions)
-        for each, name in zip(evaluated, names_of(runs), strict=True)
-    ]
-    if len(runs) == 1:
-        from rnnsent.reporting.run_page import run_page
-
-        return run_page(facts[0], _examples(facts[0], source))
-    from rnnsent.evaluation.compare import compare_runs
-    from rnnsent.reporting.comparison_page import comparison_page
-
-    return comparison_page(facts, compare_runs(evaluated, source))
-
-
-def _examples(facts: EvaluationFacts, source: Source | None) -> Examples:
-    """Return the texts of a run; a page does without them if they are missing and --data is not given."""
-    from rnnsent.errors import DataError, RunError
-    from rnnsent.reporting.run_page import Examples, read_examples
-
-    try:
-        return read_examples(facts, source)
-    except (DataError, RunError) as error:
-        if source is not None:
-            raise
-        logger.warning("no texts on the page: %s", error)
-        return Examples([], [], unavailable=f"The texts are not available: {error}")
