@@ -172,6 +172,13 @@ class RunFacts:
             lines.append(f"pre-trained vectors of {vectors.found:,} of {vectors.words:,} words")
         if metrics.language_model is not None:
             lines.append("embedding and first recurrent layer pre-trained as a language model")
+        if (parent := metrics.parent) is not None:
+            words = f"{count(parent.kept_words, 'word')} with its vectors, {count(parent.new_words, 'new word')}"
+            lines.append(f"initial weights of the run {parent.run} (SHA-256 {parent.sha256[:12]}…): {words}")
+            if parent.forgetting is not None:
+                lines.append(f"on the validation texts of that run: {parent.forgetting}")
+            seen = (count(number, f"{split} text") for split, number in parent.seen.items())
+            lines += [f"that run was trained on {texts}: figures on them are optimistic" for texts in seen]
         return lines
 
 
