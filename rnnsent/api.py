@@ -6,16 +6,17 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rnnsent.config.loader import load_config, training_name
 from rnnsent.config.sections import Config, data_settings
 from rnnsent.data.rows import find_rows
 from rnnsent.runs.directory import DATA, Run
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Evaluation
-from rnnsent.training import experiment
+from rnnsent.training import experiment, recipe
+from rnnsent.training.initial_run import named_config
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.compare import RunComparison
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: str | Path | Config,
+    config: str | Path | Config | None = None,
     settings: Mapping[str, Any] | None = None,
     *,
     data: Any = None,
+    initial_run: str | Path | Run | None = None,
     run_dir: str | Path | None = None,
     force: bool = False,
     callbacks: Sequence[Any] = (),
@@ -35,13 +37,15 @@ def train(
     """Train what a config describes and return the finished run, as `rnnsent train` does.
 
     Args:
-        config: the path of a YAML file, the name of a shipped config such as "lstm", or a `Config`.
+        config: the path of a YAML file, the name of a shipped config such as "lstm", or a `Config`; None: that of
+            `initial_run`, or else a recipe for the table of `data`.
         settings: keys of the config by their dotted names, such as `{"training.epochs": 3}`; not for a `Config`.
         data: a file or folder of texts, or "imdb" or "sample", as `--data` on the command line; or a pandas DataFrame,
             whose columns are found as those of a table, or a list of (text, label). Its texts, labels, splits and
             groups are written to `data.jsonl` in the run, so that the run can be evaluated and resumed; whoever has
             the run can read them. Rows without a label or text (None, NaN) are left out and counted. Errors name a
             row by its position, from 0.
+        initial_run: a run whose weights training begins with, as `--from` on the command line.
         run_dir: where the run goes; None chooses `runs/NAME-DATE-N`.
         force: replace the run in `run_dir`.
         callbacks: Keras callbacks; of an ensemble they follow each network.
@@ -52,24 +56,31 @@ def train(
 
     Raises:
         RnnsentError: whatever is wrong with config, data, device or disk.
-        TypeError: if `data` is something else.
+        TypeError: if `data` is something else, or `config`, `initial_run` and `data` are None.
 
     Example:
-        >>> run = rnnsent.train("lstm", data="reviews.csv")
+        >>> run = rnnsent.train(data="reviews.csv")
         >>> rnnsent.load(run).predict(["a fine film"])[0].label
         >>> rnnsent.train("lstm", data=list(zip(texts, labels)))
+        >>> rnnsent.train(data="new.csv", initial_run=run)
     """
+    own = config is None and initial_run is None
+    if own and data is None:
+        raise TypeError("a config, an initial_run or data are needed")
     rows = None if data is None or isinstance(data, str | Path) else find_rows(data)
+    initial = None if initial_run is None else Path(str(initial_run))
     name = "config"
     if isinstance(config, Config):
         if settings or data is not None:
             raise TypeError("settings and data are for a config by name or path; a Config has its own")
+        if initial is not None:
+            config = replace(config, training=replace(config.training, initial_run=str(initial)))
     else:
         named = {} if data is None else data_settings(str(data) if rows is None else DATA)
         overrides = dict(settings or {}) | {f"data.{key}": value for key, value in named.items()}
-        path, config = str(config), load_config(str(config), overrides, to_train=True)
-        name = training_name(path, config, overrides)
-    request = experiment.Request(name, callbacks=lambda _: callbacks, rows=rows)
+        config, name = named_config(recipe.NAME if own else None if config is None else str(config), overrides, initial)
+    given = dict(settings or {}) if own else None
+    request = experiment.Request(name, callbacks=lambda _: callbacks, rows=rows, given=given)
     with logging_to_stderr(verbose):
         return experiment.train(config, request, run_dir=None if run_dir is None else Path(run_dir), force=force)
 

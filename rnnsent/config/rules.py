@@ -22,7 +22,7 @@ def violations(config: Config, *, to_train: bool = False) -> Iterator[Violation]
                 yield ("ensemble", index, *path[1:]), text, value
 
 
-_OF_TEXTS = (
+OF_TEXTS = (
     "more_paths", "test_path", "test_split", "split_seed", "format", "encoding", "delimiter", "header", "quotes",
     "escape", "skip_bad_rows", "text_column", "label_column", "split_column", "group_column", "label_map",
     "join_labels", "labels", "drop_duplicates", "unlabeled", "tokenizer", "vocabulary",
@@ -48,7 +48,7 @@ def _data_rules(config: Config) -> Iterator[Violation]:
     if data.source == "sample":
         yield from _unused(data, ("data",), ["path"], "source: sample")
     if data.source != "texts":
-        yield from _unused(data, ("data",), _OF_TEXTS, f"source: {data.source}")
+        yield from _unused(data, ("data",), OF_TEXTS, f"source: {data.source}")
         return
     if data.path is None:
         yield ("data", "path"), "must name a file or folder under source: texts", None

@@ -447,6 +447,9 @@ class TrainingConfig(Section):
     """auto, cpu, gpu or gpu:N. auto: a GPU if there is one."""
     engine: Literal["auto", "native", "stock"] = "auto"
     """How recurrent layers run. native: the kernel for CPUs. stock: Keras. auto: the fastest with the same results."""
+    initial_run: str | None = None
+    """Folder of a run with the same network, whose weights training begins with. Its words keep their vectors and are
+    added to those that data.num_words allows. null: random or pretrained weights."""
     checkpoint_every: Count | Annotated[str, Limits(pattern=r"^[1-9]\d*(s|m|h)$")] | None = "60s"
     """Save a checkpoint within an epoch after a number of steps, or a time such as 60s, 5m or 1h. Each epoch ends with
     one anyway. Checkpoints by time take at most 1 % of it. null: only after each epoch."""

@@ -176,6 +176,17 @@ class Dataset:
         """The texts without a label, if `data.unlabeled` reads them."""
         return self.rows.take(self.indices["unlabeled"]) if "unlabeled" in self.indices else None
 
+    def beginning_with(self, words: Sequence[str]) -> Dataset:
+        """Return the data set with `words` first in its vocabulary, and the ids of its texts changed with it."""
+        old, vocabulary = self.vocabulary.words, self.vocabulary.beginning_with(words)
+        if vocabulary.words == old:
+            return self
+        ids = np.full(max(FIRST_WORD + len(old), int(self.rows.tokens.max(initial=0)) + 1), UNKNOWN, np.int32)
+        ids[:FIRST_WORD] = np.arange(FIRST_WORD)
+        ids[FIRST_WORD : FIRST_WORD + len(old)] = vocabulary.encode_words(old)[1:]
+        rows = replace(self.rows, tokens=ids[self.rows.tokens], words=vocabulary.words)
+        return replace(self, rows=rows, vocabulary=vocabulary)
+
     def split_indices(self, validation_split: float) -> dict[str, Ints]:
         """Return the rows of each split, with the last `validation_split` of train for validation if need be."""
         if "validation" in self.indices:

@@ -37,18 +37,22 @@ CHUNK = 1 << 22  # ids that are handled at a time
 
 
 def encode_records(
-    source: RecordSource, config: DataConfig, vocabulary: Vocabulary | None, progress: Progress | None = None
+    source: RecordSource,
+    config: DataConfig,
+    vocabulary: Vocabulary | None,
+    progress: Progress | None = None,
+    words: Sequence[str] = (),
 ) -> Arrays:
     """Return `tokens`, `offsets`, `labels`, `splits` … of all rows, and `facts` (JSON), for the cache.
 
-    Without a vocabulary one is counted on the training split: the `words` of the facts.
+    Without a vocabulary one is counted on the training split: the `words` of the facts, which begin with `words`.
 
     Raises:
         DataError: if there is nothing to train on, or a file is faulty.
     """
     paths = [str(path) for path in source.paths]
     name = ", ".join(paths) if len(paths) < 3 else os.path.commonpath(paths)
-    rows = _Rows(source, config, vocabulary)
+    rows = _Rows(source, config, vocabulary, words)
     tokens = np.empty(0, np.int32)
     root = cache_root()
     with suppress(OSError):
@@ -75,15 +79,18 @@ def encode_records(
 class _Rows:
     """What is remembered of the rows while they stream by."""
 
-    def __init__(self, source: RecordSource, config: DataConfig, vocabulary: Vocabulary | None) -> None:
-        self.source, self.config, self.vocabulary = source, config, vocabulary
+    def __init__(
+        self, source: RecordSource, config: DataConfig, vocabulary: Vocabulary | None, words: Sequence[str]
+    ) -> None:
+        self.source, self.config, self.vocabulary, self.words = source, config, vocabulary, words
         self.tokenize = TOKENIZERS[config.tokenizer]
         self.label_map = None if config.label_map is None else LabelMap(config.label_map)
         self.lengths, self.labels, self.given, self.groups = array("q"), array("q"), array("q"), array("q")
         self.numbers, self.ratings, self.hashes = array("q"), array("q"), array("Q")
         self.label_ids: dict[str, int] = {}
         self.group_ids: dict[str, int] = {}
-        self.word_ids: dict[str, int] = {}  # in order of appearance, until the splits are known
+        # in order of appearance, until the splits are known
+        self.word_ids = {word: id_ for id_, word in enumerate(words)}
         self.raw_labels: set[str] = set()  # before they are mapped
         self.dropped: Counter[str] = Counter()
         self.left_out: list[str] = []  # places of rows, and why
@@ -144,7 +151,10 @@ class _Rows:
         if labels is not None and name not in labels:
             alike = [label for label in labels if self.config.join_labels and label_key(label) == label_key(name)]
             if not alike:
-                raise DataError(f"{place}: the label {name!r} is none of data.labels: {', '.join(labels)}")
+                known = ", ".join(labels)
+                raise DataError(
+                    f"{place}: the label {name!r} is none of data.labels: {known}; add it, or rename it by --label-map"
+                )
             name = alike[0]
         id_ = self.label_ids.setdefault(name, len(self.label_ids))
         if id_ >= MAX_LABELS:
@@ -236,7 +246,7 @@ class _Rows:
         joined = same_labels(counts) if join else {}
         names = tuple(self.config.labels or ordered(joined.get(name, name) for name in self.label_ids))
         absent = next((name for name in names if name not in self.label_ids), None)
-        if absent is not None:
+        if absent is not None and not self.words:  # else there is a network that knows the label
             raise DataError(f"data.labels names {absent}, but no text is labeled so")
         return names, joined
 
@@ -258,9 +268,9 @@ class _Rows:
         for ids, rows in _chunks(tokens, offsets):
             kept = np.repeat(train[rows], np.diff(offsets[rows.start : rows.stop + 1]))
             counts += np.bincount(ids[kept], minlength=len(counts))
-        numbers = zip(self.word_ids, counts[FIRST_WORD:].tolist(), strict=True)
-        ranked = ranked_words({word: number for word, number in numbers if number})
-        others = [word for word in self.word_ids if not counts[self.word_ids[word] + FIRST_WORD]]
+        numbers = dict(list(zip(self.word_ids, counts[FIRST_WORD:].tolist(), strict=True))[len(self.words) :])
+        ranked = [*self.words, *ranked_words({word: number for word, number in numbers.items() if number})]
+        others = [word for word, number in numbers.items() if not number]
         final = np.full(len(counts), START, np.int32)
         places = np.array([self.word_ids[word] for word in (*ranked, *others)], np.int64) + FIRST_WORD
         final[places] = np.arange(FIRST_WORD, FIRST_WORD + len(places))

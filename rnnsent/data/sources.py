@@ -37,17 +37,26 @@ _TABLE_KEYS = ("test_path", "delimiter", "escape", "text_column", "label_column"
 _UNCACHED = ("path", "more_paths", "test_path", "fallback", "num_words", "maxlen", "truncating", "padding")
 
 
-def load_dataset(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
+def load_dataset(config: DataConfig, *, progress: Progress | None = None, words: Sequence[str] = ()) -> Dataset:
     """Load the data set of `data.source`, or, with a warning, the fallback if it is unavailable.
+
+    Args:
+        config: the data section.
+        progress: follows a download or the reading of texts.
+        words: to be first in the vocabulary.
 
     Raises:
         DataUnavailable: if there is no fallback.
         DataError: if the files are damaged.
     """
+    if config.source == "texts":
+        return load_texts(config, progress=progress, words=words)
+    return _load_reviews(config, progress).beginning_with(words)
+
+
+def _load_reviews(config: DataConfig, progress: Progress | None) -> Dataset:
     if config.source == "sample":
         return load_sample()
-    if config.source == "texts":
-        return load_texts(config, progress=progress)
     try:
         return imdb.load(None if config.path is None else str(expanded(config.path)), progress=progress)
     except DataUnavailable as error:
@@ -95,16 +104,19 @@ def _sample_arrays() -> Arrays:
     }
 
 
-def load_texts(config: DataConfig, *, progress: Progress | None = None) -> Dataset:
-    """Return the labeled texts at `data.path`, encoded once and kept in the cache; errors as `encode_records`."""
+def load_texts(config: DataConfig, *, progress: Progress | None = None, words: Sequence[str] = ()) -> Dataset:
+    """Return the labeled texts at `data.path`, encoded once and kept in the cache.
+
+    Arguments are those of `load_dataset`, errors those of `encode_records`.
+    """
     source = find_texts(config)
-    vocabulary = Vocabulary.imdb(None) if config.vocabulary == "imdb" else None
+    vocabulary = Vocabulary.imdb(None).beginning_with(words) if config.vocabulary == "imdb" else None
     digest, description = _digest(source.paths, named=not source.reading), source.description
     settings = {key: value for key, value in config.to_dict().items() if key not in _UNCACHED}
-    words = "" if vocabulary is None else vocabulary.to_json()
-    key = json.dumps([digest, description, source.reading, settings, words, TOKENIZER_VERSION])
+    known = (vocabulary or Vocabulary(tuple(words))).to_json() if vocabulary or words else ""
+    key = json.dumps([digest, description, source.reading, settings, known, TOKENIZER_VERSION])
     entry = f"texts-10-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
-    arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress))
+    arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress, words))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
         vocabulary = Vocabulary(tuple(facts.pop("words")), None, "unknown", "the training texts", config.tokenizer)

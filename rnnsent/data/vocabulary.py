@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -71,6 +71,10 @@ class Vocabulary:
         """Count the words of `texts`, the training split and nothing else."""
         counts = Counter(word for text in texts for word in TOKENIZERS["imdb"](text))
         return cls(tuple(ranked_words(counts)))
+
+    def beginning_with(self, words: Sequence[str]) -> Vocabulary:
+        """Return the vocabulary with `words` first, then its own others."""
+        return replace(self, words=tuple(dict.fromkeys((*words, *self.words))))
 
     @property
     def size(self) -> int:

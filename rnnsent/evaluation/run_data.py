@@ -21,8 +21,9 @@ from rnnsent.config.sections import DataConfig
 from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.sources import load_dataset
 from rnnsent.data.statistics import also_in_training, left_out_and_joined
+from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RunError, count
-from rnnsent.runs.directory import DATA, RESTORE, SPLIT, Run
+from rnnsent.runs.directory import DATA, RESTORE, SPLIT, VOCABULARY, Run
 from rnnsent.runs.schemas import Origin
 
 logger = logging.getLogger(__name__)
@@ -87,12 +88,13 @@ def make_origin(run: str, data: str, split: str, texts: int) -> Origin:
     return Origin(run=run, data=data, date=date, command=["rnnsent", *sys.argv[1:]], split=split, texts=texts)
 
 
-def load_run_data(run: Run, source: Source | None = None) -> RunData:
+def load_run_data(run: Run, source: Source | None = None, words: Sequence[str] | None = None) -> RunData:
     """Load the data set of a finished run, never a fallback.
 
     Args:
         run: a finished one.
         source: where the texts are, if they are no longer where the config says.
+        words: to be first in the vocabulary; None: as in training.
 
     Raises:
         RunError: if the run is unfinished or was changed.
@@ -103,7 +105,9 @@ def load_run_data(run: Run, source: Source | None = None) -> RunData:
         logger.info("%s: %s", run, reason)
     moved = {"path": str(run.file(DATA))} if run.file(DATA).is_file() else {}
     config = replace(run.config.data, **{"fallback": None, **moved, **(source or {})})
-    dataset = load_dataset(config)
+    if words is None and run.config.training.initial_run is not None:
+        words = Vocabulary.load(run.file(VOCABULARY)).words
+    dataset = load_dataset(config, words=words or ())
     run_hash, data_hash = run.metrics.data.sha256, dataset.provenance["sha256"]
     if run_hash != data_hash:
         path = str(dataset.provenance.get("file", dataset.source))

@@ -105,11 +105,11 @@ def set_weights(model: Any, weights: Weights) -> None:
 
 
 def begin_with(model: Any, weights: Weights) -> None:
-    """Put pretrained weights into a Keras model, by name; a kernel that also reads n-grams keeps its rows for these."""
+    """Put pretrained weights into a Keras model, by name; rows and columns that they lack stay as they are."""
     variables = _variables(model)
     for name, pretrained in weights.items():
         value = _array(variables[name]).copy()
-        value[: len(pretrained)] = pretrained
+        value[tuple(map(slice, pretrained.shape))] = pretrained
         variables[name].assign(value)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnsent.config.sections import Config
 from rnnsent.data.labels import label_warnings
+from rnnsent.errors import count
 from rnnsent.evaluation.intervals import small_sample_warning
 from rnnsent.evaluation.predictions import UNCALIBRATED, Predictions
 from rnnsent.inference.calibration import Calibration
@@ -168,6 +169,13 @@ class RunFacts:
             lines.append(f"pre-trained vectors of {vectors.found:,} of {vectors.words:,} words")
         if metrics.language_model is not None:
             lines.append("embedding and first recurrent layer pre-trained as a language model")
+        if (parent := metrics.parent) is not None:
+            words = f"{count(parent.kept_words, 'word')} with its vectors, {count(parent.new_words, 'new word')}"
+            lines.append(f"initial weights of the run {parent.run} (SHA-256 {parent.sha256[:12]}…): {words}")
+            if parent.forgetting is not None:
+                lines.append(f"on the validation texts of that run: {parent.forgetting}")
+            seen = (count(number, f"{split} text") for split, number in parent.seen.items())
+            lines += [f"that run was trained on {texts}: figures on them are optimistic" for texts in seen]
         return lines
 
 

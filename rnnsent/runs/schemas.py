@@ -96,6 +96,33 @@ class PretrainInfo:
     cached: bool
 
 
+@dataclass(frozen=True)
+class Forgetting:
+    """The accuracy on the validation texts of the run that a training began with, except those trained on now."""
+
+    texts: int
+    before: Estimate  # with the weights of that run
+    after: Estimate
+    difference: Estimate  # after minus before, paired
+
+    def __str__(self) -> str:
+        points = "{:+.2f} points [{:+.2f}, {:+.2f}]".format(*(100 * end for end in vars(self.difference).values()))
+        accuracies = f"accuracy {self.before.value:.2%} before, {self.after.value:.2%} after"
+        return f"{accuracies}, {points} ({count(self.texts, 'text')})"
+
+
+@dataclass(frozen=True)
+class ParentInfo:
+    """The run that a training began with: `parent` of metrics.json."""
+
+    run: str  # the name of its folder
+    sha256: str  # of its manifest.json
+    kept_words: int  # words that begin with its vectors
+    new_words: int
+    forgetting: Forgetting | None = None  # None: its texts are not there any more
+    seen: dict[str, int] = field(default_factory=dict)  # {split: how many of its texts that run was trained on}
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinearInfo:
     """The linear part of a model: `linear` of metrics.json."""
@@ -134,6 +161,7 @@ class TrainingMetrics:
     # what the networks began with
     embeddings: EmbeddingInfo | None = None
     language_model: PretrainInfo | None = None
+    parent: ParentInfo | None = None
     pseudo_labels: int = 0  # how many texts a teacher labeled
     linear: LinearInfo | None = None  # None without `model.linear`
     parts: list[PartAccuracy] = field(default_factory=list)  # on the validation texts, on which the weight was chosen

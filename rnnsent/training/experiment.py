@@ -27,6 +27,7 @@ from rnnsent.signals import DeferredSignals
 from rnnsent.training import environment, recipe, resume
 from rnnsent.training.features import Features, data_info, fit_features, log_data, resolve
 from rnnsent.training.finish import finish
+from rnnsent.training.initial_run import open_initial_run
 from rnnsent.training.networks import teach, train_networks
 from rnnsent.training.pseudo_label import add_unlabeled
 from rnnsent.training.requirements import require_trainable
@@ -99,11 +100,13 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     start_time, requested = time.perf_counter(), config.data.source
     if run.file(directory.DATA).is_file():
         config = replace(config, data=replace(config.data, path=str(run.file(directory.DATA))))
-    dataset = load_dataset(config.data, progress=request.progress)
     if request.given is not None:
-        config = recipe.fitted(config, dataset, request.given)
-        dataset = load_dataset(config.data, progress=request.progress)
+        config = recipe.fitted(config, load_dataset(config.data, progress=request.progress), request.given)
+    config, initial_run = open_initial_run(config, run)
+    dataset = load_dataset(config.data, progress=request.progress, words=initial_run.words if initial_run else ())
     config = resolve(config, dataset)
+    if initial_run is not None:
+        config = initial_run.united(config, dataset)
     require_trainable(config)  # more of it is known now
     split = split_dataset(dataset, config.data)
     log_data(dataset, split, config)
@@ -120,7 +123,7 @@ def _train(run: Run, config: Config, request: Request) -> Run:
         "epochs: val_ is on the validation texts; * marks the best one so far, by\n  %s: its weights are kept",
         config.training.monitor,
     )
-    session = teach(run, config, Session(features, device, request.callbacks, start_time))
+    session = teach(run, config, Session(features, device, request.callbacks, start_time, initial_run))
     networks = train_networks(run, config, session, fingerprint.name)
     with DeferredSignals(FINISHING):
         finish(run, config, session, networks, data_info(dataset, split, config, requested))
@@ -142,10 +145,10 @@ def _begin(run: Run, config: Config, features: Features, fingerprint: Fingerprin
         raise RunError(f"{run.file(directory.FINGERPRINT)}: is missing; {directory.RESTORE}")
     logger.info("run: %s", run)  # whoever stops what takes long should know which one to resume
     logger.info("plots: %s", resume.network_runs(run, config)[0].file(directory.CURVES))
+    run.write(directory.VOCABULARY, features.split.vocabulary.to_json())  # before `num_words`, which follows from it
     run.write(directory.CONFIG, dump_config(config))
     run.write_record(directory.SETTINGS, config)
     run.write_record(directory.FINGERPRINT, fingerprint)
-    run.write(directory.VOCABULARY, features.split.vocabulary.to_json())
     run.write(directory.SPLIT, _indices(features.split))
     if features.ngram_weights is not None:
         run.write(directory.NGRAM_WEIGHTS, directory.arrays_bytes(features.ngram_weights.to_arrays()))

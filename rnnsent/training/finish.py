@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 def finish(run: Run, config: Config, session: Session, networks: Sequence[TrainedNetwork], data: DataInfo) -> None:
     """Calibrate, evaluate on validation, write metrics.json and the manifest."""
     first, texts, features = networks[0], session.features.split.validation, session.features
-    predict = load_predictor(config, run.weights(), features.ngram_weights, device=session.device.name)
+    device = session.device.name
+    predict = load_predictor(config, run.weights(), features.ngram_weights, device=device)
     probabilities, _ = predict.parts(texts)
     linear, parts = None, []
     if config.model.linear is not None and features.linear is not None:
@@ -36,6 +37,7 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
         weight = calibration.best_weight(texts.labels, network, of_linear) if given is None else given
         model = replace(features.linear, weight=weight)
         run.write(directory.LINEAR, directory.arrays_bytes(model.to_arrays()))
+        predict = replace(predict, linear=model)
         linear = LinearInfo(ngrams=model.size, strength=model.config.strength or 0.0, weight=weight)
         logger.info("linear part: weight %g beside the network", weight)
         probabilities = blend(network, of_linear, weight)
@@ -67,6 +69,7 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
         networks=[network.info() for network in networks] if ensemble else None,
         embeddings=first.initial.embeddings,
         language_model=first.initial.language_model,
+        parent=None if session.initial_run is None else session.initial_run.info(predict, features.split, device),
         pseudo_labels=features.pseudo_labels,
         linear=linear,
         parts=parts,

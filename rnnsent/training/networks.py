@@ -9,6 +9,7 @@ from rnnsent.config.sections import Config
 from rnnsent.errors import Interrupted
 from rnnsent.runs.directory import TEACHER, Run
 from rnnsent.training import resume
+from rnnsent.training.initial_run import without_pretraining
 from rnnsent.training.pseudo_label import label_texts
 from rnnsent.training.trainer import Session, TrainedNetwork, train_network
 
@@ -41,7 +42,7 @@ def train_networks(run: Run, config: Config, session: Session, name: str) -> lis
         title = name if config.ensemble is None else f"{name}, network {place}"
         if config.ensemble is not None:
             logger.info("network %d of %d", place, len(config.members))
-        network = _train_network(folder, member, session, title)
+        network = _train_network(folder, member, session, title, place)
         if network.stopped is not None and config.ensemble is not None:
             raise Interrupted(
                 f"{network.stopped}, in network {place} of {len(config.members)}; continue: rnnsent train --resume "
@@ -52,8 +53,13 @@ def train_networks(run: Run, config: Config, session: Session, name: str) -> lis
     return networks
 
 
-def _train_network(run: Run, config: Config, session: Session, title: str) -> TrainedNetwork:
+def _train_network(run: Run, config: Config, session: Session, title: str, place: int = 1) -> TrainedNetwork:
     from rnnsent.training.pretrain import initial_weights
 
-    initial = initial_weights(run, config, session.features, session.device)
+    if session.initial_run is None:
+        initial = initial_weights(run, config, session.features, session.device)
+    else:
+        initial = initial_weights(run, without_pretraining(config), session.features, session.device)
+        layers = session.initial_run.layers(place, len(session.features.split.label_names))
+        initial = replace(initial, layers=layers)
     return train_network(run, config, session, title, initial)

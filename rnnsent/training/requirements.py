@@ -44,7 +44,7 @@ def require_trainable(config: Config) -> None:
 def _needed(config: Config) -> Iterator[tuple[str, str, str]]:
     """Yield the modules that only some configs need, which key asks for each, and the extra that brings it."""
     model = config.model
-    if model.vectors is not None and model.vectors.word2vec is not None:
+    if model.vectors is not None and model.vectors.word2vec is not None and config.training.initial_run is None:
         yield "gensim", "model.vectors.word2vec", "word2vec"
     if model.ngrams is not None and "regression" in model.ngrams.weights:
         yield "sklearn", "model.ngrams.weights", "baseline"

@@ -20,6 +20,7 @@ from rnnsent.runs.schemas import Epoch, LayerEngine, NetworkInfo
 from rnnsent.signals import DeferredSignals, wants_out
 from rnnsent.training.checkpoint import Checkpoint, CheckpointFolder
 from rnnsent.training.features import Features, InitialWeights
+from rnnsent.training.initial_run import InitialRun
 
 if TYPE_CHECKING:
     import keras
@@ -41,6 +42,7 @@ class Session:
     device: Device  # where
     callbacks: CallbackFactory  # of the user, made for each network
     started: float  # `time.perf_counter()` when the experiment began
+    initial_run: InitialRun | None = None  # whose weights they begin with
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def run(finished_run: Path, tiny_imdb: Path, monkeypatch: pytest.MonkeyPatch) ->
         ("eval --device tpu", "unknown device: 'tpu'; use auto, cpu, gpu or gpu:N"),
         ("eval --label-column x", "--label-column only works with --predictions"),
         ("eval --predictions x.csv --baseline", "--baseline needs the texts of a run"),
-        ("train", "--resume which run to continue, --data alone which table: give one of them"),
+        ("train", "CONFIG or --from says what to train, --resume which run to continue, --data alone which table"),
         ("train --confg x", "--config"),
         ("train --config lstm --resume runs/x", "give one of them"),
         ("train lstm --resume runs/x", "give one of them"),

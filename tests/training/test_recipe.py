@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import rnnsent as package
 from rnnsent.training.recipe import TableFacts, choose
 from tests.conftest import rnnsent
 
@@ -91,3 +92,15 @@ def test_runs_are_named_after_the_table_and_settings_win() -> None:
 def test_without_a_table_a_config_is_asked_for(arguments: list[str]) -> None:
     result = rnnsent("train", *arguments)
     assert result.exit_code == 2 and "--data alone which table" in result.stderr
+
+
+def test_python_chooses_the_recipe_too() -> None:
+    rows = [tuple(line.split(",")) for line in Path(table("t.csv")).read_text().splitlines()[1:]]
+    settings = {
+        "training.epochs": 1, "ensemble": None, "model.vectors": None, "model.embedding_dim": 8,
+        "model.recurrent.0.units": 4,
+    }  # fmt: skip
+    run = package.train(data=rows, settings=settings, run_dir="run", verbose=False)
+    assert run.config.data.maxlen == 20 and run.config.model.linear is not None and run.metrics.linear is not None
+    with pytest.raises(TypeError, match="a config, an initial_run or data"):
+        package.train()

@@ -30,6 +30,7 @@ def _name(value: str) -> str:
 @click.command(name="train", cls=Command)
 @click.argument("shipped", metavar="[CONFIG]", required=False)
 @click.option("--config", "name", metavar="NAME", help="Config: a YAML file, or the name of a shipped one.")
+@click.option("--from", "initial_run", type=PATH, metavar="RUN", help="Begin with the weights of a run.")
 @click.option("--resume", type=PATH, metavar="RUN", help="Continue a stopped run, or a folder of --seeds.")
 @options.config
 @options.table
@@ -46,6 +47,7 @@ def _name(value: str) -> str:
 def command(
     shipped: str | None,
     name: str | None,
+    initial_run: Path | None,
     resume: Path | None,
     no_fallback: bool,
     run_dir: Path | None,
@@ -69,6 +71,10 @@ def command(
     weights, bit for bit. With `--epochs N` it trains a finished run for more
     epochs.
 
+    `--from RUN --data new.csv` begins with the weights of RUN, by default
+    with its config. Its words keep their vectors, words of the new texts are
+    added, and its validation texts are evaluated before and after.
+
     `--seeds 3 --run-dir DIR` trains with the seeds training.seed, + 1, + 2
     and leaves three runs, DIR/seed-0 and so on.
 
@@ -77,10 +83,11 @@ def command(
     if shipped is not None and name is not None:
         raise click.UsageError(f"two configs: {shipped} and --config {name}; use one of them")
     name = name if shipped is None else shipped
-    own = name is None and resume is None and bool(settings["data"])
-    if not own and (name is None) == (resume is None):
+    own = name is None and initial_run is None and resume is None and bool(settings["data"])
+    if not own and (name is None and initial_run is None) == (resume is None):
         raise click.UsageError(
-            "CONFIG says what to train, --resume which run to continue, --data alone which table: give one of them"
+            "CONFIG or --from says what to train, --resume which run to continue, --data alone which table: give one "
+            "of them"
         )
     if force and run_dir is None:
         raise click.UsageError("--force only works with --run-dir: every other run is a new one")
@@ -94,11 +101,11 @@ def command(
             raise click.UsageError("--resume only takes --epochs, --quiet, --json: the config of a run cannot change")
         _resume(resume, epochs, quiet, as_json)
         return
-    from rnnsent.config.loader import load_config, training_name
     from rnnsent.training import experiment, recipe
+    from rnnsent.training.initial_run import named_config
 
-    config = load_config(name or recipe.NAME, changes, to_train=True)
-    title = run_name or training_name(name or _stem(settings["data"][0]), config, {} if own else changes)
+    config, title = named_config(recipe.NAME if own else name, changes, initial_run)
+    title = run_name or (_stem(settings["data"][0]) if own else title)
     if own and seeds is not None:
         from rnnsent.data.sources import load_dataset
 
