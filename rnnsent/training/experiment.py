@@ -46,6 +46,7 @@ class Request:
     callbacks: CallbackFactory = lambda config: ()  # makes the Keras callbacks of the user for each network
     progress: Progress | None = None  # follows a download or the reading of texts
     rows: Rows | None = None  # to train on instead of files
+    trial: bool = False  # of a search: neither logs the data, for which texts of the test are read, nor becomes latest
 
 
 def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
@@ -101,7 +102,8 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     config = resolve(config, dataset)
     require_trainable(config)  # more of it is known now
     split = split_dataset(dataset, config.data)
-    log_data(dataset, split, config)
+    if not request.trial:
+        log_data(dataset, split, config)
     features = add_unlabeled(fit_features(dataset, split, config), dataset, config)
     # Keras is imported from here on; a signal inside that import could be lost or take the process down.
     with DeferredSignals(STARTING):
@@ -119,7 +121,8 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     networks = train_networks(run, config, session, fingerprint.name)
     with DeferredSignals(FINISHING):
         finish(run, config, session, networks, data_info(dataset, split, config, requested))
-        registry.mark_latest(run)
+        if not request.trial:
+            registry.mark_latest(run)
     stop = networks[-1].stopped
     if stop is not None:
         raise Interrupted(f"{stop}; continue: rnnsent train --resume {run.address}", stop.exit_code)
