@@ -113,7 +113,7 @@ def _type(schema: dict[str, Any]) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     given = {sign: schema[key] for key, sign in signs.items() if key in schema}
     bounds = " and ".join(f"{sign} {int(value) if value == int(value) else value:,}" for sign, value in given.items())
-    return f"{kind} {bounds}".strip()
+    return f"{kind} {bounds}".strip() or "any value"
 
 
 def _default(schema: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from rnnsent.config.sections import Config
 from rnnsent.data.dataset import split_dataset
 from rnnsent.data.download import Progress
 from rnnsent.data.sources import load_dataset
-from rnnsent.errors import ConfigError, Problem, RnnsentError, RunError
+from rnnsent.errors import ConfigError, Problem, RnnsentError, RunError, installed
 from rnnsent.files import disk_errors, write_atomic
 from rnnsent.runs.directory import CONFIG, LOCK
 from rnnsent.runs.registry import new_folder
@@ -63,8 +63,10 @@ def open_folder(
         progress: follows the reading of texts.
 
     Raises:
-        RnnsentError: whatever is wrong with config or data; if the folder holds something else.
+        RnnsentError: without Optuna; whatever is wrong with config or data; if the folder holds something else.
     """
+    if not installed("optuna"):
+        raise RnnsentError("rnnsent tune needs Optuna: pip install 'rnnsent[tune]'")
     if config.ensemble is not None:
         rule = "must be null: a search is for one network; use --set ensemble=null"
         raise ConfigError([Problem("", "ensemble", rule)])

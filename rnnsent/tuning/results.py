@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rnnsent.evaluation.plots import default_settings, write_plot
 from rnnsent.files import disk_errors, json_line, table_writer, write_atomic
@@ -15,8 +16,10 @@ from rnnsent.runs.schemas import to_dict
 from rnnsent.training import seeds
 from rnnsent.tuning.folder import RESULT
 from rnnsent.tuning.runs import best_value
-from rnnsent.tuning.selection import Candidate, Difference, Selection
 from rnnsent.tuning.study import ERROR, Study
+
+if TYPE_CHECKING:
+    from rnnsent.tuning.selection import Selection
 
 BEST_CONFIG = "best.yaml"
 TABLE = "trials.csv"
@@ -25,30 +28,27 @@ WIDTH = 10  # of a column
 ALPHA = 0.05
 
 
-def write_results(selection: Selection) -> str:
-    """Write all into the study, which is then finished; return the line of JSON."""
-    study, line = selection.study, _json(selection)
-    _write_table(study)
+def write_results(selection: Selection) -> None:
+    """Write table, plots, best config and the line of JSON into the study, which is then finished."""
+    study = selection.study
     _draw_plots(study)
     with disk_errors(study.path):
+        write_atomic(study.path / TABLE, _table(study))
         write_atomic(study.path / BEST_CONFIG, selection.run.read(CONFIG))
-        write_atomic(study.path / RESULT, f"{line}\n")
-    return line
+        write_atomic(study.path / RESULT, f"{_json(selection)}\n")
 
 
-def _write_table(study: Study) -> None:
-    """Write trials.csv: a row for each trial, a column for each parameter."""
+def _table(study: Study) -> str:
+    """Return trials.csv: a row for each trial, a column for each parameter."""
     buffer = io.StringIO()
     writer = table_writer(buffer)
     writer.writerow(["trial", "state", study.monitor, "epochs", "seconds", *study.space, "error"])
     for trial in study.trials:
         seconds = None if trial.duration is None else round(trial.duration.total_seconds(), 3)
         parameters = [trial.params.get(key) for key in study.space]
-        error = trial.user_attrs.get(ERROR)
-        state = trial.state.name.lower()
-        writer.writerow([trial.number, state, trial.value, trial.last_step, seconds, *parameters, error])
-    with disk_errors(study.path):
-        write_atomic(study.path / TABLE, buffer.getvalue())
+        cells = [trial.number, trial.state.name.lower(), trial.value, trial.last_step, seconds, *parameters]
+        writer.writerow([*cells, trial.user_attrs.get(ERROR)])
+    return buffer.getvalue()
 
 
 def _trial_lines(study: Study) -> list[str]:
@@ -62,7 +62,7 @@ def _trial_lines(study: Study) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = f"{value:.4g}" if isinstance(value, float) else re.sub(r'[{}"]', "", str(value))
     return f" {text}" if len(text) < WIDTH else f" {text[: WIDTH - 2]}…"
 
 
@@ -94,27 +94,21 @@ def _png(draw: Callable[[], Any]) -> bytes:
 
 def summary_lines(selection: Selection) -> list[str]:
     """Return the best trials, the best one with each seed, and whether it differs from the second."""
-    study, (best, *_) = selection.study, selection.candidates
+    study, (best, *_), difference = selection.study, selection.candidates, selection.difference
     lines = [f"{study.path}: {len(study.trials):,} trials by {study.monitor}", *_trial_lines(study), ""]
     lines += [f"trial {best.trial.number} with each seed:", *seeds.table(best.runs, "validation"), ""]
-    if selection.difference is not None:
-        lines += [f"{study.monitor} over the seeds: {', '.join(map(_spread, selection.candidates))}"]
-        lines += [*_verdict(selection.difference), ""]
+    if difference is not None:
+        value, low, high = (100 * (number or 0.0) for number in vars(difference.accuracy).values())
+        found = "the best differs from the second" if difference.p_value < ALPHA else "the best may be no better"
+        spreads = ((each.trial.number, each.spread.mean, each.spread.sd) for each in selection.candidates)
+        means = [f"trial {number} {mean:.4f}" + (f" ± {sd:.4f}" if sd else "") for number, mean, sd in spreads]
+        lines += [
+            f"{study.monitor} over the seeds: {', '.join(means)}",
+            f"{found}: accuracy {value:+.2f} points [{low:+.2f}, {high:+.2f}], p = {difference.p_value:.2g},",
+            f"  on the same {difference.texts:,} validation texts, by which both were chosen",
+            "",
+        ]
     return [*lines, f"best config: {study.path / BEST_CONFIG}", f"best run: {selection.run}"]
-
-
-def _spread(candidate: Candidate) -> str:
-    sd = "" if candidate.spread.sd is None else f" ± {candidate.spread.sd:.4f}"
-    return f"trial {candidate.trial.number} {candidate.spread.mean:.4f}{sd}"
-
-
-def _verdict(difference: Difference) -> list[str]:
-    value, low, high = (100 * (number or 0.0) for number in vars(difference.accuracy).values())
-    found = "the best differs from the second" if difference.p_value < ALPHA else "the best may be no better"
-    return [
-        f"{found}: accuracy {value:+.2f} points [{low:+.2f}, {high:+.2f}], p = {difference.p_value:.2g},",
-        f"  on the same {difference.texts:,} validation texts, by which both were chosen",
-    ]
 
 
 def _json(selection: Selection) -> str:

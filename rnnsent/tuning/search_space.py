@@ -33,7 +33,7 @@ def search_space(config: Config) -> Space:
 def _ready_ranges(config: Config) -> Iterator[tuple[str, RangeConfig]]:
     """Yield the keys that make sense for a network, and values around its own.
 
-    What would be trained anew before each trial stays as it is: word vectors and language models.
+    What would be trained again for each trial stays as it is: word vectors and language models.
     """
     model, training = config.model, config.training
     pretrained = model.language_model is not None

@@ -20,6 +20,7 @@ from rnnsent.runs.schemas import Estimate, Plan
 from rnnsent.training import seeds
 from rnnsent.training.seeds import Spread, spread_of
 from rnnsent.training.trainer import CallbackFactory
+from rnnsent.tuning.results import write_results
 from rnnsent.tuning.runs import best_value, quiet, train_run
 from rnnsent.tuning.search_space import trial_config
 from rnnsent.tuning.study import ERROR, FINALISTS, TRIALS, Study
@@ -58,7 +59,7 @@ class Selection:
 
 
 def select(study: Study, callbacks: CallbackFactory) -> Selection | None:
-    """Train the best trials with further seeds, and take the better by its mean over them.
+    """Train the best trials with further seeds, take the better by its mean over them, and write the results.
 
     Returns:
         The selection; None if another process is selecting now.
@@ -74,13 +75,18 @@ def select(study: Study, callbacks: CallbackFactory) -> Selection | None:
         lock = acquire(study.path / TRIALS)
     except RunError:
         return None
-    with lock:
+    try:
         candidates = [_candidate(study, trial, callbacks) for trial in finalists]
         candidates.sort(key=lambda candidate: study.sign * candidate.spread.mean)
         best = min(candidates[0].runs, key=lambda run: study.sign * best_value(run, study.monitor))
         run = _copy(best, study.path / BEST)
         registry.mark_latest(run)
-        return Selection(study, run, candidates, _difference(*candidates) if len(candidates) > 1 else None)
+        difference = _difference(*candidates) if len(candidates) > 1 else None
+        selection = Selection(study, run, candidates, difference)
+        write_results(selection)
+        return selection
+    finally:
+        lock.release()
 
 
 def _candidate(study: Study, trial: FrozenTrial, callbacks: CallbackFactory) -> Candidate:

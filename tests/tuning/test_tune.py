@@ -214,6 +214,30 @@ def test_processes_share_a_study(config: str) -> None:
     assert sorted(numbers) == [f"trial {number}" for number in range(6)]
 
 
+def test_fallback_is_said(config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RNNSENT_DATA")
+    arguments = [config, "--set", "data.fallback=sample", "--trials", "1", "--seeds", "1", "--epochs", "1"]
+    result = rnnsent("tune", *arguments, "--json")
+    assert result.exit_code == 0 and json.loads(result.stdout)["fallback_used"] is True
+    assert (
+        result.stderr.count("THE IMDB REVIEWS ARE NOT HERE") == 1
+        and "WARNING: trained on the built-in" in result.stderr
+    )
+    refused = rnnsent("tune", *arguments, "--no-fallback")
+    assert refused.exit_code == 1 and refused.stderr.startswith("Error: ")
+
+
+def test_kill_while_the_best_are_trained_with_further_seeds(config: str) -> None:
+    arguments = [config, "--trials", "1", "--seeds", "2", "--epochs", "1", "--study-dir", "S"]
+    values = tune(*arguments)
+    for path in ("S/result.json", "S/trials/0/seed-1/manifest.json", "S/best/weights.safetensors"):
+        Path(path).unlink()  # as a kill leaves it
+    Path("S/trials/.lock").touch()
+    Path("S/.best").mkdir()
+    assert tune(*arguments) == values
+    assert rnnsent("eval", "S/best").exit_code == 0 and not Path("S/.best").exists()
+
+
 def test_optuna_is_heard_through_the_log_of_rnnsent(config: str, caplog: pytest.LogCaptureFixture) -> None:
     result = rnnsent("tune", config, "--trials", "1", "--seeds", "1", "--epochs", "1")
     assert result.exit_code == 0 and "[I " not in result.stderr
@@ -221,7 +245,7 @@ def test_optuna_is_heard_through_the_log_of_rnnsent(config: str, caplog: pytest.
 
 
 def test_optuna_missing_is_one_message(monkeypatch: pytest.MonkeyPatch, config: str) -> None:
-    monkeypatch.setattr("rnnsent.tuning.requirements.installed", lambda module: False)
+    monkeypatch.setattr("rnnsent.tuning.folder.installed", lambda module: False)
     result = rnnsent("tune", config, "--trials", "1")
     assert result.exit_code == 1
     assert result.stderr == "Error: rnnsent tune needs Optuna: pip install 'rnnsent[tune]'\n"

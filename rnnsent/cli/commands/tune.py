@@ -51,13 +51,13 @@ def command(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Search the settings with the best validation, as `rnnsent tune gru
-    --data reviews.csv --minutes 5`.
+    """Search the settings with the best validation.
 
-    The section `search` of the config says which keys to change and how; see
-    docs/tuning.md. Without it there is a ready search space. Trials that are
-    worse than the median after an epoch are stopped. The two best are trained
-    with further seeds and compared. The test texts are not used.
+    `rnnsent tune gru --data reviews.csv --minutes 5` needs no more. The
+    section `search` of a config takes the place of the ready search space:
+    see docs/tuning.md. Trials that are worse than the median after an epoch
+    are stopped. The two best are trained with further seeds and compared. The
+    test texts are not used.
 
     The same command, or `--resume DIR`, continues a study that was stopped or
     killed. Several processes may share one. Needs Optuna:
@@ -75,15 +75,9 @@ def command(
         raise click.UsageError(
             "--resume only takes --minutes, --trials, --seeds, --quiet, --json: the config of a study cannot change"
         )
-    from rnnsent.tuning.requirements import require_optuna
-
-    require_optuna()
     from rnnsent.cli.progress import reading_progress, training_bar
     from rnnsent.config.loader import load_config, training_name
-    from rnnsent.tuning.folder import TuningPlan, open_folder, read_folder
-    from rnnsent.tuning.results import summary_lines, write_results
-    from rnnsent.tuning.search import tune
-    from rnnsent.tuning.study import Study
+    from rnnsent.tuning.folder import RESULT, TuningPlan, open_folder, read_folder
 
     if resume is not None:
         config, plan = read_folder(resume)
@@ -94,14 +88,20 @@ def command(
         config = load_config(name, changes, to_train=True)
         plan = TuningPlan(training_name(name, config, changes), trials, minutes, seeds or SEEDS)
     with reading_progress() as progress:
-        study = Study(*open_folder(config, plan, resume or study_dir, progress))
-    say(f"study: {study.path}")
+        folder = open_folder(config, plan, resume or study_dir, progress)
+    # These import Optuna, which `open_folder` requires.
+    from rnnsent.tuning.results import summary_lines
+    from rnnsent.tuning.search import tune
+    from rnnsent.tuning.study import Study
+
+    study = Study(*folder)
+    if not quiet:
+        say(f"study: {study.path}")
     selection = tune(study, (lambda config: ()) if quiet else training_bar)
     if selection is None:
         say(f"{study.path}: another process is still at work, and will select the best")
         return
-    line = write_results(selection)
-    show(line if as_json else "\n".join(summary_lines(selection)))
+    show((study.path / RESULT).read_text().strip() if as_json else "\n".join(summary_lines(selection)))
     if selection.run.fallback_used:
         say(f"WARNING: {FALLBACK}")
     if not quiet:
