@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from rnnsent.cli.main import cli
 from rnnsent.config.loader import description, json_schema, shipped_names
-from rnnsent.config.sections import Config, Section, section_of
+from rnnsent.config.sections import Config, Section, is_mapping, section_of
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 80
@@ -82,7 +82,7 @@ def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Sec
     for field in fields(section):
         inner = section_of(field.type)
         if inner is not None:
-            many = "[]" if "tuple[" in str(field.type) else ""
+            many = ".KEY" if is_mapping(field.type) else "[]" if "tuple[" in str(field.type) else ""
             yield from _sections(f"{path}.{field.name}{many}".lstrip("."), inner)
 
 
@@ -113,7 +113,7 @@ def _type(schema: dict[str, Any]) -> str:
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     given = {sign: schema[key] for key, sign in signs.items() if key in schema}
     bounds = " and ".join(f"{sign} {int(value) if value == int(value) else value:,}" for sign, value in given.items())
-    return f"{kind} {bounds}".strip()
+    return f"{kind} {bounds}".strip() or "any value"
 
 
 def _default(schema: dict[str, Any]) -> str:

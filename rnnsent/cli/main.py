@@ -24,8 +24,8 @@ from rnnsent.signals import listening
 from rnnsent.version import __version__
 
 COMMANDS = (
-    "train", "eval", "compare", "baseline", "predict", "trace", "robustness", "report", "verify", "summary", "data",
-    "config", "reference",
+    "train", "tune", "eval", "compare", "baseline", "predict", "trace", "robustness", "report", "verify", "summary",
+    "data", "config", "reference",
 )  # fmt: skip
 
 

@@ -5,16 +5,18 @@ The order of precedence is: defaults < file < `--set` and other options.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnsent.config.ranges import tried_values
 from rnnsent.config.rules import violations
-from rnnsent.config.sections import Config, Section, label_texts, section_of
+from rnnsent.config.sections import Config, RangeConfig, Section, is_mapping, label_texts, section_of
 from rnnsent.config.suggestions import similar_key, similar_value
 from rnnsent.config.yaml_reader import Document, KeyPath, dotted, dump, read_document
 from rnnsent.errors import ConfigError, Problem, count
@@ -120,6 +122,12 @@ def parse_config(
     return _validate(read_document(text, name), overrides, to_train)
 
 
+def with_values(config: Config, values: Mapping[str, object]) -> Config:
+    """Return a config with other values by dotted key, and without `search`; errors as `parse_config`."""
+    document = Document("config", replace(config, search=None).to_dict())
+    return _validate(document, copy.deepcopy(dict(values)), False)
+
+
 def dump_config(config: Config) -> str:
     """Return the config as YAML with every default written out; reading it again gives the same config."""
     return dump(config.to_dict())
@@ -155,9 +163,24 @@ def _validate(document: Document, overrides: Mapping[str, object], to_train: boo
             Problem(document.place(path), dotted(path), rule, _shown(value))
             for path, rule, value in violations(config, to_train=to_train)
         ]
+        if config.search is not None and not problems:
+            problems += _search_problems(config, config.search, document)
     if problems:
         raise ConfigError(sorted(problems, key=document.line))
     return config
+
+
+def _search_problems(config: Config, search: Mapping[str, RangeConfig], document: Document) -> Iterator[Problem]:
+    """Yield the first value of each range that the config would not take."""
+    for key, values in search.items():
+        for value in tried_values(key, values):
+            try:
+                with_values(config, {key: value})
+            except ConfigError as error:
+                first, path = error.problems[0], ("search", key)
+                rule = first.rule if first.key == key else f"{first.key}: {first.rule}"
+                yield Problem(document.place(path), dotted(path), rule, first.given, first.hint)
+                break
 
 
 def _by_path(details: list[ErrorDetails]) -> dict[KeyPath, ErrorDetails]:
@@ -171,15 +194,19 @@ def _by_path(details: list[ErrorDetails]) -> dict[KeyPath, ErrorDetails]:
 
 
 def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
-    """Strip the names of union members, which pydantic mixes into the location, and the keys of mappings."""
+    """Strip the names of union members, which pydantic mixes into the location, and the keys of mappings of values."""
     keys: list[str | int] = []
     section: type[Section] | None = Config
+    in_mapping = False  # of sections, whose keys may be anything
     for part in loc:
         if section is None:
             break
         keys.append(part)
-        if isinstance(part, str):
-            section = next((section_of(field.type) for field in fields(section) if field.name == part), None)
+        if in_mapping:
+            in_mapping = False
+        elif isinstance(part, str):
+            annotation = next((field.type for field in fields(section) if field.name == part), None)
+            section, in_mapping = section_of(annotation), is_mapping(annotation)
     return tuple(keys)
 
 

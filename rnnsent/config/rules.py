@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rnnsent.config.cells import CELLS
-from rnnsent.config.sections import Config, Section
+from rnnsent.config.ranges import range_rule
+from rnnsent.config.sections import Config, RangeConfig, Section
 from rnnsent.config.yaml_reader import KeyPath
 
 Violation = tuple[KeyPath, str, Any]  # where, the rule, the value given
@@ -127,6 +128,15 @@ def _adversarial_rules(config: Config) -> Iterator[Violation]:
             yield ("training", key), "must be null under adversarial.unlabeled: true", getattr(training, key)
 
 
+def _search_rules(config: Config) -> Iterator[Violation]:
+    for key, values in (config.search or {}).items():
+        rule = range_rule(key, values)
+        if rule is not None:
+            default = RangeConfig()
+            given = {name: value for name, value in values.to_dict().items() if value != getattr(default, name)}
+            yield ("search", key), rule, given
+
+
 def label_rules(config: Config) -> Iterator[Violation]:
     """Yield what does not fit the labels, if they are known: those of texts are not before these are read."""
     weights, names = config.training.class_weights, config.data.label_names
@@ -146,5 +156,5 @@ def training_rules(config: Config) -> Iterator[Violation]:
 
 _RULES: tuple[Callable[[Config], Iterator[Violation]], ...] = (
     _data_rules, _stack_rules, _model_rules, _ensemble_rules, _training_rules, _adversarial_rules,
-    label_rules,
+    _search_rules, label_rules,
 )  # fmt: skip

@@ -74,18 +74,25 @@ def section_of(annotation: Any) -> type[Section] | None:
     return next(filter(None, map(section_of, getattr(annotation, "__args__", ()))), None)
 
 
+def is_mapping(annotation: Any) -> bool:
+    """Return whether the sections of an annotation are the values of a mapping, such as `dict[str, X] | None`."""
+    return "dict[" in str(annotation)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Section):
         return value.to_dict()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return dict(value) if isinstance(value, dict) else value
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _typed(annotation: Any, value: Any) -> Any:
     section = section_of(annotation)
     if isinstance(value, list):
         return tuple(section.from_dict(item) if section else item for item in value)
+    if section and is_mapping(annotation) and value is not None:
+        return {key: section.from_dict(item) for key, item in value.items()}
     return section.from_dict(value) if section and value is not None else value
 
 
@@ -498,6 +505,20 @@ class MemberConfig(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RangeConfig(Section):
+    """Values of one key that `rnnsent tune` tries: from `low` to `high`, or `choices`."""
+
+    low: float | None = None
+    """Lowest value."""
+    high: float | None = None
+    """Highest value."""
+    log: bool = False
+    """Draw the value on a logarithmic scale, for learning rates and the like."""
+    choices: Annotated[tuple[Any, ...], Limits(min_length=2)] | None = None
+    """List of the values."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config(Section):
     """One experiment."""
 
@@ -509,6 +530,9 @@ class Config(Section):
     """How it is trained."""
     ensemble: Annotated[tuple[MemberConfig, ...], Limits(min_length=1, max_length=MAX_LAYERS)] | None = None
     """Train several networks and average their probabilities. null: one network."""
+    search: Annotated[dict[str, RangeConfig], Limits(min_length=1)] | None = None
+    """Keys that `rnnsent tune` changes, by their dotted names, such as training.learning_rate, and their values. Other
+    commands ignore them. null: the ready search space."""
 
     @property
     def channels(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from rnnsent.config.sections import Config, Section, section_of
+from rnnsent.config.sections import Config, Section, is_mapping, section_of
 from rnnsent.config.yaml_reader import KeyPath, dotted
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def similar_key(path: KeyPath) -> str:
 def _all_keys(section: type[Section], prefix: str = "") -> Iterator[str]:
     for field in fields(section):
         yield f"{prefix}{field.name}"
-        if inner := section_of(field.type):
+        inner = section_of(field.type)
+        if inner and not is_mapping(field.type):
             yield from _all_keys(inner, f"{prefix}{field.name}.{'0.' if 'tuple[' in str(field.type) else ''}")
 
 

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,15 @@ TRAIN, VALIDATION = "#0072b2", "#d55e00"  # distinct to the color-blind (Okabe a
 def new_figure(width: float, height: float, settings: Mapping[str, Any] | None = None) -> Iterator[Figure]:
     """Yield an empty figure, in inches; import the rest of Matplotlib, draw and save before the block ends.
 
-    No rc file, no backend and no pyplot: the picture is the same on every machine.
+    No backend and no pyplot; see `default_settings`.
+    """
+    with default_settings(settings) as matplotlib:
+        yield matplotlib.figure.Figure(figsize=(width, height), dpi=120, layout="constrained")
+
+
+@contextmanager
+def default_settings(settings: Mapping[str, Any] | None = None) -> Iterator[ModuleType]:
+    """Yield Matplotlib without the settings of an rc file: what is drawn is the same on every machine.
 
     Args:
         settings: changes of Matplotlib's own defaults.
@@ -41,7 +50,7 @@ def new_figure(width: float, height: float, settings: Mapping[str, Any] | None =
         defaults = {name: value for name, value in matplotlib.rcParamsDefault.items() if not name.startswith("backend")}
         defaults["text.parse_math"] = False  # titles and labels may hold dollars
         matplotlib.rcParams.update(defaults | dict(settings or {}))
-        yield matplotlib.figure.Figure(figsize=(width, height), dpi=120, layout="constrained")
+        yield matplotlib
 
 
 def write_plot(run: Run, name: str, draw: Callable[[], bytes]) -> bool:

@@ -51,14 +51,14 @@ def create_run(name: str, path: Path | None = None, *, force: bool = False) -> R
         return replace(run, lock=acquire(path))
 
 
-def new_folder(name: str) -> Path:
-    """Make and return `runs/NAME-DATE-N`, with the next free N."""
-    with disk_errors(ROOT):
-        ROOT.mkdir(parents=True, exist_ok=True)
+def new_folder(name: str, root: Path = ROOT) -> Path:
+    """Make and return `runs/NAME-DATE-N`, or one in another root, with the next free N."""
+    with disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
         day = datetime.date.today().isoformat()
         number = 1
         while True:
-            path = ROOT / f"{name}-{day}-{number}"
+            path = root / f"{name}-{day}-{number}"
             try:
                 path.mkdir()
                 return path

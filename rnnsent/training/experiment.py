@@ -49,6 +49,7 @@ class Request:
     rows: Rows | None = None  # to train on instead of files
     given: Collection[str] | None = None  # keys that the recipe for tables may not change; None: no recipe is chosen
     latest: bool = True  # whether `runs/latest` names the run from then on
+    trial: bool = False  # of a search: does not log the data, for which texts of the test are read
 
 
 def train(config: Config, request: Request, *, run_dir: Path | None = None, force: bool = False) -> Run:
@@ -109,7 +110,8 @@ def _train(run: Run, config: Config, request: Request) -> Run:
         config = initial_run.united(config, dataset)
     require_trainable(config)  # more of it is known now
     split = split_dataset(dataset, config.data)
-    log_data(dataset, split, config)
+    if not request.trial:
+        log_data(dataset, split, config)
     features = add_unlabeled(fit_features(dataset, split, config), dataset, config)
     # Keras is imported from here on; a signal inside that import could be lost or take the process down.
     with DeferredSignals(STARTING):
@@ -127,7 +129,7 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     networks = train_networks(run, config, session, fingerprint.name)
     with DeferredSignals(FINISHING):
         finish(run, config, session, networks, data_info(dataset, split, config, requested))
-        if request.latest:
+        if request.latest and not request.trial:
             registry.mark_latest(run)
     stop = networks[-1].stopped
     if stop is not None:

@@ -119,8 +119,13 @@ def spreads(metrics: Sequence[Metrics]) -> dict[str, Spread]:
         values = [row[name].value for row in metrics]
         numbers = [value for value in values if value is not None]
         if len(numbers) == len(values):
-            result[name] = Spread(mean(numbers), stdev(numbers) if len(numbers) > 1 else None)
+            result[name] = spread_of(numbers)
     return result
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """Return mean and sd of the values of one metric."""
+    return Spread(mean(values), stdev(values) if len(values) > 1 else None)
 
 
 def table(runs: Sequence[Run], split: str) -> list[str]:
