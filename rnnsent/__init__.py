@@ -16,6 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rnnsent import display
 from rnnsent.version import __version__
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ _MODULES = {
     "load": "inference.classifier",
     **dict.fromkeys(("compare", "evaluate", "report", "train"), "api"),
 }
+
+
+display.renderer = lambda: import_module("rnnsent.reporting.notebook")
 
 
 def __dir__() -> list[str]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+# Returns what renders them: the package sets it to import `reporting.notebook`, which is above all that has results.
+renderer: Callable[[], Any]
+
 
 class DisplayMixin:
-    """Base of results that `reporting.notebook` can show. Nothing else imports upward."""
+    """Base of results that the renderer can show."""
 
     __slots__ = ()
 
     def _repr_html_(self) -> str:
         """Return the result as HTML, as notebooks ask for it."""
-        from rnnsent.reporting.notebook import html
-
-        return html(self)
+        html: str = renderer().html(self)
+        return html
 
     def __str__(self) -> str:
-        from rnnsent.reporting.notebook import text
-
-        return text(self)
+        text: str = renderer().text(self)
+        return text
