@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 # Returns what renders them: the package sets it to import `reporting.notebook`, which is above all that has results.
-renderer: Callable[[], Any]
+renderer: Callable[[], Any] = object
 
 
 class DisplayMixin:
