@@ -186,14 +186,15 @@ class _Quotes:
     def add(self, line: int, cells: list[str] | csv.Error, record: Sequence[str]) -> None:
         """Look at a row; see `Dialect.records`."""
         cut = [part.rstrip("\r\n").split(self.dialect.delimiter) for part in record if part.strip()]
-        self.escapes = self.escapes or any('\\"' in part for part in record)
         if isinstance(cells, csv.Error):
             self.broken, self.errors, cells = self.broken or cells, self.errors + 1, []
         self.width = self.width or len(cells or cut[0])
-        self.spaces = self.spaces or any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells)
         self._values = self._values or [set() for _ in range(self.width)]
         self.lines_alike = self.lines_alike and all(len(each) == self.width for each in cut)
-        self.enclosed += bool(cells) and any(cell.startswith('"') for cell in cut[0])
+        if any('"' in part for part in record):
+            self.escapes = self.escapes or any('\\"' in part for part in record)
+            self.spaces = self.spaces or any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells)
+            self.enclosed += bool(cells) and any(cell.startswith('"') for cell in cut[0])
         if len(cut) > 1:
             self._several.append((line, cut))
             self.several += 1
@@ -202,7 +203,7 @@ class _Quotes:
             for seen, cell in zip(self._values, cells, strict=True):
                 if len(seen) < MAX_VALUES:
                     seen.add(cell)
-        if self.rows > SAMPLE_ROWS:
+        if self._several and self.rows > SAMPLE_ROWS:
             self.judge()
 
     def judge(self) -> None:

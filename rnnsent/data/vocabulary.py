@@ -111,12 +111,14 @@ class Vocabulary:
         With `others`, unknown words get ids beyond all known ones, which are put there, and `num_words` is ignored.
         """
         if others is not None:
-            known, more = self._ids, self.oov == "unknown"
-            kept = [word for word in words if more or word in known]
-            beyond = FIRST_WORD + len(self.words)
-            return kept, np.array(
-                [START, *(known.get(word) or others.setdefault(word, beyond + len(others)) for word in kept)], np.int32
-            )
+            kept = [word for word in words if self.oov == "unknown" or word in self._ids]
+            ids = [self._ids.get(word) for word in kept]
+            if None in ids:
+                beyond = FIRST_WORD + len(self.words)
+                for place, word in enumerate(kept):
+                    if ids[place] is None:
+                        ids[place] = others.setdefault(word, beyond + len(others))
+            return kept, np.array([START, *ids], np.int32)
         default = UNKNOWN if self.oov == "unknown" else None
         pairs = [(word, id_) for word in words if (id_ := self._ids.get(word, default)) is not None]
         limit = self.num_words
