@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Split
 from rnnsent.errors import RunError
-from rnnsent.evaluation.intervals import mcnemar, paired_difference
+from rnnsent.evaluation.intervals import discordant, mcnemar, paired_difference
 from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn, sides
@@ -111,8 +111,7 @@ class EvaluatedBaseline:
 
     def compared(self, network: Predictions) -> BaselineComparison:
         """Return the comparison with the predictions of a network for the same texts."""
-        only_network = int((network.right & ~self.predictions.right).sum())
-        only_baseline = int((self.predictions.right & ~network.right).sum())
+        only_baseline, only_network = discordant(self.predictions.right, network.right)
         difference = paired_difference(only_baseline, only_network, len(network))
         return BaselineComparison(difference, mcnemar(only_network, only_baseline), only_network, only_baseline)
 

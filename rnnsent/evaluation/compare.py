@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnsent.display import DisplayMixin
 from rnnsent.errors import DataError
-from rnnsent.evaluation.intervals import holm, mcnemar, paired_difference, percentiles
+from rnnsent.evaluation.intervals import discordant, holm, mcnemar, paired_difference, percentiles
 from rnnsent.evaluation.metrics import METRICS, Sample
 from rnnsent.evaluation.predictions import EvaluatedRun, Floats, Predictions
 from rnnsent.evaluation.run_data import Source, load_run_data
@@ -139,13 +138,13 @@ def compare(
     first, *others = predictions
     names, draws = compared_metrics(), _bootstrap(predictions, seed, resamples)
     scores = np.array([_values(Sample(model)) for model in predictions])
-    p_values = holm([mcnemar(*_discordant(first.right, other.right)) for other in others])
+    p_values = holm([mcnemar(*discordant(first.right, other.right)) for other in others])
     slice_rows = _slice_differences(first, others, slices)
     comparisons = []
     for number, other in enumerate(others, start=1):
         change, samples = scores[number] - scores[0], draws[:, number] - draws[:, 0]
         differences = {name: percentiles(change[k], samples[:, k]) for k, name in enumerate(names)}
-        only_first, only_other = _discordant(first.right, other.right)
+        only_first, only_other = discordant(first.right, other.right)
         same = first.same_as(other)
         if not same:
             differences["accuracy"] = paired_difference(only_first, only_other, len(first))
@@ -200,7 +199,7 @@ def _slice_differences(
 ) -> list[SliceDifference]:
     """Return the slices, in order, of each other model after the other."""
     pairs = [(part, first.right[part.members], other.right[part.members]) for other in others for part in slices]
-    p_values = holm([mcnemar(*_discordant(before, after)) for _, before, after in pairs])
+    p_values = holm([mcnemar(*discordant(before, after)) for _, before, after in pairs])
     return [
         SliceDifference(
             group=part.group,
@@ -208,16 +207,11 @@ def _slice_differences(
             texts=len(before),
             first=float(before.mean()),
             other=float(after.mean()),
-            difference=paired_difference(*_discordant(before, after), len(before)),
+            difference=paired_difference(*discordant(before, after), len(before)),
             p_value=p_value,
         )
         for (part, before, after), p_value in zip(pairs, p_values, strict=True)
     ]
-
-
-def _discordant(first: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int]:
-    """Return how many texts one of the two alone has right."""
-    return int((first & ~other).sum()), int((other & ~first).sum())
 
 
 def _flips(first: Predictions, other: Predictions) -> list[Flip]:

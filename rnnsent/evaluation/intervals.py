@@ -91,6 +91,11 @@ def paired_difference(only_first: int, only_other: int, texts: int) -> Estimate:
     return Estimate(value, max(min(wins - losses - spread, value), -1.0), min(max(wins - losses + spread, value), 1.0))
 
 
+def discordant(first: NDArray[np.bool_], other: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return how many texts one of two models alone has right, of which texts, (texts,), each has right."""
+    return int((first & ~other).sum()), int((other & ~first).sum())
+
+
 def mcnemar(only_first: int, only_other: int) -> float:
     """Return the two-sided p-value of McNemar's exact test of two classifiers on the same texts.
 

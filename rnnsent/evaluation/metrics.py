@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsent.evaluation.intervals import paired_difference, percentiles, prior_texts, proportion
+from rnnsent.evaluation.intervals import discordant, paired_difference, percentiles, prior_texts, proportion
 from rnnsent.evaluation.predictions import Costs, Floats, Ints, Predictions, Ranking
 from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, Metrics, PartAccuracy
 
@@ -301,6 +301,6 @@ def part_accuracies(labels: Ints, whole: ArrayLike, parts: Mapping[str, ArrayLik
     results = []
     for name, probabilities in parts.items():
         other = Predictions.of(labels, probabilities).right
-        difference = paired_difference(int((other & ~right).sum()), int((right & ~other).sum()), len(right))
-        results.append(PartAccuracy(name, proportion(int(other.sum()), len(other)), difference))
+        accuracy = proportion(int(other.sum()), len(other))
+        results.append(PartAccuracy(name, accuracy, paired_difference(*discordant(other, right), len(right))))
     return results

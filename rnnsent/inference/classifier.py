@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rnnsent.data.dataset import Ids, Split
 from rnnsent.data.prediction_columns import prediction_columns
-from rnnsent.data.tokenizer import UNKNOWN
+from rnnsent.data.tokenizer import START, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import RunError, count
 from rnnsent.inference.calibration import Calibration
@@ -166,17 +166,13 @@ class Classifier:
     def encode(self, text: str) -> Encoded:
         """Return what the network reads of a text."""
         words = self.vocabulary.words_of(text)
-        entries = self.vocabulary.words_with_ids(words)[0]
         full = Split.from_words(self.vocabulary, [words])
         cut = self._cut(full)
         ids, spelled = cut.sequence(0), replace(cut, limit=None).sequence(0)
-        excess = int(full.lengths[0]) - len(ids)
-        if excess:
-            entries = entries[-len(ids) :] if self.config.data.truncating == "pre" else entries[: len(ids) - 1]
-        known = tuple((ids[len(ids) - len(entries) :] != UNKNOWN).tolist())
+        excess, known = int(full.lengths[0]) - len(ids), tuple((ids[ids != START] != UNKNOWN).tolist())
         ignored = dict.fromkeys(word for word in words if not self.vocabulary.has_id(word))
         others = (full.words or ())[len(self.vocabulary.words) :]
-        return Encoded(ids, tuple(entries), known, self._lost_words(excess), tuple(ignored), spelled, others)
+        return Encoded(ids, tuple(cut.spelled(0)), known, self._lost_words(excess), tuple(ignored), spelled, others)
 
     def probabilities(self, sequences: Sequence[Ids], others: Sequence[str] = ()) -> Floats:
         """Return the probability of each label for each sequence of ids, float32 (sequences, labels).

@@ -19,14 +19,13 @@ from rnnsent.engine import kernel
 from rnnsent.engine.dispatch import unusual_key
 from rnnsent.errors import ConfigError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
-from rnnsent.models.linear import blend
+from rnnsent.models.linear import LinearModel, blend
 from rnnsent.models.network import Network, runs_on_kernel
 from rnnsent.models.weights import Weights
 from rnnsent.runs.directory import CALIBRATION, LINEAR, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
 
 if TYPE_CHECKING:
     from rnnsent.config.sections import Config
-    from rnnsent.models.linear import LinearModel
     from rnnsent.models.ngram_weights import NgramWeights
 
 Floats = NDArray[np.float32]
@@ -138,8 +137,6 @@ def load_linear(run: Run) -> LinearModel | None:
     config = run.config.model.linear
     if config is None:
         return None
-    from rnnsent.models.linear import LinearModel
-
     return LinearModel.from_arrays(read_arrays(run.file(LINEAR)), config)
 
 

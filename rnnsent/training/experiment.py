@@ -129,7 +129,7 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     networks = train_networks(run, config, session, fingerprint.name)
     with DeferredSignals(FINISHING):
         finish(run, config, session, networks, data_info(dataset, split, config, requested))
-        if request.latest and not request.trial:
+        if request.latest:
             registry.mark_latest(run)
     stop = networks[-1].stopped
     if stop is not None:

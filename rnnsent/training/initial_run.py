@@ -23,7 +23,7 @@ from rnnsent.data.statistics import CHUNK
 from rnnsent.data.tokenizer import FIRST_WORD
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
-from rnnsent.evaluation.intervals import paired_difference, proportion
+from rnnsent.evaluation.intervals import discordant, paired_difference, proportion
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.evaluation.run_data import load_run_data
 from rnnsent.inference.predictor import Predictor, load_run_predictor
@@ -145,7 +145,7 @@ class InitialRun:
         old = Predictions.of(texts.labels, predict_before(before.cut("validation").take(rows))).right
         new = Predictions.of(texts.labels, predict(texts)).right
         was, now = (proportion(int(right.sum()), len(rows)) for right in (old, new))
-        change = paired_difference(int((old & ~new).sum()), int((new & ~old).sum()), len(rows))
+        change = paired_difference(*discordant(old, new), len(rows))
         forgetting = Forgetting(len(rows), was, now, change)
         logger.info("validation texts of %s: %s", self.run, forgetting)
         return replace(info, forgetting=forgetting)

@@ -21,7 +21,7 @@ def train_run(config: Config, folder: Path, name: str, callbacks: CallbackFactor
     """Train a run in the folder of its trial."""
     with quiet():
         run_dir = seed_path(folder, config.training.seed)
-        return experiment.train(config, Request(name, callbacks, trial=True), run_dir=run_dir)
+        return experiment.train(config, Request(name, callbacks, latest=False, trial=True), run_dir=run_dir)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 
 from rnnsent.errors import RunError, TrainingError
 from rnnsent.evaluation.evaluate import evaluation_of
-from rnnsent.evaluation.intervals import mcnemar, paired_difference
+from rnnsent.evaluation.intervals import discordant, mcnemar, paired_difference
 from rnnsent.files import disk_errors
 from rnnsent.runs import registry
 from rnnsent.runs.directory import LOCK, Run, acquire
@@ -122,7 +122,7 @@ def _difference(best: Candidate, second: Candidate) -> Difference:
     with quiet():
         for runs in zip(best.runs, second.runs, strict=False):
             one, other = (evaluation_of(run, "validation").predictions.right for run in runs)
-            pairs.append([(one & ~other).sum(), (other & ~one).sum()])
+            pairs.append(discordant(one, other))
     only_best, only_second = np.mean(pairs, axis=0).tolist()
     return Difference(
         len(one), paired_difference(only_second, only_best, len(one)), mcnemar(round(only_best), round(only_second))
