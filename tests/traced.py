@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnsent.config.loader import parse_config
 from rnnsent.config.sections import Config
+from rnnsent.data.batching import Batches
 from rnnsent.inference.classifier import Classifier, Encoded
 from rnnsent.inference.predictor import Predictor
 from rnnsent.models.network import Network
@@ -18,6 +19,10 @@ from rnnsent.models.weights import Weights, weight_shapes
 Ids = NDArray[np.int32]
 PLAIN = parse_config("model: {recurrent: [{cell: gru}]}\n", "test")
 WORDS = ("the", "good", "bad", "film", "great", "dull")  # with the ids from 4 on; 2 is any other word
+
+
+def _nothing(batches: Batches, vectors: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    return np.empty(0, np.float32)
 
 
 class Answering(Classifier):
@@ -31,7 +36,7 @@ class Answering(Classifier):
         weights: Weights | None = None,
         maxlen: int | None = None,
     ) -> None:
-        self.predictor = Predictor("fake", "", config, lambda batches: np.empty(0, np.float32), weights=weights or {})
+        self.predictor = Predictor("fake", "", config, _nothing, weights=weights or {})
         self.answer, self.names, self.maxlen = answer, label_names, maxlen
         self.asked: list[list[int]] = []
 

@@ -85,6 +85,16 @@ def _model_rules(config: Config) -> Iterator[Violation]:
     vectors = model.vectors
     if vectors is not None and (vectors.path is None) == (vectors.word2vec is None):
         yield ("model", "vectors"), "needs path or word2vec, and not both", vectors.to_dict()
+    word2vec = None if vectors is None else vectors.word2vec
+    lengths = {
+        ("model", "linear", "characters"): model.linear and model.linear.characters,
+        ("model", "vectors", "word2vec", "subwords"): word2vec and word2vec.subwords,
+    }
+    for place, pair in lengths.items():
+        if pair and pair[0] > pair[1]:
+            yield place, "must begin with the shorter length", list(pair)
+    if vectors is not None and vectors.trainable and model.reads_subwords:
+        yield ("model", "vectors", "trainable"), "must be false with word2vec.subwords", True
     if model.language_model is not None and config.data.padding == "notebook":
         yield ("model", "language_model"), "must be null under padding: notebook", model.language_model.to_dict()
 
@@ -97,6 +107,8 @@ def _ensemble_rules(config: Config) -> Iterator[Violation]:
             yield ("ensemble", index), rule, members[index].training.seed
         if config.model.ngrams is None:
             yield from _unused(member, ("ensemble", index), ["ngrams"], "model.ngrams: null")
+        if config.model.reads_subwords:
+            yield from _unused(member, ("ensemble", index), ["embedding_dim"], "model.vectors.word2vec.subwords")
 
 
 def _training_rules(config: Config) -> Iterator[Violation]:
@@ -112,6 +124,18 @@ def _training_rules(config: Config) -> Iterator[Violation]:
     if training.teacher != "self":
         yield from _unused(training, ("training",), ["teacher_rounds"], f"teacher: {training.teacher or 'null'}")
     yield from _once(("training", "trackers"), training.trackers)
+    if training.cross_validation:
+        place = ("training", "cross_validation")
+        if config.ensemble is None or len(config.ensemble) < 2:
+            yield place, "needs an ensemble of at least 2 networks, one for each fold", True
+        if training.teacher is not None:
+            yield place, "must be false under a teacher, which labels texts for all networks", True
+        if config.data.validation_split:
+            rule = "must be 0 under training.cross_validation: true, where each network has validation texts of its own"
+            yield ("data", "validation_split"), rule, config.data.validation_split
+    elif not config.data.validation_split:
+        rule = "must be greater than 0, except under training.cross_validation: true"
+        yield ("data", "validation_split"), rule, config.data.validation_split
 
 
 def _adversarial_rules(config: Config) -> Iterator[Violation]:

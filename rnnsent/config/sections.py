@@ -140,7 +140,7 @@ class DataConfig(Section):
     padding: Literal["post", "notebook"] = "post"
     """post: pad after the words, up to the longest text of a batch, and mask the padding. notebook: pad before the
     words, always to maxlen, without a mask."""
-    validation_split: Share = 0.2
+    validation_split: Fraction = 0.2
     """Fraction of the training texts used for validation. imdb, sample: the last ones, as in Keras. texts: a random
     sample, unless there is a split column."""
     test_split: Fraction = 0.2
@@ -296,6 +296,9 @@ class Word2VecConfig(Section):
     """Maximum distance between the current and the predicted word."""
     min_count: Count = 3
     """Ignore words that occur less often, min_count in gensim."""
+    subwords: Annotated[tuple[Count, ...], Limits(min_length=2, max_length=2)] | None = None
+    """Shortest and longest character n-grams whose vectors add to those of their words, as in fastText. They also read
+    unknown words. Needs trainable: false. null: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -359,6 +362,12 @@ class ModelConfig(Section):
         stems = [f"bidirectional_{layer.cell}" if layer.bidirectional else layer.cell for layer in self.recurrent]
         repeats = [stems[:index].count(stem) for index, stem in enumerate(stems)]
         return [f"{stem}_{repeat}" if repeat else stem for stem, repeat in zip(stems, repeats, strict=True)]
+
+    @property
+    def reads_subwords(self) -> bool:
+        """Whether unknown words are read by their character n-grams."""
+        word2vec = None if self.vectors is None else self.vectors.word2vec
+        return word2vec is not None and word2vec.subwords is not None
 
     def returns_sequence(self, index: int) -> bool:
         """Return whether recurrent layer `index` hands on all states, which the next layer and the poolings need."""
@@ -433,6 +442,9 @@ class TrainingConfig(Section):
     it covers an epoch at most. null: no average."""
     monitor: Literal["val_accuracy", "val_loss"] = "val_accuracy"
     """Metric that chooses the best epoch, and that early stopping and plateau watch."""
+    cross_validation: bool = False
+    """Train each network of the ensemble on all texts except a fold of its own, which validates it. So all texts that
+    are not for testing are trained on, and all are validated. Needs data.validation_split: 0."""
     early_stopping: EarlyStoppingConfig | None = None
     """Stop early. null: run all epochs."""
     class_weights: Literal["balanced"] | dict[str, Annotated[float, Limits(gt=0.0, le=1e30)]] | None = None

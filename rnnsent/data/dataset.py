@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.data.tokenizer import FIRST_WORD, START, UNKNOWN
-from rnnsent.errors import DataError
+from rnnsent.errors import DataError, count
 
 if TYPE_CHECKING:
     from rnnsent.config.sections import DataConfig
@@ -70,6 +70,18 @@ class Split:
             labels=self.labels[index],
             targets=None if self.targets is None else self.targets[index],
             groups=None if self.groups is None else self.groups[index],
+        )
+
+    def joined(self, other: Split) -> Split:
+        """Return the texts of both splits, which view the same tokens, without targets."""
+        grouped = self.groups is not None and other.groups is not None
+        return replace(
+            self,
+            starts=np.concatenate([self.starts, other.starts]),
+            lengths=np.concatenate([self.lengths, other.lengths]),
+            labels=np.concatenate([self.labels, other.labels]),
+            groups=np.concatenate([self.groups, other.groups]) if grouped else None,
+            targets=None,
         )
 
     def certainty(self) -> NDArray[np.float64]:
@@ -234,13 +246,22 @@ class Partition:
         )
 
 
-def split_dataset(dataset: Dataset, config: DataConfig) -> Partition:
+def split_dataset(dataset: Dataset, config: DataConfig, *, cross_validation: bool = False) -> Partition:
     """Split a data set as its source or `validation_split` says.
+
+    With `cross_validation` all texts that are not for testing are both training and validation texts.
 
     Raises:
         DataError: if there are too few texts to train or validate on, or all to train on have one label.
     """
     indices = dataset.split_indices(config.validation_split)
+    if cross_validation:
+        if len(indices["validation"]):
+            raise DataError(
+                f"{count(len(indices['validation']), 'row')} are for validation: with training.cross_validation each "
+                "network has validation texts of its own; set it to false, or let those rows train"
+            )
+        indices = {**indices, "validation": indices["train"]}
     train, validation = len(indices["train"]), len(indices["validation"])
     if not train or not validation:
         raise DataError(

@@ -169,7 +169,7 @@ class _Rows:
         labels, groups = order[np.array(self.labels)], self._final_groups()
         splits = self._splits(labels, groups)
         try:
-            splitting.require_trainable(labels, splits, names)
+            splitting.require_trainable(labels, splits, names, validated=self.config.validation_split > 0)
         except DataError as error:
             if self.dropped["repeated"]:
                 error = DataError(f"{error} ({self.dropped['repeated']:,} repeated rows were dropped)")

@@ -106,8 +106,8 @@ def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
     return int(rows[labels_of_text > 1].sum())
 
 
-def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
-    """Require two labels to train on, all labels of the other splits among them, and texts to validate on.
+def require_trainable(labels: Ints, splits: Ints, names: Sequence[str], *, validated: bool = True) -> None:
+    """Require two labels to train on, all labels of the other splits among them, and, if `validated`, validation texts.
 
     Labels and splits are as for `assign`.
 
@@ -125,7 +125,7 @@ def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
                 f"no training text is labeled {missing}, but {split} texts are: a network cannot learn that; leave the "
                 "label out with data.label_map, or split the rows otherwise"
             )
-    if not present["validation"]:
+    if validated and not present["validation"]:
         raise DataError(
             f"{count(int((splits == TRAIN).sum()), 'text')} to train on leave none to validate: a larger "
             "data.validation_split, or more texts"

@@ -11,6 +11,7 @@ import json
 import logging
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,8 @@ class Baseline:
         return _probabilities(self.models, self.ngrams.matrix(texts))
 
 
-def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
-    """Fit the baseline on `train`, and choose the strength of its regularization on `validation`, before truncation.
+def fit(train: Split, validation: Split, labels: int = 2, strengths: Sequence[float] = STRENGTHS) -> Baseline:
+    """Fit the baseline on `train`, and choose one of `strengths` on `validation`, before truncation.
 
     Raises:
         RnnsentError: if scikit-learn is not installed.
@@ -63,15 +64,28 @@ def fit(train: Split, validation: Split, labels: int = 2) -> Baseline:
     weights = [log_count_ratios(matrix, target) for target in targets]
     products = [matrix.multiply(weight).tocsr() for weight in weights]
     candidates: list[tuple[float, Baseline]] = []
-    for strength in STRENGTHS:
+    for strength in strengths:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of scikit-learn, about what it will do in other versions
             regressions = [logistic_regression(strength).fit(*pair) for pair in zip(products, targets, strict=True)]
         models = list(zip(regressions, weights, strict=True))
         accuracy = float(Predictions.of(validation.labels, _probabilities(models, held_out)).right.mean())
-        logger.info("baseline: C %g, validation accuracy %.2f%%", strength, 100 * accuracy)
+        if len(strengths) > 1:
+            logger.info("baseline: C %g, validation accuracy %.2f%%", strength, 100 * accuracy)
         candidates.append((accuracy, Baseline(strength, ngrams, models)))
     return max(candidates, key=lambda pair: pair[0])[1]
+
+
+def _cross_validated(texts: Split, folds: NDArray[np.int64], labels: int) -> tuple[Baseline, NDArray[np.float64]]:
+    """Return the baseline fitted on all texts, and what one that was fitted on the other folds says of each text."""
+    strengths: Sequence[float] = STRENGTHS
+    predicted = np.empty((len(texts), labels) if labels > 2 else len(texts))
+    for fold in np.unique(folds):
+        rows, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        baseline = fit(texts.take(others), texts.take(rows), labels, strengths)
+        predicted[rows] = baseline.probabilities(texts.take(rows))
+        strengths = (baseline.strength,)
+    return fit(texts, texts.take(slice(0, 1)), labels, strengths), predicted
 
 
 def _probabilities(models: list[tuple[Any, NDArray[np.float32]]], matrix: Any) -> NDArray[np.float64]:
@@ -139,23 +153,28 @@ def evaluate_baseline(data: RunData, split: str) -> EvaluatedBaseline:
     splits = {name: data.texts(name) for name in ("train", "validation", "test") if len(data.indices.get(name, ()))}
     key = hashlib.sha256(repr((STRENGTHS, labels, list(splits))).encode())
     for part in splits.values():
-        for array in (part.flat(), part.lengths, part.labels):
+        for array in (part.flat(), part.lengths, part.labels, *(() if data.folds is None else (data.folds,))):
             key.update(np.ascontiguousarray(array).data)
 
     def build() -> Arrays:
         start_time = time.perf_counter()
-        baseline = fit(data.texts("train"), data.texts("validation"), labels)
+        train, predicted = data.texts("train"), {}
+        if data.folds is None:
+            baseline = fit(train, data.texts("validation"), labels)
+            predicted["validation"] = baseline.probabilities(data.texts("validation"))
+        else:
+            baseline, predicted["validation"] = _cross_validated(train, data.folds, labels)
+        if "test" in splits:
+            predicted["test"] = baseline.probabilities(splits["test"])
         facts = {
             "seconds": round(time.perf_counter() - start_time, 3),
             "strength": baseline.strength,
             "ngrams": baseline.ngrams.size,
         }
         content = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-        return {"facts": content} | {
-            name: baseline.probabilities(part) for name, part in splits.items() if name != "train"
-        }
+        return {"facts": content, **predicted}
 
-    arrays = cached_arrays(f"baseline-1-{key.hexdigest()[:32]}", build)
+    arrays = cached_arrays(f"baseline-2-{key.hexdigest()[:32]}", build)
     # In float32, as the file beside a run has them.
     predictions = Predictions.of(texts.labels, np.asarray(arrays[split], np.float32))
     facts, metrics = json.loads(bytes(arrays["facts"])), score(predictions).metrics

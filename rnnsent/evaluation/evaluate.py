@@ -12,12 +12,12 @@ import numpy as np
 
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
-from rnnsent.evaluation.metrics import METRICS, coverage, part_accuracies, reliability_points, score
+from rnnsent.evaluation.metrics import METRICS, PARTS, coverage, part_accuracies, reliability_points, score
 from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
 from rnnsent.files import table_writer
-from rnnsent.inference.predictor import load_run_predictor
+from rnnsent.inference.predictor import load_run_predictor, validation_parts
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import Evaluation, Origin
 
@@ -104,12 +104,12 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     log_warnings(data, split)
     texts, names = data.cut(split), run.config.data.label_names
     start_time = time.perf_counter()
-    network, linear = predictor.parts(texts)
+    network, linear = validation_parts(run, predictor, texts) if split == "validation" else predictor.parts(texts)
     mixed = network if linear is None else predictor.mixed(network, linear)
     probabilities = predictor.calibration(mixed)
     seconds = time.perf_counter() - start_time
     predictions = Predictions.of(texts.labels, probabilities)
-    parts = {} if linear is None else {"network": network, "linear part": linear}
+    parts = {} if linear is None else {PARTS["network"]: network, PARTS["linear"]: linear}
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
     record = evaluation_record(origin, predictions, names, slices=slices, seconds=seconds)
     record = replace(record, parts=part_accuracies(texts.labels, probabilities, parts))

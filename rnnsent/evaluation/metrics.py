@@ -289,6 +289,9 @@ def reliability_points(
     return points
 
 
+PARTS = {"network": "network", "linear": "linear part"}  # of a model, and what each is called
+
+
 def part_accuracies(labels: Ints, whole: ArrayLike, parts: Mapping[str, ArrayLike]) -> list[PartAccuracy]:
     """Return the accuracy of each part of a model, and how it differs from that of the whole.
 

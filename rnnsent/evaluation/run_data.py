@@ -23,7 +23,7 @@ from rnnsent.data.sources import load_dataset
 from rnnsent.data.statistics import also_in_training, left_out_and_joined
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RunError, count
-from rnnsent.runs.directory import DATA, RESTORE, SPLIT, VOCABULARY, Run
+from rnnsent.runs.directory import DATA, FOLDS, RESTORE, SPLIT, VOCABULARY, Run
 from rnnsent.runs.schemas import Origin
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class RunData:
     config: DataConfig
     dataset: Dataset
     indices: Mapping[str, NDArray[np.int64]]  # rows of each split
+    folds: NDArray[np.int64] | None = None  # of each validation text, which is also trained on, under cross-validation
 
     def texts(self, split: str) -> Split:
         """Return the texts of a split before truncation.
@@ -118,7 +119,7 @@ def load_run_data(run: Run, source: Source | None = None, words: Sequence[str] |
             indices = dict(arrays)
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(f"{run.file(SPLIT)}: is damaged: {error}; {RESTORE}") from None
-    return RunData(str(run), run.sha256, run.config.data, dataset, indices)
+    return RunData(str(run), run.sha256, run.config.data, dataset, indices, indices.pop(FOLDS, None))
 
 
 def load_config_data(config: DataConfig) -> RunData:
@@ -130,7 +131,8 @@ def load_config_data(config: DataConfig) -> RunData:
 
 def log_warnings(data: RunData, split: str) -> None:
     """Log which rows are not evaluated, which are but were trained on, and which have no words."""
-    for line in (*left_out_and_joined(data.dataset), *also_in_training(data.dataset, {split: data.texts(split)})):
+    known = {} if split == "validation" and data.folds is not None else {split: data.texts(split)}
+    for line in (*left_out_and_joined(data.dataset), *also_in_training(data.dataset, known)):
         logger.info("data: %s", line)
     blank = int((data.texts(split).lengths <= 1).sum())  # the start token alone
     if blank:

@@ -90,6 +90,8 @@ def integrated_gradients(model: Classifier, ids: Ids, label: int, words: slice =
         raise DataError("integrated gradients are not available for ensembles; occlusion is")
     if config.model.linear is not None:
         raise DataError("integrated gradients are not available for models with a linear part; occlusion is")
+    if model.predictor.subwords is not None:
+        raise DataError("integrated gradients are not available for networks that read sub-words; occlusion is")
     if config.channels:
         raise DataError("integrated gradients are not available for networks that read n-grams; occlusion is")
     target = table[ids].astype(np.float64)

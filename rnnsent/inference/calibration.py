@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.errors import count
-from rnnsent.models.linear import blend
+from rnnsent.models.linear import CLIP, blend, log_loss
 from rnnsent.runs.schemas import CalibrationInfo
 
 Floats = NDArray[np.floating[Any]]
 
-CLIP = 1e-7  # float32 probabilities have no digits nearer to 0 and 1
 MAX_TEMPERATURE = 20.0  # the search covers this down to its inverse
 MIN_TEXTS = 100  # with fewer validation texts a temperature is unreliable
 WEIGHTS = tuple(round(weight * 0.05, 2) for weight in range(21))  # of the linear part, that are tried
@@ -94,13 +93,6 @@ def best_weight(labels: NDArray[np.int64], network: Floats, linear: Floats) -> f
         return 0.5
     losses = [fit_calibration(labels, blend(network, linear, weight)).log_loss_after for weight in WEIGHTS]
     return WEIGHTS[int(np.argmin(losses))]
-
-
-def log_loss(labels: NDArray[np.int64], probabilities: Floats) -> float:
-    """Return the mean of -ln(probability of the real label)."""
-    values = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
-    real = np.where(labels == 1, values, 1 - values) if values.ndim == 1 else values[np.arange(len(labels)), labels]
-    return float(-np.log(real).mean())
 
 
 def _fit_threshold(labels: NDArray[np.int64], probabilities: Floats) -> float:

@@ -106,7 +106,8 @@ class Classifier:
         predictor = self.predictor
         ngram_weights = None if predictor.ngram_weights is None else predictor.ngram_weights.to_arrays()
         linear = None if predictor.linear is None else predictor.linear.to_arrays()
-        parts = asdict(self.vocabulary), self.config.to_dict(), predictor.weights, ngram_weights, linear
+        subwords = None if predictor.subwords is None else predictor.subwords.to_arrays()
+        parts = asdict(self.vocabulary), self.config.to_dict(), predictor.weights, ngram_weights, linear, subwords
         return _from_parts, (*parts, asdict(predictor.calibration))
 
     @property
@@ -221,6 +222,7 @@ def _from_parts(
     weights: Weights,
     ngram_weights: Mapping[str, Any] | None,
     linear: Mapping[str, Any] | None,
+    subwords: Mapping[str, Any] | None,
     calibration: Mapping[str, Any],
 ) -> Classifier:
     """Return the classifier whose pickle holds these parts.
@@ -231,12 +233,15 @@ def _from_parts(
     from rnnsent.config.sections import Config
     from rnnsent.models.linear import LinearModel
     from rnnsent.models.ngram_weights import NgramWeights
+    from rnnsent.models.subwords import Subwords
 
     ngrams = None if ngram_weights is None else NgramWeights.from_arrays(ngram_weights)
     settings = Config.from_dict(config)
     predictor = load_predictor(settings, weights, ngrams, calibration=Calibration(**calibration))
     if linear is not None and settings.model.linear is not None:
         predictor = replace(predictor, linear=LinearModel.from_arrays(linear, settings.model.linear))
+    if subwords is not None:
+        predictor = replace(predictor, subwords=Subwords.from_arrays(subwords))
     return Classifier(Vocabulary(**vocabulary), predictor)
 
 

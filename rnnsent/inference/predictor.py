@@ -21,8 +21,18 @@ from rnnsent.errors import ConfigError, Problem, RunError, count
 from rnnsent.inference.calibration import NONE, Calibration
 from rnnsent.models.linear import LinearModel, blend
 from rnnsent.models.network import Network, runs_on_kernel
-from rnnsent.models.weights import Weights
-from rnnsent.runs.directory import CALIBRATION, LINEAR, MEMBERS, NGRAM_WEIGHTS, Run, read_arrays
+from rnnsent.models.subwords import Subwords
+from rnnsent.models.weights import EMBEDDINGS, Weights, with_rows
+from rnnsent.runs.directory import (
+    CALIBRATION,
+    HELD_OUT,
+    LINEAR,
+    MEMBERS,
+    NGRAM_WEIGHTS,
+    SUBWORDS,
+    Run,
+    read_arrays,
+)
 
 if TYPE_CHECKING:
     from rnnsent.config.sections import Config
@@ -38,6 +48,10 @@ MAX_TEXTS = 4096
 MAX_BYTES = 8 << 30  # of the inputs and outputs of the widest layer
 
 
+# Batches, and vectors (ids, width) of ids beyond the embedding → probabilities in the order of the batches.
+Compute = Callable[[Batches, Floats | None], Floats]
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A network with its weights, ready to predict."""
@@ -45,9 +59,10 @@ class Predictor:
     backend: str  # "native", "numpy" or "keras"
     reason: str  # why that one, and what it runs on
     config: Config  # of the run
-    compute: Callable[[Batches], Floats]  # probabilities in the order of the batches
+    compute: Compute
     ngram_weights: NgramWeights | None = None  # inputs of a network that reads n-grams
     linear: LinearModel | None = None  # what its answers are mixed with
+    subwords: Subwords | None = None  # that unknown words are read by
     calibration: Calibration = NONE  # of what `compute` returns
     multiple: int = 1  # of the lengths of batches; above 1, for a compiler, batches also have equally many texts
     weights: Weights = field(default_factory=dict, repr=False)  # by name, as in the run
@@ -71,16 +86,26 @@ class Predictor:
 
     def parts(self, split: Split) -> tuple[Floats, Floats | None]:
         """Return the probabilities of the network and of the linear part, if there is one, without calibration."""
-        linear = None if self.linear is None else self.linear.probabilities(split)
+        return self.network(split), None if self.linear is None else self.linear.probabilities(split)
+
+    def network(self, split: Split) -> Floats:
+        """Return the probabilities of the network; n-gram weights are looked up, unless the texts have some."""
         labels = len(self.config.data.label_names)
         probabilities = np.empty((len(split), labels) if labels > 2 else len(split), np.float32)
         if not len(split):
-            return probabilities, linear
-        if self.ngram_weights is not None:
+            return probabilities
+        if not self.config.channels:
+            split = replace(split, channels=None)
+        elif split.channels is None and self.ngram_weights is not None:
             split = self.ngram_weights.onto(split)
+        vectors = None
+        if self.subwords is not None:  # after the n-grams, to which these words are unknown
+            rows = min(len(array) for name, array in self.weights.items() if name.endswith(EMBEDDINGS))
+            split, found = self.subwords.extend(split, rows)
+            vectors = found if len(found) else None
         batches = self._batches(split)
-        probabilities[np.concatenate(batches.order(0))] = self.compute(batches)
-        return probabilities, linear
+        probabilities[np.concatenate(batches.order(0))] = self.compute(batches, vectors)
+        return probabilities
 
     def _batches(self, split: Split) -> Batches:
         batches = Batches.from_config(split, self.config, shuffle=False, multiple=self.multiple)
@@ -140,6 +165,32 @@ def load_linear(run: Run) -> LinearModel | None:
     return LinearModel.from_arrays(read_arrays(run.file(LINEAR)), config)
 
 
+def load_subwords(run: Run) -> Subwords | None:
+    """Return the vectors of character n-grams of a finished run; None if it has none.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    return Subwords.from_arrays(read_arrays(run.file(SUBWORDS))) if run.file(SUBWORDS).is_file() else None
+
+
+def validation_parts(run: Run, predictor: Predictor, texts: Split) -> tuple[Floats, Floats | None]:
+    """Return what `parts` does, for the validation texts of a run by parts of the model that were not fitted on them.
+
+    Args:
+        run: a finished one.
+        predictor: of the run.
+        texts: all its validation texts.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    if not run.file(HELD_OUT).is_file():
+        return predictor.parts(texts)
+    arrays = read_arrays(run.file(HELD_OUT))
+    return arrays["network"], arrays.get("linear")
+
+
 def load_calibration(run: Run) -> Calibration:
     """Return the calibration of a finished run; `NONE` if it was not calibrated.
 
@@ -157,7 +208,7 @@ def load_run_predictor(run: Run, *, backend: str = "auto", device: str = "auto",
     predictor = load_predictor(
         run.config, run.weights(), load_ngram_weights(run), backend=backend, device=device, calibration=calibration
     )
-    return replace(predictor, linear=load_linear(run))
+    return replace(predictor, linear=load_linear(run), subwords=load_subwords(run))
 
 
 def load_predictor(
@@ -208,7 +259,7 @@ def _single(
         predictor = _on_keras(config, weights, device)
         reason = predictor.reason if backend == "keras" else f"{obstacle}, {predictor.reason}"
         return replace(predictor, reason=reason, ngram_weights=ngram_weights)
-    compute = _by_network(Network(config, weights, native=backend != "numpy"))
+    compute = _by_network(config, weights, native=backend != "numpy")
     if backend == "numpy" or obstacle:
         reason = "requested" if backend == "numpy" else f"{obstacle}; --backend keras may be faster"
         return Predictor("numpy", reason, config, compute, ngram_weights)
@@ -235,9 +286,9 @@ def _ensemble(
 def averaged(config: Config, members: Sequence[Predictor], ngram_weights: NgramWeights | None) -> Predictor:
     """Return a predictor that averages the probabilities of the networks of an ensemble."""
 
-    def compute(batches: Batches) -> Floats:
+    def compute(batches: Batches, vectors: Floats | None = None) -> Floats:
         plain = replace(batches, split=replace(batches.split, channels=None))
-        outputs = [member.compute(batches if member.config.channels else plain) for member in members]
+        outputs = [member.compute(batches if member.config.channels else plain, vectors) for member in members]
         mean: Floats = np.mean(outputs, axis=0, dtype=np.float32)
         return mean
 
@@ -263,9 +314,12 @@ def _kernel_obstacle(config: Config, device: str) -> str:
     return ""
 
 
-def _by_network(network: Network) -> Callable[[Batches], Floats]:
-    def compute(batches: Batches) -> Floats:
-        return np.concatenate([network.probabilities(*inputs) for inputs, _ in batches.epoch(0)])
+def _by_network(config: Config, weights: Weights, *, native: bool) -> Compute:
+    network = Network(config, weights, native=native)
+
+    def compute(batches: Batches, vectors: Floats | None = None) -> Floats:
+        extended = network if vectors is None else Network(config, with_rows(weights, vectors), native=native)
+        return np.concatenate([extended.probabilities(*inputs) for inputs, _ in batches.epoch(0)])
 
     return compute
 
@@ -278,19 +332,16 @@ def _on_keras(config: Config, weights: Weights, device: str) -> Predictor:
     paths = choose(config, target)
     from rnnsent.models.builder import rebuild_model
 
-    model = rebuild_model(config, weights, native=[layer.path == NATIVE for layer in paths])
+    native = [layer.path == NATIVE for layer in paths]
+    model = rebuild_model(config, weights, native=native)
     how = f"on {target}, engine: {', '.join(map(str, paths))}"
-    return Predictor("keras", how, config, by_model(model), multiple=target.multiple)
-
-
-def by_model(model: Any) -> Callable[[Batches], Floats]:
-    """Return a function that computes the probabilities of batches with a Keras model."""
     from rnnsent.engine.device import require_own_threads
     from rnnsent.engine.keras_data import keras_batches
 
-    def compute(batches: Batches) -> Floats:
+    def compute(batches: Batches, vectors: Floats | None = None) -> Floats:
         require_own_threads()
-        outputs: Floats = model.predict(keras_batches(batches), verbose=0)
+        used = model if vectors is None else rebuild_model(config, with_rows(weights, vectors), native=native)
+        outputs: Floats = used.predict(keras_batches(batches), verbose=0)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
-    return compute
+    return Predictor("keras", how, config, compute, multiple=target.multiple)

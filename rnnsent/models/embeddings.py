@@ -5,8 +5,8 @@ with spaces between. word2vec and fastText write a first line with the number of
 A name that ends in .gz is read through gzip.
 
 word2vec is skip-gram with negative sampling, by gensim, without labels (T. Mikolov et al., "Distributed representations
-of words and phrases and their compositionality", NeurIPS 2013). It runs on one thread, so that a seed decides every
-bit; what was trained is kept in the cache.
+of words and phrases and their compositionality", NeurIPS 2013); with sub-words it is fastText, also by gensim. It runs
+on one thread, so that a seed decides every bit; what was trained is kept in the cache.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +32,14 @@ from rnnsent.data.inputs import open_bytes
 from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RnnsentError, count
+from rnnsent.models.subwords import Subwords, ngram_key
 
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
 NEGATIVE = 5  # words that did not stand there, for each that did
+BUCKETS = 20_000  # vectors of character n-grams
 SAMPLE = 1e-4  # above this share of all words a word is passed over now and then
 _HEADER = re.compile(r"[0-9]{1,12}[ \t]+[0-9]{1,9}")
 _BLANKS = re.compile(r"[ \t]+")  # others may be part of a word
@@ -51,6 +54,7 @@ class WordVectors:
     words: int  # number of words
     seconds: float = 0.0  # of word2vec
     cached: bool = False
+    subwords: Subwords | None = None  # if word2vec trained them
 
 
 def load(path: Path, vocabulary: Vocabulary, rows: int, width: int, seed: int) -> WordVectors:
@@ -94,6 +98,9 @@ def train(
     """
     digest = hashlib.blake2b(digest_size=16)
     for split in texts:
+        if config.subwords is not None:
+            digest.update(repr(split.words).encode("utf-8", "surrogatepass"))
+            split = replace(split, limit=None)
         digest.update(np.ascontiguousarray(split.flat()).tobytes())
         digest.update(np.ascontiguousarray(split.lengths).tobytes())
     rows, width = shape
@@ -105,14 +112,15 @@ def train(
         cached = False
         logger.info(f"vectors: word2vec on {sum(map(len, texts)):,} texts, {config.epochs} passes on one thread")
         start_time = time.perf_counter()
-        table = _word2vec(texts, shape, config, seed)
-        return {"vectors": table, "seconds": np.array([time.perf_counter() - start_time])}
+        arrays = _word2vec(texts, shape, config, seed)
+        return {**arrays, "seconds": np.array([time.perf_counter() - start_time])}
 
     arrays = cached_arrays(f"word2vec-2-{digest.hexdigest()}", build)
-    table = np.array(arrays["vectors"], np.float32)
+    table = np.array(arrays["table"], np.float32)
     seconds = round(float(arrays["seconds"][0]), 3)
     vectors = _completed(table, np.asarray(table.any(axis=1), np.bool_), vocabulary, seed)
-    return replace(vectors, seconds=seconds, cached=cached)
+    subwords = None if config.subwords is None else Subwords.from_arrays(arrays)
+    return replace(vectors, seconds=seconds, cached=cached, subwords=subwords)
 
 
 def _completed(table: Floats, filled: NDArray[np.bool_], vocabulary: Vocabulary, seed: int) -> WordVectors:
@@ -183,16 +191,28 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _word2vec(texts: Sequence[Split], shape: tuple[int, int], config: Word2VecConfig, seed: int) -> Floats:
-    """Return float32 (rows, width), zero where a word has no vector."""
+def _word2vec(
+    texts: Sequence[Split], shape: tuple[int, int], config: Word2VecConfig, seed: int
+) -> dict[str, NDArray[Any]]:
+    """Return "table", float32 (rows, width), zero where a word has no vector; and the arrays of the sub-words."""
     try:
-        from gensim.models import Word2Vec
+        from gensim.models import FastText, Word2Vec
     except ImportError:
         raise RnnsentError("model.vectors.word2vec needs gensim: pip install 'rnnsent[word2vec]'") from None
     rows, width = shape
     _require_frequent(texts, rows, config)
-    model = Word2Vec(
-        _Sentences(texts, rows),
+    subwords: dict[str, int] = {}
+    words = np.array([str(id_) for id_ in range(rows)], object)
+    if config.subwords is not None:
+        spelled = next((split.words for split in texts if split.words is not None), None)
+        if spelled is None:
+            raise DataError("model.vectors.word2vec.subwords: needs the words of the texts, and these are only numbers")
+        texts = [replace(split, limit=None) for split in texts]
+        subwords = {"min_n": config.subwords[0], "max_n": config.subwords[1], "bucket": BUCKETS}
+        words = np.array(["", "", *["‹?›"] * (FIRST_WORD - 2), *spelled], object)
+    model = (FastText if subwords else Word2Vec)(
+        _Sentences(texts, words),
+        **subwords,
         vector_size=width,
         window=config.window,
         min_count=config.min_count,
@@ -204,9 +224,29 @@ def _word2vec(texts: Sequence[Split], shape: tuple[int, int], config: Word2VecCo
         seed=seed,
     )
     table = np.zeros((rows, width), np.float32)
-    ids = np.array([int(word) for word in model.wv.index_to_key], np.int64)
-    table[ids] = model.wv.vectors
-    return table
+    if not subwords:
+        table[[int(word) for word in model.wv.index_to_key]] = model.wv.vectors
+        return {"table": table}
+    for id_ in range(FIRST_WORD, min(rows, len(words))):
+        table[id_] = model.wv[words[id_]] if len(words[id_]) else 0
+    table[UNKNOWN] = model.wv.vectors.mean(axis=0)
+    return {"table": table, **_subwords(model.wv, words[FIRST_WORD:].tolist(), config).to_arrays()}
+
+
+def _subwords(trained: Any, words: Sequence[str], config: Word2VecConfig) -> Subwords:
+    """Return the vectors of the n-grams of the words that training knows."""
+    from gensim.models.fasttext_inner import compute_ngrams, ft_hash_bytes
+
+    assert config.subwords is not None
+    shortest, longest = config.subwords
+    ngrams = {
+        ngram for word in words if word in trained.key_to_index for ngram in compute_ngrams(word, shortest, longest)
+    }
+    # The ends of a word are < and > there, spaces here.
+    keys = {ngram_key(ngram.translate({60: " ", 62: " "})): ft_hash_bytes(ngram.encode()) % BUCKETS for ngram in ngrams}
+    ordered = np.array(sorted(keys), np.int64)
+    buckets = np.array([keys[key] for key in ordered.tolist()], np.int32)
+    return Subwords(shortest, longest, ordered, buckets, trained.vectors_ngrams.astype(np.float16))
 
 
 def _require_frequent(texts: Sequence[Split], rows: int, config: Word2VecConfig) -> None:
@@ -226,11 +266,10 @@ def _words(ids: NDArray[np.int32], rows: int) -> NDArray[np.int32]:
 class _Sentences:
     """The words of each text as gensim wants them; it goes through them once a pass."""
 
-    def __init__(self, texts: Sequence[Split], rows: int) -> None:
-        self._texts, self._rows = texts, rows
+    def __init__(self, texts: Sequence[Split], names: NDArray[Any]) -> None:
+        self._texts, self._names = texts, names
 
     def __iter__(self) -> Iterator[list[str]]:
-        names = np.array([str(id_) for id_ in range(self._rows)], object)
         for split in self._texts:
             for index in range(len(split)):
-                yield names[_words(split.sequence(index), self._rows)].tolist()
+                yield self._names[_words(split.sequence(index), len(self._names))].tolist()

@@ -12,10 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,9 +35,10 @@ from rnnsent.models.ngram_weights import (
     places_of,
     sides,
 )
+from rnnsent.models.subwords import character_keys
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # scikit-learn's C, if none is given: the one with the lowest validation loss
-MIN_PROBABILITY = 1e-6
+CLIP = 1e-7  # float32 probabilities have no digits nearer to 0 and 1
 
 
 @dataclass(frozen=True)
@@ -110,13 +109,20 @@ def blend(network: Floats, linear: Floats, weight: float) -> Floats:
         network, linear: probabilities of label 1, (texts,), or of each label, (texts, labels).
         weight: of `linear`, 0 … 1.
     """
-    logs = [np.log(np.clip(part, MIN_PROBABILITY, 1).astype(np.float64)) for part in (network, linear)]
+    logs = [np.log(np.clip(part, CLIP, 1).astype(np.float64)) for part in (network, linear)]
     mixed = (1 - weight) * logs[0] + weight * logs[1]
     if network.ndim == 2:
         powers = np.exp(mixed - mixed.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
-    others = [np.log(np.clip(1 - part, MIN_PROBABILITY, 1).astype(np.float64)) for part in (network, linear)]
+    others = [np.log(np.clip(1 - part, CLIP, 1).astype(np.float64)) for part in (network, linear)]
     return np.asarray(1 / (1 + np.exp((1 - weight) * others[0] + weight * others[1] - mixed)), np.float32)
+
+
+def log_loss(labels: NDArray[np.int64], probabilities: NDArray[np.floating[Any]]) -> float:
+    """Return the mean of -ln(probability of the real label)."""
+    values = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
+    real = np.where(labels == 1, values, 1 - values) if values.ndim == 1 else values[np.arange(len(labels)), labels]
+    return float(-np.log(real).mean())
 
 
 def _ngrams(texts: Split, config: LinearConfig) -> Iterator[tuple[Keys, Places]]:
@@ -145,94 +151,113 @@ def _characters(texts: Split, places: Places, lengths: tuple[int, ...]) -> tuple
     return once(flat[np.repeat(starts[inverse], numbers) + within], np.repeat(places, numbers))
 
 
-@lru_cache(1 << 17)
-def character_keys(word: str, shortest: int, longest: int) -> Keys:
-    """Return a number below 2**32 for each n-gram of characters of a word between two spaces, (n-grams,), each once."""
-    spaced = f" {word} "
-    ngrams = {
-        spaced[start : start + length]
-        for length in range(shortest, longest + 1)
-        for start in range(len(spaced) - length + 1)
-    }
-    return np.array(sorted(zlib.crc32(ngram.encode("utf-8", "surrogatepass")) for ngram in ngrams), np.int64)
+def fit_linear(
+    texts: Split, held_out: Sequence[NDArray[np.int64]], labels: int, config: LinearConfig
+) -> tuple[LinearModel, Floats]:
+    """Fit a model on all texts, and predict some of them by models that were fitted on the others.
 
+    Args:
+        texts: to fit on, with all their words.
+        held_out: rows of `texts` that are predicted; those of one array by one model, fitted on all other rows.
+        labels: number of labels.
+        config: without `strength`, that of the lowest loss on the first of `held_out` is chosen.
 
-def fit_linear(train: Split, validation: Split, labels: int, config: LinearConfig) -> LinearModel:
-    """Fit a model on `train`; without `config.strength` that of the lowest loss on `validation` is chosen.
+    Returns:
+        The model, and the probabilities of the rows that were held out, in their order.
 
     Raises:
         RnnsentError: if scikit-learn is not installed.
     """
-    if config.strength is not None:
-        return _fit(train, labels, config)(config.strength)
-    if not len(validation):
-        return _fit(train, labels, config)(1.0)
-    fit, real = _fit(train, labels, config), validation.labels
-    models = [fit(strength) for strength in STRENGTHS]
-    return min(models, key=lambda model: _loss(model.probabilities(validation), real))
+    fit = _fit(texts, labels, config)
+    strengths = STRENGTHS if config.strength is None and held_out else (config.strength or 1.0,)
+    predictions: list[Floats] = []
+    for rows in held_out:
+        others = np.setdiff1d(np.arange(len(texts)), rows)
+        part = texts.take(rows)
+        candidates = {strength: model.probabilities(part) for strength, model in fit(others, strengths).items()}
+        best = min(candidates, key=lambda strength: log_loss(part.labels, candidates[strength]))
+        predictions.append(candidates[best])
+        strengths = (best,)
+    [model] = fit(np.arange(len(texts)), strengths).values()
+    shape = (0,) if labels == 2 else (0, labels)
+    return model, np.concatenate([np.empty(shape, np.float32), *predictions])
 
 
-def _loss(probabilities: Floats, labels: NDArray[np.int64]) -> float:
-    if probabilities.ndim == 1:
-        probabilities = np.stack([1 - probabilities, probabilities], axis=1)
-    return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], MIN_PROBABILITY)).mean())
+Fit = Callable[[NDArray[np.int64], Sequence[float]], dict[float, LinearModel]]  # rows, strengths → a model of each
 
 
-def _fit(train: Split, labels: int, config: LinearConfig) -> Callable[[float], LinearModel]:
-    """Return a function that fits a model of a given strength; what all have in common is computed once."""
+def _fit(texts: Split, labels: int, config: LinearConfig) -> Fit:
+    """Return a function that fits models on some rows of `texts`; what all have in common is computed once."""
     from scipy import sparse
 
     found: list[list[tuple[Keys, Places]]] = []
-    for start in range(0, len(train), CHUNK):
-        part = train.take(slice(start, start + CHUNK))
-        found.append([(keys, texts + start) for keys, texts in _ngrams(part, config)])
-    matrices, keys_of = [], []
+    for start in range(0, len(texts), CHUNK):
+        part = texts.take(slice(start, start + CHUNK))
+        found.append([(keys, places + start) for keys, places in _ngrams(part, config)])
+    whole: list[tuple[Keys, Any]] = []  # n-grams of each kind, and which of them each text holds
     for ngrams in zip(*found, strict=True):
-        keys, texts = (np.concatenate(parts) for parts in zip(*ngrams, strict=True))
-        distinct, counts = np.unique(keys, return_counts=True)
-        distinct = distinct[counts >= config.min_texts]
-        places, present = places_of(distinct, keys)
-        ones = np.ones(int(present.sum()), np.float32)
-        shape = (len(train), len(distinct))
-        matrices.append(sparse.csr_matrix((ones, (texts[present], places[present])), shape=shape))
-        keys_of.append(distinct)
-    targets = [train.labels == label for label in sides(labels)]
-    ratios = [np.stack([log_count_ratios(matrix, target) for target in targets], axis=1) for matrix in matrices]
-    inputs = []
-    for side in range(len(targets)):
-        parts = []
-        for matrix, ratio in zip(matrices, ratios, strict=True):
-            weighted = matrix @ sparse.diags(ratio[:, side])
-            norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
-            parts.append(sparse.diags(1 / np.where(norms > 0, norms, 1)) @ weighted)
-        inputs.append(sparse.hstack(parts).tocsr())
+        keys, places = (np.concatenate(parts) for parts in zip(*ngrams, strict=True))
+        distinct, columns = np.unique(keys, return_inverse=True)
+        ones, shape = np.ones(len(keys), np.float32), (len(texts), len(distinct))
+        whole.append((distinct, sparse.csr_matrix((ones, (places, columns)), shape=shape)))
 
-    def fit(strength: float) -> LinearModel:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of scikit-learn, about what it will do in other versions
-            models = [logistic_regression(strength).fit(*pair) for pair in zip(inputs, targets, strict=True)]
-        coefficients = np.stack([model.coef_[0] for model in models], axis=1)
-        ends = np.cumsum([len(keys) for keys in keys_of])[:-1]
-        blocks = (
-            Block(keys, ratio, (coefficient * ratio).astype(np.float32))
-            for keys, ratio, coefficient in zip(keys_of, ratios, np.split(coefficients, ends), strict=True)
-        )
-        bias = np.array([model.intercept_[0] for model in models], np.float32)
-        return LinearModel(replace(config, strength=strength), tuple(blocks), bias)
+    def fit(rows: NDArray[np.int64], strengths: Sequence[float]) -> dict[float, LinearModel]:
+        targets = [texts.labels[rows] == label for label in sides(labels)]
+        parts = []
+        for keys, matrix in whole:
+            held = matrix[rows]
+            kept = np.flatnonzero(np.bincount(held.indices, minlength=len(keys)) >= config.min_texts)
+            held = held[:, kept]
+            ratios = np.stack([log_count_ratios(held, target) for target in targets], axis=1)
+            parts.append((keys[kept], held, ratios))
+        inputs = [
+            sparse.hstack([_scaled(held, ratios[:, side]) for _, held, ratios in parts]).tocsr()
+            for side in range(len(targets))
+        ]
+        return {
+            strength: _regressed(parts, inputs, targets, replace(config, strength=strength)) for strength in strengths
+        }
 
     return fit
 
 
-def cached_linear(train: Split, validation: Split, labels: int, config: LinearConfig) -> LinearModel:
+def _scaled(held: Any, ratios: Floats) -> Any:
+    """Return sparse rows of ones weighted by `ratios` and scaled to length 1."""
+    from scipy import sparse
+
+    weighted = held @ sparse.diags(ratios)
+    norms = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
+    return sparse.diags(1 / np.where(norms > 0, norms, 1)) @ weighted
+
+
+def _regressed(
+    parts: Sequence[Any], inputs: Sequence[Any], targets: Sequence[Any], config: LinearConfig
+) -> LinearModel:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of scikit-learn, about what it will do in other versions
+        strength = config.strength or 1.0
+        models = [logistic_regression(strength).fit(*pair) for pair in zip(inputs, targets, strict=True)]
+    coefficients = np.stack([model.coef_[0] for model in models], axis=1)
+    ends = np.cumsum([len(keys) for keys, _, _ in parts])[:-1]
+    blocks = (
+        Block(keys, ratios, (coefficient * ratios).astype(np.float32))
+        for (keys, _, ratios), coefficient in zip(parts, np.split(coefficients, ends), strict=True)
+    )
+    return LinearModel(config, tuple(blocks), np.array([model.intercept_[0] for model in models], np.float32))
+
+
+def cached_linear(
+    texts: Split, held_out: Sequence[NDArray[np.int64]], labels: int, config: LinearConfig
+) -> tuple[LinearModel, Floats]:
     """Return what `fit_linear` gives, fitted once for the same texts; errors as there."""
-    digest = hashlib.sha256(json.dumps([labels, config.to_dict(), train.words]).encode())
-    for part in (train, validation):
-        for array in (np.asarray(part.tokens)[part.positions()], part.flat(), part.lengths, part.labels):
-            digest.update(np.ascontiguousarray(array).data)
+    digest = hashlib.sha256(json.dumps([labels, config.to_dict(), texts.words]).encode())
+    for array in (np.asarray(texts.tokens)[texts.positions()], texts.flat(), texts.lengths, texts.labels, *held_out):
+        digest.update(np.ascontiguousarray(array).data)
 
     def build() -> Arrays:
-        model = fit_linear(train, validation, labels, config)
-        return {**model.to_arrays(), "strength": np.array(model.config.strength)}
+        model, predictions = fit_linear(texts, held_out, labels, config)
+        return {**model.to_arrays(), "strength": np.array(model.config.strength), "held_out": predictions}
 
-    arrays = cached_arrays(f"linear-1-{digest.hexdigest()[:32]}", build)
-    return LinearModel.from_arrays(arrays, replace(config, strength=float(arrays["strength"])))
+    arrays = cached_arrays(f"linear-2-{digest.hexdigest()[:32]}", build)
+    config = replace(config, strength=float(arrays["strength"]))
+    return LinearModel.from_arrays(arrays, config), np.asarray(arrays["held_out"])

@@ -204,7 +204,7 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     Raises:
         RnnsentError: if scikit-learn is needed and not installed.
     """
-    folds = _folds(train, config.folds, seed, labels)
+    folds = assign_folds(train, config.folds, seed, labels)
     kinds = {"naive_bayes": _naive_bayes, "regression": _regression}
     fits = [kinds[kind](train, labels, folds, config) for kind in config.weights]
     channels = np.zeros((len(train.tokens), config.orders * len(config.weights) * len(sides(labels))), np.float32)
@@ -215,7 +215,7 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     return weights, replace(train, channels=channels)
 
 
-def _folds(train: Split, folds: int, seed: int, labels: int) -> Places:
+def assign_folds(train: Split, folds: int, seed: int, labels: int) -> Places:
     """Return the fold of each text, (texts,): groups stay together, and each label is spread evenly.
 
     A label that is frequent in one fold is rare in the others, whose weights would tell it. Equal texts are in the fold

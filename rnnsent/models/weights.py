@@ -87,6 +87,11 @@ def require_weights(config: Config, weights: Weights) -> int:
     return rows
 
 
+def with_rows(weights: Weights, vectors: Floats) -> Weights:
+    """Return weights with `vectors`, (ids, width), below the embedding."""
+    return {**weights, EMBEDDINGS: np.concatenate([weights[EMBEDDINGS], vectors])}
+
+
 def weights_of(model: Any) -> dict[str, Floats]:
     """Return the weights of a Keras model as float32 arrays by name."""
     return {name: _array(variable) for name, variable in _variables(model).items()}

@@ -39,11 +39,14 @@ SUMMARY = "summary.txt"
 SUMMARY_JSON = "summary.json"
 VOCABULARY = "vocabulary.json"
 SPLIT = "split.npz"
+FOLDS = "folds"  # in it, under cross-validation: the network, from 0, that each validation text is for
+HELD_OUT = "held_out.safetensors"  # probabilities of the validation texts by the parts of a model that lack them
 DATA = "data.jsonl"  # texts that were trained on from memory
 MODEL = "model.keras"
 WEIGHTS = "weights.safetensors"
 NGRAM_WEIGHTS = "ngram_weights.safetensors"
 LINEAR = "linear.safetensors"  # the linear part of the model
+SUBWORDS = "subwords.safetensors"  # vectors of character n-grams
 CHECKPOINTS = "checkpoints"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
@@ -63,7 +66,15 @@ SEEDS = "seeds.json"  # in a folder with a run for each seed
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 
-PREDICTING = (SETTINGS, VOCABULARY, WEIGHTS, NGRAM_WEIGHTS, LINEAR, CALIBRATION)  # what predictions follow from
+PREDICTING = (
+    SETTINGS,
+    VOCABULARY,
+    WEIGHTS,
+    NGRAM_WEIGHTS,
+    LINEAR,
+    SUBWORDS,
+    CALIBRATION,
+)  # what predictions follow from
 UNSEALED = (EVALUATIONS, LOGS, REPORT, MODEL_CARD, MANIFEST)  # may come and go after training
 MANIFEST_FORMAT = 3
 RESTORE = "restore it from a copy, or train again"

@@ -14,7 +14,7 @@ import numpy as np
 
 from rnnsent.config.loader import dump_config
 from rnnsent.config.sections import Config
-from rnnsent.data.dataset import Partition, split_dataset
+from rnnsent.data.dataset import split_dataset
 from rnnsent.data.download import Progress
 from rnnsent.data.rows import Rows, row_errors
 from rnnsent.data.sources import load_dataset
@@ -109,7 +109,7 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     if initial_run is not None:
         config = initial_run.united(config, dataset)
     require_trainable(config)  # more of it is known now
-    split = split_dataset(dataset, config.data)
+    split = split_dataset(dataset, config.data, cross_validation=config.training.cross_validation)
     if not request.trial:
         log_data(dataset, split, config)
     features = add_unlabeled(fit_features(dataset, split, config), dataset, config)
@@ -151,15 +151,15 @@ def _begin(run: Run, config: Config, features: Features, fingerprint: Fingerprin
     run.write(directory.CONFIG, dump_config(config))
     run.write_record(directory.SETTINGS, config)
     run.write_record(directory.FINGERPRINT, fingerprint)
-    run.write(directory.SPLIT, _indices(features.split))
+    run.write(directory.SPLIT, _indices(features))
     if features.ngram_weights is not None:
         run.write(directory.NGRAM_WEIGHTS, directory.arrays_bytes(features.ngram_weights.to_arrays()))
     return replace(run, training=fingerprint.training), fingerprint
 
 
-def _indices(split: Partition) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **split.indices)  # type: ignore[arg-type]
+def _indices(features: Features) -> bytes:
+    buffer, folds = io.BytesIO(), {} if features.folds is None else {directory.FOLDS: features.folds}
+    np.savez_compressed(buffer, **features.split.indices, **folds)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config.sections import Config
+from rnnsent.config.sections import Config, LinearConfig
 from rnnsent.data.dataset import Dataset, Partition, Split
 from rnnsent.data.labels import label_warnings
 from rnnsent.data.sources import expanded
@@ -20,7 +20,8 @@ from rnnsent.errors import DataError, count
 from rnnsent.inference.predictor import most_probable
 from rnnsent.models import embeddings
 from rnnsent.models.linear import LinearModel, cached_linear
-from rnnsent.models.ngram_weights import NgramWeights, out_of_fold
+from rnnsent.models.ngram_weights import NgramWeights, assign_folds, out_of_fold
+from rnnsent.models.subwords import Subwords
 from rnnsent.runs.schemas import DataInfo, EmbeddingInfo, PretrainInfo
 
 logger = logging.getLogger(__name__)
@@ -39,8 +40,24 @@ class Features:
     validation: Split
     rows: int  # of the embedding
     ngram_weights: NgramWeights | None  # None without `model.ngrams`
-    linear: LinearModel | None = None  # the linear part, None without `model.linear`
+    # the linear part, and its probabilities of the validation texts, which it was not fitted on; None without
+    # `model.linear`
+    linear: tuple[LinearModel, NDArray[np.float32]] | None = None
+    folds: NDArray[np.int64] | None = None  # (texts,), from 0, the network that each validation text is for
     pseudo_labels: int = 0  # how many texts were pseudo-labeled
+
+    def of_network(self, place: int) -> Features:
+        """Return what network `place`, from 1, is trained and validated on."""
+        if self.folds is None:
+            return self
+        own = self.folds == place - 1
+        others = np.concatenate([~own, np.ones(len(self.train) - len(own), np.bool_)])  # all texts without a label
+        return replace(
+            self,
+            train=self.train.take(np.flatnonzero(others)),
+            validation=self.validation.take(np.flatnonzero(own)),
+            folds=None,
+        )
 
     @property
     def unlabeled(self) -> Split:
@@ -65,19 +82,10 @@ class Features:
         texts = replace(self.unlabeled, labels=probabilities.argmax(axis=1), targets=probabilities)
         size = len(self.split.train)
         train = self.train.take(slice(0, size))
-        train = replace(train, targets=None)
         if self.ngram_weights is not None and train.channels is not None:
             self.ngram_weights.write(texts, train.channels)
         targets = np.eye(probabilities.shape[1], dtype=np.float32)[train.labels]
-        grouped = train.groups is not None and texts.groups is not None
-        union = replace(
-            train,
-            starts=np.concatenate([train.starts, texts.starts]),
-            lengths=np.concatenate([train.lengths, texts.lengths]),
-            labels=np.concatenate([train.labels, texts.labels]),
-            targets=np.concatenate([targets, probabilities]),
-            groups=np.concatenate([train.groups, texts.groups]) if grouped else None,
-        )
+        union = replace(train.joined(texts), targets=np.concatenate([targets, probabilities]))
         pseudo_labels = int(np.isfinite(probabilities).all(axis=1).sum())
         return replace(self, train=union, pseudo_labels=pseudo_labels)
 
@@ -114,15 +122,38 @@ def fit_features(dataset: Dataset, split: Partition, config: Config) -> Features
         config: resolved.
     """
     train, validation, ngram_weights, linear = split.train, split.validation, None, None
-    labels = len(split.label_names)
+    labels, folds = len(split.label_names), split_folds(split, config)
     if config.model.linear is not None:
-        linear = cached_linear(train, validation, labels, config.model.linear)
-        accuracy = (most_probable(linear.probabilities(validation)) == validation.labels).mean()
-        logger.info("linear part: %s n-grams, validation accuracy %.2f%%", f"{linear.size:,}", 100 * accuracy)
+        linear = _fit_linear(split, folds, config.model.linear)
+        accuracy = (most_probable(linear[1]) == validation.labels).mean()
+        logger.info("linear part: %s n-grams, validation accuracy %.2f%%", f"{linear[0].size:,}", 100 * accuracy)
     if config.model.ngrams is not None:
         ngram_weights, train = out_of_fold(train, labels, config.model.ngrams, config.training.seed)
-        validation = ngram_weights.onto(validation)
-    return Features(split, train, validation, embedding_rows(dataset, config.data.num_words), ngram_weights, linear)
+        validation = ngram_weights.onto(validation) if folds is None else train
+    rows = embedding_rows(dataset, config.data.num_words)
+    return Features(split, train, validation, rows, ngram_weights, linear, folds)
+
+
+def split_folds(split: Partition, config: Config) -> NDArray[np.int64] | None:
+    """Return the network that validates each text, (texts,), from 0; None without cross-validation."""
+    if not config.training.cross_validation:
+        return None
+    return assign_folds(split.train, len(config.members), config.training.seed, len(split.label_names))
+
+
+def _fit_linear(
+    split: Partition, folds: NDArray[np.int64] | None, config: LinearConfig
+) -> tuple[LinearModel, NDArray[np.float32]]:
+    """Return the linear part, fitted on all texts, and probabilities of validation texts by others that lack them."""
+    labels, train, validation = len(split.label_names), split.train, split.validation
+    if folds is None:
+        texts = train.joined(validation)
+        return cached_linear(texts, [np.arange(len(train), len(texts))], labels, config)
+    held_out = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    model, found = cached_linear(train, held_out, labels, config)
+    probabilities = np.empty_like(found)
+    probabilities[np.concatenate(held_out)] = found
+    return model, probabilities
 
 
 @dataclass(frozen=True)
@@ -131,6 +162,7 @@ class InitialWeights:
 
     table: NDArray[np.float32] | None = None  # word vectors, float32 (rows, width)
     embeddings: EmbeddingInfo | None = None
+    subwords: Subwords | None = None  # that belong to the table
     # embedding and first recurrent layer of a language model, by name
     layers: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     language_model: PretrainInfo | None = None
@@ -153,7 +185,7 @@ def word_vectors(config: Config, features: Features) -> InitialWeights:
     source = "from the cache" if cached else f"trained in {seconds:.0f} s"
     logger.info("vectors: %s of %s words have one, %s", f"{result.found:,}", f"{result.words:,}", source)
     info = EmbeddingInfo(found=result.found, words=result.words, seconds=seconds, cached=cached)
-    return InitialWeights(result.table, info)
+    return InitialWeights(result.table, info, result.subwords)
 
 
 def data_info(dataset: Dataset, split: Partition, config: Config, requested: str) -> DataInfo:
@@ -163,7 +195,7 @@ def data_info(dataset: Dataset, split: Partition, config: Config, requested: str
         dataset, split, config: as for `fit_features`.
         requested: the source that the user asked for.
     """
-    texts = dataset.rows.take(dataset.split_indices(config.data.validation_split)["validation"])
+    texts = dataset.rows.take(split.indices["validation"])
     details = dict(dataset.provenance)
     file = details.pop("file", None)
     files = [config.data.path, *config.data.more_paths] if config.data.more_paths else [Path(str(file)).resolve()]
@@ -191,6 +223,10 @@ def log_data(dataset: Dataset, split: Partition, config: Config) -> None:
         key = "training.adversarial.unlabeled" if training.without_labels else "training.teacher"
         raise DataError(f"{dataset.provenance['file']}: holds no text without a label, and {key} needs some")
     sizes = f"{len(split.train):,} to train on, {len(split.validation):,} to validate, {len(split.test):,} to test"
+    if training.cross_validation:
+        sizes = (
+            f"{len(split.train):,} in {len(config.members)} folds to train and validate on, {len(split.test):,} to test"
+        )
     extra = "" if split.unlabeled is None else f",\n  {len(split.unlabeled):,} without a label"
     logger.info("data: %s, %s%s", dataset.source, sizes, extra)
     if file := dataset.provenance.get("file"):
@@ -206,7 +242,8 @@ def _warnings(dataset: Dataset, split: Partition, config: Config) -> Iterator[st
     if ungiven := facts.get("rows without a split, for training"):
         yield f"{count(ungiven, 'row')} without a split: for training"
     yield from label_warnings(split.label_counts)
-    yield from also_in_training(dataset, {"validation": split.validation, "test": split.test})
+    validation = {} if config.training.cross_validation else {"validation": split.validation}
+    yield from also_in_training(dataset, {**validation, "test": split.test})
     if len(split.validation) < FEW_VALIDATION_TEXTS:
         size = count(len(split.validation), "validation text")
         yield f"{size}: few to choose an epoch by (data.validation_split)"

@@ -7,18 +7,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnsent.config.sections import Config
-from rnnsent.evaluation.metrics import part_accuracies, score
+from rnnsent.evaluation.metrics import PARTS, part_accuracies, score
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.inference import calibration
-from rnnsent.inference.predictor import load_predictor
-from rnnsent.models.linear import blend
+from rnnsent.inference.predictor import Predictor, load_predictor, member_weights
 from rnnsent.models.summary import summarize
 from rnnsent.runs import directory
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import DataInfo, LinearInfo, TrainingMetrics
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.environment import peak_memory_mb
+from rnnsent.training.features import Features
 from rnnsent.training.trainer import Session, TrainedNetwork
 
 logger = logging.getLogger(__name__)
@@ -29,19 +32,24 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
     first, texts, features = networks[0], session.features.split.validation, session.features
     device = session.device.name
     predict = load_predictor(config, run.weights(), features.ngram_weights, device=device)
-    probabilities, _ = predict.parts(texts)
-    linear, parts = None, []
+    if (subwords := first.initial.subwords) is not None:
+        run.write(directory.SUBWORDS, directory.arrays_bytes(subwords.to_arrays()))
+        predict = replace(predict, subwords=subwords)
+    held_out = {"network": _network_probabilities(predict, features, device)}
+    probabilities, linear, parts = held_out["network"], None, []
     if config.model.linear is not None and features.linear is not None:
-        network, of_linear = probabilities, features.linear.probabilities(texts)
+        model, held_out["linear"] = features.linear
         given = config.model.linear.weight
-        weight = calibration.best_weight(texts.labels, network, of_linear) if given is None else given
-        model = replace(features.linear, weight=weight)
+        weight = calibration.best_weight(texts.labels, probabilities, held_out["linear"]) if given is None else given
+        model = replace(model, weight=weight)
         run.write(directory.LINEAR, directory.arrays_bytes(model.to_arrays()))
         predict = replace(predict, linear=model)
         linear = LinearInfo(ngrams=model.size, strength=model.config.strength or 0.0, weight=weight)
         logger.info("linear part: weight %g beside the network", weight)
-        probabilities = blend(network, of_linear, weight)
-        parts = part_accuracies(texts.labels, probabilities, {"network": network, "linear part": of_linear})
+        probabilities = predict.mixed(**held_out)
+        parts = part_accuracies(texts.labels, probabilities, {PARTS[part]: held_out[part] for part in held_out})
+    if features.linear is not None or features.folds is not None:
+        run.write(directory.HELD_OUT, directory.arrays_bytes(held_out))
     if config.training.calibrate:
         result = calibration.fit_calibration(texts.labels, probabilities)
         logger.info("calibration: %s", result)
@@ -79,3 +87,18 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
         for folder in run.path.rglob(directory.CHECKPOINTS):
             CheckpointFolder(folder, run.training).keep_newest()
     run.finish()
+
+
+def _network_probabilities(predict: Predictor, features: Features, device: str) -> NDArray[np.float32]:
+    """Return the probabilities of the validation texts, each by the networks that were not trained on it."""
+    if features.folds is None:
+        return predict.network(features.validation)
+    probabilities = np.empty(0, np.float32)
+    for place, member in enumerate(predict.config.members, start=1):
+        weights, texts = member_weights(predict.weights, place), features.of_network(place).validation
+        predict_one = load_predictor(member, weights, features.ngram_weights, device=device)
+        part = replace(predict_one, subwords=predict.subwords).network(texts)
+        if place == 1:
+            probabilities = np.empty((len(features.folds), *part.shape[1:]), np.float32)
+        probabilities[features.folds == place - 1] = part
+    return probabilities

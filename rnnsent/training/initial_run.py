@@ -26,7 +26,7 @@ from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
 from rnnsent.evaluation.intervals import discordant, paired_difference, proportion
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.evaluation.run_data import load_run_data
-from rnnsent.inference.predictor import Predictor, load_run_predictor
+from rnnsent.inference.predictor import Predictor, load_run_predictor, validation_parts
 from rnnsent.models.weights import EMBEDDINGS
 from rnnsent.runs.directory import CONFIG, FINGERPRINT, VOCABULARY, WEIGHTS, Run, read_arrays
 from rnnsent.runs.registry import open_run
@@ -142,7 +142,9 @@ class InitialRun:
             return info
         texts = texts.take(rows)
         predict_before = load_run_predictor(self.run, device=device, calibrated=False)
-        old = Predictions.of(texts.labels, predict_before(before.cut("validation").take(rows))).right
+        network, linear = validation_parts(self.run, predict_before, before.cut("validation"))
+        mixed = network if linear is None else predict_before.mixed(network, linear)
+        old = Predictions.of(texts.labels, mixed[rows]).right
         new = Predictions.of(texts.labels, predict(texts)).right
         was, now = (proportion(int(right.sum()), len(rows)) for right in (old, new))
         change = paired_difference(*discordant(old, new), len(rows))

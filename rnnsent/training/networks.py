@@ -42,7 +42,8 @@ def train_networks(run: Run, config: Config, session: Session, name: str) -> lis
         title = name if config.ensemble is None else f"{name}, network {place}"
         if config.ensemble is not None:
             logger.info("network %d of %d", place, len(config.members))
-        network = _train_network(folder, member, session, title, place)
+        own = replace(session, features=session.features.of_network(place))
+        network = _train_network(folder, member, own, title, place)
         if network.stopped is not None and config.ensemble is not None:
             raise Interrupted(
                 f"{network.stopped}, in network {place} of {len(config.members)}; continue: rnnsent train --resume "

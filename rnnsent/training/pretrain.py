@@ -59,10 +59,10 @@ def initial_weights(run: Run, config: Config, features: Features, device: Device
         Interrupted: after a signal; the state after the step in progress is in the cache.
     """
     resumed = bool(CheckpointFolder(run.file(CHECKPOINTS), run.training).names())
-    if resumed and config.model.vectors is not None:
+    if resumed and config.model.vectors is not None and not config.model.reads_subwords:
         vectors = InitialWeights(embeddings=run.read_record(EMBEDDINGS, EmbeddingInfo))
     else:
-        vectors = InitialWeights() if resumed else word_vectors(config, features)
+        vectors = InitialWeights() if resumed and config.model.vectors is None else word_vectors(config, features)
         if vectors.embeddings is not None:
             run.write_record(EMBEDDINGS, vectors.embeddings)
     if config.model.language_model is None:

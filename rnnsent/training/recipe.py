@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 NAME = "table"  # of the config that the rules change
 
-VALIDATION_TEXTS, VALIDATION_SHARES = 1000, (0.1, 0.2)
+VALIDATION_TEXTS, VALIDATION_SHARES = 1000, (0.1, 0.2)  # without cross-validation
 LONGEST = (20, 600)  # words that are read of a text
 VECTOR_WORDS, VECTOR_EPOCHS = 6_000_000, (3, 40)  # words that word2vec reads in all, and how often each text
-MANY_WORDS = 4_000_000  # from here on one network takes as long as three may
+MANY_WORDS = 4_000_000  # from here on one network takes as long as five may
 DOMINANT = 0.6  # share of the texts from which a label makes accuracy say little
 MIN_UNLABELED = 0.1  # texts without a label, as a share of those with one, that word vectors gain from
 
@@ -39,6 +39,7 @@ class TableFacts:
     long: int  # words of a text of which 99 in 100 are no longer
     labels: dict[str, int]  # texts of each
     unlabeled: int  # texts without a label
+    validated: bool = False  # whether a column says which texts validate
 
     @classmethod
     def of(cls, dataset: Dataset) -> TableFacts:
@@ -52,25 +53,37 @@ class TableFacts:
             long=int(np.quantile(lengths, 0.99)),
             labels=dict(zip(dataset.label_names, counts, strict=True)),
             unlabeled=(dataset.provenance.get("dropped") or {}).get("without a label", 0),
+            validated=dataset.provenance["splits"]["validation"] == "given",
         )
 
 
-def choose(facts: TableFacts) -> tuple[dict[str, Any], list[str]]:
-    """Return the keys of the config to change, and in at most five lines why."""
-    share = min(max(VALIDATION_TEXTS / facts.texts, VALIDATION_SHARES[0]), VALIDATION_SHARES[1])
+def choose(facts: TableFacts, networks: int = 1, *, folds: bool = True) -> tuple[dict[str, Any], list[str]]:
+    """Return the keys of the config to change, and in at most five lines why.
+
+    Args:
+        facts: about the table.
+        networks: how many there may be.
+        folds: whether each of several may be validated on a fold of its own.
+    """
     maxlen = min(max(math.ceil(facts.long / 10) * 10, LONGEST[0]), LONGEST[1])
     epochs = min(max(round(VECTOR_WORDS / max(facts.words, 1)), VECTOR_EPOCHS[0]), VECTOR_EPOCHS[1])
+    share = round(min(max(VALIDATION_TEXTS / facts.texts, VALIDATION_SHARES[0]), VALIDATION_SHARES[1]), 3)
+    validation = "a column says which texts validate" if facts.validated else f"{share:.0%} of the texts validate"
+    size = "one network" if networks == 1 else f"{networks} networks"
+    if facts.words >= MANY_WORDS:
+        networks, size = 1, f"one network ({facts.words / 1e6:.0f} million words)"
     changes: dict[str, Any] = {
-        "data.validation_split": round(share, 3),
+        "data.validation_split": share,
         "data.maxlen": maxlen,
         "model.vectors.word2vec.epochs": epochs,
+        **({"ensemble": None} if networks == 1 else {}),
     }
-    networks = "three networks"
-    if facts.words >= MANY_WORDS:
-        networks, changes["ensemble"] = f"one network ({facts.words / 1e6:.0f} million words)", None
+    if networks > 1 and folds and not facts.validated:
+        changes |= {"training.cross_validation": True, "data.validation_split": 0.0}
+        validation = f"each network is validated on one of {networks} folds"
     reasons = [
-        f"{facts.texts:,} labeled texts, {len(facts.labels)} labels: {networks} and n-grams",
-        f"{share:.0%} to validate, unless a column says which; {maxlen} words a text are read",
+        f"{facts.texts:,} labeled texts, {len(facts.labels)} labels: {size} and n-grams",
+        f"{validation}; {maxlen} words a text are read",
     ]
     label, most = max(facts.labels.items(), key=lambda item: item[1])
     if most >= DOMINANT * facts.texts:
@@ -93,7 +106,8 @@ def choose(facts: TableFacts) -> tuple[dict[str, Any], list[str]]:
 
 def fitted(config: Config, dataset: Dataset, given: Collection[str] = ()) -> Config:
     """Return the config with the keys that the rules change, except those that were `given`, and log why."""
-    changes, reasons = choose(TableFacts.of(dataset))
+    folds = {"data.validation_split", "training.cross_validation"}.isdisjoint(given)
+    changes, reasons = choose(TableFacts.of(dataset), len(config.members), folds=folds)
     for line in ("recipe: " + reasons[0], *("  " + reason for reason in reasons[1:])):
         logger.info("%s", line)
     for key, value in changes.items():

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, logit, softmax
 
-from rnnsent.inference.calibration import NONE, Calibration, fit_calibration, log_loss
+from rnnsent.inference.calibration import NONE, Calibration, fit_calibration
+from rnnsent.models.linear import log_loss
 from rnnsent.runs.directory import Run
 from tests.conftest import rnnsent
 

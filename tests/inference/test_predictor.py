@@ -63,9 +63,9 @@ def test_a_compiler_sees_few_shapes(split: Split) -> None:
     predictor = load_predictor(config(), weights_of(build_model(config(), 60, seed=0)))
     seen: list[tuple[int, ...]] = []
 
-    def compute(batches: Batches) -> NDArray[np.float32]:
+    def compute(batches: Batches, vectors: NDArray[np.float32] | None) -> NDArray[np.float32]:
         seen.extend(ids.shape for (ids, *_), _ in batches.epoch(0))
-        return predictor.compute(batches)
+        return predictor.compute(batches, vectors)
 
     many = split.take(np.tile(np.arange(len(split)), 50))
     np.testing.assert_allclose(replace(predictor, compute=compute, multiple=10)(many), predictor(many), atol=1e-6)

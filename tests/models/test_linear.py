@@ -21,7 +21,8 @@ from rnnsent.data.tokenizer import FIRST_WORD
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError
 from rnnsent.inference.calibration import best_weight
-from rnnsent.models.linear import blend, character_keys, fit_linear
+from rnnsent.models.linear import blend, fit_linear
+from rnnsent.models.subwords import character_keys
 from tests.conftest import rnnsent
 
 GOOD, BAD = ["lovely", "splendid", "superb", "charming"], ["dreadful", "horrid", "dismal", "tedious"]
@@ -86,9 +87,14 @@ def test_probabilities_equal_scikit_learn_on_the_same_ngrams() -> None:
     vocabulary = Vocabulary(tuple(sorted({word for text in texts[:60] for word in text.split()})), oov="unknown")
     asked = [*texts[60:], "a lovly w3", "", "zzz", "w1 w1 w1"]
     config = LinearConfig(orders=2, characters=(2, 3), strength=1.0)
-    model = fit_linear(split_of(texts[:60], labels[:60], vocabulary), split_of([], [], vocabulary), 2, config)
+    held_out = [np.arange(0, 20), np.arange(40, 55)]
+    model, predicted = fit_linear(split_of(texts[:60], labels[:60], vocabulary), held_out, 2, config)
     found = model.probabilities(split_of(asked, [0] * len(asked), vocabulary))
     assert found == pytest.approx(expected(texts[:60], labels[:60], asked, 1.0), abs=2e-4)
+    for rows, part in zip(held_out, np.split(predicted, [20]), strict=True):  # by a model that was not fitted on them
+        others = np.setdiff1d(np.arange(60), rows).tolist()
+        reference = expected([texts[n] for n in others], [labels[n] for n in others], [texts[n] for n in rows], 1.0)
+        assert part == pytest.approx(reference, abs=2e-4)
 
 
 @pytest.mark.parametrize(("labels", "ends"), [(("bad", "good"), False), (("bad", "good", "plain"), True)])

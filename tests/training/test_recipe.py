@@ -40,9 +40,22 @@ def test_each_rule_looks_at_the_table(table: TableFacts, key: str, value: object
     assert changes[key] == value and len(reasons) <= 5 and all(len(reason) <= 76 for reason in reasons)
 
 
+def test_several_networks_are_cross_validated_unless_a_column_or_the_user_says_otherwise() -> None:
+    changes, reasons = choose(facts(), 5)
+    assert changes["training.cross_validation"] and changes["data.validation_split"] == 0
+    assert "one of 5 folds" in reasons[1]
+    for other, _ in (
+        choose(facts(validated=True), 5),
+        choose(facts(), 5, folds=False),
+        choose(facts(words=50_000_000), 5),
+        choose(facts()),
+    ):
+        assert "training.cross_validation" not in other and other["data.validation_split"] > 0
+
+
 def test_what_does_not_hold_changes_nothing() -> None:
     changes, reasons = choose(facts(unlabeled=100))
-    assert "ensemble" not in changes and "data.unlabeled" not in changes and len(reasons) == 2
+    assert "training.cross_validation" not in changes and "data.unlabeled" not in changes and len(reasons) == 2
     assert any("F1" in reason for reason in choose(facts(labels={"bad": 500, "good": 4500}))[1])
 
 
