@@ -74,12 +74,13 @@ class Dialect:
             rows += [cells] if "".join(cells).strip() else []
         return rows
 
-    def unwrapped(self, cells: list[str], width: int) -> list[str] | None:
-        """Return the cells of a row that is quoted as a whole, as if it were one cell; None if it is not."""
-        if len(cells) != 1 or width < 2 or self.delimiter not in cells[0]:
-            return None
-        inner: list[str] = next(self._reader(iter(cells)))
-        return inner if len(inner) == width else None
+    def unwrapped(self, cells: list[str], width: int) -> list[str]:
+        """Return the cells of a row that is quoted as a whole, as if it were one cell; others as they are."""
+        if len(cells) == 1 < width and (self.delimiter != "," or '"' in cells[0]):  # else it is a text with a comma
+            with suppress(csv.Error):
+                inner: list[str] = next(self._reader(iter(cells)))
+                return inner if len(inner) == width else cells
+        return cells
 
     def _reader(self, lines: Iterator[str]) -> Any:
         if self.escape is not None:  # the csv module would drop it before any character, as of \\N
@@ -107,13 +108,7 @@ def _remembered(lines: Iterable[str], record: list[str]) -> Iterator[str]:
 
 
 def find_dialect(source: Input, encoding: str, delimiters: str, options: ReadOptions) -> Dialect:
-    """Find out how a table is written, except for what `options` say.
-
-    Args:
-        source: of the table.
-        encoding: of its text.
-        delimiters: that are possible, the most likely first.
-        options: what is said of it.
+    """Find out how a table is written, except for what `options` say; the first of `delimiters` is the most likely.
 
     Raises:
         DataError: if its quotes do not tell where rows end.
@@ -208,12 +203,7 @@ class _Quotes:
 
 
 def _with_quotes(source: Input, encoding: str, dialect: Dialect, *, skip_bad_rows: bool) -> Dialect:
-    """Return `dialect` with what its quotes are: part of the text, or around cells, where spaces may precede them.
-
-    Raises:
-        DataError: if they do not enclose cells and lines are no rows either, or if a cell holds lines that have as
-            many cells as a row, and a value that rows have in the same place.
-    """
+    """Return `dialect` with what its quotes are: part of the text, or around cells, where spaces may precede them."""
     with source.text(encoding) as stream:
         quotes = _Quotes(dialect.delimiter, dialect.records(stream))
     others = [replace(dialect, spaces=True)] if quotes.spaces and not dialect.spaces else []
@@ -252,13 +242,8 @@ def are_numbered(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def names_columns(rows: Sequence[Sequence[str]], known: frozenset[str]) -> bool:
-    """Return whether the first row names the columns.
-
-    It does if one of its cells is a known name, or if in a column whose values repeat its cell is not among the others.
-
-    Args:
-        rows: the first ones.
-        known: names in lower case.
+    """Return whether the first row names the columns: has a name that is `known`, in lower case, or in a column whose
+    values repeat another one.
     """
     if not rows:
         return False

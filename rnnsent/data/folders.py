@@ -29,11 +29,7 @@ _NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
 
 
 def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
-    """Return the text files in folders of their labels, which may be in `train`, `test` and so on; UTF-8 by default.
-
-    Raises:
-        DataError: if there are no such folders.
-    """
+    """Return the text files in folders of their labels, which may be in `train`, `test` and so on; UTF-8 by default."""
     inside = [path for path in _visible(root) if path.is_dir()]
     splits = {folder: SPLITS[folder.name.lower()] for folder in inside if folder.name.lower() in SPLITS}
     labels = {label: split for folder, split in splits.items() for label in _visible(folder)} or dict.fromkeys(inside)

@@ -98,9 +98,6 @@ class Table:
         Args:
             columns: names, or numbers from 1 if the file does not name them.
             progress: called with the bytes that were read; not of a pipe.
-
-        Raises:
-            DataError: with file and line, if a row cannot be read.
         """
         with self.opened() as stream:
             raw = getattr(stream, "buffer", stream)
@@ -114,11 +111,7 @@ class Table:
                 progress(total, total)
 
     def refused(self, number: int, reason: str, why: LeftOut) -> LeftOut:
-        """Return why a bad row is left out.
-
-        Raises:
-            DataError: for the `reason`, unless bad rows are to be left out.
-        """
+        """Return why a bad row is left out; DataError for the `reason`, unless bad rows are to be left out."""
         if not self.skip_bad_rows:
             raise DataError(f"{self.name}:{number}: {reason}; --skip-bad-rows leaves such rows out")
         return why
@@ -179,23 +172,13 @@ def _csv_cells(table: Table, number: int, cells: list[str], places: Mapping[Colu
     width = table.width
     if table.columns and _repeats_names(cells, table.columns):
         return REPEATED_NAMES
-    if inner := table.dialect.unwrapped(cells, width):
-        if '"' not in cells[0] and table.dialect.delimiter == ",":  # it may be a text with a comma
-            reason = f"has one cell in quotes, the first line has {width}; is the row quoted as a whole?"
-            return table.refused(number, reason, NO_ROW)
-        cells = inner
+    cells = table.dialect.unwrapped(cells, width)
     if any(cell.strip() for cell in cells[width:]):
         hint = "is a text not in quotes?"
         if any(cell.endswith("\\") for cell in cells):
             hint = "if \\ stands before delimiters in it: --escape '\\'"
         first = "the first line has" if table.columns else "most rows have"
         return table.refused(number, f"has {len(cells)} cells, {first} {width}; {hint}", TOO_MANY)
-    last = max(places.values(), default=0)
-    if not table.columns and last >= max(len(cells), width):
-        raise DataError(
-            f"{table.name}:{number}: has {count(len(cells), 'cell')}, so there is no column {last + 1}; the delimiter "
-            f"is taken to be {table.dialect.delimiter!r}"
-        )
     return {column: cells[place] for column, place in places.items() if place < len(cells)}
 
 

@@ -101,10 +101,7 @@ def _sample_arrays() -> Arrays:
 
 
 def load_texts(config: DataConfig, *, progress: Progress | None = None, words: Sequence[str] = ()) -> Dataset:
-    """Return the labeled texts at `data.path`, encoded once and kept in the cache.
-
-    Arguments are those of `load_dataset`, errors those of `encode_records`.
-    """
+    """Return the labeled texts at `data.path`, encoded once and kept in the cache; see `load_dataset`."""
     source = find_texts(config)
     vocabulary = Vocabulary.imdb(None).beginning_with(words) if config.vocabulary == "imdb" else None
     digest, description = _digest(source.paths, named=not source.reading), source.description
@@ -164,8 +161,7 @@ def _hint(path: Path) -> str:
 def expanded(path: str, key: str = "data.path") -> Path:
     """Return a path of the config with the variables of the environment put in, such as `$RNNSENT_DATA/…`.
 
-    Raises:
-        DataError: if one of them is not set; names the `key` of the path.
+    DataError, with the `key` of the path, if one of them is not set.
     """
     result = os.path.expandvars(path)
     if "$" in result and not Path(result).exists():

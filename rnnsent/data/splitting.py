@@ -107,13 +107,7 @@ def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
 
 
 def require_trainable(labels: Ints, splits: Ints, names: Sequence[str]) -> None:
-    """Require two labels to train on, all labels of the other splits among them, and texts to validate on.
-
-    Labels and splits are as for `assign`.
-
-    Raises:
-        DataError: without the file.
-    """
+    """Require two labels to train on, all labels of the other splits among them, and texts to validate on."""
     present = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in SPLITS.items()}
     if len(present["train"]) < 2:
         only = ", ".join(names[label] for label in present["train"]) or "none"

@@ -19,7 +19,7 @@ from rnnsent.data.inputs import DEFAULTS, STDIN, ReadOptions, find_encoding, fin
 from rnnsent.data.labels import SPLITS, cell_label, cell_split, cell_text
 from rnnsent.data.readers import FASTTEXT_LABEL, FORMATS, REPEATED_NAMES, Column, LeftOut, NestedName, Table, format_of
 from rnnsent.data.records import Record, RecordSource
-from rnnsent.errors import DataError
+from rnnsent.errors import DataError, count
 
 if TYPE_CHECKING:
     from rnnsent.data.download import Progress
@@ -171,14 +171,12 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
 
 
 def find_column(table: Table, option: str, column: Column) -> Column:
-    """Return a column of `table` that is requested by an option, its name in any case.
-
-    Raises:
-        DataError: if it is not there.
-    """
+    """Return a column of `table` that is requested by an option, its name in any case; DataError if it is not there."""
     if isinstance(column, int) and str(column) not in table.columns:
-        if column > len(table.columns) > 0:
-            raise DataError(f"{table.name}: there is no column {column} ({option}): {_listed(table)}")
+        if column > table.width > 0:
+            cells = f"most rows have {count(table.width, 'cell')}; the delimiter is {table.dialect.delimiter!r}"
+            listed = _listed(table) if table.columns else cells
+            raise DataError(f"{table.name}: there is no column {column} ({option}): {listed}")
         return table.columns[column - 1] if table.columns else column
     column = str(column)
     if column in table.columns or (FORMATS[table.format].typed and table.source.pipe is not None):
@@ -246,16 +244,13 @@ Part = tuple[Table, Columns, str | None]  # a table of a data set, its columns, 
 def table_source(
     tables: Sequence[Table], requested: Columns, test: Table | None = None, labels: Collection[str] = ()
 ) -> RecordSource:
-    """Return the records of tables that are read as one, and of one to test on.
+    """Return the records of tables that are read as one, to train on if there is one to `test` on.
 
     Args:
-        tables: of the texts; if there is one to `test` on, these are to train on.
-        requested: the columns of each.
+        tables: of the texts.
+        requested: the columns of each, see `choose_columns`.
         test: None if its texts are among the others.
         labels: that are labels even if they are spelled as an empty cell is, such as "None".
-
-    Raises:
-        DataError: see `choose_columns`.
     """
     split = None if test is None else "train"
     parts: list[Part] = [(table, choose_columns(table, requested), split) for table in tables]
