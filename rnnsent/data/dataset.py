@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnsent.data.splitting import DROPPED, SPLITS, require_trainable
 from rnnsent.data.tokenizer import FIRST_WORD, START, UNKNOWN
 from rnnsent.errors import DataError, count
 
@@ -45,9 +46,7 @@ class Split:
     def from_sequences(cls, sequences: Sequence[Sequence[int] | Ids], labels: Sequence[int] | Ints) -> Split:
         """Make a split of one sequence of ids per text."""
         offsets = np.cumsum([0, *map(len, sequences)], dtype=np.int64)
-        tokens = np.empty(offsets[-1], np.int32)
-        for start, sequence in zip(offsets, sequences, strict=False):
-            tokens[start : start + len(sequence)] = sequence
+        tokens = np.concatenate([np.empty(0, np.int32), *sequences], dtype=np.int32, casting="unsafe")
         return cls.from_offsets(tokens, offsets, np.asarray(labels, np.int64))
 
     @classmethod
@@ -63,14 +62,8 @@ class Split:
 
     def take(self, index: Ints | slice) -> Split:
         """Return the texts at `index`, in its order."""
-        return replace(
-            self,
-            starts=self.starts[index],
-            lengths=self.lengths[index],
-            labels=self.labels[index],
-            targets=None if self.targets is None else self.targets[index],
-            groups=None if self.groups is None else self.groups[index],
-        )
+        arrays = {name: getattr(self, name) for name in ("starts", "lengths", "labels", "targets", "groups")}
+        return replace(self, **{name: array[index] for name, array in arrays.items() if array is not None})
 
     def joined(self, other: Split) -> Split:
         """Return the texts of both splits, which view the same tokens, without targets."""
@@ -255,6 +248,10 @@ def split_dataset(dataset: Dataset, config: DataConfig, *, cross_validation: boo
         DataError: if there are too few texts to train or validate on, or all to train on have one label.
     """
     indices = dataset.split_indices(config.validation_split)
+    splits = np.full(len(dataset.rows), DROPPED)
+    for name in SPLITS:
+        splits[indices.get(name, [])] = SPLITS[name]
+    require_trainable(dataset.rows.labels, splits, dataset.label_names, validated=not cross_validation)
     if cross_validation:
         if len(indices["validation"]):
             raise DataError(
@@ -262,15 +259,4 @@ def split_dataset(dataset: Dataset, config: DataConfig, *, cross_validation: boo
                 "network has validation texts of its own; set it to false, or let those rows train"
             )
         indices = {**indices, "validation": indices["train"]}
-    train, validation = len(indices["train"]), len(indices["validation"])
-    if not train or not validation:
-        raise DataError(
-            f"{train + validation} training texts with validation_split {config.validation_split} leave {train} to "
-            f"train on and {validation} to validate on; both need at least 1"
-        )
-    partition = Partition.from_indices(dataset, indices, config)
-    labels = np.unique(partition.train.labels)
-    if len(labels) < 2:
-        only = dataset.label_names[labels[0]]
-        raise DataError(f"all {train:,} training texts are labeled {only}: there is nothing to learn")
-    return partition
+    return Partition.from_indices(dataset, indices, config)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rnnsent.config.sections import LABELS
 from rnnsent.data.download import Progress
-from rnnsent.data.inputs import open_bytes
+from rnnsent.data.inputs import decoded, open_bytes, read_errors
 from rnnsent.data.labels import SPLITS
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError, count
@@ -29,15 +29,17 @@ _NAMES = dict(zip(("neg", "pos"), LABELS, strict=True))
 
 
 def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
-    """Return the text files in folders of their labels, which may be in `train`, `test` and so on; UTF-8 by default.
-
-    Raises:
-        DataError: if there are no such folders.
-    """
-    inside = _folders(root)
+    """Return the text files in folders of their labels, which may be in `train`, `test` and so on; UTF-8 by default."""
+    inside = [path for path in _visible(root) if path.is_dir()]
     splits = {folder: SPLITS[folder.name.lower()] for folder in inside if folder.name.lower() in SPLITS}
-    labels = {label: split for folder, split in splits.items() for label in _folders(folder)} or dict.fromkeys(inside)
-    files = {path: split for label, split in labels.items() for path in _texts(label)}
+    labels = {label: split for folder, split in splits.items() for label in _visible(folder)} or dict.fromkeys(inside)
+    files = {
+        path: split
+        for label, split in labels.items()
+        if label.is_dir()
+        for path in _visible(label)
+        if path.suffix.lower() == ".txt"
+    }
     beside = [path for path in inside if splits and path not in splits]
     others = sum(path.is_file() and not path.name.startswith(".") for path in root.rglob("*")) - len(files)
     if files and (beside or others):
@@ -53,14 +55,14 @@ def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
     def records(progress: Progress | None) -> Iterator[Record]:
         contents = _contents(list(files), root.name, progress)
         for (path, split), (place, content) in zip(files.items(), contents, strict=True):
-            yield Record(place, _decoded(content, encoding, place), path.parent.name, split)
+            yield Record(place, decoded(content, encoding, place), path.parent.name, split)
 
     return RecordSource(list(files), {"format": "folder", "encoding": encoding or "utf-8", "folders": folders}, records)
 
 
-def _texts(folder: Path) -> list[Path]:
-    files = folder.iterdir()
-    return sorted(path for path in files if path.suffix.lower() == ".txt" and not path.name.startswith("."))
+def _visible(folder: Path) -> list[Path]:
+    with read_errors(folder):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def is_aclimdb(path: Path) -> bool:
@@ -88,7 +90,7 @@ def aclimdb_source(path: Path, *, by_rating: bool = False, unlabeled: bool = Fal
     def records(progress: Progress | None) -> Iterator[Record]:
         empty = True
         for name, content in contents(progress):
-            text = _decoded(content, None, place + name)
+            text = decoded(content, None, place + name)
             if urls := _URLS.fullmatch(name):
                 films[f"{urls[1]}/{urls[2]}"] = text.split()
             elif review := _REVIEW.fullmatch(name):
@@ -140,34 +142,12 @@ def _archive(path: Path, unlabeled: bool, progress: Progress | None) -> Iterator
         raise DataError(f"{path}: not a whole tar.gz archive: {error}") from None
 
 
-def _folders(root: Path) -> list[Path]:
-    try:
-        return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{root}: cannot be read: {error.strerror}") from None
-
-
 def _contents(paths: list[Path], name: str, progress: Progress | None) -> Iterator[tuple[str, bytes]]:
-    done = 0
-    try:
-        total = sum(path.stat().st_size for path in paths) if progress else 0
-        for path in paths:
+    done, total = 0, sum(path.stat().st_size for path in paths) if progress else 0
+    for path in paths:
+        with read_errors(path):
             content = path.read_bytes()
-            done += len(content)
-            yield path.as_posix(), content
-            if progress:
-                progress(name, done, total)
-    except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
-
-
-def _decoded(content: bytes, encoding: str | None, place: str) -> str:
-    try:
-        return content.decode(encoding or "utf-8-sig")
-    except UnicodeDecodeError as error:
-        byte = f"byte 0x{content[error.start]:02x}"
-        raise DataError(
-            f"{place}: is not {(encoding or 'utf-8').upper()} text ({byte}); name it, --encoding cp1252"
-        ) from None
-    except (LookupError, ValueError):
-        raise DataError(f"{place}: unknown encoding {encoding}; for example utf-8, cp1252") from None
+        done += len(content)
+        yield path.as_posix(), content
+        if progress:
+            progress(name, done, total)

@@ -106,41 +106,25 @@ def _ids(ranks: Any, place: str) -> NDArray[np.int32]:
     return np.concatenate([[START], ids + (FIRST_WORD - 1)]).astype(np.int32)
 
 
-class _Dtype:
-    """What a pickle says of a dtype: its code, such as i4, and its byte order."""
-
-    def __init__(self, code: str, *_: object) -> None:
-        self.code, self.order = code, "="
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.order = state[1]
-
-
 class _Array:
-    """What a pickle says of an array: its shape and its values, a list of objects or the bytes of numbers."""
+    """What a pickle says of an array, and of its dtype: the last thing of an array of lists are these."""
 
     def __init__(self, *_: object) -> None: ...
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, self.shape, self.dtype, _, self.data = state
-
-    def numbers(self) -> NDArray[Any]:
-        # Python 2 wrote bytes as text.
-        content = self.data.encode("latin1") if isinstance(self.data, str) else self.data
-        return np.frombuffer(content, self.dtype.order + self.dtype.code).reshape(self.shape)
+        self.values = state[-1]
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that calls nothing: the names that rebuild an array stand for classes that take notes.
+    """An unpickler that calls nothing: the names that rebuild an array stand for a class that takes notes.
 
     Keras' `imdb.npz` holds object arrays; NumPy's own classes would take the bytes of a forged one for addresses.
     """
 
     def find_class(self, module: str, name: str) -> Any:
-        classes = {"ndarray": _Array, "_reconstruct": _Array, "dtype": _Dtype}
-        if module.partition(".")[0] != "numpy" or name not in classes:
+        if module.partition(".")[0] != "numpy" or name not in ("ndarray", "_reconstruct", "dtype"):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array of word ids needs")
-        return classes[name]
+        return _Array
 
 
 def read_npz(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
@@ -170,7 +154,7 @@ def _member(content: bytes) -> Any:
     np.lib.format.read_magic(stream)
     if not np.lib.format.read_array_header_1_0(stream)[2].hasobject:
         return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    array = _ArrayUnpickler(stream, encoding="latin1").load()
-    if not isinstance(array.data, list):
+    values = _ArrayUnpickler(stream, encoding="latin1").load().values
+    if not isinstance(values, list):
         raise ValueError("it holds no row of sequences")
-    return [each.numbers() if isinstance(each, _Array) else each for each in array.data]
+    return values

@@ -13,9 +13,11 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,11 +29,8 @@ STDIN = Path("-")
 PEEK_BYTES = 1 << 16  # of a file, to find its delimiter
 CHUNK = 1 << 20
 ZERO = "a byte is zero"
-PLAIN = bytes(range(32, 127))
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
@@ -40,13 +39,11 @@ NO_TABLES = (
     (b"\xd0\xcf\x11\xe0", "a file of an older Excel: save the sheet as CSV"),
     (b"version https://git-lfs", "a pointer of Git LFS: git lfs pull brings the file"),
     (b"<!DOCTYPE", "a web page, not a table: perhaps the download went wrong"),
-    (b"<html", "a web page, not a table: perhaps the download went wrong"),
     (b"ARROW1", "a Feather file: write it as Parquet, pandas.read_feather(FILE).to_parquet('texts.parquet')"),
 )
 # What most texts of Western Europe hold: the files that Excel and Windows write there are in cp1252.
 _WESTERN = frozenset(map(chr, range(128))) | frozenset("àâäáãåæçéèêëíìîïñóòôöõøœßúùûüýÿ€£§©®°«»¡¿“”„‘’–—…·²³½¼´")
 _WESTERN |= frozenset(letter.upper() for letter in "àâäáãåæçéèêëíìîïñóòôöõøœúùûüýÿ")
-READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,85 +69,56 @@ class ReadOptions:
 DEFAULTS = ReadOptions()
 
 
-class Stream(io.RawIOBase):
-    """A pipe or stdin that is read as it comes; `head` is its first line."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.head = b"" if stream.isatty() else stream.readline(PEEK_BYTES)
-        self._rest = self.head
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read the first line again, then the rest."""
-        read: Any = getattr(self._stream, "read1", self._stream.read)
-        content = self._rest[: len(buffer)] or read(len(buffer))
-        self._rest = self._rest[len(content) :] if self._rest else b""
-        buffer[: len(content)] = content
-        return len(content)
-
-    def close(self) -> None:
-        """Close the pipe; stdin stays open."""
-        if self._stream is not sys.stdin.buffer:
-            self._stream.close()
-        super().close()
+@contextmanager
+def read_errors(name: str | Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into a DataError that names it."""
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 @dataclass(frozen=True)
 class Input:
-    """What is read: a file, a copy of what came through a pipe, or a stream that can be read once."""
+    """A file, or a copy of what came through a pipe; or a pipe whose lines are read once, as they come."""
 
     name: str  # for messages
-    path: Path  # can be opened again and again, unless it is a stream
-    stream: Stream | None = field(default=None, repr=False, compare=False)
+    path: Path  # can be opened again and again, unless there is a `pipe`
+    pipe: IO[bytes] | None = field(default=None, repr=False, compare=False)
+    first: bytes = field(default=b"", repr=False, compare=False)  # line of the pipe, which is already read
     copy: Any = field(default=None, repr=False, compare=False)  # the temporary file, which goes with this object
 
-    def open(self) -> IO[bytes]:
-        """Open the file, unpacked, or return the stream.
-
-        Raises:
-            DataError: if it cannot be opened.
-        """
-        return open_bytes(self.path, self.name) if self.stream is None else self.stream  # type: ignore[return-value]
-
+    @cached_property
     def head(self) -> bytes:
-        """Return the first bytes; of a stream the first line."""
-        if self.stream is not None:
-            return self.stream.head
+        """The first bytes; of a pipe the first line."""
+        if self.pipe is not None:
+            return self.first
         with self.reading() as raw:
             return raw.read(PEEK_BYTES)
 
     @contextmanager
-    def text(self, encoding: str, raw: Any = None) -> Iterator[IO[str]]:
-        """Yield the file, or what is open of it, as text; lines end at line feeds, where there are some, and keep them.
+    def reading(self) -> Iterator[IO[bytes]]:
+        """Yield the open file, unpacked; what goes wrong while it is read is a DataError."""
+        with read_errors(self.name), open_bytes(self.path) as raw:
+            yield raw
+
+    @contextmanager
+    def text(self, encoding: str) -> Iterator[Any]:
+        """Yield the file as text, or the lines of the pipe; lines end at line feeds, if there are any, and keep them.
 
         Raises:
             DataError: if it is not in this encoding.
         """
-        head = self.head()
-        old_mac = b"\r" in head and b"\n" not in head
-        with nullcontext(raw) if raw is not None else self.reading() as opened:
-            stream = io.TextIOWrapper(opened, encoding=encoding, newline="" if old_mac else "\n")
+        if self.pipe is not None:
+            lines = enumerate(chain([self.first], self.pipe), start=1)
+            yield (decoded(line, encoding, f"{self.name}:{number}") for number, line in lines)
+            return
+        old_mac = b"\r" in self.head and b"\n" not in self.head
+        with self.reading() as raw, io.TextIOWrapper(raw, encoding, newline="" if old_mac else "\n") as stream:
             try:
                 yield stream
             except UnicodeError as error:
                 raise DataError(f"{self.name}: is not {encoding.upper()} text: {error}; name its --encoding") from None
-            finally:
-                stream.detach()
-
-    @contextmanager
-    def reading(self) -> Iterator[IO[bytes]]:
-        """Yield the open file; what goes wrong while it is read is a DataError."""
-        raw = self.open()
-        try:
-            yield raw
-        except READ_ERRORS as error:
-            raise DataError(f"{self.name}: cannot be read: {error}") from None
-        finally:
-            raw.close()
 
 
 def find_input(path: str | Path, *, streaming: bool = False) -> Input:
@@ -161,31 +129,36 @@ def find_input(path: str | Path, *, streaming: bool = False) -> Input:
         streaming: whether each line is of use before the next one is there.
 
     Raises:
-        DataError: if there is no such file, or it is a folder.
+        DataError: if there is no such file, or it holds no texts; with what to do.
     """
     path = Path(path)
-    if path == STDIN:
-        if sys.stdin is None:
-            raise DataError("stdin is closed")
-        name, pipe = "stdin", sys.stdin.buffer
-    else:
-        name = str(path)
-        try:
-            if path.is_dir():
-                raise DataError(f"{path}: is a folder, not a file of texts")
-            if stat.S_ISREG(path.stat().st_mode):
-                return Input(name, path)
-            pipe = path.open("rb")
-        except OSError as error:
-            missing = isinstance(error, FileNotFoundError)
-            raise DataError(f"{path}: {'no such file' if missing else error.strerror}") from None
-    stream = Stream(pipe)
-    if streaming and not any(stream.head.startswith(mark) for mark, _ in PACKERS):
-        return Input(name, path, stream)
+    name = "stdin" if path == STDIN else str(path)
+    try:
+        if path != STDIN and path.is_dir():
+            raise DataError(f"{path}: is a folder, not a file of texts")
+        if path != STDIN and stat.S_ISREG(path.stat().st_mode):
+            source = Input(name, path)
+        else:
+            pipe = sys.stdin.buffer if path == STDIN else path.open("rb")
+            source = _of_pipe(name, path, pipe, streaming=streaming)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise DataError(f"{path}: {'no such file' if missing else error.strerror}") from None
+    if advice := next((advice for magic, advice in NO_TABLES if source.head.startswith(magic)), None):
+        raise DataError(f"{name}: is {advice}")
+    return source
+
+
+def _of_pipe(name: str, path: Path, pipe: IO[bytes], *, streaming: bool) -> Input:
+    first = pipe.readline()
+    if streaming and b"\0" not in first and not any(first.startswith(mark) for mark, _ in PACKERS):
+        return Input(name, path, pipe, first)
     copy = tempfile.NamedTemporaryFile(prefix="rnnsent-")  # noqa: SIM115  # goes with the `Input`
-    with stream:
-        shutil.copyfileobj(stream, copy, CHUNK)
+    copy.write(first)
+    shutil.copyfileobj(pipe, copy, CHUNK)
     copy.flush()
+    if path != STDIN:
+        pipe.close()
     return Input(name, Path(copy.name), copy=copy)
 
 
@@ -193,7 +166,7 @@ def _zstandard(path: Path) -> Any:
     try:
         import pyarrow
     except ImportError:
-        raise DataError("is packed with zstd, which needs pyarrow: pip install 'rnnsent[parquet]'") from None
+        raise DataError(f"{path}: is packed with zstd, which needs pyarrow: pip install 'rnnsent[parquet]'") from None
     return pyarrow.input_stream(str(path), compression="zstd")
 
 
@@ -205,135 +178,94 @@ PACKERS: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
 )
 
 
-def open_bytes(path: Path, name: str = "") -> Any:
-    """Open a file for reading, unpacked if it is packed by gzip, bzip2, xz or zstd, whatever it is called.
-
-    Raises:
-        DataError: if it cannot be opened; by `name`, which is that of the path by default.
-    """
-    try:
-        with path.open("rb") as raw:
-            magic = raw.read(16)
-        unpack = next((unpack for mark, unpack in PACKERS if magic.startswith(mark)), None)
-        return path.open("rb") if unpack is None else unpack(path)
-    except DataError as error:
-        raise DataError(f"{name or path}: {error}") from None
-    except OSError as error:
-        raise DataError(f"{name or path}: cannot be read: {error.strerror or error}") from None
+def open_bytes(path: Path) -> Any:
+    """Open a file for reading, unpacked if it is packed by gzip, bzip2, xz or zstd, whatever it is called."""
+    with read_errors(path), path.open("rb") as raw:
+        magic = raw.read(6)
+    unpack = next((unpack for mark, unpack in PACKERS if magic.startswith(mark)), None)
+    return path.open("rb") if unpack is None else unpack(path)
 
 
-def decoded_lines(raw: Iterable[bytes], name: str, encoding: str) -> Iterator[str]:
-    """Yield the lines of a stream, each in UTF-8 if it is valid, else in the encoding that was named.
-
-    Raises:
-        DataError: with the line that is neither.
-    """
-    for number, line in enumerate(raw, start=1):
+def decoded(content: bytes, encoding: str | None, place: str) -> str:
+    """Return a text or a line in UTF-8, if it is valid, else in `encoding`; neither is a DataError of its place."""
+    for name in ("utf-8-sig", encoding or "ascii"):
         try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            return content.decode(name)
         except UnicodeDecodeError as error:
-            try:
-                yield line.decode(encoding)
-            except UnicodeError:
-                byte = f"byte 0x{line[error.start]:02x}"
-                raise DataError(f"{name}:{number}: is not UTF-8 text ({byte}); --encoding NAME names it") from None
-
-
-def require_texts(source: Input) -> bytes:
-    """Return the first bytes of an input.
-
-    Raises:
-        DataError: if they are those of another kind of file, with what to do.
-    """
-    head = source.head()
-    for magic, advice in NO_TABLES:
-        if head.startswith(magic):
-            raise DataError(f"{source.name}: is {advice}")
-    return head
+            byte = f"byte 0x{content[error.start]:02x}"
+        except (LookupError, UnicodeError):
+            raise DataError(f"{place}: unknown encoding {encoding}; for example utf-8, cp1252, latin-1") from None
+    raise DataError(f"{place}: is not UTF-8 text ({byte}); --encoding NAME names it")
 
 
 def find_encoding(source: Input, named: str | None = None) -> str:
-    """Return the encoding of a text: that of its mark, UTF-8 if all of it is, or the one that is named.
+    """Return the encoding of a text: that of its mark, UTF-8 if all of it is, or the one that is `named`.
 
-    Args:
-        source: what is read; of a stream only the first line is looked at.
-        named: by the user or the run; what the text itself says wins.
+    Of a pipe no line but the first is known, so each is decoded by itself: see `decoded`.
 
     Raises:
         DataError: if it is no text, or in no encoding that is known.
     """
-    if named is not None:
-        try:
-            io.TextIOWrapper(io.BytesIO(), encoding=named)
-            PLAIN.decode(named, "replace")
-        except (LookupError, ValueError):  # not one of text, such as zip, or none at all
-            raise DataError(f"{source.name}: unknown encoding {named}; for example utf-8, cp1252, latin-1") from None
-    head = source.head()
-    marked = next((encoding for mark, encoding in MARKS if head.startswith(mark)), None)
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=named)
+    except (LookupError, ValueError):  # not one of text, such as zip, or none at all
+        raise DataError(f"{source.name}: unknown encoding {named}; for example utf-8, cp1252, latin-1") from None
+    marked = next((encoding for mark, encoding in MARKS if source.head.startswith(mark)), None)
     if marked is not None:
         return marked
-    invalid = _first_invalid(source, "utf-8")
-    if invalid is None:
-        # Of ASCII alone both would do, unless it is one of those that write other letters in it, as ISO-2022.
-        ascii_too = named is not None and PLAIN.decode(named, "replace") == PLAIN.decode()
-        return str(named) if ascii_too and _first_invalid(source, "ascii") is None else "utf-8"
-    if named is not None:
-        other = _first_invalid(source, named)
-        if other is None:
-            if _is_mostly_utf8(head):
-                line, fault = invalid
-                logger.warning(
-                    "%s:%d: is not UTF-8 (%s), but most of the file is; is %s right?", source.name, line, fault, named
-                )
-            return named
+    if source.pipe is not None:
+        return named or "utf-8"
+    fault = _first_fault(source, "utf-8")
+    if fault is None:
+        return "utf-8"
+    line, reason = fault
+    if named is None:
+        raise DataError(f"{source.name}:{line}: is not UTF-8 text ({reason}){_encoding_hint(source, reason)}")
+    if other := _first_fault(source, named):
         raise DataError(f"{source.name}:{other[0]}: is not {named.upper()} text ({other[1]})")
-    raise DataError(f"{source.name}:{invalid[0]}: is not UTF-8 text ({invalid[1]}){_encoding_hint(source, invalid[1])}")
+    if _is_mostly_utf8(source.head):
+        logger.warning(
+            "%s:%d: is not UTF-8 (%s), but most of the file is; is %s right?", source.name, line, reason, named
+        )
+    return named
 
 
-def _first_invalid(source: Input, encoding: str) -> tuple[int, str] | None:
-    """Return the line and the fault of the first bytes that are not text in an encoding; None if all are."""
+def _first_fault(source: Input, encoding: str) -> tuple[int, str] | None:
+    """Return the line of the first bytes that are not text in an encoding, and what is wrong; None if all are."""
     decoder, line = codecs.getincrementaldecoder(encoding)(), 1
-    chunks = [source.stream.head] if source.stream is not None else _chunks(source)
-    for chunk in chunks:
-        try:
-            text = decoder.decode(chunk)
-        except UnicodeDecodeError as error:
-            line += error.object[: error.start].count(b"\n")
-            return line, f"byte 0x{error.object[error.start]:02x}"
-        except UnicodeError as error:
-            return line, str(error)
-        if "\0" in text:
-            return line + text[: text.index("\0")].count("\n"), ZERO
-        line += text.count("\n")
-    try:
-        decoder.decode(b"", final=source.stream is None)
-    except UnicodeError:
-        return line, "it ends within a letter"
-    return None
-
-
-def _chunks(source: Input) -> Iterator[bytes]:
     with source.reading() as raw:
-        while chunk := raw.read(CHUNK):
-            yield chunk
+        while True:
+            chunk = raw.read(CHUNK)
+            try:
+                text = decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                byte = f"byte 0x{error.object[error.start]:02x}"
+                return line + error.object[: error.start].count(b"\n"), byte
+            except UnicodeError as error:  # UTF-16 without a mark
+                return line, str(error)
+            if "\0" in text:
+                return line + text[: text.index("\0")].count("\n"), ZERO
+            if not chunk:
+                return None
+            line += text.count("\n")
 
 
-def _encoding_hint(source: Input, fault: str) -> str:
-    """Return which encoding reads a text, as far as can be guessed, and how to name it, or to mend the `fault`."""
-    import charset_normalizer
-
-    head = source.head()
-    wide = {"utf-16-le": b"\n\0", "utf-16-be": b"\0\n"}
-    guesses = [name for name, end in wide.items() if end in head and _first_invalid(source, name) is None]
-    if not guesses and fault == ZERO:
+def _encoding_hint(source: Input, reason: str) -> str:
+    """Return which encoding reads a text, as far as can be guessed, and how to name it or to mend the fault."""
+    head = source.head
+    if b"\n\0" in head or b"\0\n" in head:
+        guesses = ["utf-16-be" if head[::2].count(0) > head[1::2].count(0) else "utf-16-le"]
+    elif reason == ZERO:
         return "; if it is a fault, tr -d '\\000' < FILE > NEW removes it"
-    if not guesses and _is_mostly_utf8(head):
+    elif _is_mostly_utf8(head):
         return "; most of the others are: correct this one"
-    if not guesses:
+    else:
+        import charset_normalizer
+
         guess = charset_normalizer.from_bytes(head).best() if set(head.decode("cp1252", "replace")) - _WESTERN else None
-        names = ["cp1252"] if guess is None else [guess.encoding, "cp1252"]
-        guesses = [name for name in names if _first_invalid(source, name) is None]
-    way = f"perhaps it is {guesses[0]}: --encoding {guesses[0]}" if guesses else "--encoding NAME names its encoding"
+        guesses = ["cp1252"] if guess is None else [guess.encoding, "cp1252"]
+    right = next((name for name in guesses if _first_fault(source, name) is None), None)
+    way = f"perhaps it is {right}: --encoding {right}" if right else "--encoding NAME names its encoding"
     return f"; {way} (in a config data.encoding)"
 
 

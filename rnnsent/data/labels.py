@@ -26,11 +26,7 @@ SPLITS = {
 
 
 def cell_text(value: Any, nulls: Collection[str] = ()) -> str | None:
-    """Return a cell as text, None where it is empty; 3.0 is "3", True is "true".
-
-    Args:
-        value: of the cell.
-        nulls: spellings of an empty cell, besides white space.
+    """Return a cell as text, None where it is white space or one of `nulls`; 3.0 is "3", True is "true".
 
     Raises:
         DataError: if it holds a list, a mapping or bytes.
@@ -71,11 +67,7 @@ def same_labels(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def cell_split(value: Any, nulls: Collection[str] = ()) -> str | None:
-    """Return "train", "validation" or "test" for a cell of a split column; None if it is empty, see `cell_text`.
-
-    Raises:
-        DataError: if it says something else.
-    """
+    """Return the split that a cell of a split column names, None if it is empty; DataError if it is none."""
     name = (cell_label(value, nulls) or "").lower()
     if name and name not in SPLITS:
         raise DataError(f"unknown split {value!r}; use train, validation (valid, val, dev) or test")
@@ -139,14 +131,10 @@ def ordered(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def require_labels(counts: Mapping[str, int], *, by_number: bool) -> None:
-    """Require that a column looks like one of labels.
-
-    Args:
-        counts: the number of rows of each label, in order of appearance.
-        by_number: whether the columns of the table were given by number.
+    """Require that a column looks like one of labels, by the number of rows of each in order of appearance.
 
     Raises:
-        DataError: if its first row is a header, or most rows have labels of their own; without the file.
+        DataError: if its first row is a header, which a table `by_number` lacks, or most rows have their own label.
     """
     names, numbers, rows = list(counts), list(counts.values()), sum(counts.values())
     if by_number and len(names) > 2 and numbers[0] == 1 and min(numbers[1:]) > 1:

@@ -6,18 +6,18 @@ A new format is one function that yields rows and one entry of `FORMATS`.
 from __future__ import annotations
 
 import csv
-import io
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from rnnsent.data.dialect import PLAIN, SAMPLE_ROWS, Dialect, are_numbered, is_blank
-from rnnsent.data.inputs import Input, decoded_lines
+from rnnsent.data.dialect import PLAIN, Dialect, are_numbered
+from rnnsent.data.inputs import Input
 from rnnsent.errors import DataError, count
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ Cells = Mapping[Any, Any]  # the cells of a row by column
 BytesRead = Callable[[int, int], None]  # bytes so far, bytes in all
 
 BATCH_ROWS = 1024  # of Parquet
+PACKED = (".gz", ".bz2", ".xz", ".zst")
 PROGRESS_ROWS = 1000  # between two reports of progress
 TOTALS = frozenset((
     "total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "gesamtergebnis", "insgesamt", "suma",
@@ -53,7 +54,6 @@ TOTAL = LeftOut("give a total")
 NO_ROW = LeftOut("with quotes that do not enclose cells")
 TOO_MANY = LeftOut("with too many cells")
 NOT_JSON = LeftOut("not a JSON object")
-A_LIST = "a JSON list, not JSON Lines; jq -c '.[]' < FILE writes one object a line"
 
 Row = tuple[int, tuple[Any, ...] | LeftOut]  # line or row number in the file, from 1; the cells that were requested
 
@@ -80,17 +80,27 @@ class Table:
         """The spellings of an empty cell; a typed format has none, it says so itself."""
         return frozenset() if FORMATS[self.format].typed else NULLS
 
+    @cached_property
+    def sample(self) -> list[list[str]]:
+        """The first rows of CSV or TSV, that of the names among them; those of other formats are not needed."""
+        if not FORMATS[self.format].delimiters:
+            return []
+        with self.opened() as stream:
+            return self.dialect.sample(stream)
+
+    def opened(self) -> AbstractContextManager[Any]:
+        """Open the file, as bytes or as text, as its format reads it."""
+        return self.source.reading() if FORMATS[self.format].binary else self.source.text(self.encoding)
+
     def rows(self, columns: Sequence[Column], progress: BytesRead | None = None) -> Iterator[Row]:
         """Yield the cells of `columns` of each row, or why it is left out; a missing cell is None.
 
         Args:
             columns: names, or numbers from 1 if the file does not name them.
-            progress: called with the bytes that were read.
-
-        Raises:
-            DataError: with file and line, if a row cannot be read.
+            progress: called with the bytes that were read; not of a pipe.
         """
-        with self.opened() as (raw, stream):
+        with self.opened() as stream:
+            raw = getattr(stream, "buffer", stream)
             packed = getattr(raw, "fileobj", raw)
             total = self.source.path.stat().st_size if progress else 0
             for index, (number, cells) in enumerate(FORMATS[self.format].rows(self, stream, columns), start=1):
@@ -100,25 +110,8 @@ class Table:
             if progress:
                 progress(total, total)
 
-    @contextmanager
-    def opened(self) -> Iterator[tuple[Any, Any]]:
-        """Yield the file as bytes and as what its format reads."""
-        form = FORMATS[self.format]
-        with self.source.reading() as raw:
-            if form.binary:
-                yield raw, raw
-            elif self.source.stream is not None and not self.encoding.startswith(("utf-16", "utf-32")):
-                yield raw, decoded_lines(io.BufferedReader(self.source.stream), self.source.name, self.encoding)
-            else:
-                with self.source.text(self.encoding, raw) as stream:
-                    yield raw, stream
-
     def refused(self, number: int, reason: str, why: LeftOut) -> LeftOut:
-        """Return why a bad row is left out.
-
-        Raises:
-            DataError: for the `reason`, unless bad rows are to be left out.
-        """
+        """Return why a bad row is left out; DataError for the `reason`, unless bad rows are to be left out."""
         if not self.skip_bad_rows:
             raise DataError(f"{self.name}:{number}: {reason}; --skip-bad-rows leaves such rows out")
         return why
@@ -141,28 +134,26 @@ class Format:
 def _csv_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iterator[tuple[int, Cells | LeftOut]]:
     places = {column: table.columns.index(column) if isinstance(column, str) else column - 1 for column in columns}
     width, named = table.width, not table.columns
-    held: list[tuple[int, Cells | LeftOut]] = []  # until it is known that a row follows: only the last is a total
+    total: tuple[int, Cells | LeftOut] | None = None  # held until it is known that a row follows: only the last is one
     short: list[int] = []  # lines of rows that lack cells
     for number, cells, _ in table.dialect.records(stream):
         if isinstance(cells, csv.Error):
-            yield number, table.refused(number, f"not a CSV row: {cells.args[1]}; is a quote not closed?", NO_ROW)
-            continue
-        if not named:
+            yield number, table.refused(number, f"not a CSV row: {cells}; is a quote not closed?", NO_ROW)
+        elif not named:
             named = bool("".join(cells).strip())
-            continue
-        blank = not cells or (width != 1 and is_blank(cells))
-        if not blank:
-            yield from held
-            held = []
-            short += [number] if len(cells) < width else []
-        row = number, BLANK if blank else _csv_cells(table, number, cells, places, width)
-        if held or (width > 1 and _is_total(cells)):
-            held.append(row)
+        elif not cells or (len(cells) == 1 < width and not cells[0].strip()):
+            yield number, BLANK
         else:
-            yield row
-    if held:
-        yield held[0][0], TOTAL
-        yield from held[1:]
+            if total is not None:
+                yield total
+            row, total = (number, _csv_cells(table, number, cells, places)), None
+            short += [number] if len(cells) < width else []
+            if width > 1 and _is_total(cells):
+                total = row
+            else:
+                yield row
+    if total is not None:
+        yield total[0], TOTAL
     if short:
         logger.warning(
             "%s: %s with fewer cells than the first line, as in line %d; is a text broken over lines?",
@@ -177,81 +168,61 @@ def _is_total(cells: Sequence[str]) -> bool:
     return name.strip(": ").lower() in TOTALS and bool(plain) and all(map(str.isdecimal, plain))
 
 
-def _repeats_names(cells: Sequence[str], columns: Sequence[str]) -> bool:
-    """Return whether a row is the line of names again, in any case, or the first ones of several."""
-    given = [cell.strip("\ufeff ") or unnamed(place) for place, cell in enumerate(cells, start=1)]
-    if len(columns) < 2 or len(cells) < 2:
-        return given == list(columns)
-    return list(map(str.lower, given)) == [name.lower() for name in columns[: len(cells)]]
-
-
-def _csv_cells(
-    table: Table, number: int, cells: list[str], places: Mapping[Column, int], width: int
-) -> Cells | LeftOut:
-    if _repeats_names(cells, table.columns):
+def _csv_cells(table: Table, number: int, cells: list[str], places: Mapping[Column, int]) -> Cells | LeftOut:
+    width = table.width
+    if table.columns and _repeats_names(cells, table.columns):
         return REPEATED_NAMES
-    if inner := table.dialect.unwrapped(cells, width):
-        if '"' not in cells[0] and table.dialect.delimiter == ",":  # it may be a text with a comma
-            reason = f"has one cell in quotes, the first line has {width}; is the row quoted as a whole?"
-            return table.refused(number, reason, NO_ROW)
-        cells = inner
+    cells = table.dialect.unwrapped(cells, width)
     if any(cell.strip() for cell in cells[width:]):
         hint = "is a text not in quotes?"
         if any(cell.endswith("\\") for cell in cells):
             hint = "if \\ stands before delimiters in it: --escape '\\'"
-        elif any(cell.strip().startswith("'") for cell in cells):
-            hint = "if its texts are in '…': quotes of a table are \""
-        reason = (
-            f"has {len(cells)} cells, {'the first line has' if table.columns else 'most rows have'} {width}; {hint}"
-        )
-        return table.refused(number, reason, TOO_MANY)
-    last = max(places.values(), default=0)
-    if not table.columns and last >= max(len(cells), width):
-        number_of_cells = count(len(cells), "cell")
-        raise DataError(
-            f"{table.name}:{number}: has {number_of_cells}, so there is no column {last + 1}; the delimiter is taken "
-            f"to be {table.dialect.delimiter!r}"
-        )
+        first = "the first line has" if table.columns else "most rows have"
+        return table.refused(number, f"has {len(cells)} cells, {first} {width}; {hint}", TOO_MANY)
     return {column: cells[place] for column, place in places.items() if place < len(cells)}
 
 
-def unnamed(place: int) -> str:
-    """Return the name of a column without one, by its place from 1."""
-    return f"column {place}"
+def _repeats_names(cells: Sequence[str], columns: Sequence[str]) -> bool:
+    """Return whether a row is the line of names again, in any case, or the first ones of several."""
+    given = _csv_names(cells)
+    if min(len(given), len(columns)) < 2:
+        return given == list(columns)
+    return list(map(str.lower, given)) == [name.lower() for name in columns[: len(given)]]
+
+
+def _csv_names(cells: Sequence[str]) -> list[str]:
+    """Return the names of columns; one without is called by its number."""
+    return [name.strip("\ufeff ") or f"column {place}" for place, name in enumerate(cells, start=1)]
 
 
 def _csv_columns(table: Table, stream: IO[str]) -> list[str]:
-    rows: list[list[str]] = []
-    for _, cells, _ in islice(table.dialect.records(stream), SAMPLE_ROWS):
-        if isinstance(cells, csv.Error):
-            if not rows:
-                raise cells
-            break
-        rows += [cells] if "".join(cells).strip() else []
-    names = [name.strip("\ufeff ") for name in rows[0]] if rows else []
-    names = ["", *names] if are_numbered(rows) else names
-    return [name or unnamed(place) for place, name in enumerate(names, start=1)]
+    if not table.sample:
+        raise DataError(f"{table.name}: holds no row")
+    columns = _csv_names(["", *table.sample[0]] if are_numbered(table.sample) else table.sample[0])
+    names: list[str] = []
+    for name in columns:
+        number = names.count(name) + 1
+        while name in names:
+            number, name = number + 1, f"{columns[len(names)]} {number}"
+        names.append(name)
+    if renamed := next((pair for pair in zip(columns, names, strict=True) if pair[0] != pair[1]), None):
+        logger.warning("%s: two columns are called %r; the second is %r here", table.name, *renamed)
+    return names
 
 
 def _json_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iterator[tuple[int, Cells | LeftOut]]:
-    for number, line in enumerate(stream, start=1):
-        if not line.strip("\ufeff \t\r\n"):
+    for number, text in enumerate(stream, start=1):
+        line = text.strip("\ufeff \t\r\n")
+        if not line:
             yield number, BLANK
-            continue
-        try:
-            value = json.loads(line.strip("\ufeff, \t\r\n"))  # some end in commas, as in a list
-        except (ValueError, RecursionError) as error:
-            if number == 1 and line.lstrip()[:1] == "[":
-                raise DataError(f"{table.name}: {A_LIST}") from None
-            yield number, table.refused(number, f"not a JSON object: {error}", NOT_JSON)
-            continue
-        if isinstance(value, list) and number == 1:
-            raise DataError(f"{table.name}: {A_LIST}")
-        if isinstance(value, dict):
-            yield number, value
+        elif number == 1 and line.startswith("["):
+            raise DataError(f"{table.name}: a JSON list, not JSON Lines; jq -c '.[]' < FILE writes one object a line")
         else:
-            reason = f"must be a JSON object, one a line, not {line.strip()[:40]}"
-            yield number, table.refused(number, reason, NOT_JSON)
+            try:
+                value, reason = json.loads(line), f"not a JSON object: {line[:40]}"
+            except (ValueError, RecursionError) as error:
+                value, reason = None, f"not a JSON object: {error}"
+            yield number, value if isinstance(value, dict) else table.refused(number, reason, NOT_JSON)
 
 
 def _keys(table: Table, stream: IO[str]) -> list[str]:
@@ -263,31 +234,31 @@ def _keys(table: Table, stream: IO[str]) -> list[str]:
     return [NestedName(name) if is_nested else name for name, is_nested in nested.items()]
 
 
-def _parquet(table: Table, stream: Any) -> Any:
+@contextmanager
+def _parquet(table: Table, stream: Any) -> Iterator[Any]:
     try:
         from pyarrow import parquet
+
+        yield parquet.ParquetFile(stream)
     except ImportError:
         raise DataError(f"{table.name}: Parquet needs pyarrow: pip install 'rnnsent[parquet]'") from None
-    try:
-        return parquet.ParquetFile(stream)
     except Exception as error:  # pyarrow has no base for all that it raises
-        raise DataError(f"{table.name}: not a Parquet file: {error}") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(f"{table.name}: not a Parquet file, or a damaged one: {reason}") from None
 
 
 def _parquet_rows(table: Table, stream: Any, columns: Sequence[Column]) -> Iterator[tuple[int, Cells]]:
-    file, number = _parquet(table, stream), 0
-    try:
-        for batch in file.iter_batches(BATCH_ROWS, columns=[str(column) for column in columns]):
-            for cells in batch.to_pylist():
-                number += 1
-                yield number, cells
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise DataError(f"{table.name}: after row {number}: cannot be read: {reason.splitlines()[0]}") from None
+    with _parquet(table, stream) as file:
+        batches = file.iter_batches(BATCH_ROWS, columns=[str(column) for column in columns])
+        yield from enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), start=1)
 
 
 def _parquet_columns(table: Table, stream: Any) -> list[str]:
-    return list(_parquet(table, stream).schema_arrow.names)
+    with _parquet(table, stream) as file:
+        names = list(file.schema_arrow.names)
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DataError(f"{table.name}: two columns are called {twice!r}")
+    return names
 
 
 def _line_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> Iterator[tuple[int, Cells]]:
@@ -323,8 +294,5 @@ FORMATS = {
 
 def format_of(path: Path) -> str | None:
     """Return the format of a file by its suffix, packed or not; None if it is unknown."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    while suffixes and suffixes[-1] in (".gz", ".bz2", ".xz", ".zst"):
-        suffixes.pop()
-    last = suffixes[-1] if suffixes else ""
-    return next((name for name, form in FORMATS.items() if last in form.suffixes), None)
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
+    return next((name for name, form in FORMATS.items() if suffixes and suffixes[-1] in form.suffixes), None)

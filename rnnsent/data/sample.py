@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from configparser import ConfigParser
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple, TypeVar
@@ -44,29 +46,22 @@ def _options(text: str) -> tuple[str, ...]:
     if "|" in text:
         return tuple(" ".join(option.split()) for option in text.split("|"))
     if "{" in text:
-        return tuple(line.strip() for line in text.splitlines())
+        return tuple(line.strip() for line in text.strip().splitlines())
     return tuple(word.replace("_", " ") for word in text.split())
 
 
-def _grammar() -> dict[str, dict[str, str]]:
+def _grammar() -> ConfigParser:
     """Return the lists of phrases of each section of the grammar file."""
-    sections: dict[str, dict[str, str]] = {}
-    section: dict[str, str] = {}
-    name = ""
-    for line in GRAMMAR.read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            section = sections.setdefault(line.strip("[]"), {})
-        elif line.startswith(" "):
-            section[name] = f"{section.get(name, '')}{line}\n"
-        elif not line.startswith("#"):
-            name = line.removesuffix(":")
-    return sections
+    parser = ConfigParser(delimiters=(":",), comment_prefixes=("#",), interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their case
+    parser.read_string(GRAMMAR.read_text(encoding="utf-8"))
+    return parser
 
 
 def _rules() -> dict[str, tuple[str, ...]]:
     """Name every list: opinions by their polarity ("noun 1"), those of an aspect after it too ("story adj 0")."""
     grammar = _grammar()
-    rules = {name: _options(text) for name, text in (grammar["templates"] | grammar["neutral"]).items()}
+    rules = {name: _options(text) for name, text in chain(grammar["templates"].items(), grammar["neutral"].items())}
     for name, text in grammar["opinions"].items():
         for polarity, words in enumerate(text.split("/")):
             rules[f"{name} {polarity}"] = _options(words)

@@ -21,7 +21,7 @@ from rnnsent.data.dataset import Dataset, Split
 from rnnsent.data.download import Progress
 from rnnsent.data.encoding import encode_records
 from rnnsent.data.folders import aclimdb_source, folder_source, is_aclimdb
-from rnnsent.data.inputs import STDIN, ReadOptions
+from rnnsent.data.inputs import STDIN, ReadOptions, read_errors
 from rnnsent.data.records import RecordSource
 from rnnsent.data.splitting import SPLITS, UNLABELED
 from rnnsent.data.tables import Columns, open_table, table_source
@@ -51,24 +51,20 @@ def load_dataset(config: DataConfig, *, progress: Progress | None = None, words:
     """
     if config.source == "texts":
         return load_texts(config, progress=progress, words=words)
-    return _load_reviews(config, progress).beginning_with(words)
-
-
-def _load_reviews(config: DataConfig, progress: Progress | None) -> Dataset:
     if config.source == "sample":
-        return load_sample()
+        return load_sample().beginning_with(words)
     try:
-        return imdb.load(None if config.path is None else str(expanded(config.path)), progress=progress)
+        path = None if config.path is None else str(expanded(config.path))
+        return imdb.load(path, progress=progress).beginning_with(words)
     except DataUnavailable as error:
         if config.fallback is None:
             raise DataUnavailable(f"{error}\n{imdb.WAYS_TO_IMDB}") from None
         logger.warning(
             "THE IMDB REVIEWS ARE NOT HERE: %s\nGoing on with the built-in SAMPLE reviews; their figures say "
             "nothing about IMDB. --no-fallback makes this an error.\n%s",
-            error,
-            imdb.WAYS_TO_IMDB,
-        )
-        return load_sample()
+            error, imdb.WAYS_TO_IMDB,
+        )  # fmt: skip
+        return load_sample().beginning_with(words)
 
 
 def load_sample() -> Dataset:
@@ -105,10 +101,7 @@ def _sample_arrays() -> Arrays:
 
 
 def load_texts(config: DataConfig, *, progress: Progress | None = None, words: Sequence[str] = ()) -> Dataset:
-    """Return the labeled texts at `data.path`, encoded once and kept in the cache.
-
-    Arguments are those of `load_dataset`, errors those of `encode_records`.
-    """
+    """Return the labeled texts at `data.path`, encoded once and kept in the cache; see `load_dataset`."""
     source = find_texts(config)
     vocabulary = Vocabulary.imdb(None).beginning_with(words) if config.vocabulary == "imdb" else None
     digest, description = _digest(source.paths, named=not source.reading), source.description
@@ -168,8 +161,7 @@ def _hint(path: Path) -> str:
 def expanded(path: str, key: str = "data.path") -> Path:
     """Return a path of the config with the variables of the environment put in, such as `$RNNSENT_DATA/…`.
 
-    Raises:
-        DataError: if one of them is not set; names the `key` of the path.
+    DataError, with the `key` of the path, if one of them is not set.
     """
     result = os.path.expandvars(path)
     if "$" in result and not Path(result).exists():
@@ -187,10 +179,9 @@ def _require_no_table(config: DataConfig, what: str, allowed: tuple[str, ...]) -
 
 def _digest(paths: Sequence[Path], *, named: bool) -> str:
     """Return the SHA-256 of one file, or of the digests of several, and their names if these count."""
-    try:
-        if len(paths) == 1:
-            return sha256(paths[0])
-        lines = [f"{sha256(path)} {path.parent.name}/{path.name}\n" if named else sha256(path) for path in paths]
-    except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    digests = []
+    for path in paths:
+        with read_errors(path):
+            digests.append(sha256(path) + (f" {path.parent.name}/{path.name}\n" if named and len(paths) > 1 else ""))
+    several = "".join(digests).encode("utf-8", "surrogateescape")
+    return digests[0] if len(digests) == 1 else hashlib.sha256(several).hexdigest()

@@ -6,7 +6,6 @@ import html
 import re
 from collections.abc import Callable
 from functools import cache
-from unicodedata import combining
 from unicodedata import normalize as unicode_normalize
 
 PAD, START, UNKNOWN = 0, 1, 2
@@ -127,6 +126,7 @@ _EMOTICONS = r"""
   )
 """
 
+_ASCII_CLASSES = {"ALNUM": "[a-z0-9]", "DIGIT": "[0-9]"}
 _ASCII_WORDS = r"""
     [a-z0-9]++ (?: (?: ' | (?<=[0-9])[.,](?=[0-9]) ) [a-z0-9]++ )*+
   | EMOTICONS
@@ -146,44 +146,29 @@ _UNICODE_WORDS = r"""
 """
 
 
-# Marks that move, and the three that are made of such without moving themselves.
-_LONG_RUNS = r"[[\p{M}--\p{ccc=0}]\u0f73\u0f75\u0f81]{32,}+"
 _ACCENTS = r"(?<=[\p{L}\p{M}])[`´](?=\p{L})"  # in the place of apostrophes
 # In scripts whose letters do not join, with whatever marks there are in between.
 _JOINERS = r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}\p{Han}\p{Hiragana}\p{Katakana}])[\p{M}\u200c\u200d]++"
 _LONE_SELECTORS = r"(?<=\ufe0f)\ufe0f++|(?<!\p{Extended_Pictographic})(?<![0-9\#*](?=\ufe0f\u20e3))\ufe0f"
 
 
-def _fill(pattern: str, classes: dict[str, str]) -> str:
-    for name, value in classes.items():
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    classes = _ASCII_CLASSES if pattern == _ASCII_WORDS else _CLASSES
+    for name, value in {"EMOTICONS": _EMOTICONS, **classes}.items():
         pattern = pattern.replace(name, value)
-    return pattern
-
-
-@cache
-def _ascii_pattern() -> re.Pattern[str]:
-    classes = {"EMOTICONS": _EMOTICONS, "ALNUM": "[a-z0-9]", "DIGIT": "[0-9]"}
-    return re.compile(_fill(_ASCII_WORDS, classes), re.VERBOSE)
-
-
-@cache
-def _unicode_pattern(pattern: str) -> re.Pattern[str]:
+    if classes is _ASCII_CLASSES:
+        return re.compile(pattern, re.VERBOSE)
     # Imported here: those who never leave ASCII need not wait for it, nor for the patterns.
     import regex  # type: ignore[import-untyped, unused-ignore] # has no type information
 
-    filled = _fill(pattern, {"EMOTICONS": _EMOTICONS, **_CLASSES})
-    compiled: re.Pattern[str] = regex.compile(filled, regex.VERBOSE | regex.VERSION1)
+    compiled: re.Pattern[str] = regex.compile(pattern, regex.VERBOSE | regex.VERSION1)
     return compiled
 
 
-def _in_order(match: re.Match[str]) -> str:
-    parts = {ord(mark): unicode_normalize("NFD", mark) for mark in set(match[0])}
-    return "".join(sorted(match[0].translate(parts), key=combining))
-
-
 def _composed(text: str) -> str:
-    """Return the NFC of `text` without loose marks; Python takes quadratic time for long runs, so they are sorted."""
-    text = unicode_normalize("NFC", _unicode_pattern(_LONG_RUNS).sub(_in_order, text))
+    """Return the NFC of `text` without loose marks."""
+    text = unicode_normalize("NFC", text)
     if "i\u0307" in text or "ﾞ" in text or "ﾟ" in text:
         text = unicode_normalize("NFC", _LOOSE_MARKS.sub(lambda match: match[0].translate(_PLAIN_MARKS), text))
     return text
@@ -210,8 +195,8 @@ def unicode_words(text: str) -> list[str]:
     - What does not show goes, such as soft hyphens and marks of direction; joiners stay where letters join, and in
       emoji.
 
-    The words of the joined words are the same words, and canonically equivalent texts have the same. It takes linear
-    time and accepts any str. What is a letter or an emoji is as new as the `regex` package, what folds and composes
+    The words of the joined words are the same words, and canonically equivalent texts have the same. It accepts
+    any str. What is a letter or an emoji is as new as the `regex` package, what folds and composes
     as Python's `unicodedata`.
     """
     # Composed first: "≮" is no "<", nor is it one when it comes in two parts.
@@ -225,13 +210,13 @@ def unicode_words(text: str) -> list[str]:
     if not text.isascii():
         text = _composed(text)
         if "\u200c" in text or "\u200d" in text or "\ufe0f" in text:
-            text = _unicode_pattern(_LONE_SELECTORS).sub("", text)
-            text = _unicode_pattern(_JOINERS).sub(lambda match: re.sub("[\u200c\u200d]", "", match[0]), text)
+            text = _compiled(_LONE_SELECTORS).sub("", text)
+            text = _compiled(_JOINERS).sub(lambda match: re.sub("[\u200c\u200d]", "", match[0]), text)
             text = _composed(text)
     if "`" in text or "´" in text:
-        text = _unicode_pattern(_ACCENTS).sub("'", text)
-    pattern = _ascii_pattern() if text.isascii() else _unicode_pattern(_UNICODE_WORDS)  # the same words, in less time
-    return pattern.findall(text)
+        text = _compiled(_ACCENTS).sub("'", text)
+    pattern = _ASCII_WORDS if text.isascii() else _UNICODE_WORDS  # the same words, in less time
+    return _compiled(pattern).findall(text)
 
 
 TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"imdb": imdb_words, "unicode": unicode_words}

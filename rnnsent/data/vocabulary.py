@@ -95,10 +95,6 @@ class Vocabulary:
         """Return the ids of the words of one text; see `encode`."""
         return self.words_with_ids(words)[1]
 
-    def has_id(self, word: str) -> bool:
-        """Return whether a word becomes an id, be it UNKNOWN."""
-        return self.oov == "unknown" or word in self._ids
-
     def id_of(self, word: str) -> int | None:
         """Return the id that a word has of its own, None if it has none; `num_words` is ignored."""
         return self._ids.get(word)
@@ -110,20 +106,15 @@ class Vocabulary:
 
         With `others`, unknown words get ids beyond all known ones, which are put there, and `num_words` is ignored.
         """
-        if others is not None:
-            kept = [word for word in words if self.oov == "unknown" or word in self._ids]
-            ids = [self._ids.get(word) for word in kept]
-            if None in ids:
-                beyond = FIRST_WORD + len(self.words)
-                for place, word in enumerate(kept):
-                    if ids[place] is None:
-                        ids[place] = others.setdefault(word, beyond + len(others))
-            return kept, np.array([START, *ids], np.int32)
-        default = UNKNOWN if self.oov == "unknown" else None
-        pairs = [(word, id_) for word in words if (id_ := self._ids.get(word, default)) is not None]
-        limit = self.num_words
-        ids = [id_ if limit is None or id_ < limit else UNKNOWN for _, id_ in pairs]
-        return [word for word, _ in pairs], np.array([START, *ids], np.int32)
+        kept = list(words) if self.oov == "unknown" else [word for word in words if word in self._ids]
+        ids = [self._ids.get(word, UNKNOWN) for word in kept]
+        if others is None and self.num_words is not None:
+            ids = [id_ if id_ < self.num_words else UNKNOWN for id_ in ids]
+        elif others is not None and UNKNOWN in ids:
+            beyond = FIRST_WORD + len(self.words)
+            pairs = zip(kept, ids, strict=True)
+            ids = [id_ if id_ != UNKNOWN else others.setdefault(word, beyond + len(others)) for word, id_ in pairs]
+        return kept, np.array([START, *ids], np.int32)
 
     def unknown_share(self, words: Sequence[str]) -> float:
         """Return which share of a text's words has no id of its own, dropped ones included; 1 without words."""

@@ -12,12 +12,20 @@ from typing import Any
 import numpy as np
 
 from rnnsent.data.labels import LabelMap, cell_label, cell_text, label_key, ordered
-from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, PROBABILITY, ROW, WARNINGS
-from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.data.readers import BLANK, LeftOut, Table
-from rnnsent.data.tables import INPUT_PREFIX, choose_columns
+from rnnsent.data.tables import choose_columns
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation.predictions import Predictions
+from rnnsent.inference.prediction_columns import (
+    ABSTAINED,
+    INPUT_PREFIX,
+    LABEL,
+    PROBABILITIES,
+    PROBABILITY,
+    ROW,
+    WARNINGS,
+)
+from rnnsent.inference.prediction_columns import PROBABILITY_OF as OF
 
 LABEL_NAMES = ("label", "labels", "target", "truth", "y_true", "gold", "class", "sentiment")
 # Not "confidence" or "score": these are as often the probability of the predicted label.

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rnnsent.data.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.errors import RunError
 from rnnsent.files import table_writer
+from rnnsent.inference.prediction_columns import PROBABILITY_OF as OF
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import Evaluation
 

@@ -7,16 +7,16 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import tee
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from rnnsent.data.prediction_columns import ABSTAINED, LABEL, PROBABILITIES, ROW, prediction_columns
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.files import atomic_path, disk_errors, json_line, require_folder, table_writer
+from rnnsent.inference.prediction_columns import ABSTAINED, INPUT_PREFIX, LABEL, PROBABILITIES, ROW, prediction_columns
 
 if TYPE_CHECKING:
     from rnnsent.data.inputs import ReadOptions
@@ -93,7 +93,7 @@ def open_texts(
     Raises:
         DataError: if it cannot be read.
     """
-    from rnnsent.data.tables import Columns, choose_columns, kept_columns, open_table
+    from rnnsent.data.tables import Columns, choose_columns, open_table
 
     data = classifier.config.data
     options = replace(options, encoding=options.encoding or data.encoding)
@@ -103,6 +103,34 @@ def open_texts(
     text = choose_columns(table, Columns(column or ""), labeled=False).text
     names = {ROW, PROBABILITIES, ABSTAINED, *prediction_columns(classifier.label_names)}
     return Texts(table, text, kept_columns(table, keep, names))
+
+
+def kept_columns(table: Table, keep: Iterable[Column], taken: Collection[str]) -> dict[str, Column]:
+    """Return columns of `table` to be written beside others, by their names in the output.
+
+    Args:
+        table: as opened.
+        keep: columns; "all" is every one.
+        taken: names of the others; a column of that name becomes `input NAME`.
+
+    Raises:
+        DataError: if one is not there.
+    """
+    from rnnsent.data.tables import find_column
+
+    requested = list(keep)
+    if requested and table.format == "lines":
+        raise DataError(f"{table.name}: plain text has no columns that could be kept (--keep)")
+    if "all" in requested and not table.columns:
+        raise DataError(f"{table.name}: does not name its columns, so --keep takes their numbers, from 1, not all")
+    chosen = [find_column(table, "--keep", column) for column in requested if column != "all"]
+    columns: dict[str, Column] = {}
+    for column in dict.fromkeys(table.columns if "all" in requested else chosen):
+        name = column if isinstance(column, str) else f"column {column}"
+        while name in taken or name in columns:
+            name = f"{INPUT_PREFIX}{name}"
+        columns[name] = column
+    return columns
 
 
 def as_line(prediction: Prediction, abstain_below: float | None = None) -> str:

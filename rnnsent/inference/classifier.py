@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.data.dataset import Ids, Split
-from rnnsent.data.prediction_columns import prediction_columns
 from rnnsent.data.tokenizer import START, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import RunError, count
 from rnnsent.inference.calibration import Calibration
+from rnnsent.inference.prediction_columns import prediction_columns
 from rnnsent.inference.predictor import (
     Floats,
     Predictor,
@@ -171,7 +171,8 @@ class Classifier:
         cut = self._cut(full)
         ids, spelled = cut.sequence(0), replace(cut, limit=None).sequence(0)
         excess, known = int(full.lengths[0]) - len(ids), tuple((ids[ids != START] != UNKNOWN).tolist())
-        ignored = dict.fromkeys(word for word in words if not self.vocabulary.has_id(word))
+        drops = self.vocabulary.oov == "drop"
+        ignored = dict.fromkeys(word for word in words if drops and self.vocabulary.id_of(word) is None)
         others = (full.words or ())[len(self.vocabulary.words) :]
         return Encoded(ids, tuple(cut.spelled(0)), known, self._lost_words(excess), tuple(ignored), spelled, others)
 

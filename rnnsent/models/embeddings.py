@@ -16,7 +16,6 @@ import io
 import logging
 import re
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import Word2VecConfig
 from rnnsent.data.cache import Arrays, cached_arrays
 from rnnsent.data.dataset import Split
-from rnnsent.data.inputs import open_bytes
+from rnnsent.data.inputs import open_bytes, read_errors
 from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RnnsentError, count
@@ -160,11 +159,12 @@ def _lines(path: Path, width: int) -> Iterator[tuple[int, str, list[str]]]:
 
 
 def _text(path: Path) -> Iterator[str]:
-    try:
-        with io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines:
-            yield from lines
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
+    raw = open_bytes(path)
+    with (
+        read_errors(path),
+        io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as lines,
+    ):
+        yield from lines
 
 
 def _other_width(path: Path, number: int, columns: int, width: int) -> DataError:

@@ -103,7 +103,7 @@ def test_wrong_use(arguments: str, message: str) -> None:
         ("train --config lstm --data nowhere.npz", "nowhere.npz: no such file"),
         ("train --config lstm --data torn.npz", "torn.npz: damaged or not an .npz"),
         ("train --config lstm --data foreign.npz", "y_train, x_test, y_test; it holds a"),
-        ("train --config lstm --data one_class.npz", "there is nothing to learn"),
+        ("train --config lstm --data one_class.npz", "nothing to learn: the labels of the training texts are"),
         ("train --config lstm --data empty.npz", "empty.npz: x_train: review 0 is empty; leave out"),
         ("train --config lstm --data sample --device gpu:7", "device gpu:7 is not there: no GPU was found"),
         ("train --config lstm --data sample --run-dir file/run", "file/run: "),

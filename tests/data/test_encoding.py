@@ -432,7 +432,11 @@ PLAIN = "good,a\nbad,b\n" * 8
     ("rows", "changes", "said"),
     [
         ("x,y\n" + PLAIN, {"text_column": 1, "label_column": 2, "header": False}, "first line alone is labeled y"),
-        ("good;a\nbad;b\n" * 8, {"text_column": 1, "label_column": 2, "delimiter": ","}, "so there is no column 2"),
+        (
+            "good;a\nbad;b\n" * 8,
+            {"text_column": 1, "label_column": 2, "delimiter": ","},
+            "no column 2 (--label-column): most rows",
+        ),
         ("text;label\ngood;a\n", {"delimiter": ","}, "the delimiter is taken to be ',' (--delimiter"),
         ("text,label\ngood,a\n", {"text_column": "text", "label_column": "text"}, "cannot be both text and label"),
         (

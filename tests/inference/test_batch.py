@@ -397,7 +397,7 @@ def test_a_file_without_the_column_is_refused(run: Path) -> None:
     assert found.exit_code == 1 and "t.jsonl: no column 'body'" in found.stderr
     Path("t.csv").write_text("w1 w2\n\nw3\n")
     found = rnnsent("predict", str(run), "--input", "t.csv", "--text-column", "2")
-    assert found.exit_code == 1 and "t.csv:1: has 1 cell, so there is no column 2" in found.stderr
+    assert found.exit_code == 1 and "t.csv: there is no column 2 (--text-column): most rows have 1 cell" in found.stderr
     Path("t.csv").write_text("id;body\n1;w1\n")
     found = rnnsent("predict", str(run), "--input", "t.csv", "--delimiter", ",")
     assert found.exit_code == 1 and "the delimiter is taken to be ','" in found.stderr

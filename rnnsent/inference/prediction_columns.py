@@ -7,6 +7,7 @@ from collections.abc import Sequence
 ROW, LABEL, PROBABILITY = "row", "label", "probability"
 PROBABILITY_OF = "probability of "  # before a label: the column of its probability
 PROBABILITIES = "probabilities"  # instead of these in JSON: {label: probability}
+INPUT_PREFIX = "input "  # before the name of a kept column that has that of another
 WARNINGS = ("unknown_share", "truncated", "blank")
 ABSTAINED = "abstained"
 
