@@ -66,13 +66,9 @@ class Dialect:
                 lines = chain(record[1:], lines)
 
     def sample(self, stream: Iterable[str]) -> list[list[str]]:
-        """Return the first rows of a file, except blank ones, up to one that cannot be read."""
-        rows: list[list[str]] = []
-        for _, cells, _ in islice(self.records(stream), SAMPLE_ROWS):
-            if isinstance(cells, csv.Error):
-                break
-            rows += [cells] if "".join(cells).strip() else []
-        return rows
+        """Return the first rows of a file that can be read, except blank ones."""
+        records = (cells for _, cells, _ in islice(self.records(stream), SAMPLE_ROWS))
+        return [cells for cells in records if not isinstance(cells, csv.Error) and "".join(cells).strip()]
 
     def unwrapped(self, cells: list[str], width: int) -> list[str]:
         """Return the cells of a row that is quoted as a whole, as if it were one cell; others as they are."""
@@ -151,7 +147,8 @@ class _Quotes:
     """What the quotes of a table are, from what its rows look like."""
 
     def __init__(self, delimiter: str, records: Iterable[Record]) -> None:
-        self.delimiter, self.width, self.rows_by_line = delimiter, 0, True  # whether lines are rows without quotes
+        self.delimiter, self.width = delimiter, 0
+        lines = fitting = 0  # those that are as wide as the first, without quotes
         self.broken: tuple[int, str] | None = None  # the first line that begins no row, and why
         self.enclosed = self.errors = self.several = 0  # rows with quoted cells, lines of no row, rows of lines
         self.escapes = self.spaces = False  # whether backslashes stand before quotes, and spaces before quoted cells
@@ -167,7 +164,8 @@ class _Quotes:
             if not self.width:
                 self.width = len(cells or cut[0])
                 values = [set() for _ in range(self.width)]
-            self.rows_by_line = self.rows_by_line and all(len(each) == self.width for each in cut)
+            lines, fitting = lines + len(cut), fitting + sum(len(each) == self.width for each in cut)
+            self.rows_by_line = fitting >= MOST * lines  # whether lines are rows without quotes
             if any('"' in part for part in record):
                 self.escapes = self.escapes or any('\\"' in part for part in record)
                 self.spaces = self.spaces or any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells)

@@ -24,7 +24,7 @@ from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, label_key, ordered, require_labels, same_labels
 from rnnsent.data.readers import BLANK, LeftOut
 from rnnsent.data.records import Record, RecordSource
-from rnnsent.data.splitting import SPLITS, TRAIN, UNGIVEN, UNLABELED, Ints
+from rnnsent.data.splitting import SPLITS, TEST, TRAIN, UNGIVEN, UNLABELED, Ints
 from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS
 from rnnsent.data.vocabulary import Vocabulary, ranked_words
 from rnnsent.errors import DataError
@@ -167,6 +167,9 @@ class _Rows:
         # One more name for those without: its place is found by -1.
         order = np.array([*(names.index(joined.get(name, name)) for name in self.label_ids), NO_LABEL], np.int64)
         labels, groups = order[np.array(self.labels)], self._final_groups()
+        if self.config.test_path is not None and TEST not in self.given:
+            rows = ", ".join(f"{number:,} {why}" for why, number in self.dropped.most_common(5)) or "none"
+            raise DataError(f"{self.config.test_path}: holds no labeled text to test on; rows left out: {rows}")
         splits = self._splits(labels, groups)
         try:
             splitting.require_trainable(labels, splits, names, validated=self.config.validation_split > 0)

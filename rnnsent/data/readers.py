@@ -275,6 +275,8 @@ def _fasttext_rows(table: Table, stream: IO[str], columns: Sequence[Column]) -> 
         labels = [word for word in words if word.startswith(FASTTEXT_LABEL)]
         if len(labels) > 1:
             raise DataError(f"{table.name}:{number}: has {len(labels)} labels ({', '.join(labels)}); one is needed")
+        if any("," in label for label in labels):
+            raise DataError(f"{table.name}:{number}: {labels[0]}: a comma in a label; a space ends labels of fastText")
         if not words:
             yield number, BLANK
         else:

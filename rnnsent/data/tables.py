@@ -68,6 +68,8 @@ def open_table(
     head = source.head
     if options.format is None and (b"\n" + head).find(b"\n" + FASTTEXT_LABEL.encode()) >= 0:
         name = "fasttext"
+    if options.format is None and head.startswith(b"PAR1"):
+        name = "parquet"
     if name is None and path == STDIN:
         name = "jsonl" if head.lstrip().startswith(b"{") else "csv"
     if name is None:
@@ -221,9 +223,10 @@ def _other_delimiter(table: Table) -> str:
     if len(table.columns) != 1 or not FORMATS[table.format].delimiters:
         return ""
     widths = Counter(map(len, table.sample[1:])).most_common(1)
+    plain = "if the first line is a text: --no-header --text-column 1"
     if widths and widths[0][0] > 1:
-        return f". Most rows have {widths[0][0]} cells: remove the lines before the names"
-    return f"; the delimiter is taken to be {table.dialect.delimiter!r} (--delimiter, data.delimiter)"
+        return f". Most rows have {widths[0][0]} cells: remove the lines before the names; {plain}"
+    return f"; the delimiter is taken to be {table.dialect.delimiter!r} (--delimiter, data.delimiter); {plain}"
 
 
 def _nested(table: Table) -> list[NestedName]:

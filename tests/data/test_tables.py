@@ -687,3 +687,45 @@ def test_rows_without_a_split_are_counted() -> None:
     lines = [f"{line},{split}" for line, split in zip(table(40)[1:], splits, strict=True)]
     facts = loaded(written("t.csv", ["text,label,split", *lines])).provenance
     assert facts["rows without a split, for training"] == 10
+
+
+@pytest.mark.parametrize(
+    "content", ["text,label\n", "text,label\nfine film,\npoor film,\n", "text,label\ngood film,unsure\n"]
+)
+def test_a_test_table_without_labeled_texts_is_refused(content: str) -> None:
+    rows = "".join(f"w{n} {('poor', 'fine')[n % 2]},{n % 2}\n" for n in range(40))
+    Path("train.csv").write_text(f"text,label\n{rows}")
+    Path("test.csv").write_text(content)
+    result = rnnsent("data", "info", "train.csv", "--test", "test.csv", "--label-map", "0: bad, 1: good")
+    assert result.exit_code == 1 and "test.csv: holds no labeled text to test on; rows left out: " in result.stderr
+
+
+@pytest.mark.parametrize("label", ["sport,Der", "gut,billig", "5,a", "a,b,c"])
+def test_fasttext_labels_end_at_a_space(label: str) -> None:
+    Path("t.txt").write_text(f"__label__x fine\n__label__{label} film\n")
+    result = rnnsent("data", "info", "t.txt")
+    assert result.exit_code == 1
+    assert f"t.txt:2: __label__{label}: a comma in a label; a space ends labels of fastText" in result.stderr
+
+
+@pytest.mark.parametrize("extra", [1, 3])
+def test_a_few_ragged_rows_do_not_make_stray_quotes_enclose_cells(extra: int) -> None:
+    rows = [f"{('neg', 'pos')[n % 2]}\t{n}\tfilm {n} was fine\tthey said" for n in range(60)]
+    rows[4], rows[5] = 'neg\t4\t"film 4 was fine\tthey said', 'pos\t5\tfilm 5 was fine\t"they said'
+    for n in range(extra):
+        rows[30 + n] += "\tmore\tcells"
+    Path("t.tsv").write_text("\n".join(rows) + "\n")
+    arguments = ["--no-header", "--text-column", "3", "--label-column", "1", "--skip-bad-rows"]
+    result = rnnsent("data", "info", "t.tsv", *arguments)
+    assert result.exit_code == 0 and "its quotes are read as text" in result.stderr
+    assert "rows: 60\n" in result.stdout and f"dropped: with too many cells {extra}\n" in result.stdout
+
+
+def test_parquet_without_a_suffix_is_known_by_its_content() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pyarrow.table({"text": [f"film {n}" for n in range(20)], "label": [n % 2 for n in range(20)]})
+    parquet.write_table(table, "texts.bin")
+    result = rnnsent("data", "info", "texts.bin")
+    assert result.exit_code == 0 and "format: parquet" in result.stdout
