@@ -1,8 +1,9 @@
 """Training that begins with the weights of another run: its words, its layers, and what is forgotten of its texts.
 
 The vocabulary begins with the words of that run, so they keep their ids, and their vectors are the first rows of the
-embedding; words of the new texts follow. N-gram weights and calibration are fitted on the new texts alone: n-gram
-weights of that run would tell a text its own label if it was trained on there.
+embedding; words of the new texts follow, read by their sub-words if that run has any. N-gram weights and calibration
+are fitted on the new texts alone: n-gram weights of that run would tell a text its own label if it was trained on
+there.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnsent.config.loader import load_config, training_name
 from rnnsent.config.rules import OF_TEXTS
 from rnnsent.config.sections import Config, DataConfig, RecurrentConfig
 from rnnsent.data.dataset import Dataset, Partition
 from rnnsent.data.statistics import CHUNK
-from rnnsent.data.tokenizer import FIRST_WORD
+from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import ConfigError, DataError, Problem, RunError, count
 from rnnsent.evaluation.intervals import discordant, paired_difference, proportion
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.evaluation.run_data import load_run_data
-from rnnsent.inference.predictor import Predictor, load_run_predictor, validation_parts
+from rnnsent.inference.predictor import Predictor, load_run_predictor, load_subwords, validation_parts
 from rnnsent.models.weights import EMBEDDINGS
 from rnnsent.runs.directory import CONFIG, FINGERPRINT, VOCABULARY, WEIGHTS, Run, read_arrays
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Fingerprint, Forgetting, ParentInfo
+from rnnsent.training.features import InitialWeights
 
 logger = logging.getLogger(__name__)
 
@@ -100,14 +101,20 @@ class InitialRun:
             logger.info("  n-grams are weighted by the new texts alone; train on old and new ones to keep both")
         return replace(config, data=replace(config.data, num_words=limit))
 
-    def layers(self, number: int, labels: int) -> dict[str, NDArray[np.float32]]:
-        """Return the weights of network `number`, from 1, for one that may have more words and labels."""
+    def begin(self, number: int, split: Partition) -> InitialWeights:
+        """Return what network `number`, from 1, begins with; it may have more words and labels than that of the run."""
         weights = dict(read_arrays(self.run.networks[number - 1].file(WEIGHTS)))
-        weights[EMBEDDINGS] = weights[EMBEDDINGS][: FIRST_WORD + self.known]
+        subwords, labels = load_subwords(self.run), len(split.label_names)
+        table = weights[EMBEDDINGS][: FIRST_WORD + self.known]
+        if subwords is not None:  # new words are read by their n-grams
+            words = split.vocabulary.words[self.known : split.vocabulary.size - FIRST_WORD]
+            vectors = (subwords.vector(word) for word in words)
+            table = np.stack([*table, *(table[UNKNOWN] if vector is None else vector for vector in vectors)])
+        weights[EMBEDDINGS] = table
         if labels > len(self.run.config.data.label_names) == 2:  # a sigmoid as two columns of a softmax
             for name in ("output/kernel", "output/bias"):
                 weights[name] = np.concatenate([-weights[name] / 2, weights[name] / 2], axis=-1)
-        return weights
+        return InitialWeights(layers=weights, subwords=subwords)
 
     def info(self, predict: Predictor, split: Partition, device: str) -> ParentInfo:
         """Return what metrics.json says of the run, with its validation texts evaluated before and after training.
@@ -127,6 +134,11 @@ class InitialRun:
         except (DataError, RunError) as error:
             reason = str(error).partition("\n")[0]
             logger.warning("the validation texts of %s are not evaluated again: %s", self.run, reason)
+            return info
+        if before.folds is not None:
+            logger.info(
+                "validation texts of %s: not evaluated again, its networks were trained on all of them", self.run
+            )
             return info
         trained, texts = (
             after.texts(name).cut(data.num_words, data.maxlen, data.truncating) for name in ("train", "validation")

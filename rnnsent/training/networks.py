@@ -61,6 +61,6 @@ def _train_network(run: Run, config: Config, session: Session, title: str, place
         initial = initial_weights(run, config, session.features, session.device)
     else:
         initial = initial_weights(run, without_pretraining(config), session.features, session.device)
-        layers = session.initial_run.layers(place, len(session.features.split.label_names))
-        initial = replace(initial, layers=layers)
+        begin = session.initial_run.begin(place, session.features.split)
+        initial = replace(initial, layers=begin.layers, subwords=begin.subwords)
     return train_network(run, config, session, title, initial)

@@ -20,8 +20,9 @@ from rnnsent.data.tokenizer import FIRST_WORD
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.engine import kernel
 from rnnsent.evaluation.intervals import paired_difference, proportion
+from rnnsent.inference.predictor import load_subwords
 from rnnsent.models.weights import EMBEDDINGS, weights_of
-from rnnsent.runs.directory import Run
+from rnnsent.runs.directory import Run, read_arrays
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Fingerprint
 from rnnsent.training.experiment import Request, resume_training, train
@@ -234,6 +235,26 @@ def test_all_kinds_of_networks_begin_with_weights_and_resume_to_the_same_bits(re
     run = resume_training(Path("killed"), Request("killed"))
     assert_same(run, expected)
     assert run.metrics.parent == expected.metrics.parent and run.config == expected.config
+
+
+def test_cross_validated_networks_and_subwords_go_on() -> None:
+    settings = {
+        "training.cross_validation": True, "data.validation_split": 0.0, "ensemble": [{}, {}], "model.linear": {},
+        "model.vectors": {"word2vec": {"subwords": [3, 4], "min_count": 1}, "trainable": False},
+    }  # fmt: skip
+    old = package.train("small.yaml", settings=settings, run_dir="parent", verbose=False)
+    new = package.train(initial_run=old, data="new.csv", run_dir="child", verbose=False)
+    parent = parent_of(new)
+    assert parent.new_words == 30 and parent.forgetting is None
+    vectors = {name: read_arrays(run.networks[0].file("weights.safetensors"))[EMBEDDINGS] for name, run in
+               (("old", old), ("new", new))}  # fmt: skip
+    assert np.array_equal(vectors["old"], vectors["new"][: len(vectors["old"])])
+    subwords, words = load_subwords(old), package.load(new).vocabulary.words
+    assert subwords is not None
+    for place, word in enumerate(words[parent.kept_words :], start=len(vectors["old"])):
+        composed = subwords.vector(word)
+        assert composed is None or vectors["new"][place] == pytest.approx(composed)
+    assert package.load(new).predict(["splendidd"])[0].label == "good"
 
 
 def test_labels_that_are_added_get_columns_of_their_own(old: Path) -> None:
