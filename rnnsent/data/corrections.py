@@ -109,8 +109,6 @@ class Corrections:
             else:
                 labels[row] = label
         labels, names = _remaining(labels, splits, dataset.label_names, config)
-        if dataset.source == "texts":
-            splitting.require_trainable(labels, splits, names)
         facts = dataset.provenance | {"corrections": {"file": str(self.path), "sha256": sha256(self.path), **counts}}
         if dataset.hashes is not None:
             labeled = (splits != DROPPED) & (splits != UNLABELED)

@@ -107,7 +107,7 @@ def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
 
 
 def require_trainable(labels: Ints, splits: Ints, names: Sequence[str], *, validated: bool = True) -> None:
-    """Require two labels to train on, all labels of the other splits among them, and, if `validated`, validation texts."""
+    """Require two labels to train on, all labels of other splits among them, and, if `validated`, validation texts."""
     present = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in SPLITS.items()}
     if len(present["train"]) < 2:
         only = ", ".join(names[label] for label in present["train"]) or "none"

@@ -135,7 +135,6 @@ def test_label_map_and_folders_and_several_tables() -> None:
         ([{"row": 3, "label": "no", "text": "x"}], r"no table of corrections, it has no column correct_label"),
         ([{"row": 3, "correct_label": "no"}], r"no table of corrections, it has no column text_id"),
         ([{"text": TEXTS[3], "correct_label": "no"}], r"no table of corrections, it has no column row"),
-        ([fix(index, "yes") for index in range(60)], "nothing to learn"),
     ],
 )
 def test_a_wrong_table_is_one_clear_message(rows: list[dict[str, Any]], message: str) -> None:

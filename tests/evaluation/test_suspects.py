@@ -20,6 +20,12 @@ from tests.conftest import rnnsent
 
 WORDS = {"good": ("fine", "lovely", "superb", "great"), "bad": ("awful", "dull", "poor", "boring")}
 FILLER = ("film", "plot", "actor", "scene", "the", "a", "story", "end", "music", "hour", "cast", "script")
+CROSS_VALIDATED = """\
+data: {source: texts, path: texts.csv, validation_split: 0.0}
+model: {embedding_dim: 8, linear: {}, recurrent: [{cell: gru, units: 8}]}
+training: {epochs: 4, batch_size: 16, learning_rate: 2e-2, cross_validation: true}
+ensemble: [{}, {}]
+"""
 Row = tuple[str, str]  # text and label
 
 
@@ -140,6 +146,18 @@ def test_a_run_checks_only_what_it_was_not_trained_on(sample_run: Path) -> None:
     write("texts.csv", [("a good film", "positive"), ("an awful film", "negative"), ("so so", "mixed")] * 4)
     values = json.loads(run_suspects("texts.csv", "--run", "run", "--json", "--force"))
     assert values["not_checked"] == {"labeled mixed, which run does not know": 4} and values["checked"] == 8
+
+
+def test_a_cross_validated_run_checks_each_text_out_of_fold() -> None:
+    write("texts.csv", [*flipped(reviews(200), 20, 31), (reviews(1, 9)[0][0], "good")])
+    Path("small.yaml").write_text(CROSS_VALIDATED)
+    result = rnnsent("train", "small.yaml", "--data", "texts.csv", "--run-dir", "run", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    values = json.loads(run_suspects("--run", "run", "--json"))
+    assert values["checked"] == 201 and values["not_checked"] == {}
+    assert {"22", "33"} & {row["row"] for row in table()[:3]}
+    values = json.loads(run_suspects("texts.csv", "--run", "run", "--json", "--force"))
+    assert values["checked"] <= 41 and values["not_checked"].keys() == {"seen by run in training"}
 
 
 @pytest.mark.parametrize("size", [4, 7, 12])
