@@ -167,5 +167,24 @@ def milestones(
         write_file(picture, plot(courses), PICTURE)
 
 
+@command.command()
+@data_option
+@click.option("--share", type=click.FloatRange(0, 0.4), default=0.02, show_default=True, help="Labels to flip.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the flips.")
+@click.option("--config", metavar="NAME", help="Train a network on the flipped labels, too.")
+@click.option("--epochs", type=POSITIVE, default=4, show_default=True, help="Of the network.")
+def suspects(data: str, share: float, seed: int, config: str | None, epochs: int) -> None:
+    """Flip labels of training reviews and show how many of them are found.
+
+    Precision of as many: of the first suspects, as many as labels are flipped.
+    """
+    from tempfile import TemporaryDirectory
+
+    from benchmarks.suspects import search, table
+
+    with TemporaryDirectory() as folder:
+        click.echo(table(search(data, share, seed, None if config is None else (config, epochs), Path(folder))))
+
+
 if __name__ == "__main__":
     command(prog_name="python -m benchmarks")

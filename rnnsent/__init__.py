@@ -20,7 +20,7 @@ from rnnsent import display
 from rnnsent.version import __version__
 
 if TYPE_CHECKING:
-    from rnnsent.api import compare, evaluate, report, train
+    from rnnsent.api import compare, evaluate, report, suspects, train
     from rnnsent.data.vocabulary import Vocabulary
     from rnnsent.errors import (
         ConfigError,
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigError", "DataError", "DataUnavailable", "DeviceError", "Interrupted", "RnnsentError", "RunError",
-    "TrainingError", "Vocabulary", "__version__", "compare", "evaluate", "load", "report", "train",
+    "TrainingError", "Vocabulary", "__version__", "compare", "evaluate", "load", "report", "suspects", "train",
 ]  # fmt: skip
 
 _MODULES = {
     "Vocabulary": "data.vocabulary",
     "load": "inference.classifier",
-    **dict.fromkeys(("compare", "evaluate", "report", "train"), "api"),
+    **dict.fromkeys(("compare", "evaluate", "report", "suspects", "train"), "api"),
 }
 
 

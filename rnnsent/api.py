@@ -1,4 +1,4 @@
-"""The Python façade: `rnnsent.train`, `rnnsent.evaluate`, `rnnsent.compare`, `rnnsent.report`."""
+"""The Python façade: `rnnsent.train`, `rnnsent.evaluate`, `rnnsent.compare`, `rnnsent.report`, `rnnsent.suspects`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnnsent.config.loader import load_config
 from rnnsent.config.sections import Config, data_settings
 from rnnsent.data.rows import find_rows
 from rnnsent.runs.directory import DATA, Run
@@ -20,6 +21,7 @@ from rnnsent.training.initial_run import named_config
 
 if TYPE_CHECKING:
     from rnnsent.evaluation.compare import RunComparison
+    from rnnsent.evaluation.suspects import Suspects
     from rnnsent.reporting.report import Report
 
 
@@ -99,6 +101,45 @@ def evaluate(run: str | Path | Run, split: str = "test") -> Evaluation:
     result = evaluate.evaluate(_opened(run), split)
     result.write()
     return result.record
+
+
+def suspects(
+    data: str | Path | Sequence[str | Path] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    run: str | Path | Run | None = None,
+) -> Suspects:
+    """Find labels that are probably wrong, as `rnnsent data suspects` does.
+
+    Args:
+        data: files that are read as one table, a folder of texts, or "imdb" or "sample"; None: the data of `run`.
+        settings: keys of the config by their dotted names, such as `{"data.label_column": "stars"}`.
+        run: whose probabilities are used, for texts that it was not trained on; None: those of n-grams, out of fold.
+
+    Returns:
+        `rows`, the most suspicious first; `share`, the estimated share of wrong labels; `pairs()`; `write(path)`.
+
+    Raises:
+        RnnsentError: if cleanlab is not installed, or the data cannot be read.
+        TypeError: if `data` is something else, `data` and `run` are None, or there are settings without data.
+
+    Example:
+        >>> found = rnnsent.suspects("reviews.csv")
+        >>> found.rows[0].row, found.rows[0].label, found.rows[0].suggested_label
+        >>> found.write("suspects.csv")
+    """
+    from rnnsent.evaluation.suspects import find_suspects
+
+    if data is None and (run is None or settings):
+        raise TypeError("data is needed" if run is None else "settings are for data; a run has its own")
+    config = None
+    if data is not None:
+        if not isinstance(data, str | Path | list | tuple):
+            raise TypeError(f"data must be a path or a list of paths, not {type(data).__name__}: write it to a file")
+        sources = [data] if isinstance(data, str | Path) else data
+        named = {f"data.{key}": value for key, value in data_settings(*map(str, sources)).items()}
+        config = load_config("lstm", {**named, **(settings or {}), "data.fallback": None}).data
+    return find_suspects(config, None if run is None else _opened(run))
 
 
 def compare(

@@ -142,6 +142,7 @@ reading = _all(
 label_map = click.option("--label-map", type=_label_map, metavar="MAP", help=MAP_HELP)
 quiet = click.option("--quiet", is_flag=True, callback=_hide_messages, help="Print only warnings and the result.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+corrections = click.option("--corrections", metavar="FILE", help="Table of suspects with corrected labels.")
 config = _all(
     settings,
     click.option("--data", multiple=True, metavar="SOURCE", help="Data: imdb, sample, or paths.  [as in the config]"),
@@ -156,6 +157,7 @@ table = _all(
     label_map,
     reading,
     click.option("--test", "test_path", metavar="FILE", help="Table of the test texts."),
+    corrections,
     click.option("--drop-duplicates", flag_value=True, type=bool, default=None, help="Keep one of equal texts."),
 )
 

@@ -128,6 +128,9 @@ class DataConfig(Section):
     """texts: Further files, read with `path` as one table. Their columns are matched by name."""
     test_path: str | None = None
     """texts: File whose rows are the test split. All rows of the others are then for training."""
+    corrections: str | None = None
+    """Table of suspects in which labels were corrected: see `rnnsent data suspects`. Applied after the splits are
+    drawn."""
     fallback: Literal["sample"] | None = None
     """Source used, with a warning, when the data is not available. null: stop with an error."""
     num_words: Annotated[int, Limits(ge=5, le=10_000_000)] | None = 10_000

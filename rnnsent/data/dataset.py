@@ -153,6 +153,15 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where a person finds each text."""
+
+    files: tuple[str, ...]  # tables, or files of one text
+    file_numbers: Ints  # (rows,), index into `files`
+    sheet_rows: Ints  # (rows,), row of its table as a spreadsheet numbers it; 0 for a file of its own
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """A data set as loaded, before anything is cut."""
 
@@ -165,6 +174,7 @@ class Dataset:
     lines: Ints | None = None  # (rows,), line or row of its table that each text is
     hashes: NDArray[np.uint64] | None = None  # (rows,), of all words of each text, also of unknown ones
     stars: Ints | None = None  # (rows,), rating of each text, 0 if it is unknown
+    places: Places | None = None  # None: a text is known by its number in the source
 
     @property
     def train(self) -> Split:

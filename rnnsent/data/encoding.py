@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import os
 import tempfile
@@ -25,7 +24,7 @@ from rnnsent.data.labels import LabelMap, label_key, ordered, require_labels, sa
 from rnnsent.data.readers import BLANK, LeftOut
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.data.splitting import SPLITS, TEST, TRAIN, UNGIVEN, UNLABELED, Ints
-from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS
+from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, text_hash
 from rnnsent.data.vocabulary import Vocabulary, ranked_words
 from rnnsent.errors import DataError
 
@@ -87,6 +86,7 @@ class _Rows:
         self.label_map = None if config.label_map is None else LabelMap(config.label_map)
         self.lengths, self.labels, self.given, self.groups = array("q"), array("q"), array("q"), array("q")
         self.numbers, self.ratings, self.hashes = array("q"), array("q"), array("Q")
+        self.tables, self.sheet_rows, self.files = array("i"), array("i"), list[str]()
         self.label_ids: dict[str, int] = {}
         self.group_ids: dict[str, int] = {}
         # in order of appearance, until the splits are known
@@ -112,12 +112,14 @@ class _Rows:
         self.given.append(UNLABELED if label == NO_LABEL else SPLITS.get(record.split or "", UNGIVEN))
         self.numbers.append(record.number)
         self.ratings.append(self._stars(record))
+        self.tables.append(record.table)
+        self.sheet_rows.append(record.row)
+        self.files += [record.file] if record.file else []
         if record.group is None:  # stands by itself
             self.groups.append(-len(self.lengths))
         else:
             self.groups.append(self.group_ids.setdefault(record.group, len(self.group_ids)))
-        text = " ".join(words) or record.text  # texts without words are the same only if they are so to the letter
-        self.hashes.frombytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+        self.hashes.append(text_hash(record.text, words))
 
     def _stars(self, record: Record) -> int:
         """Return the stars that the source gives, or that a map made a label of; 0 if they are unknown."""
@@ -181,6 +183,8 @@ class _Rows:
             raise DataError(f"{error}; {way}: rows {', '.join(unmapped)}" if unmapped else str(error)) from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths))])
         facts = self._facts(labels, splits, groups) | ({"joined labels": joined} if joined else {}) | {"labels": names}
+        if self.files:
+            facts["files"] = self.files
         if self.vocabulary is None:
             facts["words"], facts["other words"] = self._rank(tokens, offsets, np.isin(splits, (TRAIN, UNLABELED)))
         return {
@@ -191,6 +195,8 @@ class _Rows:
             "numbers": np.array(self.numbers),
             "ratings": np.array(self.ratings),
             "hashes": np.array(self.hashes, np.uint64),
+            "tables": np.array(self.tables),
+            "sheet_rows": np.array(self.sheet_rows),
             **({} if groups is None else {"groups": groups}),
             "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8),
         }

@@ -55,7 +55,8 @@ def folder_source(root: Path, encoding: str | None = None) -> RecordSource:
     def records(progress: Progress | None) -> Iterator[Record]:
         contents = _contents(list(files), root.name, progress)
         for (path, split), (place, content) in zip(files.items(), contents, strict=True):
-            yield Record(place, decoded(content, encoding, place), path.parent.name, split)
+            file = path.relative_to(root).as_posix()
+            yield Record(place, decoded(content, encoding, place), path.parent.name, split, file=file)
 
     return RecordSource(list(files), {"format": "folder", "encoding": encoding or "utf-8", "folders": folders}, records)
 
@@ -98,7 +99,8 @@ def aclimdb_source(path: Path, *, by_rating: bool = False, unlabeled: bool = Fal
                 split, folder, number, rating = review.groups()
                 label = None if folder == "unsup" else rating if by_rating else _NAMES[folder]
                 group, stars = f"{split}/{folder}/{number}", int(rating) if label else 0
-                yield Record(place + name, text, label, split if label else None, group, rating=stars)
+                file = f"{split}/{folder}/{number}_{rating}.txt"
+                yield Record(place + name, text, label, split if label else None, group, rating=stars, file=file)
         if empty:
             raise DataError(f"{path}: holds no reviews such as aclImdb/train/pos/0_9.txt")
 

@@ -21,6 +21,10 @@ class Record:
     number: int = 0  # line or row of its table, from 1; 0 for a file of its own
     rating: int = 0  # stars, if the source has them besides the label
     left_out: str = ""  # why it has no text or no label, if that is known
+    # where a person finds it
+    file: str = ""  # of its own, by its path in the folder or archive
+    table: int = 0  # which of several tables
+    row: int = 0  # of its table as a spreadsheet numbers it, line of names included; 0 for a file of its own
 
 
 @dataclass(frozen=True)
@@ -32,4 +36,5 @@ class RecordSource:
     records: Callable[[Progress | None], Iterator[Record]]  # in an order that depends on the files alone
     grouped: bool = False  # whether records have a group
     reading: str = ""  # how each file is read, if these are tables, whose names do not count
+    names: tuple[str, ...] = ()  # of the tables
     group_name: Callable[[str], str] = str  # of a group, after all records were read

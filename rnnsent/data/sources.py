@@ -17,7 +17,8 @@ import numpy as np
 from rnnsent.config.sections import LABELS, DataConfig
 from rnnsent.data import imdb
 from rnnsent.data.cache import Arrays, cached_arrays
-from rnnsent.data.dataset import Dataset, Split
+from rnnsent.data.corrections import Corrections
+from rnnsent.data.dataset import Dataset, Places, Split
 from rnnsent.data.download import Progress
 from rnnsent.data.encoding import encode_records
 from rnnsent.data.folders import aclimdb_source, folder_source, is_aclimdb
@@ -34,7 +35,9 @@ logger = logging.getLogger(__name__)
 
 _TABLE_KEYS = ("test_path", "delimiter", "escape", "text_column", "label_column", "split_column", "group_column")
 # Keys that the encoded texts do not depend on: files count by what they hold, and words are cut later.
-_UNCACHED = ("path", "more_paths", "test_path", "fallback", "num_words", "maxlen", "truncating", "padding")
+_UNCACHED = (
+    "path", "more_paths", "test_path", "corrections", "fallback", "num_words", "maxlen", "truncating", "padding",
+)  # fmt: skip
 
 
 def load_dataset(config: DataConfig, *, progress: Progress | None = None, words: Sequence[str] = ()) -> Dataset:
@@ -49,6 +52,10 @@ def load_dataset(config: DataConfig, *, progress: Progress | None = None, words:
         DataUnavailable: if there is no fallback.
         DataError: if the files are damaged.
     """
+    if config.corrections is not None:
+        corrections = Corrections.read(open_table(expanded(config.corrections, "data.corrections")))
+        plain = replace(corrections.uncorrected(config), corrections=None)
+        return corrections.apply(load_dataset(plain, progress=progress, words=words), config)
     if config.source == "texts":
         return load_texts(config, progress=progress, words=words)
     if config.source == "sample":
@@ -108,7 +115,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None, words: S
     settings = {key: value for key, value in config.to_dict().items() if key not in _UNCACHED}
     known = (vocabulary or Vocabulary(tuple(words))).to_json() if vocabulary or words else ""
     key = json.dumps([digest, description, source.reading, settings, known, TOKENIZER_VERSION])
-    entry = f"texts-10-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    entry = f"texts-11-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
     arrays = cached_arrays(entry, lambda: encode_records(source, config, vocabulary, progress, words))
     facts = json.loads(bytes(arrays["facts"]))
     if vocabulary is None:
@@ -116,6 +123,8 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None, words: S
     rows = Split.from_offsets(arrays["tokens"], arrays["offsets"], np.asarray(arrays["labels"]))
     spellings = (*vocabulary.words, *facts.pop("other words", ()))
     files = ", ".join(str(expanded(path)) for path in (config.path or "", *config.more_paths))
+    numbers = np.asarray(arrays["tables"]) if source.names else np.arange(len(rows))
+    names = unique_names(source.names) or tuple(facts.pop("files"))
     splits = SPLITS | ({"unlabeled": UNLABELED} if config.unlabeled else {})
     return Dataset(
         source="texts",
@@ -127,6 +136,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None, words: S
         lines=np.asarray(arrays["numbers"]),
         hashes=np.asarray(arrays["hashes"]),
         stars=np.asarray(arrays["ratings"]) if np.any(arrays["ratings"]) else None,
+        places=Places(names, numbers, np.asarray(arrays["sheet_rows"])),
     )
 
 
@@ -149,6 +159,15 @@ def find_texts(config: DataConfig) -> RecordSource:
     tables = [opened(each) for each in (path, *map(expanded, config.more_paths))]
     test = None if config.test_path is None else opened(expanded(config.test_path))
     return table_source(tables, columns, test, {*(config.label_map or ()), *(config.labels or ())})
+
+
+def unique_names(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of files, with the folders in which those of the same name differ."""
+    names = tuple(Path(path).name for path in paths)
+    if len(set(names)) == len(names):
+        return names
+    resolved = [str(Path(path).resolve()) for path in paths]
+    return tuple(os.path.relpath(path, os.path.commonpath(resolved)) for path in resolved)
 
 
 def _hint(path: Path) -> str:

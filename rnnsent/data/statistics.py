@@ -78,6 +78,9 @@ def left_out_and_joined(dataset: Dataset) -> Iterator[str]:
     if omissions := dataset.provenance.get("dropped"):
         reasons = [f"{reason}: {number:,}" if len(omissions) > 1 else reason for reason, number in omissions.items()]
         yield f"{count(sum(omissions.values()), 'row')} left out: {', '.join(reasons)}"
+    if corrections := dataset.provenance.get("corrections"):
+        what = f"{count(corrections['corrected'], 'label')} corrected, {count(corrections['left out'], 'row')} left out"
+        yield f"{what}, {corrections['in test'] or 'none'} of them in test: {corrections['file']}"
     if joined := dataset.provenance.get("joined labels"):
         spellings = ", ".join(f"{spelling} as {label}" for spelling, label in list(joined.items())[:5])
         yield f"labels that look the same are read as one: {spellings}; --set data.join_labels=false keeps them apart"

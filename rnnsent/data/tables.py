@@ -276,6 +276,7 @@ def table_source(
         partial(_records, parts, len(tables) > 1, frozenset(labels)),
         grouped=columns.group is not None,
         reading=json.dumps(how),
+        names=tuple(table.name for table, *_ in parts),
     )
 
 
@@ -289,11 +290,12 @@ def _unused_split(table: Table) -> str | None:
 def _records(
     parts: Sequence[Part], several: bool, labels: frozenset[str], progress: Progress | None
 ) -> Iterator[Record]:
-    for table, columns, of_all in parts:
+    for number, (table, columns, of_all) in enumerate(parts):
+        first = 2 if table.columns and FORMATS[table.format].delimiters else 1  # after the line of names
         report = partial(progress, Path(table.name).name) if progress else None
         keys = list(dict.fromkeys(column for column in astuple(columns) if column))
         nulls = table.nulls - labels
-        for line, row in table.rows(keys, report):
+        for sheet_row, (line, row) in enumerate(table.rows(keys, report), start=first):
             place = f"{table.name}:{line}"
             if isinstance(row, LeftOut):
                 yield Record(place, None, None, left_out=row)
@@ -312,5 +314,5 @@ def _records(
             why = f"labeled {spelled.strip()}, read as no label" if isinstance(spelled, str) and spelled.strip() else ""
             if of_all == "train" and split == "test":
                 raise DataError(f"{place}: a row for the test, and --test names a table of its own; use one of them")
-            split = "test" if of_all == "test" else split or of_all
-            yield Record(place, text, label, split, group, number=0 if several else line, left_out=why)
+            split, in_file = "test" if of_all == "test" else split or of_all, 0 if several else line
+            yield Record(place, text, label, split, group, in_file, left_out=why, table=number, row=sheet_row)

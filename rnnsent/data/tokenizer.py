@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from unicodedata import normalize as unicode_normalize
 
@@ -222,3 +223,9 @@ def unicode_words(text: str) -> list[str]:
 TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"imdb": imdb_words, "unicode": unicode_words}
 
 TOKENIZER_VERSION = 2  # texts are encoded again when this changes
+
+
+def text_hash(text: str, words: Sequence[str]) -> int:
+    """Return a hash of 64 bits of the words of a text; without words, of the text itself."""
+    same = " ".join(words) or text
+    return int.from_bytes(hashlib.blake2b(same.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

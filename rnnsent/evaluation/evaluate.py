@@ -56,6 +56,7 @@ class Result(EvaluatedRun):
 
     lines: list[int] | None = field(repr=False)
     errors: list[PredictionError]
+    own_labels: bool = True  # see `RunData`
 
     def write(self) -> None:
         """Write record, predictions and plots into evaluations/; nothing else of the run changes.
@@ -117,7 +118,7 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     errors = most_confident_errors(
         predictions, names, lambda index: data.place(split, index), lambda index: decode(texts.sequence(index))
     )
-    return Result(run, record, predictions, data.lines(split), errors)
+    return Result(run, record, predictions, data.lines(split), errors, data.own_labels)
 
 
 def evaluation_record(

@@ -41,6 +41,7 @@ class RunData:
     dataset: Dataset
     indices: Mapping[str, NDArray[np.int64]]  # rows of each split
     folds: NDArray[np.int64] | None = None  # of each validation text, which is also trained on, under cross-validation
+    own_labels: bool = True  # whether the labels are those of training, not corrected by another table
 
     def texts(self, split: str) -> Split:
         """Return the texts of a split before truncation.
@@ -89,6 +90,12 @@ def make_origin(run: str, data: str, split: str, texts: int) -> Origin:
     return Origin(run=run, data=data, date=date, command=["rnnsent", *sys.argv[1:]], split=split, texts=texts)
 
 
+def run_source(run: Run) -> DataConfig:
+    """Return the config that reads the texts of a run, never a fallback."""
+    path = str(run.file(DATA)) if run.file(DATA).is_file() else run.config.data.path
+    return replace(run.config.data, fallback=None, path=path)
+
+
 def load_run_data(run: Run, source: Source | None = None, words: Sequence[str] | None = None) -> RunData:
     """Load the data set of a finished run, never a fallback.
 
@@ -104,8 +111,7 @@ def load_run_data(run: Run, source: Source | None = None, words: Sequence[str] |
     run.verify()
     if reason := run.metrics.stopped:
         logger.info("%s: %s", run, reason)
-    moved = {"path": str(run.file(DATA))} if run.file(DATA).is_file() else {}
-    config = replace(run.config.data, **{"fallback": None, **moved, **(source or {})})
+    config = replace(run_source(run), **(source or {}))
     if words is None and run.config.training.initial_run is not None:
         words = Vocabulary.load(run.file(VOCABULARY)).words
     dataset = load_dataset(config, words=words or ())
@@ -114,12 +120,22 @@ def load_run_data(run: Run, source: Source | None = None, words: Sequence[str] |
         path = str(dataset.provenance.get("file", dataset.source))
         hashes = f"SHA-256 {str(data_hash)[:12]}…, not {str(run_hash)[:12]}…"
         raise DataError(f"{path}: {_others(run, path if dataset.source == 'texts' else None)} ({hashes})")
+    own, corrections = (details.get("corrections") or {} for details in (run.metrics.data.details, dataset.provenance))
+    own_labels = own.get("sha256") == corrections.get("sha256")
+    if not own_labels and "corrections" not in (source or {}):
+        raise DataError(
+            f"{config.corrections}: not the corrections that {run} was trained with; restore them, or evaluate it with "
+            "these labels: --corrections FILE"
+        )
     try:
         with np.load(io.BytesIO(run.read(SPLIT)), allow_pickle=False) as arrays:
             indices = dict(arrays)
     except (ValueError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(f"{run.file(SPLIT)}: is damaged: {error}; {RESTORE}") from None
-    return RunData(str(run), run.sha256, run.config.data, dataset, indices, indices.pop(FOLDS, None))
+    folds = indices.pop(FOLDS, None)
+    if not own_labels and "test" in indices:  # without those that another table leaves out
+        indices["test"] = np.intersect1d(indices["test"], dataset.indices["test"])
+    return RunData(str(run), run.sha256, run.config.data, dataset, indices, folds, own_labels)
 
 
 def load_config_data(config: DataConfig) -> RunData:

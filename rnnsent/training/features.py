@@ -100,10 +100,10 @@ def resolve(config: Config, dataset: Dataset) -> Config:
                 changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
     if dataset.source != config.data.source:
         changes = {"source": dataset.source, "path": None, "fallback": None}
-    for key in ("path", "test_path"):
+    for key in ("path", "test_path", "corrections"):
         value = getattr(config.data, key)
         if value is not None and dataset.source == config.data.source:
-            changes[key] = str(expanded(value).resolve())  # the run may be read from another folder
+            changes[key] = str(expanded(value, f"data.{key}").resolve())  # the run may be read from another folder
     changes["more_paths"] = tuple(str(expanded(path).resolve()) for path in config.data.more_paths)
     config = replace(config, data=replace(config.data, **changes))
     vectors = config.model.vectors

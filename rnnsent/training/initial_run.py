@@ -59,7 +59,7 @@ def named_config(name: str | None, overrides: Mapping[str, object], initial_run:
     assert run is not None
     if not {"data.source", "data.path"}.isdisjoint(overrides):
         defaults, texts = DataConfig().to_dict(), overrides.get("data.source", run.config.data.source) == "texts"
-        changes = {f"data.{key}": defaults[key] for key in OF_TEXTS if not (texts and key in KEPT)}
+        changes = {f"data.{key}": defaults[key] for key in (*OF_TEXTS, "corrections") if not (texts and key in KEPT)}
         if texts:
             changes["data.tokenizer"] = Vocabulary.load(run.file(VOCABULARY)).tokenizer
         overrides = {**changes, **overrides}

@@ -36,6 +36,8 @@ def fingerprint(name: str, config: Config, split: Partition, device: Device, env
     vectors = config.model.vectors
     if vectors is not None and vectors.path is not None:
         data["word vectors"] = sha256(Path(vectors.path))
+    if config.data.corrections is not None:
+        data["corrections"] = sha256(Path(config.data.corrections))
     if config.training.initial_run is not None:
         data["initial run"] = Run(Path(config.training.initial_run)).sha256
     engine = [", ".join(map(str, choose(member, device))) for member in config.members]

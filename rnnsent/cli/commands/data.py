@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+import shlex
+import textwrap
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import Command, overrides, show
+from rnnsent.cli.options import PATH, Command, opened, overrides, show
+from rnnsent.errors import count
 from rnnsent.reporting.tables import paragraph
 
 if TYPE_CHECKING:
     from rnnsent.data.statistics import DatasetFacts, SplitFacts
+    from rnnsent.evaluation.suspects import Suspects
 
 MEANINGS = {"contradicting": "rows whose text also has another label"}
 MAX_BAR = 40  # characters
+OUTPUT = "suspects.csv"
+MAX_PAIRS, MAX_SHOWN, MAX_TEXT = 6, 3, 72  # on the screen: pairs of labels, rows, characters of a text
 
 
 @click.group(name="data")
@@ -49,6 +56,93 @@ def info(sources: tuple[str, ...], name: str, as_json: bool, **settings: Any) ->
         click.echo(json.dumps(asdict(facts)))
     else:
         show("\n".join(report(facts)))
+
+
+@command.command(cls=Command)
+@click.argument("sources", metavar="[SOURCE]...", nargs=-1)
+@click.option("--run", "path", type=PATH, metavar="RUN", help="Use the probabilities of RUN.  [default: n-grams]")
+@click.option("--config", "name", metavar="NAME", help="Config that names the data.  [default: lstm]")
+@options.settings
+@options.table
+@click.option("--output", type=PATH, default=OUTPUT, metavar="FILE", help=f"Table to write.  [default: {OUTPUT}]")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Write the N most suspicious rows.  [default: all]")
+@click.option("--force", is_flag=True, help="Replace the table.")
+@options.as_json
+def suspects(
+    sources: tuple[str, ...],
+    path: Path | None,
+    name: str | None,
+    output: Path,
+    limit: int | None,
+    force: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Find labels of SOURCE that are probably wrong.
+
+    Write a table to look through: unlikely labels, by confident learning on
+    the probabilities of an n-gram regression that did not see the label
+    (five folds), and all rows of texts with different labels. Fill in
+    correct_label, or drop, and use it: `--corrections suspects.csv`.
+
+    `--run RUN` checks only texts that RUN was not trained on, by default
+    those of its own data. Needs cleanlab: pip install 'rnnsent[suspects]'.
+    """
+    from rnnsent.cli.progress import reading_progress
+    from rnnsent.config.loader import load_config
+    from rnnsent.evaluation.suspects import find_suspects, require_table
+
+    require_table(output, replace=force)
+    changes = overrides(data=sources, **settings)
+    if path is not None and not sources and (changes or name):
+        raise click.UsageError("--run without SOURCE checks the data of the run: options for a table need SOURCE")
+    run = None if path is None else opened(path)
+    own = run is not None and not sources
+    config = None if own else load_config(name or "lstm", changes | {"data.fallback": None}).data
+    with reading_progress() as progress:
+        result = find_suspects(config, run, progress=progress)
+    written = result.write(output, limit=limit, replace=force)
+    if as_json:
+        pairs = [{"label": pair[0], "suggested_label": pair[1], "rows": rows} for pair, rows in result.pairs().items()]
+        facts = {"checked": result.checked, "unlikely": result.unlikely, "share": result.share, "pairs": pairs}
+        click.echo(json.dumps({"table": str(output), "rows": written, **facts, "not_checked": result.not_checked}))
+        return
+    retrain = f"rnnsent train --data {shlex.join(sources)}" if sources else "rnnsent train …"
+    show("\n".join(suspect_lines(result)))
+    if not written:
+        return
+    show(
+        f"\n{output}: {count(written, 'row')}. Fill in correct_label if the label is wrong (drop leaves\n"
+        f"the row out), then: {retrain} --corrections {shlex.quote(str(output))}"
+    )
+
+
+def suspect_lines(result: Suspects) -> list[str]:
+    """Return which labels are suspicious, on one screen."""
+    from rnnsent.evaluation.suspects import DUPLICATE
+
+    duplicates = [row for row in result.rows if row.reason == DUPLICATE]
+    lines = [
+        f"{result.name}: {count(result.checked, 'label')} checked, {result.unlikely:,} unlikely",
+        f"  estimated share of wrong labels: {result.share:.1%} (confident learning)",
+    ]
+    if duplicates:
+        texts = count(len({row.group for row in duplicates}), "text")
+        lines.append(f"  {texts} with different labels: {count(len(duplicates), 'row')}, all listed")
+    if tests := sum(row.split == "test" for row in result.rows):
+        lines.append(f"  of the test split: {count(tests, 'row')}; it is corrected only by what you fill in there")
+    lines += [f"  not checked: {number:,} {why}" for why, number in result.not_checked.items()][:MAX_PAIRS]
+    pairs = list(result.pairs().items())
+    lines += ["", f"  {'rows':>8}  label → suggested label"] if pairs else []
+    lines += [f"  {rows:>8,}  {label} → {suggested}" for (label, suggested), rows in pairs[:MAX_PAIRS]]
+    lines += [f"  {sum(rows for _, rows in pairs[MAX_PAIRS:]):>8,}  others"] if len(pairs) > MAX_PAIRS else []
+    lines += ["", "  most suspicious"] if result.rows else []
+    for row in result.rows[:MAX_SHOWN]:
+        place = f"row {row.row}" if row.row else row.file
+        likely = "" if row.probability is None else f" ({row.probability:.3f})"
+        lines.append(f"    {place}, {row.reason}: {row.label}{likely}, suggested {row.suggested_label}")
+        lines.append(f"      {textwrap.shorten(row.text, MAX_TEXT, placeholder=' …')}")
+    return lines
 
 
 def report(facts: DatasetFacts) -> list[str]:
@@ -96,13 +190,13 @@ def _cells(split: SplitFacts) -> dict[str, str]:
 
 
 def _histogram(split: SplitFacts) -> list[str]:
-    highest = max(count for _, _, count in split.histogram)
-    longest = max(low for low, _, count in split.histogram if count)
+    highest = max(number for _, _, number in split.histogram)
+    longest = max(low for low, _, number in split.histogram if number)
     lines = []
-    for low, high, count in split.histogram:
+    for low, high, number in split.histogram:
         if low > longest:
             break
         span = f"≥ {low}" if low == split.histogram[-1][0] else f"{low}–{high - 1}"
-        bar = "█" * round(MAX_BAR * count / highest) or ("▏" if count else "")
-        lines.append(f"  {span:>11} {count:>8,}  {bar}".rstrip())
+        bar = "█" * round(MAX_BAR * number / highest) or ("▏" if number else "")
+        lines.append(f"  {span:>11} {number:>8,}  {bar}".rstrip())
     return lines

@@ -32,6 +32,7 @@ LABELS_ONLY = (
 @options.run
 @options.split
 @options.data
+@options.corrections
 @options.backend
 @options.device
 @click.option("--baseline", is_flag=True, help="Evaluate the n-gram baseline, too.")
@@ -50,6 +51,7 @@ def command(
     run: Path | None,
     split: str,
     source: Source | None,
+    corrections: str | None,
     backend: str,
     device: str | None,
     baseline: bool,
@@ -67,7 +69,8 @@ def command(
     the calibration error has a 95 % interval. The result is written to
     RUN/evaluations. Select models on validation; evaluate on test once. For a
     folder of rnnsent train --seeds, evaluate each run and show the mean and
-    the standard deviation.
+    the standard deviation. With --corrections other than those of the
+    training, the result is shown and not written.
 
     `--predictions FILE` evaluates a CSV, TSV, JSON Lines or Parquet table of
     real labels and probabilities instead. With more than two labels, each
@@ -78,8 +81,9 @@ def command(
     from rnnsent.runs.registry import runs_of
 
     if predictions is not None:
-        if baseline:
-            raise click.UsageError("--baseline needs the texts of a run; it does not work with --predictions")
+        if baseline or corrections:
+            option = "--baseline" if baseline else "--corrections"
+            raise click.UsageError(f"{option} needs the texts of a run; it does not work with --predictions")
         from rnnsent.data.inputs import ReadOptions
         from rnnsent.data.tables import open_table
 
@@ -93,9 +97,15 @@ def command(
     given = next((name for name, value in table.items() if value is not None), None)
     if given is not None:
         raise click.UsageError(f"--{given.replace('_', '-')} only works with --predictions")
+    if corrections is not None:
+        if baseline:
+            raise click.UsageError("--baseline keeps the labels of the run: it does not work with --corrections")
+        source = {**(source or {}), "corrections": corrections}
     settings = Options(source, backend, device or "auto")
     seeds = [] if run is None else runs_of(run)
     if seeds not in ([], [run]):
+        if corrections is not None:
+            raise click.UsageError(f"--corrections is for one run: name {run}/seed-N")
         _evaluate_seeds([opened(path) for path in seeds], split, settings, baseline, as_json)
         return
     result = _evaluate(opened(run, quiet=quiet), split, settings, baseline)
@@ -112,7 +122,10 @@ def command(
         "seconds": result.record.seconds,
     }
     _show(view, head, tail, worst, full=full, as_json=as_json)
-    result.write()
+    if result.own_labels:
+        result.write()
+    else:
+        say(f"not written to {run or result.run}: labels are corrected that were not in training")
 
 
 def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> Result:
@@ -137,6 +150,8 @@ def _run_view(result: Result, errors: int) -> EvaluationView:
     uncalibrated = record.split == "validation" and run.file(CALIBRATION).is_file()
     notes = [*record_notes(record), UNCALIBRATED if uncalibrated else None]
     baseline, stored = read_baseline(run, record.split), run.evaluation(record.split, BaselineEvaluation, "baseline")
+    if not result.own_labels:
+        baseline = stored = None
     return EvaluationView(
         title=f"{run}: {record.split}, {record.texts:,} texts of {run.metrics.data.name}",
         notes=[note for note in notes if note is not None],
@@ -144,7 +159,7 @@ def _run_view(result: Result, errors: int) -> EvaluationView:
         errors=result.errors[:errors],
         baseline={} if stored is None else stored.metrics,
         comparison=None if baseline is None else baseline.compared(result.predictions),
-        folder=str(run.file(EVALUATIONS)),
+        folder=str(run.file(EVALUATIONS)) if result.own_labels else "",
     )
 
 
