@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnsent.config.loader import load_config, training_name
 from rnnsent.config.rules import OF_TEXTS
@@ -27,11 +28,11 @@ from rnnsent.evaluation.intervals import discordant, paired_difference, proporti
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.evaluation.run_data import load_run_data
 from rnnsent.inference.predictor import Predictor, load_run_predictor, load_subwords, validation_parts
+from rnnsent.models.subwords import Subwords
 from rnnsent.models.weights import EMBEDDINGS
 from rnnsent.runs.directory import CONFIG, FINGERPRINT, VOCABULARY, WEIGHTS, Run, read_arrays
 from rnnsent.runs.registry import open_run
 from rnnsent.runs.schemas import Fingerprint, Forgetting, ParentInfo
-from rnnsent.training.features import InitialWeights
 
 logger = logging.getLogger(__name__)
 
@@ -101,8 +102,8 @@ class InitialRun:
             logger.info("  n-grams are weighted by the new texts alone; train on old and new ones to keep both")
         return replace(config, data=replace(config.data, num_words=limit))
 
-    def begin(self, number: int, split: Partition) -> InitialWeights:
-        """Return what network `number`, from 1, begins with; it may have more words and labels than that of the run."""
+    def layers(self, number: int, split: Partition) -> tuple[dict[str, NDArray[np.float32]], Subwords | None]:
+        """Return the weights that network `number`, from 1, begins with, of all words and labels, and sub-words."""
         weights = dict(read_arrays(self.run.networks[number - 1].file(WEIGHTS)))
         subwords, labels = load_subwords(self.run), len(split.label_names)
         table = weights[EMBEDDINGS][: FIRST_WORD + self.known]
@@ -114,7 +115,7 @@ class InitialRun:
         if labels > len(self.run.config.data.label_names) == 2:  # a sigmoid as two columns of a softmax
             for name in ("output/kernel", "output/bias"):
                 weights[name] = np.concatenate([-weights[name] / 2, weights[name] / 2], axis=-1)
-        return InitialWeights(layers=weights, subwords=subwords)
+        return weights, subwords
 
     def info(self, predict: Predictor, split: Partition, device: str) -> ParentInfo:
         """Return what metrics.json says of the run, with its validation texts evaluated before and after training.

@@ -61,6 +61,6 @@ def _train_network(run: Run, config: Config, session: Session, title: str, place
         initial = initial_weights(run, config, session.features, session.device)
     else:
         initial = initial_weights(run, without_pretraining(config), session.features, session.device)
-        begin = session.initial_run.begin(place, session.features.split)
-        initial = replace(initial, layers=begin.layers, subwords=begin.subwords)
+        layers, subwords = session.initial_run.layers(place, session.features.split)
+        initial = replace(initial, layers=layers, subwords=subwords)
     return train_network(run, config, session, title, initial)
