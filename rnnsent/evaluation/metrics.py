@@ -4,8 +4,9 @@
 files and reports then have it.
 
 Of two labels, precision, recall, F1 and both areas are those of label 1. Of more they are macro averages: of each label
-against all others, every label counting the same, labels for which one is undefined left out. A metric whose
-definition divides by zero is NaN here and None in an `Estimate`.
+against all others, every label counting the same, labels for which one is undefined left out. Ordered labels have three
+metrics more, for which a near label is better than a far one. A metric whose definition divides by zero is NaN here and
+None in an `Estimate`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rnnsent.config.sections import Targets
 from rnnsent.evaluation.intervals import discordant, paired_difference, percentiles, prior_texts, proportion
 from rnnsent.evaluation.predictions import Costs, Floats, Ints, Predictions, Ranking
 from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, Metrics, PartAccuracy
 
 BINS = 15  # of the calibration error
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.5)
-
-Counts = NDArray[np.int64]  # a confusion matrix
 
 Prior = tuple[Ints, Ints, Floats]
 NO_PRIOR: Prior = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
@@ -62,9 +62,20 @@ class Sample:
         return np.asarray(matrix, np.float64).reshape(size, size)
 
     @cached_property
+    def counts(self) -> Floats:
+        """How many texts have each label and are predicted to, have it, are predicted to: (3, labels)."""
+        counts: Floats = np.stack([np.diag(self.confusion), self.confusion.sum(axis=1), self.confusion.sum(axis=0)])
+        return counts
+
+    @cached_property
+    def accuracy(self) -> float:
+        """The share of right predictions."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    @cached_property
     def by_label(self) -> Floats:
         """Precision, recall and F1 of each label, (3, labels)."""
-        hits, real, predicted = np.diag(self.confusion), self.confusion.sum(axis=1), self.confusion.sum(axis=0)
+        hits, real, predicted = self.counts
         counts, totals = np.stack([hits, hits, 2 * hits]), np.stack([predicted, real, predicted + real])
         shares: Floats = np.divide(counts, totals, where=totals > 0, out=np.full_like(counts, np.nan))
         return shares
@@ -80,7 +91,7 @@ class Sample:
         """Return the weights that a label and all others have up to each probability of it, ascending."""
         negative = self.weights[ranking.order]
         positive = negative * ranking.members
-        places, changed = ranking.places[self.texts], self.labels == ranking.label
+        places, changed = ranking.places[self.texts], self._changed(ranking.label)
         np.add.at(negative, places, self.others)
         np.add.at(positive, places[changed], self.others[changed])
         negative -= positive  # in place, as below: new arrays of this size cost more than the arithmetic
@@ -88,15 +99,82 @@ class Sample:
             np.cumsum(each, out=each)
         return (positive, negative) if ranking.ends is None else (positive[ranking.ends], negative[ranking.ends])
 
+    def _changed(self, label: int) -> NDArray[np.bool_]:
+        """Return which of the texts that count with another label count with this one."""
+        changed: NDArray[np.bool_] = self.labels == label
+        return changed
+
     def headline(self, values: Floats) -> float:
-        """Return the value of label 1 of two, or the macro average of more."""
-        return float(values[1]) if len(values) == 2 else _defined_mean(values)
+        """Return the value of label 1 of two, or the macro average of more, or of several a text."""
+        one = len(values) == 2 and self.predictions.targets != "multi"
+        return float(values[1]) if one else _defined_mean(values)
 
     def mean(self, costs: Costs) -> float:
         """Return the weighted mean of what texts cost with the labels that they count with."""
         own, each = costs
         extra = (self.others * each[self.texts, self.labels]).sum()
         return float(((self.weights * own).sum() + extra) / (self.weights.sum() + self.others.sum()))
+
+
+class SeveralSample(Sample):
+    """The same for texts with several labels: `labels` are those that others have changed, there or not."""
+
+    @classmethod
+    def drawn(cls, predictions: Predictions, weights: Floats, rng: np.random.Generator) -> SeveralSample:
+        """Return one sample of the Bayesian bootstrap; half a text has one label changed."""
+        texts, others = prior_texts(len(weights), rng)
+        return cls(predictions, weights, (texts, rng.integers(0, predictions.size, len(texts)), others))
+
+    @cached_property
+    def counts(self) -> Floats:
+        """How many texts have each label and are predicted to, have it, are predicted to: (3, labels)."""
+        predicted = self.predictions.predicted
+        real = self._with_changed(self.predictions.labels)
+        rows, weights = np.concatenate([predicted, predicted[self.texts]]), self._all_weights
+        counts: Floats = np.stack([weights @ (real * rows), weights @ real, weights @ rows])
+        return counts
+
+    @cached_property
+    def accuracy(self) -> float:
+        """The share of texts all of whose labels are right."""
+        predicted = self.predictions.predicted
+        right = (self._with_changed(self.predictions.labels)[len(self.weights) :] == predicted[self.texts]).all(axis=1)
+        hits = (self.weights * self.predictions.right).sum() + (self.others * right).sum()
+        return float(hits / self._all_weights.sum())
+
+    @cached_property
+    def coverage_error(self) -> float:
+        """How many of the most probable labels of a text hold all that it has, on average; 0 for one without any."""
+        real = self._with_changed(self.predictions.labels) > 0
+        probabilities = self.predictions.probabilities
+        probabilities = np.concatenate([probabilities, probabilities[self.texts]])
+        least = np.where(real, probabilities, np.inf).min(axis=1, keepdims=True)
+        return float(self._all_weights @ (probabilities >= least).sum(axis=1) / self._all_weights.sum())
+
+    @property
+    def _all_weights(self) -> Floats:
+        weights: Floats = np.concatenate([self.weights, self.others])
+        return weights
+
+    def _with_changed(self, labels: Ints) -> Ints:
+        """Return the labels of all texts, and of those that count again with one label changed."""
+        again = labels[self.texts].copy()
+        again[np.arange(len(again)), self.labels] ^= 1
+        return np.concatenate([labels, again])
+
+    def _changed(self, label: int) -> NDArray[np.bool_]:
+        changed: NDArray[np.bool_] = (self.predictions.labels[self.texts, label] > 0) ^ (self.labels == label)
+        return changed
+
+
+def sample_of(predictions: Predictions, weights: Floats | None = None) -> Sample:
+    """Return predictions with weights, by default 1 each."""
+    return (SeveralSample if predictions.targets == "multi" else Sample)(predictions, weights)
+
+
+def drawn_sample(predictions: Predictions, weights: Floats, rng: np.random.Generator) -> Sample:
+    """Return one sample of the Bayesian bootstrap, see `Sample.drawn`."""
+    return (SeveralSample if predictions.targets == "multi" else Sample).drawn(predictions, weights, rng)
 
 
 def _areas(positives: Floats, negatives: Floats) -> tuple[float, float]:
@@ -120,8 +198,9 @@ def _defined_mean(values: Floats) -> float:
     return float(defined.mean()) if len(defined) else np.nan
 
 
-def _accuracy(sample: Sample) -> float:
-    return float(np.trace(sample.confusion) / sample.confusion.sum())
+def _micro_f1(sample: Sample) -> float:
+    hits, real, predicted = sample.counts.sum(axis=1)
+    return float(2 * hits / (real + predicted)) if real + predicted else np.nan
 
 
 def _mcc(sample: Sample) -> float:
@@ -132,6 +211,25 @@ def _mcc(sample: Sample) -> float:
     if spread <= 0:
         return np.nan
     return float((total * np.trace(confusion) - (real * predicted).sum()) / np.sqrt(spread))
+
+
+def _steps(sample: Sample) -> Floats:
+    """Return by how many steps real and predicted label differ, for each cell of the confusion matrix."""
+    places = np.arange(sample.predictions.size)
+    steps: Floats = np.abs(places[:, None] - places).astype(np.float64)
+    return steps
+
+
+def _mae(sample: Sample) -> float:
+    return float((sample.confusion * _steps(sample)).sum() / sample.confusion.sum())
+
+
+def _quadratic_kappa(sample: Sample) -> float:
+    """Cohen's kappa with quadratic weights: J. Cohen, "Weighted kappa", Psychological Bulletin 70, 1968."""
+    confusion, squares = sample.confusion, _steps(sample) ** 2
+    chance = np.outer(confusion.sum(axis=1), confusion.sum(axis=0)) / confusion.sum()
+    expected = float((chance * squares).sum())
+    return 1 - float((confusion * squares).sum()) / expected if expected > 0 else np.nan
 
 
 def confidence_bins(confidence: NDArray[np.floating[Any]]) -> Ints:
@@ -157,28 +255,52 @@ class Metric:
 
     function: Callable[[Sample], float]  # of a sample; NaN where the metric is undefined
     labels_only: bool = False  # whether predicted labels without probabilities are enough
-    # of a confusion matrix, (successes, total), for Wilson's interval; None: the metric is no proportion, and its
+    # of a sample of whole texts, (successes, total), for Wilson's interval; None: the metric is no proportion, and its
     # interval is one of the bootstrap
-    proportion: Callable[[Counts], tuple[int, int] | None] = lambda confusion: None
+    proportion: Callable[[Sample], tuple[int, int] | None] = lambda sample: None
     interval: bool = True  # whether it has an interval at all
+    targets: tuple[Targets, ...] = ("classes", "ordered", "multi")  # what it is a metric of
     title: str = ""  # what pages call it, if that is not its name
     hub: str = ""  # what the hub of Hugging Face calls it, if it knows it
     main: bool = False  # whether tables of several runs, which are narrow, show it
 
 
+ONE_LABEL: tuple[Targets, ...] = ("classes", "ordered")
 METRICS = {
-    "accuracy": Metric(_accuracy, True, lambda counts: _of_all(counts), hub="accuracy", main=True),
-    "precision": Metric(lambda sample: _head(sample, 0), True, lambda counts: _of_1(counts, 0), hub="precision"),
-    "recall": Metric(lambda sample: _head(sample, 1), True, lambda counts: _of_1(counts, 1), hub="recall"),
+    "accuracy": Metric(lambda sample: sample.accuracy, True, lambda whole: _of_all(whole), hub="accuracy", main=True),
+    "micro_f1": Metric(_micro_f1, True, targets=("multi",), title="micro F1", main=True),
+    "mae": Metric(_mae, True, targets=("ordered",), title="mean absolute error in steps", hub="mae", main=True),
+    "off_by_one": Metric(
+        lambda sample: float((sample.confusion * (_steps(sample) <= 1)).sum() / sample.confusion.sum()),
+        True,
+        lambda whole: _near(whole),
+        targets=("ordered",),
+        title="off-by-one accuracy",
+    ),
+    "quadratic_kappa": Metric(
+        _quadratic_kappa, True, targets=("ordered",), title="quadratic weighted kappa", main=True
+    ),
+    "precision": Metric(lambda sample: _head(sample, 0), True, lambda whole: _of_1(whole, 0), hub="precision"),
+    "recall": Metric(lambda sample: _head(sample, 1), True, lambda whole: _of_1(whole, 1), hub="recall"),
     "f1": Metric(lambda sample: _head(sample, 2), True, title="F1", hub="f1", main=True),
     "roc_auc": Metric(lambda sample: sample.areas[0], title="ROC AUC", hub="roc_auc", main=True),
     "log_loss": Metric(lambda sample: sample.mean(sample.predictions.losses), main=True),
-    "balanced_accuracy": Metric(lambda sample: _defined_mean(sample.by_label[1]), True),
-    "mcc": Metric(_mcc, True, title="Matthews correlation", hub="matthews_correlation"),
+    "coverage_error": Metric(
+        lambda sample: sample.coverage_error if isinstance(sample, SeveralSample) else np.nan, targets=("multi",)
+    ),
+    "balanced_accuracy": Metric(lambda sample: _defined_mean(sample.by_label[1]), True, targets=ONE_LABEL),
+    "mcc": Metric(_mcc, True, title="Matthews correlation", hub="matthews_correlation", targets=ONE_LABEL),
     "pr_auc": Metric(lambda sample: sample.areas[1], title="PR AUC"),
     "brier": Metric(lambda sample: sample.mean(sample.predictions.squares), title="Brier score", hub="brier_score"),
     "ece": Metric(_calibration_error, interval=False, title="expected calibration error", main=True),
 }
+
+
+def metrics_of(targets: Targets) -> dict[str, Metric]:
+    """Return the metrics of one kind of labels."""
+    return {name: metric for name, metric in METRICS.items() if targets in metric.targets}
+
+
 MAIN = tuple(name for name, metric in METRICS.items() if metric.main)
 
 
@@ -186,18 +308,27 @@ def _head(sample: Sample, place: int) -> float:
     return sample.headline(sample.by_label[place])
 
 
-def _of_all(counts: Counts) -> tuple[int, int]:
-    return int(np.trace(counts)), int(counts.sum())
+def _of_all(whole: Sample) -> tuple[int, int]:
+    return int(whole.predictions.right.sum()), len(whole.predictions)
 
 
-def _of_1(counts: Counts, axis: int) -> tuple[int, int] | None:
+def _near(whole: Sample) -> tuple[int, int]:
+    return sum(int(np.trace(whole.confusion, offset)) for offset in (-1, 0, 1)), len(whole.predictions)
+
+
+def _of_1(whole: Sample, axis: int) -> tuple[int, int] | None:
     """Return how many texts of, or predicted as, label 1 are right, and how many there are; None for more labels."""
-    return (int(counts[1, 1]), int(counts.sum(axis=axis)[1])) if len(counts) == 2 else None
+    if len(whole.counts[0]) != 2 or whole.predictions.targets == "multi":
+        return None
+    return int(whole.counts[0, 1]), int(whole.counts[2 - axis, 1])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """All that is computed from predictions alone; the rows of `confusion` are the real labels."""
+    """All that is computed from predictions alone.
+
+    The rows of `confusion` are the real labels; it is empty if texts have several.
+    """
 
     metrics: Metrics
     confusion: list[list[int]]
@@ -215,9 +346,13 @@ def score(predictions: Predictions, *, labels_only: bool = False, seed: int = 0,
         labels_only: whether the probabilities only say which label was predicted.
         seed, resamples: of the bootstrap; without resamples its metrics have no interval.
     """
-    order = np.lexsort((predictions.labels, *predictions.probabilities.T))
-    ordered = Predictions(predictions.labels[order], predictions.probabilities[order])
-    listed = {name: metric for name, metric in METRICS.items() if metric.labels_only or not labels_only}
+    order = np.lexsort((*np.atleast_2d(predictions.labels.T), *predictions.probabilities.T))
+    ordered = predictions.take(order)
+    listed = {
+        name: metric
+        for name, metric in metrics_of(predictions.targets).items()
+        if metric.labels_only or not labels_only
+    }
     drawn = {name: np.empty(resamples) for name in listed}
     f1 = np.empty((resamples, predictions.size))
     for number, sample in enumerate(_bootstrap(ordered, seed, resamples)):
@@ -225,16 +360,16 @@ def score(predictions: Predictions, *, labels_only: bool = False, seed: int = 0,
         for name, metric in listed.items():
             if metric.interval:
                 drawn[name][number] = metric.function(sample)
-    whole = Sample(ordered)
-    confusion = whole.confusion.astype(np.int64)
+    whole = sample_of(ordered)
+    hits, real, predicted = whole.counts.astype(np.int64).tolist()
     return Scores(
-        {name: _estimate(metric, whole, confusion, drawn[name]) for name, metric in listed.items()},
-        confusion.tolist(),
+        {name: _estimate(metric, whole, drawn[name]) for name, metric in listed.items()},
+        [] if isinstance(whole, SeveralSample) else whole.confusion.astype(np.int64).tolist(),
         [
             LabelMetrics(
-                texts=int(confusion[label].sum()),
-                precision=proportion(int(confusion[label, label]), int(confusion[:, label].sum())),
-                recall=proportion(int(confusion[label, label]), int(confusion[label].sum())),
+                texts=real[label],
+                precision=proportion(hits[label], predicted[label]),
+                recall=proportion(hits[label], real[label]),
                 f1=percentiles(float(whole.by_label[2, label]), f1[:, label]),
             )
             for label in range(predictions.size)
@@ -242,8 +377,8 @@ def score(predictions: Predictions, *, labels_only: bool = False, seed: int = 0,
     )
 
 
-def _estimate(metric: Metric, whole: Sample, confusion: Counts, drawn: Floats) -> Estimate:
-    counts = metric.proportion(confusion)
+def _estimate(metric: Metric, whole: Sample, drawn: Floats) -> Estimate:
+    counts = metric.proportion(whole)
     if counts is not None:
         return proportion(*counts)
     return percentiles(metric.function(whole), drawn if metric.interval else drawn[:0])
@@ -252,7 +387,7 @@ def _estimate(metric: Metric, whole: Sample, confusion: Counts, drawn: Floats) -
 def _bootstrap(predictions: Predictions, seed: int, resamples: int) -> Iterator[Sample]:
     rng = np.random.default_rng(seed)
     for _ in range(resamples):
-        yield Sample.drawn(predictions, rng.standard_exponential(len(predictions)), rng)
+        yield drawn_sample(predictions, rng.standard_exponential(len(predictions)), rng)
 
 
 def coverage(
@@ -292,18 +427,19 @@ def reliability_points(
 PARTS = {"network": "network", "linear": "linear part"}  # of a model, and what each is called
 
 
-def part_accuracies(labels: Ints, whole: ArrayLike, parts: Mapping[str, ArrayLike]) -> list[PartAccuracy]:
+def part_accuracies(
+    whole: Predictions, parts: Mapping[str, ArrayLike], thresholds: Sequence[float] = ()
+) -> list[PartAccuracy]:
     """Return the accuracy of each part of a model, and how it differs from that of the whole.
 
     Args:
-        labels: (texts,).
-        whole: its probabilities, as for `Predictions.of`.
-        parts: those of each part by its name.
+        whole: the predictions of the model.
+        parts: probabilities of each part by its name, as for `Predictions.of`.
+        thresholds: as for `Predictions.of`.
     """
-    right = Predictions.of(labels, whole).right
-    results = []
+    right, results = whole.right, []
     for name, probabilities in parts.items():
-        other = Predictions.of(labels, probabilities).right
+        other = Predictions.of(whole.labels, probabilities, thresholds=thresholds).right
         accuracy = proportion(int(other.sum()), len(other))
         results.append(PartAccuracy(name, accuracy, paired_difference(*discordant(other, right), len(right))))
     return results

@@ -198,6 +198,7 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
 
 
 def _table_view(table: Table, columns: dict[str, Any], note: str | None, errors: int) -> EvaluationView:
+    from rnnsent.config.sections import DataConfig
     from rnnsent.evaluation.evaluate import evaluation_record, most_confident_errors
     from rnnsent.evaluation.external_predictions import read_predictions
     from rnnsent.evaluation.intervals import small_sample_warning
@@ -214,7 +215,9 @@ def _table_view(table: Table, columns: dict[str, Any], note: str | None, errors:
         title=title,
         notes=[each for each in notes if each is not None],
         record=record,
-        errors=[] if labels_only else most_confident_errors(read.predictions, names, read.place)[:errors],
+        errors=[]
+        if labels_only
+        else most_confident_errors(read.predictions, DataConfig(labels=names), read.place)[:errors],
     )
 
 
