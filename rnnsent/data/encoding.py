@@ -284,8 +284,9 @@ class _Rows:
         if self.config.targets == "multi":
             names, is_ordered = tuple(distinct) if self.source.labels else ordered(distinct), False
             names = self.config.labels or names
-            if len(names) < 2:
-                raise DataError(f"the texts have {len(names)} labels ({', '.join(names)}); several labels need two")
+            if not self.source.labels and max(map(len, self.label_sets)) < 2:
+                separator = f"{self.config.label_separator!r} what separates them (data.label_separator)"
+                raise DataError(f"no text has two labels: is {separator}?")
         else:
             names, is_ordered = in_order(distinct, self.config.ordered)
         absent = next((name for name in names if name not in self.label_ids), None)

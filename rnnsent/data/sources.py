@@ -34,15 +34,9 @@ from rnnsent.files import sha256
 logger = logging.getLogger(__name__)
 
 _TABLE_KEYS = (
-    "test_path",
-    "delimiter",
-    "escape",
-    "text_column",
-    "label_column",
-    "label_separator",
-    "split_column",
+    "test_path", "delimiter", "escape", "text_column", "label_column", "label_separator", "split_column",
     "group_column",
-)
+)  # fmt: skip
 # Keys that the encoded texts do not depend on: files count by what they hold, and words are cut later.
 _UNCACHED = (
     "path", "more_paths", "test_path", "corrections", "fallback", "num_words", "maxlen", "truncating", "padding",

@@ -49,7 +49,10 @@ class Sample:
     def drawn(cls, predictions: Predictions, weights: Floats, rng: np.random.Generator) -> Sample:
         """Return one sample of the Bayesian bootstrap, see `intervals.prior_texts`."""
         texts, others = prior_texts(len(weights), rng)
-        labels = (predictions.labels[texts] + rng.integers(1, predictions.size, len(texts))) % predictions.size
+        if predictions.targets == "multi":  # one label is changed
+            labels = rng.integers(0, predictions.size, len(texts))
+        else:
+            labels = (predictions.labels[texts] + rng.integers(1, predictions.size, len(texts))) % predictions.size
         return cls(predictions, weights, (texts, labels, others))
 
     @cached_property
@@ -66,11 +69,6 @@ class Sample:
         """How many texts have each label and are predicted to, have it, are predicted to: (3, labels)."""
         counts: Floats = np.stack([np.diag(self.confusion), self.confusion.sum(axis=1), self.confusion.sum(axis=0)])
         return counts
-
-    @cached_property
-    def accuracy(self) -> float:
-        """The share of right predictions."""
-        return float(np.trace(self.confusion) / self.confusion.sum())
 
     @cached_property
     def by_label(self) -> Floats:
@@ -119,12 +117,6 @@ class Sample:
 class SeveralSample(Sample):
     """The same for texts with several labels: `labels` are those that others have changed, there or not."""
 
-    @classmethod
-    def drawn(cls, predictions: Predictions, weights: Floats, rng: np.random.Generator) -> SeveralSample:
-        """Return one sample of the Bayesian bootstrap; half a text has one label changed."""
-        texts, others = prior_texts(len(weights), rng)
-        return cls(predictions, weights, (texts, rng.integers(0, predictions.size, len(texts)), others))
-
     @cached_property
     def counts(self) -> Floats:
         """How many texts have each label and are predicted to, have it, are predicted to: (3, labels)."""
@@ -133,14 +125,6 @@ class SeveralSample(Sample):
         rows, weights = np.concatenate([predicted, predicted[self.texts]]), self._all_weights
         counts: Floats = np.stack([weights @ (real * rows), weights @ real, weights @ rows])
         return counts
-
-    @cached_property
-    def accuracy(self) -> float:
-        """The share of texts all of whose labels are right."""
-        predicted = self.predictions.predicted
-        right = (self._with_changed(self.predictions.labels)[len(self.weights) :] == predicted[self.texts]).all(axis=1)
-        hits = (self.weights * self.predictions.right).sum() + (self.others * right).sum()
-        return float(hits / self._all_weights.sum())
 
     @cached_property
     def coverage_error(self) -> float:
@@ -167,14 +151,9 @@ class SeveralSample(Sample):
         return changed
 
 
-def sample_of(predictions: Predictions, weights: Floats | None = None) -> Sample:
-    """Return predictions with weights, by default 1 each."""
-    return (SeveralSample if predictions.targets == "multi" else Sample)(predictions, weights)
-
-
-def drawn_sample(predictions: Predictions, weights: Floats, rng: np.random.Generator) -> Sample:
-    """Return one sample of the Bayesian bootstrap, see `Sample.drawn`."""
-    return (SeveralSample if predictions.targets == "multi" else Sample).drawn(predictions, weights, rng)
+def sample_type(predictions: Predictions) -> type[Sample]:
+    """Return the class of the samples of predictions."""
+    return SeveralSample if predictions.targets == "multi" else Sample
 
 
 def _areas(positives: Floats, negatives: Floats) -> tuple[float, float]:
@@ -267,7 +246,13 @@ class Metric:
 
 ONE_LABEL: tuple[Targets, ...] = ("classes", "ordered")
 METRICS = {
-    "accuracy": Metric(lambda sample: sample.accuracy, True, lambda whole: _of_all(whole), hub="accuracy", main=True),
+    "accuracy": Metric(
+        lambda sample: sample.mean(sample.predictions.hits),
+        True,
+        lambda whole: _of_all(whole),
+        hub="accuracy",
+        main=True,
+    ),
     "micro_f1": Metric(_micro_f1, True, targets=("multi",), title="micro F1", main=True),
     "mae": Metric(_mae, True, targets=("ordered",), title="mean absolute error in steps", hub="mae", main=True),
     "off_by_one": Metric(
@@ -360,7 +345,7 @@ def score(predictions: Predictions, *, labels_only: bool = False, seed: int = 0,
         for name, metric in listed.items():
             if metric.interval:
                 drawn[name][number] = metric.function(sample)
-    whole = sample_of(ordered)
+    whole = sample_type(ordered)(ordered)
     hits, real, predicted = whole.counts.astype(np.int64).tolist()
     return Scores(
         {name: _estimate(metric, whole, drawn[name]) for name, metric in listed.items()},
@@ -385,9 +370,9 @@ def _estimate(metric: Metric, whole: Sample, drawn: Floats) -> Estimate:
 
 
 def _bootstrap(predictions: Predictions, seed: int, resamples: int) -> Iterator[Sample]:
-    rng = np.random.default_rng(seed)
+    rng, kind = np.random.default_rng(seed), sample_type(predictions)
     for _ in range(resamples):
-        yield drawn_sample(predictions, rng.standard_exponential(len(predictions)), rng)
+        yield kind.drawn(predictions, rng.standard_exponential(len(predictions)), rng)
 
 
 def coverage(

@@ -6,7 +6,7 @@ import csv
 import io
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Predictions:
     labels: Ints  # int64 (texts,), the real ones
     probabilities: Floats  # float64 (texts, labels)
     targets: Targets = "classes"  # what the labels are
+    decisions: Ints | None = None  # of several labels a text, (texts, labels): 1 for those that are predicted
 
     @classmethod
     def of(
@@ -78,7 +79,7 @@ class Predictions:
             ):
                 raise ValueError(f"labels must be (n, labels), probabilities too, not {real.shape}, {array.shape}")
             decisions = (array > (list(thresholds) or 0.5)).astype(np.int64)
-            return SeveralPredictions(real.astype(np.int64), array, "multi", decisions=decisions)
+            return SeveralPredictions(real.astype(np.int64), array, "multi", decisions)
         columns = np.stack([1 - array, array], axis=1) if array.ndim == 1 else array
         if real.ndim != 1 or columns.ndim != 2 or len(real) != len(columns) or not len(real):
             raise ValueError(f"labels must be (n,), probabilities (n,) or (n, labels), not {real.shape}, {array.shape}")
@@ -97,7 +98,7 @@ class Predictions:
     @cached_property
     def predicted(self) -> Ints:
         """The most probable label, (texts,); of two, label 1 if its probability is above one half, as in Keras."""
-        predicted: Ints = self.probabilities.argmax(axis=1)
+        predicted: Ints = self.probabilities.argmax(axis=1) if self.decisions is None else self.decisions
         return predicted
 
     @cached_property
@@ -116,6 +117,11 @@ class Predictions:
     def of_real(self) -> Floats:
         """The probability of the real label, (texts,)."""
         return self._costs(self.probabilities)[0]
+
+    @cached_property
+    def hits(self) -> Costs:
+        """What texts add to the accuracy."""
+        return self._costs(np.eye(self.size)[self.predicted])
 
     @cached_property
     def losses(self) -> Costs:
@@ -149,7 +155,8 @@ class Predictions:
 
     def take(self, index: Ints) -> Predictions:
         """Return the predictions for the texts at `index`, in its order."""
-        return replace(self, labels=self.labels[index], probabilities=self.probabilities[index])
+        decisions = None if self.decisions is None else self.decisions[index]
+        return replace(self, labels=self.labels[index], probabilities=self.probabilities[index], decisions=decisions)
 
     def same_as(self, other: Predictions) -> bool:
         """Return whether all probabilities are equal to the last digit."""
@@ -180,18 +187,17 @@ class SeveralPredictions(Predictions):
     A prediction is right if all labels are, and its probability is that of independent labels.
     """
 
-    decisions: Ints = field(kw_only=True)  # (texts, labels), 1 for the labels that are predicted
-
-    @cached_property
-    def predicted(self) -> Ints:
-        """Which labels are predicted, (texts, labels)."""
-        return self.decisions
-
     @cached_property
     def right(self) -> NDArray[np.bool_]:
         """Whether the predicted labels are the real ones, (texts,)."""
         right: NDArray[np.bool_] = (self.predicted == self.labels).all(axis=1)
         return right
+
+    @cached_property
+    def hits(self) -> Costs:
+        """What texts add to the accuracy: with their own labels, and with one of them changed."""
+        wrong = self.predicted != self.labels
+        return self.right.astype(np.float64), (wrong & (wrong.sum(axis=1, keepdims=True) == 1)).astype(np.float64)
 
     @cached_property
     def confidence(self) -> Floats:
@@ -202,12 +208,6 @@ class SeveralPredictions(Predictions):
     def of_real(self) -> Floats:
         """The probability of the real set of labels, (texts,)."""
         return self._of_set(self.labels > 0)
-
-    def take(self, index: Ints) -> SeveralPredictions:
-        """Return the predictions for the texts at `index`, in its order."""
-        return replace(
-            self, labels=self.labels[index], probabilities=self.probabilities[index], decisions=self.decisions[index]
-        )
 
     def _of_set(self, held: NDArray[np.bool_]) -> Floats:
         probabilities: Floats = np.where(held, self.probabilities, 1 - self.probabilities).prod(axis=1)
@@ -293,7 +293,7 @@ def read_csv(path: Path, data: DataConfig) -> Predictions:
             labels_of, decisions = (
                 np.frombuffer(each, np.int64).reshape(-1, len(columns)) for each in (labels, predicted)
             )
-            return SeveralPredictions(labels_of, shaped.astype(np.float64), "multi", decisions=decisions)
+            return SeveralPredictions(labels_of, shaped.astype(np.float64), "multi", decisions)
         return Predictions.of(real, shaped, data.targets)
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise RunError(f"{path}: not predictions of this run: {error}; evaluate it again: rnnsent eval") from None

@@ -134,8 +134,8 @@ def _gradient(classifier: Classifier, label: int, rows: int, time: int) -> Calla
     model.trainable = True
     for variable in model.trainable_variables:
         variable.trainable = variable is model.get_layer("embedding").embeddings
-    from_logits = _of_sigmoid if config.data.outputs == 1 or config.data.targets == "multi" else _of_softmax
-    differentiate = (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, partial(from_logits, label=label))
+    from_logits = partial(_from_logits, label=label, independent=config.data.targets == "multi")
+    differentiate = (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, from_logits)
     length = config.data.maxlen if config.data.padding == "notebook" and config.data.maxlen else time
     ids = np.full((rows, length), PAD, np.int32)
     ids[:, length - time :] = FIRST_WORD + np.arange(rows * time).reshape(rows, time)
@@ -150,17 +150,14 @@ def _gradient(classifier: Classifier, label: int, rows: int, time: int) -> Calla
     return gradient
 
 
-def _of_sigmoid(outputs: Any, label: int) -> Any:
-    """Return log p / (1 - p) of a label, (rows,), from outputs before a sigmoid, (rows, 1 or labels)."""
-    if outputs.shape[-1] == 1:
-        return outputs[:, 0] if label == 1 else -outputs[:, 0]
-    return outputs[:, label]
-
-
-def _of_softmax(outputs: Any, label: int) -> Any:
-    """Return log p / (1 - p) of a label, (rows,), from outputs before softmax, (rows, labels)."""
+def _from_logits(outputs: Any, label: int, independent: bool) -> Any:
+    """Return log p / (1 - p) of a label, (rows,), from outputs before sigmoid or softmax, (rows, 1 or labels)."""
     from keras import ops
 
+    if outputs.shape[-1] == 1:
+        return outputs[:, 0] if label == 1 else -outputs[:, 0]
+    if independent:
+        return outputs[:, label]
     others = [at for at in range(outputs.shape[-1]) if at != label]
     return outputs[:, label] - ops.logsumexp(ops.take(outputs, others, axis=1), axis=1)
 
