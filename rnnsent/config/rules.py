@@ -74,13 +74,9 @@ def _several_rules(config: Config) -> Iterator[Violation]:
     if data.ordered:
         yield ("data", "ordered"), "must be null if a text has several labels", True
     for key in ("class_weights", "teacher", "adversarial", "initial_run"):
-        if getattr(training, key) is not None:
-            value = getattr(training, key)
-            yield ("training", key), "must be null if a text has several labels", _given(value)
-
-
-def _given(value: Any) -> Any:
-    return value.to_dict() if isinstance(value, Section) else value
+        if (value := getattr(training, key)) is not None:
+            given = value.to_dict() if isinstance(value, Section) else value
+            yield ("training", key), "must be null if a text has several labels", given
 
 
 def _stack_rules(config: Config) -> Iterator[Violation]:

@@ -217,8 +217,7 @@ class DataConfig(Section):
 
     def joined(self, flags: Iterable[Any]) -> str:
         """Return the names of the labels whose flag is true as one cell; empty without any."""
-        held = (name for name, flag in zip(self.label_names, flags, strict=True) if flag)
-        return self.separator.join(held)
+        return self.separator.join(name for name, flag in zip(self.label_names, flags, strict=True) if flag)
 
     @property
     def outputs(self) -> int:

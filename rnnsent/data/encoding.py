@@ -282,8 +282,9 @@ class _Rows:
         joined = same_labels(counts) if join else {}
         distinct = self.config.labels or {joined.get(name, name): None for name in self.label_ids}
         if self.config.targets == "multi":
-            names, is_ordered = tuple(distinct) if self.source.labels else ordered(distinct), False
-            names = self.config.labels or names
+            names, is_ordered = tuple(distinct), False
+            if not self.source.labels and self.config.labels is None:
+                names = ordered(distinct)
             if not self.source.labels and max(map(len, self.label_sets)) < 2:
                 separator = f"{self.config.label_separator!r} what separates them (data.label_separator)"
                 raise DataError(f"no text has two labels: is {separator}?")

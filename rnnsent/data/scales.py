@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 
 from rnnsent.data.labels import label_key, ordered
 from rnnsent.errors import DataError
@@ -68,19 +67,10 @@ def in_order(labels: Iterable[str], is_ordered: bool | None) -> tuple[tuple[str,
     names, steps = ordered(labels), scale(labels)
     if isinstance(labels, tuple):
         names, steps = labels, labels if is_ordered or steps == labels else None
-    elif is_ordered and steps is None and _are_numbers(names):
+    elif is_ordered and steps is None and all(re.fullmatch(r"[+-]?\d+(\.\d+)?", name) for name in names):
         steps = names
     if is_ordered and len(names) < 3:
         raise DataError(f"data.ordered: two labels have no order to learn: {', '.join(names)}; leave it out")
     if is_ordered and steps is None:
-        listed = ", ".join(names[:20])
-        raise DataError(
-            f"data.ordered: the order of the labels is unknown: {listed}; name them in order in data.labels"
-        )
+        raise DataError(f"data.ordered: the order of {', '.join(names[:20])} is unknown; name it by data.labels")
     return (names, False) if is_ordered is False or steps is None else (steps, True)
-
-
-def _are_numbers(names: Iterable[str]) -> bool:
-    with suppress(ValueError):
-        return bool(list(map(float, names)))
-    return False

@@ -117,10 +117,7 @@ def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
 
 
 def require_trainable(labels: Ints, splits: Ints, names: Sequence[str], *, validated: bool = True) -> None:
-    """Require two labels to train on, all labels of the other splits among them, and, if `validated`, validation texts.
-
-    Splits are as for `assign`, labels as for `texts_of`.
-    """
+    """Require two labels to train on, all labels of other splits among them, and, if `validated`, validation texts."""
     counts = {name: texts_of(labels[splits == split], len(names)) for name, split in SPLITS.items()}
     present = {name: set(np.flatnonzero(number).tolist()) for name, number in counts.items()}
     if labels.ndim == 2:

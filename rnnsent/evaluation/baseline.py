@@ -41,8 +41,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted baseline: C, n-grams, a regression with its n-gram weights; of more than two labels, or several
-    a text, one for each."""
+    """A fitted baseline: C, n-grams, a regression with its n-gram weights, or one for each label."""
 
     strength: float
     ngrams: Ngrams

@@ -14,7 +14,7 @@ from rnnsent.data.splitting import texts_of
 from rnnsent.display import DisplayMixin
 from rnnsent.errors import DataError
 from rnnsent.evaluation.intervals import discordant, holm, mcnemar, paired_difference, percentiles
-from rnnsent.evaluation.metrics import METRICS, Sample, metrics_of, sample_type
+from rnnsent.evaluation.metrics import METRICS, Sample, metrics_of
 from rnnsent.evaluation.predictions import EvaluatedRun, Floats, Predictions
 from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.evaluation.slices import Slice, slices_of
@@ -139,7 +139,7 @@ def compare(
     """
     first, *others = predictions
     names, draws = compared_metrics(first.targets), _bootstrap(predictions, seed, resamples)
-    scores = np.array([_values(sample_type(model)(model), names) for model in predictions])
+    scores = np.array([_values(Sample(model), names) for model in predictions])
     p_values = holm([mcnemar(*discordant(first.right, other.right)) for other in others])
     slice_rows = _slice_differences(first, others, slices)
     comparisons = []
@@ -192,7 +192,7 @@ def _bootstrap(predictions: Sequence[Predictions], seed: int, resamples: int) ->
     for row in draws:
         weights = texts.standard_exponential(len(first))
         for number, model in enumerate(predictions):
-            sample = sample_type(model).drawn(model, weights, priors[number])
+            sample = Sample.drawn(model, weights, priors[number])
             row[number] = row[0] if number and same[number] else _values(sample, names)
     return draws
 

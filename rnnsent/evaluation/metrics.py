@@ -37,22 +37,24 @@ class Sample:
     Attributes:
         predictions: of texts.
         weights: (texts,), how much a text counts with its own label.
-        texts, labels, others: (places,), which texts count with which other label as well, and how much.
+        texts, labels, others: (places,), which texts count with which other label as well, and how much; of several
+            labels a text that one is changed.
+        several: whether texts may have several labels.
     """
 
     def __init__(self, predictions: Predictions, weights: Floats | None = None, prior: Prior = NO_PRIOR) -> None:
         self.predictions = predictions
         self.weights = np.ones(len(predictions)) if weights is None else weights
         self.texts, self.labels, self.others = prior
+        self.several = predictions.targets == "multi"
 
     @classmethod
     def drawn(cls, predictions: Predictions, weights: Floats, rng: np.random.Generator) -> Sample:
         """Return one sample of the Bayesian bootstrap, see `intervals.prior_texts`."""
         texts, others = prior_texts(len(weights), rng)
-        if predictions.targets == "multi":  # one label is changed
-            labels = rng.integers(0, predictions.size, len(texts))
-        else:
-            labels = (predictions.labels[texts] + rng.integers(1, predictions.size, len(texts))) % predictions.size
+        if predictions.targets == "multi":
+            return cls(predictions, weights, (texts, rng.integers(0, predictions.size, len(texts)), others))
+        labels = (predictions.labels[texts] + rng.integers(1, predictions.size, len(texts))) % predictions.size
         return cls(predictions, weights, (texts, labels, others))
 
     @cached_property
@@ -67,8 +69,18 @@ class Sample:
     @cached_property
     def counts(self) -> Floats:
         """How many texts have each label and are predicted to, have it, are predicted to: (3, labels)."""
-        counts: Floats = np.stack([np.diag(self.confusion), self.confusion.sum(axis=1), self.confusion.sum(axis=0)])
-        return counts
+        if not self.several:
+            return np.stack([np.diag(self.confusion), self.confusion.sum(axis=1), self.confusion.sum(axis=0)])
+        predicted = self.predictions.predicted
+        (real, weights), rows = self.with_changed, np.concatenate([predicted, predicted[self.texts]])
+        return np.stack([weights @ (real * rows), weights @ real, weights @ rows])
+
+    @cached_property
+    def with_changed(self) -> tuple[Ints, Floats]:
+        """Several labels of all texts, then of those that count again with one changed; how much each counts."""
+        again = self.predictions.labels[self.texts]
+        again[np.arange(len(again)), self.labels] ^= 1
+        return np.concatenate([self.predictions.labels, again]), np.concatenate([self.weights, self.others])
 
     @cached_property
     def by_label(self) -> Floats:
@@ -89,7 +101,9 @@ class Sample:
         """Return the weights that a label and all others have up to each probability of it, ascending."""
         negative = self.weights[ranking.order]
         positive = negative * ranking.members
-        places, changed = ranking.places[self.texts], self._changed(ranking.label)
+        places, changed = ranking.places[self.texts], self.labels == ranking.label
+        if self.several:  # where it is the changed one, it is there if it was not
+            changed = changed ^ self.predictions.members(ranking.label)[self.texts]
         np.add.at(negative, places, self.others)
         np.add.at(positive, places[changed], self.others[changed])
         negative -= positive  # in place, as below: new arrays of this size cost more than the arithmetic
@@ -97,63 +111,15 @@ class Sample:
             np.cumsum(each, out=each)
         return (positive, negative) if ranking.ends is None else (positive[ranking.ends], negative[ranking.ends])
 
-    def _changed(self, label: int) -> NDArray[np.bool_]:
-        """Return which of the texts that count with another label count with this one."""
-        changed: NDArray[np.bool_] = self.labels == label
-        return changed
-
     def headline(self, values: Floats) -> float:
         """Return the value of label 1 of two, or the macro average of more, or of several a text."""
-        one = len(values) == 2 and self.predictions.targets != "multi"
-        return float(values[1]) if one else _defined_mean(values)
+        return float(values[1]) if len(values) == 2 and not self.several else _defined_mean(values)
 
     def mean(self, costs: Costs) -> float:
         """Return the weighted mean of what texts cost with the labels that they count with."""
         own, each = costs
         extra = (self.others * each[self.texts, self.labels]).sum()
         return float(((self.weights * own).sum() + extra) / (self.weights.sum() + self.others.sum()))
-
-
-class SeveralSample(Sample):
-    """The same for texts with several labels: `labels` are those that others have changed, there or not."""
-
-    @cached_property
-    def counts(self) -> Floats:
-        """How many texts have each label and are predicted to, have it, are predicted to: (3, labels)."""
-        predicted = self.predictions.predicted
-        real = self._with_changed(self.predictions.labels)
-        rows, weights = np.concatenate([predicted, predicted[self.texts]]), self._all_weights
-        counts: Floats = np.stack([weights @ (real * rows), weights @ real, weights @ rows])
-        return counts
-
-    @cached_property
-    def coverage_error(self) -> float:
-        """How many of the most probable labels of a text hold all that it has, on average; 0 for one without any."""
-        real = self._with_changed(self.predictions.labels) > 0
-        probabilities = self.predictions.probabilities
-        probabilities = np.concatenate([probabilities, probabilities[self.texts]])
-        least = np.where(real, probabilities, np.inf).min(axis=1, keepdims=True)
-        return float(self._all_weights @ (probabilities >= least).sum(axis=1) / self._all_weights.sum())
-
-    @property
-    def _all_weights(self) -> Floats:
-        weights: Floats = np.concatenate([self.weights, self.others])
-        return weights
-
-    def _with_changed(self, labels: Ints) -> Ints:
-        """Return the labels of all texts, and of those that count again with one label changed."""
-        again = labels[self.texts].copy()
-        again[np.arange(len(again)), self.labels] ^= 1
-        return np.concatenate([labels, again])
-
-    def _changed(self, label: int) -> NDArray[np.bool_]:
-        changed: NDArray[np.bool_] = (self.predictions.labels[self.texts, label] > 0) ^ (self.labels == label)
-        return changed
-
-
-def sample_type(predictions: Predictions) -> type[Sample]:
-    """Return the class of the samples of predictions."""
-    return SeveralSample if predictions.targets == "multi" else Sample
 
 
 def _areas(positives: Floats, negatives: Floats) -> tuple[float, float]:
@@ -175,6 +141,14 @@ def _areas(positives: Floats, negatives: Floats) -> tuple[float, float]:
 def _defined_mean(values: Floats) -> float:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else np.nan
+
+
+def _coverage_error(sample: Sample) -> float:
+    """How many of the most probable labels of a text hold all that it has, on average; 0 for one without any."""
+    (real, weights), probabilities = sample.with_changed, sample.predictions.probabilities
+    probabilities = np.concatenate([probabilities, probabilities[sample.texts]])
+    least = np.where(real > 0, probabilities, np.inf).min(axis=1, keepdims=True)
+    return float(weights @ (probabilities >= least).sum(axis=1) / weights.sum())
 
 
 def _micro_f1(sample: Sample) -> float:
@@ -201,6 +175,10 @@ def _steps(sample: Sample) -> Floats:
 
 def _mae(sample: Sample) -> float:
     return float((sample.confusion * _steps(sample)).sum() / sample.confusion.sum())
+
+
+def _off_by_one(sample: Sample) -> float:
+    return float((sample.confusion * (_steps(sample) <= 1)).sum() / sample.confusion.sum())
 
 
 def _quadratic_kappa(sample: Sample) -> float:
@@ -256,11 +234,7 @@ METRICS = {
     "micro_f1": Metric(_micro_f1, True, targets=("multi",), title="micro F1", main=True),
     "mae": Metric(_mae, True, targets=("ordered",), title="mean absolute error in steps", hub="mae", main=True),
     "off_by_one": Metric(
-        lambda sample: float((sample.confusion * (_steps(sample) <= 1)).sum() / sample.confusion.sum()),
-        True,
-        lambda whole: _near(whole),
-        targets=("ordered",),
-        title="off-by-one accuracy",
+        _off_by_one, True, lambda whole: _near(whole), targets=("ordered",), title="off-by-one accuracy"
     ),
     "quadratic_kappa": Metric(
         _quadratic_kappa, True, targets=("ordered",), title="quadratic weighted kappa", main=True
@@ -270,9 +244,7 @@ METRICS = {
     "f1": Metric(lambda sample: _head(sample, 2), True, title="F1", hub="f1", main=True),
     "roc_auc": Metric(lambda sample: sample.areas[0], title="ROC AUC", hub="roc_auc", main=True),
     "log_loss": Metric(lambda sample: sample.mean(sample.predictions.losses), main=True),
-    "coverage_error": Metric(
-        lambda sample: sample.coverage_error if isinstance(sample, SeveralSample) else np.nan, targets=("multi",)
-    ),
+    "coverage_error": Metric(_coverage_error, targets=("multi",)),
     "balanced_accuracy": Metric(lambda sample: _defined_mean(sample.by_label[1]), True, targets=ONE_LABEL),
     "mcc": Metric(_mcc, True, title="Matthews correlation", hub="matthews_correlation", targets=ONE_LABEL),
     "pr_auc": Metric(lambda sample: sample.areas[1], title="PR AUC"),
@@ -303,9 +275,8 @@ def _near(whole: Sample) -> tuple[int, int]:
 
 def _of_1(whole: Sample, axis: int) -> tuple[int, int] | None:
     """Return how many texts of, or predicted as, label 1 are right, and how many there are; None for more labels."""
-    if len(whole.counts[0]) != 2 or whole.predictions.targets == "multi":
-        return None
-    return int(whole.counts[0, 1]), int(whole.counts[2 - axis, 1])
+    one = len(whole.counts[0]) == 2 and not whole.several
+    return (int(whole.counts[0, 1]), int(whole.counts[2 - axis, 1])) if one else None
 
 
 @dataclass(frozen=True)
@@ -345,11 +316,11 @@ def score(predictions: Predictions, *, labels_only: bool = False, seed: int = 0,
         for name, metric in listed.items():
             if metric.interval:
                 drawn[name][number] = metric.function(sample)
-    whole = sample_type(ordered)(ordered)
+    whole = Sample(ordered)
     hits, real, predicted = whole.counts.astype(np.int64).tolist()
     return Scores(
         {name: _estimate(metric, whole, drawn[name]) for name, metric in listed.items()},
-        [] if isinstance(whole, SeveralSample) else whole.confusion.astype(np.int64).tolist(),
+        [] if whole.several else whole.confusion.astype(np.int64).tolist(),
         [
             LabelMetrics(
                 texts=real[label],
@@ -370,9 +341,9 @@ def _estimate(metric: Metric, whole: Sample, drawn: Floats) -> Estimate:
 
 
 def _bootstrap(predictions: Predictions, seed: int, resamples: int) -> Iterator[Sample]:
-    rng, kind = np.random.default_rng(seed), sample_type(predictions)
+    rng = np.random.default_rng(seed)
     for _ in range(resamples):
-        yield kind.drawn(predictions, rng.standard_exponential(len(predictions)), rng)
+        yield Sample.drawn(predictions, rng.standard_exponential(len(predictions)), rng)
 
 
 def coverage(

@@ -140,7 +140,8 @@ class Predictions:
     @cached_property
     def rankings(self) -> list[Ranking]:
         """The texts ranked by each label; of two by the second alone, since the first gives nothing new."""
-        return [self._ranking(label) for label in range(1 if self.size == 2 else 0, self.size)]
+        one = self.size == 2 and self.labels.ndim == 1
+        return [self._ranking(label) for label in range(1 if one else 0, self.size)]
 
     def _ranking(self, label: int) -> Ranking:
         order = np.argsort(self.probabilities[:, label], kind="stable")
@@ -150,7 +151,7 @@ class Predictions:
 
     def members(self, label: int) -> NDArray[np.bool_]:
         """Return which texts have a label, (texts,)."""
-        members: NDArray[np.bool_] = self.labels == label
+        members: NDArray[np.bool_] = self.labels == label if self.labels.ndim == 1 else self.labels[:, label] > 0
         return members
 
     def take(self, index: Ints) -> Predictions:
@@ -231,16 +232,6 @@ class SeveralPredictions(Predictions):
         """What texts add to the Brier score, the mean over the labels."""
         return self._costs(np.stack([1 - self.probabilities, self.probabilities]) ** 2)
 
-    @cached_property
-    def rankings(self) -> list[Ranking]:
-        """The texts ranked by each label."""
-        return [self._ranking(label) for label in range(self.size)]
-
-    def members(self, label: int) -> NDArray[np.bool_]:
-        """Return which texts have a label, (texts,)."""
-        members: NDArray[np.bool_] = self.labels[:, label] > 0
-        return members
-
 
 @dataclass(frozen=True)
 class EvaluatedRun:
@@ -290,10 +281,8 @@ def read_csv(path: Path, data: DataConfig) -> Predictions:
         real = np.frombuffer(labels, np.int64)
         shaped = probabilities if data.outputs == 1 else probabilities.reshape(-1, len(columns))
         if several:
-            labels_of, decisions = (
-                np.frombuffer(each, np.int64).reshape(-1, len(columns)) for each in (labels, predicted)
-            )
-            return SeveralPredictions(labels_of, shaped.astype(np.float64), "multi", decisions)
+            decisions = np.frombuffer(predicted, np.int64).reshape(shaped.shape)
+            return SeveralPredictions(real.reshape(shaped.shape), shaped.astype(np.float64), "multi", decisions)
         return Predictions.of(real, shaped, data.targets)
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise RunError(f"{path}: not predictions of this run: {error}; evaluate it again: rnnsent eval") from None

@@ -42,8 +42,8 @@ def evaluation_lines(view: EvaluationView) -> list[str]:
     """Return an evaluation as tables, beside the metrics of the baseline, and the most confident errors."""
     record = view.record
     lines = [*_head_lines(view), "", *metric_table(record.metrics, view.baseline, "baseline")]
-    lines += label_table(record.labels)
-    lines += confusion_table(list(record.labels), record.confusion) if record.confusion else []
+    matrix = confusion_table(list(record.labels), record.confusion) if record.confusion else []
+    lines += label_table(record.labels) + matrix
     lines += slice_table(record.slices) + coverage_table(record.coverage)
     lines += ["", "  most confident errors"] if view.errors else []
     for error in view.errors:
@@ -59,10 +59,8 @@ def evaluation_screen(view: EvaluationView, worst: int | None) -> list[str]:
     main = [f"{name} {_value(record.metrics[name])}" for name in MAIN if name in record.metrics and name != "accuracy"]
     lines = [*_head_lines(view, ", ".join(main))]
     shown = MAX_MATRIX if "mae" in record.metrics else 4  # of ordered labels, whose place says how wrong it is
-    lines += (
-        confusion_table(names, record.confusion, labels=shown, pairs=4) if record.confusion else _brief_labels(record)
-    )
-    lines += _weakest_table(record)
+    matrix = confusion_table(names, record.confusion, shown, 4) if record.confusion else _brief_labels(record)
+    lines += matrix + _weakest_table(record)
     room = max((SCREEN - len(lines) - 4) // 2, 1) if worst is None else worst
     errors = view.errors[:room]
     total = round(record.texts * (1 - (record.metrics["accuracy"].value or 0.0)))
@@ -78,10 +76,8 @@ def record_notes(record: Evaluation) -> list[str]:
     """Return what makes the figures of an evaluation say little."""
     from rnnsent.evaluation.intervals import small_sample_warning
 
-    if not record.confusion:
-        small = small_sample_warning(record.texts)
-        return [small] if small else []
-    most, label = max((sum(row), name) for name, row in zip(record.labels, record.confusion, strict=True))
+    # Of several labels a text the most frequent set of them is not known here.
+    most, label = max(((sum(row), name) for name, row in zip(record.labels, record.confusion)), default=(-1, ""))
     share, small = most / record.texts, small_sample_warning(record.texts)
     constant = f"always predicting {label} would be right in {share:.2%} of the texts"
     poor = (record.metrics["accuracy"].value or 0.0) <= share

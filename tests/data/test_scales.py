@@ -89,11 +89,11 @@ def test_labels_of_a_table_are_ordered_if_they_are_or_are_said_to_be(tmp_path: P
     [
         (
             ["mild", "hot", "warm"],
-            "the order of the labels is unknown: hot, mild, warm; name them in order in data.labels",
+            "the order of hot, mild, warm is unknown; name it by data.labels",
         ),
         (["calm", "stormy"], "two labels have no order to learn: calm, stormy; leave it out"),
         (["1", "2"], "two labels have no order to learn: 1, 2; leave it out"),
-        (["low", "5", "7"], "the order of the labels is unknown: 5, 7, low; name them in order in data.labels"),
+        (["low", "5", "7"], "the order of 5, 7, low is unknown; name it by data.labels"),
     ],
 )
 def test_ordered_labels_without_a_known_order_are_refused(tmp_path: Path, labels: list[str], message: str) -> None:

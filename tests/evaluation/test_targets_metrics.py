@@ -10,7 +10,7 @@ import sklearn.metrics as sk
 
 from rnnsent.config.sections import DataConfig
 from rnnsent.evaluation.compare import compare
-from rnnsent.evaluation.metrics import METRICS, Sample, SeveralSample, metrics_of, score
+from rnnsent.evaluation.metrics import METRICS, Sample, metrics_of, score
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.inference.calibration import best_thresholds, fit_calibration
 
@@ -73,7 +73,7 @@ def test_metrics_of_several_labels_equal_scikit_learn(labels: int) -> None:
     assert (predicted[:, 0] == (probabilities[:, 0] > 0.3)).all() and not real.any(axis=1).all()
     weights = np.random.default_rng(1).random(len(real))
     for w in (None, weights):
-        sample, macro = SeveralSample(predictions, w), {"average": "macro", "sample_weight": w}
+        sample, macro = Sample(predictions, w), {"average": "macro", "sample_weight": w}
         losses = [sk.log_loss(*pair, sample_weight=w) for pair in zip(real.T, probabilities.T, strict=True)]
         expected = {
             "accuracy": sk.accuracy_score(real, predicted, sample_weight=w),
