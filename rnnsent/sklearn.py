@@ -31,7 +31,10 @@ except ImportError as error:
 MAX_SEED = 2**31 - 1
 SECTIONS = frozenset(field.name for field in fields(Config))
 # Keys of a config that was written for another table.
-OTHER_TABLE = ("text_column", "label_column", "split_column", "group_column", "label_map", "test_path", "corrections")
+OTHER_TABLE = (
+    "text_column", "label_column", "label_separator", "split_column", "group_column", "label_map", "test_path",
+    "corrections",
+)  # fmt: skip
 
 
 class SentimentClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

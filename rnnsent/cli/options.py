@@ -57,6 +57,12 @@ def column(value: str) -> str | int:
     return int(value) if value.isdigit() and int(value) > 0 else value
 
 
+def _label_column(value: str) -> str | int | list[str | int]:
+    """Return the column of the label, or the columns of several."""
+    names = [column(name.strip()) for name in value.split(",")]
+    return names if len(names) > 1 else column(value)
+
+
 def _delimiter(value: str) -> str:
     """Return a delimiter; a tab has a name."""
     return "\t" if value in ("\\t", "tab") else value
@@ -119,6 +125,7 @@ SPLITS = click.Choice(["test", "validation"])
 SPLIT_HELP = "Split to evaluate: test or validation.  [default: test]"
 DATA_HELP = "Location of the data.  [default: as in training]"
 GROUP_HELP = "Column whose equal values must stay in the same split."
+LABEL_HELP = "Column of the label, or columns of 0 and 1: NAME,NAME,…"
 MAP_HELP = "Rename labels: '1-4: negative, 7-10: positive'."
 
 run = click.argument("run", type=PATH, required=False)
@@ -151,7 +158,8 @@ config = _all(
 )
 table = _all(
     click.option("--text-column", type=column, metavar="NAME", help="Column of the text: name, or number from 1."),
-    click.option("--label-column", type=column, metavar="NAME", help="Column of the label."),
+    click.option("--label-column", type=_label_column, metavar="NAME", help=LABEL_HELP),
+    click.option("--label-separator", metavar="CHAR", help="Separator of several labels in one cell, such as |."),
     click.option("--split-column", type=column, metavar="NAME", help="Column of the split: train, validation or test."),
     click.option("--group-column", type=column, metavar="NAME", help=GROUP_HELP),
     label_map,

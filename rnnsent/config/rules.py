@@ -25,8 +25,8 @@ def violations(config: Config, *, to_train: bool = False) -> Iterator[Violation]
 
 OF_TEXTS = (
     "more_paths", "test_path", "test_split", "split_seed", "format", "encoding", "delimiter", "header", "quotes",
-    "escape", "skip_bad_rows", "text_column", "label_column", "split_column", "group_column", "label_map",
-    "join_labels", "labels", "drop_duplicates", "unlabeled", "tokenizer", "vocabulary",
+    "escape", "skip_bad_rows", "text_column", "label_column", "label_separator", "split_column", "group_column",
+    "label_map", "join_labels", "labels", "ordered", "drop_duplicates", "unlabeled", "tokenizer", "vocabulary",
 )  # fmt: skip
 
 
@@ -58,6 +58,25 @@ def _data_rules(config: Config) -> Iterator[Violation]:
     if data.vocabulary == "imdb" and data.tokenizer != "imdb":
         yield ("data", "tokenizer"), "must be imdb under vocabulary: imdb", data.tokenizer
     yield from _once(("data", "labels"), data.labels)
+    if data.targets == "multi":
+        yield from _several_rules(config)
+
+
+def _several_rules(config: Config) -> Iterator[Violation]:
+    """Yield what does not go with several labels for one text."""
+    data, training = config.data, config.training
+    if isinstance(data.label_column, tuple):
+        yield from _once(("data", "label_column"), list(map(str, data.label_column)))
+        if data.label_separator is not None:
+            yield ("data", "label_separator"), "must be null if label_column is a list", data.label_separator
+    elif data.unlabeled:
+        yield ("data", "unlabeled"), "must be false under label_separator: an empty cell is a text without any", True
+    if data.ordered:
+        yield ("data", "ordered"), "must be null if a text has several labels", True
+    for key in ("class_weights", "teacher", "adversarial", "initial_run"):
+        if (value := getattr(training, key)) is not None:
+            given = value.to_dict() if isinstance(value, Section) else value
+            yield ("training", key), "must be null if a text has several labels", given
 
 
 def _stack_rules(config: Config) -> Iterator[Violation]:

@@ -4,7 +4,7 @@ Sections are frozen dataclasses: a prediction, which reads the config of its run
 docstring after each field is its description in the schema and in docs/config.md.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -98,6 +98,9 @@ def _typed(annotation: Any, value: Any) -> Any:
 
 LABELS = ("negative", "positive")  # of imdb and sample
 
+# What labels are: one a text, without or with an order, or any number of them.
+Targets = Literal["classes", "ordered", "multi"]
+
 
 def label_texts(value: Any) -> Any:
     """Return labels as they are called in a table: YAML reads 1 as a number and true as a truth value."""
@@ -166,9 +169,12 @@ class DataConfig(Section):
     """texts: Leave out rows that cannot be read. false: stop with an error."""
     text_column: Column | None = None
     """texts: Column of the text, by name or by number from 1. null: text, review, sentence, content, …"""
-    label_column: Column | None = None
-    """texts: Column of the label. null: label, sentiment, class, category, rating, … With aclimdb, rating gives labels
-    1 to 10."""
+    label_column: Column | Annotated[tuple[Column, ...], Limits(min_length=2)] | None = None
+    """texts: Column of the label. A list: columns of 0 and 1, each for one of several labels. null: label, sentiment,
+    class, category, rating, … With aclimdb, rating gives labels 1 to 10."""
+    label_separator: Annotated[str, Limits(min_length=1)] | None = None
+    """texts: Separator of several labels in one cell, such as |. An empty cell is a text without a label. null: one
+    label."""
     split_column: Column | None = None
     """texts: Column that says train, validation or test. null: split, if there is one."""
     group_column: Column | None = None
@@ -179,6 +185,9 @@ class DataConfig(Section):
     """texts: Read labels as one that differ only in case, form of letters or invisible characters."""
     labels: Annotated[tuple[str, ...], Limits(min_length=2)] | None = None
     """texts: Names of the labels in order. null: all labels, sorted by number, then by alphabet."""
+    ordered: bool | None = None
+    """texts: Whether the labels are steps of a scale, in the order of `labels`. null: find it out; 1 to 5, stars, and
+    words such as very bad or strongly agree are."""
     drop_duplicates: bool = False
     """texts: Keep only one copy of each text. A text of the test split is removed from the training split."""
     unlabeled: bool = False
@@ -193,6 +202,27 @@ class DataConfig(Section):
     def label_names(self) -> tuple[str, ...]:
         """What label 0, 1, … means."""
         return LABELS if self.labels is None else self.labels
+
+    @property
+    def targets(self) -> Targets:
+        """What the labels are."""
+        if self.label_separator is not None or isinstance(self.label_column, tuple):
+            return "multi"
+        return "ordered" if self.ordered else "classes"
+
+    @property
+    def separator(self) -> str:
+        """What stands between several labels in one cell."""
+        return self.label_separator or "|"
+
+    def joined(self, flags: Iterable[Any]) -> str:
+        """Return the names of the labels whose flag is true as one cell; empty without any."""
+        return self.separator.join(name for name, flag in zip(self.label_names, flags, strict=True) if flag)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model gives for a text: of two labels one probability is enough."""
+        return 1 if len(self.label_names) == 2 and self.targets != "multi" else len(self.label_names)
 
 
 def data_settings(source: str, *more: str) -> dict[str, object]:
@@ -552,9 +582,8 @@ class Config(Section):
     @property
     def channels(self) -> int:
         """Number of n-gram weights beside each word vector: per order, kind and, of three labels or more, label."""
-        labels = len(self.data.label_names)
         ngrams = self.model.ngrams
-        return ngrams.orders * len(ngrams.weights) * (1 if labels == 2 else labels) if ngrams else 0
+        return ngrams.orders * len(ngrams.weights) * self.data.outputs if ngrams else 0
 
     @property
     def members(self) -> tuple["Config", ...]:

@@ -33,7 +33,7 @@ class Batches:
     fixed_length: int | None = None  # pad before the words to this length, as the notebook; None: after, to the longest
     multiple: int = 1  # of the padded length, so that a compiler sees few shapes
     batch_tokens: int | None = None  # maximum of ids in a batch, padding included, except of one long text
-    labels: int = 2  # decides the shape of the targets
+    labels: int = 2  # how many there are; decides the shape of the targets
     label_smoothing: float = 0.0  # share of each target that is spread evenly over all labels
 
     @classmethod
@@ -56,6 +56,11 @@ class Batches:
     def __len__(self) -> int:
         """Return the number of batches, which every epoch has."""
         return len(self._cuts)
+
+    @property
+    def outputs(self) -> int:
+        """The width of the targets: of two labels one probability is enough."""
+        return self.labels if self.split.labels.ndim == 2 or self.labels > 2 else 1
 
     def order(self, epoch: int) -> list[NDArray[np.int64]]:
         """Return the batches of `epoch` as indices into the split."""
@@ -129,7 +134,8 @@ class Batches:
         channels = None if self.split.channels is None else self.split.padded_channels(index, length, side)
         targets = self.split.label_probabilities(index, self.labels)
         if self.label_smoothing:
-            targets = (1 - self.label_smoothing) * targets + np.float32(self.label_smoothing / self.labels)
+            sides = 2 if self.split.labels.ndim == 2 else self.labels  # one of several labels is there or not
+            targets = (1 - self.label_smoothing) * targets + np.float32(self.label_smoothing / sides)
         return ((ids,) if channels is None else (ids, channels)), targets
 
     def epoch(self, epoch: int) -> Iterator[Batch]:

@@ -96,6 +96,8 @@ class Corrections:
         Raises:
             DataError: naming the first row that is not in the data, has another text there, or an unknown label.
         """
+        if dataset.targets == "multi":
+            raise DataError(f"{config.corrections}: corrections are for texts with one label each, not several")
         labels, splits = dataset.rows.labels.copy(), splits_of(dataset)
         counts = {"corrected": 0, "left out": 0, "in test": 0}
         for row, correction in self._by_row(dataset).items():

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.data.splitting import DROPPED, SPLITS, require_trainable
+from rnnsent.data.splitting import DROPPED, SPLITS, require_trainable, texts_of
 from rnnsent.data.tokenizer import FIRST_WORD, START, UNKNOWN
 from rnnsent.errors import DataError, count
 
 if TYPE_CHECKING:
-    from rnnsent.config.sections import DataConfig
+    from rnnsent.config.sections import DataConfig, Targets
     from rnnsent.data.vocabulary import Vocabulary
 
 Ids = NDArray[np.int32]
@@ -30,7 +30,8 @@ class Split:
     tokens: Ids  # (total,), ids of all texts one after the other, often memory-mapped
     starts: Ints  # (texts,), where each text begins in `tokens`
     lengths: Ints  # (texts,), number of tokens, start token included
-    labels: Ints  # (texts,), index into the data set's label names
+    # (texts,), index into the data set's label names; of several labels int8 (texts, labels), 1 for those of the text
+    labels: Ints
     limit: int | None = None  # ids from here on read as the unknown id; None keeps all
     channels: NDArray[np.float32] | None = None  # (total, width), features of each token, such as n-gram weights
     targets: NDArray[np.float32] | None = None  # (texts, labels), probabilities of uncertain labels; NaN: unknown
@@ -88,13 +89,21 @@ class Split:
     def label_probabilities(self, index: Ints, labels: int) -> NDArray[np.float32]:
         """Return the targets of the texts at `index`: the probability of label 1, (len(index), 1).
 
-        With three labels or more it is that of each, (len(index), labels).
+        With three labels or more, or several a text, it is that of each, (len(index), labels).
         """
+        if self.labels.ndim == 2:
+            return self.labels[index].astype(np.float32)
         if self.targets is not None:
             return self.targets[index][:, 1:] if labels == 2 else self.targets[index]
         if labels == 2:
             return self.labels[index].astype(np.float32)[:, None]
         return np.eye(labels, dtype=np.float32)[self.labels[index]]
+
+    def members(self, labels: int) -> list[NDArray[np.bool_]]:
+        """Return which texts have a label, (texts,), for each that stands against all others: of two the second."""
+        if self.labels.ndim == 2:
+            return [column > 0 for column in self.labels.T]
+        return [self.labels == label for label in ([1] if labels == 2 else range(labels))]
 
     def cut(self, num_words: int | None, maxlen: int | None, truncating: Literal["pre", "post"] = "pre") -> Split:
         """Return the split with rare words unknown and long texts cut, as Keras' load_data and pad_sequences do."""
@@ -175,6 +184,7 @@ class Dataset:
     hashes: NDArray[np.uint64] | None = None  # (rows,), of all words of each text, also of unknown ones
     stars: Ints | None = None  # (rows,), rating of each text, 0 if it is unknown
     places: Places | None = None  # None: a text is known by its number in the source
+    targets: Targets = "classes"  # what the labels are
 
     @property
     def train(self) -> Split:
@@ -227,7 +237,7 @@ class Partition:
     def label_counts(self) -> dict[str, dict[str, int]]:
         """{split: {label: texts}}."""
         names, splits = self.label_names, {"train": self.train, "validation": self.validation, "test": self.test}
-        counts = {name: np.bincount(part.labels, minlength=len(names)).tolist() for name, part in splits.items()}
+        counts = {name: texts_of(part.labels, len(names)).tolist() for name, part in splits.items()}
         return {name: dict(zip(names, numbers, strict=True)) for name, numbers in counts.items()}
 
     @classmethod

@@ -23,6 +23,7 @@ from rnnsent.data.download import Progress
 from rnnsent.data.labels import LabelMap, label_key, ordered, require_labels, same_labels
 from rnnsent.data.readers import BLANK, LeftOut
 from rnnsent.data.records import Record, RecordSource
+from rnnsent.data.scales import in_order
 from rnnsent.data.splitting import SPLITS, TEST, TRAIN, UNGIVEN, UNLABELED, Ints
 from rnnsent.data.tokenizer import FIRST_WORD, START, TOKENIZERS, text_hash
 from rnnsent.data.vocabulary import Vocabulary, ranked_words
@@ -87,7 +88,9 @@ class _Rows:
         self.lengths, self.labels, self.given, self.groups = array("q"), array("q"), array("q"), array("q")
         self.numbers, self.ratings, self.hashes = array("q"), array("q"), array("Q")
         self.tables, self.sheet_rows, self.files = array("i"), array("i"), list[str]()
-        self.label_ids: dict[str, int] = {}
+        named = (name if self.label_map is None else self.label_map(name) for name in source.labels)
+        self.label_ids = {name: id_ for id_, name in enumerate(dict.fromkeys(name for name in named if name))}
+        self.label_sets: dict[tuple[int, ...], int] = {}  # {ids of labels: id of the set}, of several labels
         self.group_ids: dict[str, int] = {}
         # in order of appearance, until the splits are known
         self.word_ids = {word: id_ for id_, word in enumerate(words)}
@@ -123,7 +126,7 @@ class _Rows:
 
     def _stars(self, record: Record) -> int:
         """Return the stars that the source gives, or that a map made a label of; 0 if they are unknown."""
-        mapped = (record.label or "") if self.label_map is not None else ""
+        mapped = record.label if self.label_map is not None and isinstance(record.label, str) else ""
         stars = record.rating or (int(mapped) if mapped.isdecimal() else 0)
         return stars if stars <= MAX_STARS else 0
 
@@ -132,7 +135,9 @@ class _Rows:
         if record.label is None and record.text is not None and self.config.unlabeled:
             return NO_LABEL
         name = record.label
-        if name is not None and self.label_map is not None:
+        if isinstance(name, tuple) and record.text is not None:
+            return self._label_set(name, record.place)
+        if isinstance(name, str) and self.label_map is not None:
             self.raw_labels.add(name)
             name = self.label_map(name)
         if record.label is None:
@@ -142,11 +147,19 @@ class _Rows:
         elif record.text is None:
             why = "without a text"
         else:
-            return self._label_id(name, record.place)
+            return self._label_id(str(name), record.place)
         self.dropped[why] += 1
         if isinstance(why, LeftOut) and why != BLANK and len(self.left_out) < MAX_PLACES:
             self.left_out.append(f"{record.place}: {why}")
         return None
+
+    def _label_set(self, names: tuple[str, ...], place: str) -> int:
+        """Return the number of a set of labels, which may be empty; those that the map drops are not in it."""
+        if self.label_map is not None:
+            self.raw_labels |= set(names)
+            names = tuple(mapped for name in names if (mapped := self.label_map(name)) is not None)
+        ids = tuple(sorted({self._label_id(name, place) for name in names}))
+        return self.label_sets.setdefault(ids, len(self.label_sets))
 
     def _label_id(self, name: str, place: str) -> int:
         labels = self.config.labels
@@ -165,14 +178,23 @@ class _Rows:
 
     def arrays(self, tokens: NDArray[np.int32]) -> Arrays:
         """Split the rows, rank the words of the training split, and write their final ids into `tokens`."""
-        names, joined = self._label_names()
+        names, is_ordered, joined = self._label_names()
         # One more name for those without: its place is found by -1.
         order = np.array([*(names.index(joined.get(name, name)) for name in self.label_ids), NO_LABEL], np.int64)
-        labels, groups = order[np.array(self.labels)], self._final_groups()
+        strata = np.array(self.labels)
+        if self.config.targets == "multi":
+            sets = np.zeros((len(self.label_sets) + 1, len(names)), np.int8)
+            for ids, row in self.label_sets.items():
+                sets[row, order[list(ids)]] = 1
+            labels = sets[strata]
+        else:
+            labels = strata = order[strata]
+        groups = self._final_groups()
         if self.config.test_path is not None and TEST not in self.given:
             rows = ", ".join(f"{number:,} {why}" for why, number in self.dropped.most_common(5)) or "none"
             raise DataError(f"{self.config.test_path}: holds no labeled text to test on; rows left out: {rows}")
-        splits = self._splits(labels, groups)
+        drawn = strata if labels.ndim == 1 else np.where(strata < 0, NO_LABEL, _rarest(labels))
+        splits = self._splits(drawn, groups)
         try:
             splitting.require_trainable(labels, splits, names, validated=self.config.validation_split > 0)
         except DataError as error:
@@ -182,7 +204,8 @@ class _Rows:
             way = "data.label_map drops what it does not name" if self.label_map else "--label-map can name them"
             raise DataError(f"{error}; {way}: rows {', '.join(unmapped)}" if unmapped else str(error)) from None
         offsets = np.concatenate([[0], np.cumsum(np.array(self.lengths))])
-        facts = self._facts(labels, splits, groups) | ({"joined labels": joined} if joined else {}) | {"labels": names}
+        facts = self._facts(strata, splits, groups) | ({"joined labels": joined} if joined else {}) | {"labels": names}
+        facts |= {"order": " < ".join(names)} if is_ordered else {}
         if self.files:
             facts["files"] = self.files
         if self.vocabulary is None:
@@ -238,12 +261,16 @@ class _Rows:
             "unlabeled of their groups": {name: int(rows.sum()) for name, rows in shared.items() if rows.any()},
         }
 
-    def _label_names(self) -> tuple[tuple[str, ...], dict[str, str]]:
-        """Return the labels in order, and {spelling: label} of those that look the same."""
+    def _label_names(self) -> tuple[tuple[str, ...], bool, dict[str, str]]:
+        """Return the labels in order, whether they are a scale, and {spelling: label} of those that look the same."""
         if not self.lengths:
             reasons = ", ".join(f"{number:,} rows {why}" for why, number in self.dropped.most_common(5))
             raise DataError("holds no labeled text" + (f": {reasons}" if reasons else ""))
         numbers = Counter(self.labels)
+        if self.config.targets == "multi":
+            sets, numbers = numbers, Counter()
+            for ids, set_id in self.label_sets.items():
+                numbers.update(dict.fromkeys(ids, sets[set_id]))
         counts = {name: numbers[id_] for name, id_ in self.label_ids.items()}
         require_labels(counts, by_number=self.numbers[0] == 1 and "delimiter" in self.source.description)
         if self.label_map is not None and (missing := self.label_map.unmatched(self.raw_labels)) is not None:
@@ -253,11 +280,20 @@ class _Rows:
             raise DataError(f"data.label_map: no text is labeled {missing}; {hint}labels: {present}")
         join = self.config.join_labels and self.label_map is None and self.config.labels is None
         joined = same_labels(counts) if join else {}
-        names = tuple(self.config.labels or ordered(joined.get(name, name) for name in self.label_ids))
+        distinct = self.config.labels or {joined.get(name, name): None for name in self.label_ids}
+        if self.config.targets == "multi":
+            names, is_ordered = tuple(distinct), False
+            if not self.source.labels and self.config.labels is None:
+                names = ordered(distinct)
+            if not self.source.labels and max(map(len, self.label_sets)) < 2:
+                separator = f"{self.config.label_separator!r} what separates them (data.label_separator)"
+                raise DataError(f"no text has two labels: is {separator}?")
+        else:
+            names, is_ordered = in_order(distinct, self.config.ordered)
         absent = next((name for name in names if name not in self.label_ids), None)
         if absent is not None and not self.words:  # else there is a network that knows the label
             raise DataError(f"data.labels names {absent}, but no text is labeled so")
-        return names, joined
+        return names, is_ordered, joined
 
     def _final_groups(self) -> Ints | None:
         """Return the group of each row; groups with the same name in the end are one."""
@@ -286,6 +322,13 @@ class _Rows:
         for ids, _ in _chunks(tokens, offsets):
             ids[:] = final[ids]
         return ranked, others
+
+
+def _rarest(labels: NDArray[np.int8]) -> Ints:
+    """Return the rarest label of each row of (rows, labels), (rows,); of one without any, one more than there are."""
+    held = np.where(labels > 0, labels.sum(axis=0, dtype=np.int64), len(labels) + 1)
+    rarest: Ints = np.where(labels.any(axis=1), held.argmin(axis=1), labels.shape[1])
+    return rarest
 
 
 def _chunks(tokens: NDArray[np.int32], offsets: Ints) -> Iterator[tuple[NDArray[np.int32], slice]]:

@@ -52,6 +52,32 @@ def cell_label(value: Any, nulls: Collection[str] = ()) -> str | None:
     return whole[1] if whole else text.strip()
 
 
+def cell_labels(value: Any, separator: str, nulls: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the names of several labels in one cell, each once; none if it is empty, see `cell_label`.
+
+    Args:
+        value: of the cell; of JSON Lines or Parquet also a list.
+        separator: between two labels.
+        nulls: spellings of an empty cell.
+    """
+    parts = value if isinstance(value, list) else (cell_label(value, nulls) or "").split(separator)
+    names = (cell_label(part, nulls) for part in parts)
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def cell_truth(value: Any, nulls: Collection[str] = ()) -> bool | None:
+    """Return whether a text has a label, for a cell of its column of 0 and 1; None if it is empty, see `cell_text`.
+
+    Raises:
+        DataError: if it says something else.
+    """
+    name = cell_label(value, nulls)
+    truth = _TRUTHS.get(label_key(name or ""))
+    if name is not None and truth is None:
+        raise DataError(f"a column of one of several labels must hold 0 or 1, not {name[:40]!r}")
+    return None if name is None else truth == "true"
+
+
 def label_key(name: str) -> str:
     """Return what labels have in common that people take for one: without case, form of letters, invisible marks."""
     plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", name)).replace("\u0130", "i")  # which folds to two marks

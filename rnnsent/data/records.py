@@ -11,11 +11,11 @@ from rnnsent.data.download import Progress
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One text with its label."""
+    """One text with its label or labels."""
 
     place: str  # file and line, for messages
     text: str | None
-    label: str | None
+    label: str | tuple[str, ...] | None  # several labels, or none, in a tuple
     split: str | None = None  # "train", "validation" or "test" if the source says so
     group: str | None = None  # texts of one group stay in one split, such as the reviews of a film
     number: int = 0  # line or row of its table, from 1; 0 for a file of its own
@@ -37,4 +37,5 @@ class RecordSource:
     grouped: bool = False  # whether records have a group
     reading: str = ""  # how each file is read, if these are tables, whose names do not count
     names: tuple[str, ...] = ()  # of the tables
+    labels: tuple[str, ...] = ()  # those that records may have, if that is known before they are read
     group_name: Callable[[str], str] = str  # of a group, after all records were read

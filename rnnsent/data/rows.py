@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +38,21 @@ class Rows:
         """
         requested = {key: getattr(config, f"{key}_column") for key in ("text", "label", "split", "group")}
         table = Table(Input(NAME, path), "jsonl", columns=self.columns)
-        columns = choose_columns(table, Columns(**requested | {"text": requested["text"] or ""}))
-        places = {str(name): self.columns.index(str(name)) for name in astuple(columns) if name is not None}
+        requested_columns = Columns(**requested | {"text": requested["text"] or ""}, separator=config.label_separator)
+        columns = choose_columns(table, requested_columns)
+        places = {str(name): self.columns.index(str(name)) for name in columns.all}
         twice = next((name for name in places if self.columns.count(name) > 1), None)
         if twice is not None:
             raise DataError(f"{NAME}: two columns are called {twice!r}")
+        joined = columns.label if config.label_separator is not None else None
         with path.open("w", encoding="utf-8") as stream:
             for index, row in enumerate(self.rows):
-                cells = {name: _cell(row[place], f"{NAME}[{index}], {name}") for name, place in places.items()}
+                cells = {
+                    name: _cell(row[place], f"{NAME}[{index}], {name}", labels=name == joined)
+                    for name, place in places.items()
+                }
                 stream.write(json.dumps(cells) + "\n")
-        named = {f"{key}_column": column for key, column in asdict(columns).items() if requested[key] is not None}
+        named = {f"{key}_column": getattr(columns, key) for key, column in requested.items() if column is not None}
         return replace(config, format=None, **named)
 
 
@@ -75,8 +80,10 @@ def _pairs(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         yield tuple(row)
 
 
-def _cell(value: Any, place: str) -> str | None:
-    """Return a cell as a table with types has it: None if it is empty."""
+def _cell(value: Any, place: str, *, labels: bool = False) -> str | list[str | None] | None:
+    """Return a cell as a table with types has it: None if it is empty; with `labels` it may be a list of them."""
+    if labels and isinstance(value, list | tuple | set | frozenset | np.ndarray):
+        return [cell_text(name) for name in (sorted(value, key=str) if isinstance(value, set | frozenset) else value)]
     if isinstance(value, np.generic):
         value = value.item()
     if type(value).__name__ in PANDAS_NULLS:

@@ -33,7 +33,10 @@ from rnnsent.files import sha256
 
 logger = logging.getLogger(__name__)
 
-_TABLE_KEYS = ("test_path", "delimiter", "escape", "text_column", "label_column", "split_column", "group_column")
+_TABLE_KEYS = (
+    "test_path", "delimiter", "escape", "text_column", "label_column", "label_separator", "split_column",
+    "group_column",
+)  # fmt: skip
 # Keys that the encoded texts do not depend on: files count by what they hold, and words are cut later.
 _UNCACHED = (
     "path", "more_paths", "test_path", "corrections", "fallback", "num_words", "maxlen", "truncating", "padding",
@@ -137,6 +140,7 @@ def load_texts(config: DataConfig, *, progress: Progress | None = None, words: S
         hashes=np.asarray(arrays["hashes"]),
         stars=np.asarray(arrays["ratings"]) if np.any(arrays["ratings"]) else None,
         places=Places(names, numbers, np.asarray(arrays["sheet_rows"])),
+        targets="ordered" if "order" in facts else config.targets,
     )
 
 
@@ -154,7 +158,9 @@ def find_texts(config: DataConfig) -> RecordSource:
         _require_no_table(config, "a folder", ())
         return folder_source(path, config.encoding)
     options = ReadOptions.chosen(vars(config))
-    columns = Columns(config.text_column or "", config.label_column, config.split_column, config.group_column)
+    columns = Columns(
+        config.text_column or "", config.label_column, config.split_column, config.group_column, config.label_separator
+    )
     opened = partial(open_table, options=options, numbered=isinstance(config.text_column, int))
     tables = [opened(each) for each in (path, *map(expanded, config.more_paths))]
     test = None if config.test_path is None else opened(expanded(config.test_path))

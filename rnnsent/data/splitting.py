@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,16 @@ def _draw_groups(labels: Ints, groups: Ints, share: float, rng: np.random.Genera
 def label_counts(groups: Ints, labels: Ints, names: int) -> NDArray[np.float64]:
     """Return the number of rows of each label, below `names`, in each group: (groups, names)."""
     counts = np.zeros((int(groups.max(initial=-1)) + 1, names))
-    np.add.at(counts, (groups, labels), 1)
+    if labels.ndim == 2:  # which of several labels each row has
+        np.add.at(counts, groups, labels)
+    else:
+        np.add.at(counts, (groups, labels), 1)
+    return counts
+
+
+def texts_of(labels: NDArray[Any], names: int) -> Ints:
+    """Return how many rows have each label, (names,), from one a row, (rows,), or which it has, (rows, names)."""
+    counts: Ints = labels.sum(axis=0, dtype=np.int64) if labels.ndim == 2 else np.bincount(labels, minlength=names)
     return counts
 
 
@@ -108,7 +118,14 @@ def contradictions(hashes: NDArray[np.uint64], labels: Ints) -> int:
 
 def require_trainable(labels: Ints, splits: Ints, names: Sequence[str], *, validated: bool = True) -> None:
     """Require two labels to train on, all labels of other splits among them, and, if `validated`, validation texts."""
-    present = {name: set(np.unique(labels[splits == split]).tolist()) for name, split in SPLITS.items()}
+    counts = {name: texts_of(labels[splits == split], len(names)) for name, split in SPLITS.items()}
+    present = {name: set(np.flatnonzero(number).tolist()) for name, number in counts.items()}
+    if labels.ndim == 2:
+        rows = int((splits == TRAIN).sum())
+        for name, number in zip(names, counts["train"].tolist(), strict=True):
+            if number in (0, rows):
+                which = "no" if number == 0 else "every"
+                raise DataError(f"{which} training text is labeled {name}: a network cannot learn that; leave it out")
     if len(present["train"]) < 2:
         only = ", ".join(names[label] for label in present["train"]) or "none"
         raise DataError(f"nothing to learn: the labels of the training texts are: {only}; two or more are needed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from rnnsent.config.sections import Config
 from rnnsent.data.batching import Batches
 from rnnsent.data.dataset import Dataset, Split
+from rnnsent.data.splitting import texts_of
 from rnnsent.data.tokenizer import PAD, START, UNKNOWN
 from rnnsent.errors import count
 
@@ -24,6 +26,7 @@ class SplitFacts:
 
     reviews: int
     labels: dict[str, int]
+    labels_per_text: dict[int, int] | None  # {labels of a text: texts}, if a text has several
     tokens: int  # before truncation, start tokens included
     mean_length: float
     length_quantiles: dict[str, float]
@@ -110,10 +113,11 @@ def _facts(split: Split, hashes: NDArray[np.uint64], dataset: Dataset, config: C
     cells = sum(len(index) * batches.padded_length(index) for index in batches.order(0))
     kept, total = int(cut.lengths.sum()), int(split.lengths.sum())
     longest = data.maxlen if data.padding == "notebook" and data.maxlen else int(cut.lengths.max(initial=1))
-    counts = np.bincount(split.labels, minlength=len(dataset.label_names))
+    counts = texts_of(split.labels, len(dataset.label_names))
     return SplitFacts(
         reviews=len(split),
         labels={name: int(count) for name, count in zip(dataset.label_names, counts, strict=True)},
+        labels_per_text=None if split.labels.ndim == 1 else dict(Counter(sorted(split.labels.sum(axis=1).tolist()))),
         tokens=total,
         mean_length=total / max(len(split), 1),
         length_quantiles={f"{q:.0%}": float(np.quantile(split.lengths, q)) for q in QUANTILES},

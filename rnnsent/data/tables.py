@@ -8,7 +8,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rnnsent.data.dialect import find_dialect, names_columns
 from rnnsent.data.inputs import DEFAULTS, STDIN, ReadOptions, find_encoding, find_input
-from rnnsent.data.labels import SPLITS, cell_label, cell_split, cell_text
+from rnnsent.data.labels import SPLITS, cell_label, cell_labels, cell_split, cell_text, cell_truth
 from rnnsent.data.readers import FASTTEXT_LABEL, FORMATS, REPEATED_NAMES, Column, LeftOut, NestedName, Table, format_of
 from rnnsent.data.records import Record, RecordSource
 from rnnsent.errors import DataError, count
@@ -124,9 +124,34 @@ class Columns:
     """The columns of text, label, split and group; None if there is none."""
 
     text: Column
-    label: Column | None = None
+    label: Column | tuple[Column, ...] | None = None  # several: each of 0 and 1, for one of several labels
     split: Column | None = None
     group: Column | None = None
+    separator: str | None = None  # of several labels in one cell
+
+    @property
+    def labels(self) -> tuple[Column, ...]:
+        """The columns of the label or labels."""
+        return self.label if isinstance(self.label, tuple) else () if self.label is None else (self.label,)
+
+    @property
+    def all(self) -> list[Column]:
+        """Every column, each once."""
+        return list(dict.fromkeys(column for column in (self.text, *self.labels, self.split, self.group) if column))
+
+    def label_of(self, cells: Mapping[Column | None, Any], nulls: Collection[str]) -> str | tuple[str, ...] | None:
+        """Return the label, or labels, of a row whose cells are given by column; errors as `cell_truth`."""
+        if isinstance(self.label, tuple):
+            truths = [cell_truth(cells[column], nulls) for column in self.label]
+            names = tuple(_name(column) for column, truth in zip(self.label, truths, strict=True) if truth)
+            return None if all(truth is None for truth in truths) else names
+        if self.separator is not None:
+            return cell_labels(cells[self.label], self.separator, nulls)
+        return cell_label(cells[self.label], nulls)
+
+
+def _name(column: Column) -> str:
+    return column if isinstance(column, str) else f"column {column}"
 
 
 def choose_columns(table: Table, requested: Columns | None = None, *, labeled: bool = True) -> Columns:
@@ -146,12 +171,14 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
             other = "its lines hold tabs: --format tsv" if tabs else "use CSV, TSV, JSONL, Parquet or __label__ lines"
             raise DataError(f"{table.name}: plain text has no labels; {other}")
         return Columns(1)
-    columns: dict[str, Column] = {}
+    columns: dict[str, Any] = {"separator": requested and requested.separator}
     unclear: dict[str, list[str]] = {}
     for role in ("text", "label", "split", "group") if labeled else ("text",):
-        column: Column | None = getattr(requested, role, None)
+        column: Column | tuple[Column, ...] | None = getattr(requested, role, None)
         known = [name for name in table.columns if name.strip().lower() in NAMES.get(role, ())]
-        if column:
+        if isinstance(column, tuple):
+            columns[role] = tuple(find_column(table, f"--{role}-column", each) for each in column)
+        elif column:
             columns[role] = find_column(table, f"--{role}-column", column)
         elif len(known) == 1:
             columns[role] = known[0]
@@ -160,11 +187,13 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
     if unclear:
         raise DataError(f"{table.name}: {_question(table, unclear)}")
     chosen = Columns(**columns)
-    if chosen.text == chosen.label:
+    if chosen.text in chosen.labels:
         raise DataError(
             f"{table.name}: column {chosen.text!r} cannot be both text and label (--text-column, --label-column)"
         )
-    if nested := [name for name in _nested(table) if name in (chosen.text, chosen.label)]:
+    if nested := [
+        name for name in _nested(table) if name == chosen.text or (name in chosen.labels and not chosen.separator)
+    ]:
         raise DataError(
             f"{table.name}: {nested[0]!r} holds lists or objects, not texts or labels; pandas' "
             "to_json(FILE, orient='records', lines=True) writes one row a line"
@@ -265,7 +294,8 @@ def table_source(
     if FORMATS[table.format].delimiters:
         facts["delimiter"] = repr(table.dialect.delimiter)[1:-1]
         facts |= {} if table.dialect.quotes else {"quotes": "text"}
-    facts |= {f"{name} column": str(column) for name, column in asdict(columns).items() if column}
+    roles = {"text": [columns.text], "label": columns.labels, "split": [columns.split], "group": [columns.group]}
+    facts |= {f"{name} column": ", ".join(str(each or "") for each in role) for name, role in roles.items()}
     how = [
         [table.format, table.encoding, astuple(table.dialect), table.columns, astuple(columns), split]
         for table, columns, split in parts
@@ -277,6 +307,7 @@ def table_source(
         grouped=columns.group is not None,
         reading=json.dumps(how),
         names=tuple(table.name for table, *_ in parts),
+        labels=tuple(map(_name, columns.labels)) if isinstance(columns.label, tuple) else (),
     )
 
 
@@ -293,7 +324,7 @@ def _records(
     for number, (table, columns, of_all) in enumerate(parts):
         first = 2 if table.columns and FORMATS[table.format].delimiters else 1  # after the line of names
         report = partial(progress, Path(table.name).name) if progress else None
-        keys = list(dict.fromkeys(column for column in astuple(columns) if column))
+        keys = columns.all
         nulls = table.nulls - labels
         for sheet_row, (line, row) in enumerate(table.rows(keys, report), start=first):
             place = f"{table.name}:{line}"
@@ -302,7 +333,7 @@ def _records(
                 continue
             cells: dict[Column | None, Any] = dict(zip(keys, row, strict=True))
             try:
-                text, label = cell_text(cells[columns.text], table.nulls), cell_label(cells[columns.label], nulls)
+                text, label = cell_text(cells[columns.text], table.nulls), columns.label_of(cells, nulls)
                 split = cell_split(cells[columns.split], table.nulls) if columns.split else None
                 group = cell_label(cells[columns.group], table.nulls) if columns.group else None
             except DataError as error:
@@ -310,7 +341,7 @@ def _records(
             if text is not None and (text, label) == (columns.text, columns.label):
                 yield Record(place, None, None, left_out=REPEATED_NAMES)
                 continue
-            spelled = cells[columns.label] if label is None else None
+            spelled = cells[columns.labels[0]] if label is None else None
             why = f"labeled {spelled.strip()}, read as no label" if isinstance(spelled, str) and spelled.strip() else ""
             if of_all == "train" and split == "test":
                 raise DataError(f"{place}: a row for the test, and --test names a table of its own; use one of them")

@@ -39,7 +39,7 @@ def _tensorflow_dataset(numbered: _Numbered) -> Any:
     import tensorflow as tf
 
     length, channels = numbered.batches.fixed_length, numbered.batches.split.channels
-    columns = 1 if numbered.batches.labels == 2 else numbered.batches.labels
+    columns = numbered.batches.outputs
     # Dimensions are left open, so that no batch of another length makes TensorFlow trace the model again.
     shapes: list[tuple[int | None, ...]] = [(None, length)]
     types = [tf.int32]

@@ -24,7 +24,8 @@ from rnnsent.errors import RunError
 from rnnsent.evaluation.intervals import discordant, mcnemar, paired_difference
 from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions, read_csv
-from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn, sides
+from rnnsent.inference.calibration import best_thresholds
+from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import BaselineEvaluation, Estimate
 
@@ -40,15 +41,24 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Baseline:
-    """A fitted baseline: C, n-grams, a regression with its n-gram weights; of more than two labels one for each."""
+    """A fitted baseline: C, n-grams, a regression with its n-gram weights, or one for each label."""
 
     strength: float
     ngrams: Ngrams
     models: list[tuple[Any, NDArray[np.float32]]] = field(repr=False)
+    independent: bool = False  # whether a text may have several labels
 
     def probabilities(self, texts: Split) -> NDArray[np.float64]:
-        """Return the probability of label 1, (texts,); of more than two labels that of each, (texts, labels)."""
-        return _probabilities(self.models, self.ngrams.matrix(texts))
+        """Return the probability of label 1, (texts,); with more regressions that of each label, (texts, labels)."""
+        return self.of_matrix(self.ngrams.matrix(texts))
+
+    def of_matrix(self, matrix: Any) -> NDArray[np.float64]:
+        """Return the same for the n-grams of texts."""
+        columns = [model.predict_proba(matrix.multiply(weights).tocsr())[:, 1] for model, weights in self.models]
+        scores: NDArray[np.float64] = np.stack(columns, axis=1)
+        if len(columns) == 1:
+            return scores[:, 0]
+        return scores if self.independent else scores / scores.sum(axis=1, keepdims=True)
 
 
 def fit(train: Split, validation: Split, labels: int = 2, strengths: Sequence[float] = STRENGTHS) -> Baseline:
@@ -60,7 +70,7 @@ def fit(train: Split, validation: Split, labels: int = 2, strengths: Sequence[fl
     require_scikit_learn()
     ngrams = Ngrams(train)
     matrix, held_out = ngrams.matrix(train), ngrams.matrix(validation)
-    targets = [train.labels == label for label in sides(labels)]
+    targets = train.members(labels)
     weights = [log_count_ratios(matrix, target) for target in targets]
     products = [matrix.multiply(weight).tocsr() for weight in weights]
     candidates: list[tuple[float, Baseline]] = []
@@ -69,29 +79,25 @@ def fit(train: Split, validation: Split, labels: int = 2, strengths: Sequence[fl
             warnings.simplefilter("ignore")  # of scikit-learn, about what it will do in other versions
             regressions = [logistic_regression(strength).fit(*pair) for pair in zip(products, targets, strict=True)]
         models = list(zip(regressions, weights, strict=True))
-        accuracy = float(Predictions.of(validation.labels, _probabilities(models, held_out)).right.mean())
+        baseline = Baseline(strength, ngrams, models, train.labels.ndim == 2)
+        accuracy = float(Predictions.of(validation.labels, baseline.of_matrix(held_out)).right.mean())
         if len(strengths) > 1:
             logger.info("baseline: C %g, validation accuracy %.2f%%", strength, 100 * accuracy)
-        candidates.append((accuracy, Baseline(strength, ngrams, models)))
+        candidates.append((accuracy, baseline))
     return max(candidates, key=lambda pair: pair[0])[1]
 
 
 def _cross_validated(texts: Split, folds: NDArray[np.int64], labels: int) -> tuple[Baseline, NDArray[np.float64]]:
     """Return the baseline fitted on all texts, and what one that was fitted on the other folds says of each text."""
     strengths: Sequence[float] = STRENGTHS
-    predicted = np.empty((len(texts), labels) if labels > 2 else len(texts))
+    sides = len(texts.members(labels))
+    predicted = np.empty((len(texts), sides) if sides > 1 else len(texts))
     for fold in np.unique(folds):
         rows, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         baseline = fit(texts.take(others), texts.take(rows), labels, strengths)
         predicted[rows] = baseline.probabilities(texts.take(rows))
         strengths = (baseline.strength,)
     return fit(texts, texts.take(slice(0, 1)), labels, strengths), predicted
-
-
-def _probabilities(models: list[tuple[Any, NDArray[np.float32]]], matrix: Any) -> NDArray[np.float64]:
-    columns = [model.predict_proba(matrix.multiply(weights).tocsr())[:, 1] for model, weights in models]
-    scores: NDArray[np.float64] = np.stack(columns, axis=1)
-    return scores[:, 0] if len(columns) == 1 else scores / scores.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ class EvaluatedBaseline:
 
     def write(self, run: Run) -> None:
         """Write record and predictions into evaluations/."""
-        content = self.predictions.to_csv(run.config.data.label_names)
+        content = self.predictions.to_csv(run.config.data)
         run.write(evaluation_name(self.record.split, PREDICTIONS, ".csv"), content)
         run.write_evaluation("baseline", self.record)
 
@@ -137,7 +143,7 @@ def read_baseline(run: Run, split: str) -> EvaluatedBaseline | None:
         return None
     try:
         path = run.file(evaluation_name(split, PREDICTIONS, ".csv"))
-        return EvaluatedBaseline(record, read_csv(path, run.config.data.label_names))
+        return EvaluatedBaseline(record, read_csv(path, run.config.data))
     except RunError:
         return None
 
@@ -176,6 +182,10 @@ def evaluate_baseline(data: RunData, split: str) -> EvaluatedBaseline:
 
     arrays = cached_arrays(f"baseline-2-{key.hexdigest()[:32]}", build)
     # In float32, as the file beside a run has them.
-    predictions = Predictions.of(texts.labels, np.asarray(arrays[split], np.float32))
+    thresholds: tuple[float, ...] = ()
+    if data.dataset.targets == "multi" and split == "test":  # as those of a network
+        thresholds = best_thresholds(data.texts("validation").labels, np.asarray(arrays["validation"], np.float32))
+    probabilities = np.asarray(arrays[split], np.float32)
+    predictions = Predictions.of(texts.labels, probabilities, data.dataset.targets, thresholds)
     facts, metrics = json.loads(bytes(arrays["facts"])), score(predictions).metrics
     return EvaluatedBaseline(BaselineEvaluation(**vars(data.origin(split)), metrics=metrics, **facts), predictions)

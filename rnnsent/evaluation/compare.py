@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from rnnsent.config.sections import Targets
+from rnnsent.data.splitting import texts_of
 from rnnsent.display import DisplayMixin
 from rnnsent.errors import DataError
 from rnnsent.evaluation.intervals import discordant, holm, mcnemar, paired_difference, percentiles
-from rnnsent.evaluation.metrics import METRICS, Sample
+from rnnsent.evaluation.metrics import METRICS, Sample, metrics_of
 from rnnsent.evaluation.predictions import EvaluatedRun, Floats, Predictions
 from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.evaluation.slices import Slice, slices_of
@@ -136,8 +138,8 @@ def compare(
         seed, resamples: of the bootstrap; the difference of accuracies has the interval of `paired_difference`.
     """
     first, *others = predictions
-    names, draws = compared_metrics(), _bootstrap(predictions, seed, resamples)
-    scores = np.array([_values(Sample(model)) for model in predictions])
+    names, draws = compared_metrics(first.targets), _bootstrap(predictions, seed, resamples)
+    scores = np.array([_values(Sample(model), names) for model in predictions])
     p_values = holm([mcnemar(*discordant(first.right, other.right)) for other in others])
     slice_rows = _slice_differences(first, others, slices)
     comparisons = []
@@ -158,20 +160,20 @@ def compare(
                 p_value=p_values[number - 1],
                 slices=slice_rows[(number - 1) * len(slices) : number * len(slices)],
                 flips=_flips(first, other),
-                discordant=np.bincount(first.labels[first.right != other.right], minlength=first.size).tolist(),
+                discordant=texts_of(first.labels[first.right != other.right], first.size).tolist(),
                 same=same,
             )
         )
     return comparisons
 
 
-def compared_metrics() -> list[str]:
-    """Return the metrics that have intervals, and so can be compared."""
-    return [name for name, metric in METRICS.items() if metric.interval]
+def compared_metrics(targets: Targets = "classes") -> list[str]:
+    """Return the metrics of one kind of labels that have intervals, and so can be compared."""
+    return [name for name, metric in metrics_of(targets).items() if metric.interval]
 
 
-def _values(sample: Sample) -> list[float]:
-    return [METRICS[name].function(sample) for name in compared_metrics()]
+def _values(sample: Sample, names: Sequence[str]) -> list[float]:
+    return [METRICS[name].function(sample) for name in names]
 
 
 def _bootstrap(predictions: Sequence[Predictions], seed: int, resamples: int) -> Floats:
@@ -185,12 +187,13 @@ def _bootstrap(predictions: Sequence[Predictions], seed: int, resamples: int) ->
     # Generators of their own: a comparison of two models does not depend on which others are compared.
     texts, *priors = (np.random.default_rng([seed, stream]) for stream in (0, 1, *[2] * (len(predictions) - 1)))
     same = [first.same_as(model) for model in predictions]
-    draws = np.empty((resamples, len(predictions), len(compared_metrics())))
+    names = compared_metrics(first.targets)
+    draws = np.empty((resamples, len(predictions), len(names)))
     for row in draws:
         weights = texts.standard_exponential(len(first))
         for number, model in enumerate(predictions):
             sample = Sample.drawn(model, weights, priors[number])
-            row[number] = row[0] if number and same[number] else _values(sample)
+            row[number] = row[0] if number and same[number] else _values(sample, names)
     return draws
 
 

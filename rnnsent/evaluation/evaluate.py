@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rnnsent.config.sections import DataConfig
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
-from rnnsent.evaluation.metrics import METRICS, PARTS, coverage, part_accuracies, reliability_points, score
+from rnnsent.evaluation.metrics import PARTS, coverage, metrics_of, part_accuracies, reliability_points, score
 from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
@@ -41,7 +42,7 @@ class PredictionError:
     """A wrong prediction."""
 
     index: int  # of the text in its split, from 0, as in the predictions file
-    # the real label, the predicted one and its probability
+    # the real label, the predicted one and its probability; several labels are joined
     label: str
     predicted: str
     probability: float
@@ -64,10 +65,11 @@ class Result(EvaluatedRun):
         Raises:
             RunError: if the disk is full or may not be written to.
         """
-        split, names, predictions = self.record.split, self.run.config.data.label_names, self.predictions
+        split, data, predictions = self.record.split, self.run.config.data, self.predictions
         # Before the record, so that there is none without its predictions.
-        self.run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(names, self.lines))
-        self.run.write(evaluation_name(split, "confusion", ".csv"), self._confusion_csv(names))
+        self.run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(data, self.lines))
+        if self.record.confusion:
+            self.run.write(evaluation_name(split, "confusion", ".csv"), self._confusion_csv(data.label_names))
         self.run.write_evaluation("", self.record)
         title = f"{self.run}: {split}"
         points = reliability_points(predictions.confidence, predictions.right)
@@ -103,20 +105,20 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     )
     logger.info("backend: %s", predictor)
     log_warnings(data, split)
-    texts, names = data.cut(split), run.config.data.label_names
+    texts, labels = data.cut(split), run.config.data
     start_time = time.perf_counter()
     network, linear = validation_parts(run, predictor, texts) if split == "validation" else predictor.parts(texts)
     mixed = network if linear is None else predictor.mixed(network, linear)
     probabilities = predictor.calibration(mixed)
     seconds = time.perf_counter() - start_time
-    predictions = Predictions.of(texts.labels, probabilities)
+    predictions = Predictions.of(texts.labels, probabilities, labels.targets, predictor.calibration.thresholds)
     parts = {} if linear is None else {PARTS["network"]: network, PARTS["linear"]: linear}
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
-    record = evaluation_record(origin, predictions, names, slices=slices, seconds=seconds)
-    record = replace(record, parts=part_accuracies(texts.labels, probabilities, parts))
+    record = evaluation_record(origin, predictions, labels.label_names, slices=slices, seconds=seconds)
+    record = replace(record, parts=part_accuracies(predictions, parts, predictor.calibration.thresholds))
     decode = data.dataset.vocabulary.decode
     errors = most_confident_errors(
-        predictions, names, lambda index: data.place(split, index), lambda index: decode(texts.sequence(index))
+        predictions, labels, lambda index: data.place(split, index), lambda index: decode(texts.sequence(index))
     )
     return Result(run, record, predictions, data.lines(split), errors, data.own_labels)
 
@@ -154,7 +156,7 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> Evaluat
     """
     run.verify()
     evaluation = read_evaluation(run, split)
-    if evaluation is not None and METRICS.keys() <= evaluation.record.metrics.keys():
+    if evaluation is not None and metrics_of(run.config.data.targets).keys() <= evaluation.record.metrics.keys():
         return evaluation
     reason = "not evaluated" if evaluation is None else "not all metrics of this version were computed"
     logger.info("%s: %s on the %s texts yet; evaluating it now", run, reason, split)
@@ -168,18 +170,19 @@ def evaluation_of(run: Run, split: str, source: Source | None = None) -> Evaluat
 
 def most_confident_errors(
     predictions: Predictions,
-    names: Sequence[str],
+    data: DataConfig,
     place: Callable[[int], str],
     text: Callable[[int], str] = lambda index: "",
 ) -> list[PredictionError]:
-    """Return the wrong predictions with the highest confidence; `names` are those of the labels."""
+    """Return the wrong predictions with the highest confidence; `data` names the labels."""
+    cells = list(predictions.cells(data))
     errors = np.flatnonzero(~predictions.right)
     order = np.argsort(-predictions.confidence[errors], kind="stable")[:MAX_ERRORS]
     return [
         PredictionError(
             index=index,
-            label=names[int(predictions.labels[index])],
-            predicted=names[int(predictions.predicted[index])],
+            label=cells[index][0],
+            predicted=cells[index][1],
             probability=float(predictions.confidence[index]),
             place=place(index),
             text=text(index),

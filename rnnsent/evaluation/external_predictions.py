@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from rnnsent.config.sections import Targets
 from rnnsent.data.labels import LabelMap, cell_label, cell_text, label_key, ordered
 from rnnsent.data.readers import BLANK, LeftOut, Table
+from rnnsent.data.scales import scale
 from rnnsent.data.tables import choose_columns
 from rnnsent.errors import DataError, count
 from rnnsent.evaluation.predictions import Predictions
@@ -308,7 +310,10 @@ class _Reader:
         """Return the contents of rows whose probabilities are of each of `names`, or of the last of two alone."""
         numbers = {name: number for number, name in enumerate(names)}
         values = np.array([row[2] for row in rows], np.float64)
-        predictions = Predictions.of([numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1])
+        targets: Targets = "ordered" if scale(names) == names else "classes"
+        predictions = Predictions.of(
+            [numbers[row[1]] for row in rows], values if len(names) > 2 else values[:, -1], targets
+        )
         reasons = ", ".join(f"{why}: {number:,}" for why, number in Counter(self.left_out.values()).most_common(5))
         left_out = [f"{count(len(self.left_out), 'row')} left out: {reasons}"] if reasons else []
         joined = [f"read as one label: {', '.join(sorted(self.joined)[:5])}"] if self.joined else []

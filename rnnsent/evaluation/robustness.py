@@ -52,7 +52,7 @@ def measure(classifier: Classifier, texts: Split, seed: int = 0) -> list[SliceAc
         texts: before truncation, in the ids of its vocabulary.
         seed: of the typos.
     """
-    right, vocabulary = classifier.labels_of(texts) == texts.labels, classifier.vocabulary
+    right, vocabulary = classifier.right(texts), classifier.vocabulary
     rows = accuracies([Slice("all texts", "all texts", np.ones(len(texts), np.bool_)), *by_length(texts)], right)
     words = [texts.spelled(index) for index in range(len(texts))]
     for share in TYPO_SHARES:
@@ -72,7 +72,7 @@ def measure(classifier: Classifier, texts: Split, seed: int = 0) -> list[SliceAc
 
 def _accuracy(classifier: Classifier, group: str, name: str, texts: Split) -> list[SliceAccuracy]:
     members: NDArray[np.bool_] = np.ones(len(texts), np.bool_)
-    return accuracies([Slice(group, name, members)], classifier.labels_of(texts) == texts.labels)
+    return accuracies([Slice(group, name, members)], classifier.right(texts))
 
 
 def with_typos(words: Sequence[str], share: float, rng: np.random.Generator) -> list[str]:

@@ -132,6 +132,8 @@ def find_suspects(config: DataConfig | None, run: Run | None = None, *, progress
     paths = [] if config is None else [path for path in (config.path, *config.more_paths, config.test_path) if path]
     if pipe := next((path for path in paths if path == "-" or Path(path).is_fifo()), None):
         raise DataError(f"{pipe}: a pipe can be read once, and suspects are looked up again; name a file")
+    if any(data.targets == "multi" for data in (config, run and run.config.data) if data):
+        raise DataError("texts with several labels cannot be searched for wrong ones; name one column of 0 and 1")
     if run is None:
         assert config is not None
         dataset = load_dataset(config, progress=progress)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,9 +60,9 @@ class Attribution:
         return {"logit": self.logit, "baseline_logit": self.baseline_logit, "gap": self.gap, "steps": self.steps}
 
 
-def log_odds(probabilities: Floats, label: int) -> Floats:
-    """Return log p / (1 - p) of one label: (…, labels) → (…)."""
-    others = np.delete(probabilities, label, axis=-1).sum(axis=-1)
+def log_odds(probabilities: Floats, label: int, independent: bool = False) -> Floats:
+    """Return log p / (1 - p) of one label: (…, labels) → (…); `independent` says that a text may have several."""
+    others = 1 - probabilities[..., label] if independent else np.delete(probabilities, label, axis=-1).sum(axis=-1)
     odds: Floats = np.log(np.maximum(probabilities[..., label], MIN_PROBABILITY) / np.maximum(others, MIN_PROBABILITY))
     return odds
 
@@ -133,7 +134,8 @@ def _gradient(classifier: Classifier, label: int, rows: int, time: int) -> Calla
     model.trainable = True
     for variable in model.trainable_variables:
         variable.trainable = variable is model.get_layer("embedding").embeddings
-    differentiate = (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, label)
+    from_logits = partial(_from_logits, label=label, independent=config.data.targets == "multi")
+    differentiate = (_by_tensorflow if backend == "tensorflow" else _by_jax)(model, from_logits)
     length = config.data.maxlen if config.data.padding == "notebook" and config.data.maxlen else time
     ids = np.full((rows, length), PAD, np.int32)
     ids[:, length - time :] = FIRST_WORD + np.arange(rows * time).reshape(rows, time)
@@ -148,17 +150,19 @@ def _gradient(classifier: Classifier, label: int, rows: int, time: int) -> Calla
     return gradient
 
 
-def _from_logits(outputs: Any, label: int) -> Any:
+def _from_logits(outputs: Any, label: int, independent: bool) -> Any:
     """Return log p / (1 - p) of a label, (rows,), from outputs before sigmoid or softmax, (rows, 1 or labels)."""
     from keras import ops
 
     if outputs.shape[-1] == 1:
         return outputs[:, 0] if label == 1 else -outputs[:, 0]
+    if independent:
+        return outputs[:, label]
     others = [at for at in range(outputs.shape[-1]) if at != label]
     return outputs[:, label] - ops.logsumexp(ops.take(outputs, others, axis=1), axis=1)
 
 
-def _by_tensorflow(model: Any, label: int) -> Differentiated:
+def _by_tensorflow(model: Any, from_logits: Callable[[Any], Any]) -> Differentiated:
     import tensorflow as tf
 
     embeddings = model.get_layer("embedding").embeddings
@@ -166,7 +170,7 @@ def _by_tensorflow(model: Any, label: int) -> Differentiated:
     @tf.function  # type: ignore[untyped-decorator]
     def differentiated(ids: Any) -> Any:
         with tf.GradientTape() as tape:
-            values = _from_logits(model(ids, training=False), label)
+            values = from_logits(model(ids, training=False))
         return values, tf.convert_to_tensor(tape.gradient(values, embeddings.value))
 
     def gradient(ids: Ids, table: Table) -> tuple[Floats, Floats]:
@@ -177,14 +181,14 @@ def _by_tensorflow(model: Any, label: int) -> Differentiated:
     return gradient
 
 
-def _by_jax(model: Any, label: int) -> Differentiated:
+def _by_jax(model: Any, from_logits: Callable[[Any], Any]) -> Differentiated:
     import jax
 
     constants = [variable.value for variable in model.non_trainable_variables]
 
     def total(table: Any, ids: Any) -> Any:
         outputs, _ = model.stateless_call([table], constants, ids, training=False)
-        values = _from_logits(outputs, label)
+        values = from_logits(outputs)
         return values.sum(), values
 
     differentiate = jax.jit(jax.value_and_grad(total, has_aux=True))

@@ -16,7 +16,15 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from rnnsent.errors import DataError, RunError, count
 from rnnsent.files import atomic_path, disk_errors, json_line, require_folder, table_writer
-from rnnsent.inference.prediction_columns import ABSTAINED, INPUT_PREFIX, LABEL, PROBABILITIES, ROW, prediction_columns
+from rnnsent.inference.prediction_columns import (
+    ABSTAINED,
+    INPUT_PREFIX,
+    LABEL,
+    NONE,
+    PROBABILITIES,
+    ROW,
+    prediction_columns,
+)
 
 if TYPE_CHECKING:
     from rnnsent.data.inputs import ReadOptions
@@ -137,7 +145,7 @@ def as_line(prediction: Prediction, abstain_below: float | None = None) -> str:
     """Return a prediction as a line: label, probability, and in brackets its warnings."""
     warnings = prediction.warnings()
     end = f"\t({', '.join(warnings)})" if warnings else ""
-    return f"{_label(prediction, abstain_below)}\t{prediction.probability:.4f}{end}"
+    return f"{_label(prediction, abstain_below) or NONE}\t{prediction.probability:.4f}{end}"
 
 
 def as_json(prediction: Prediction, abstain_below: float | None = None, row: Row | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,6 @@ from rnnsent.inference.predictor import (
     by_label,
     load_predictor,
     load_run_predictor,
-    most_probable,
 )
 from rnnsent.models.weights import EMBEDDINGS, Weights
 from rnnsent.runs import directory as runs
@@ -45,8 +45,8 @@ WARN_UNKNOWN = 0.5  # share of unknown words from which there is a warning
 class Prediction:
     """The prediction for one text."""
 
-    label: str  # the most probable one
-    probability: float  # of that label
+    label: str  # the most probable one; of several labels a text those above their thresholds, joined
+    probability: float  # of that label; of several that just these are right, if they are independent
     probabilities: dict[str, float]  # of every label
     unknown_share: float  # of the words that the network has no vector for; 1 without words
     truncated: bool  # whether words were cut off by `data.maxlen`
@@ -158,11 +158,11 @@ class Classifier:
         index = texts.index if isinstance(texts, pandas.Series) else None
         return pandas.DataFrame(rows, index, prediction_columns(self.label_names))
 
-    def trace(self, text: str, method: str = "occlusion") -> Trace:
+    def trace(self, text: str, method: str = "occlusion", label: str | None = None) -> Trace:
         """Return how the prediction for a text comes about, word by word; see `trace.trace`."""
         from rnnsent.inference.trace import trace
 
-        return trace(self, text, method=method)
+        return trace(self, text, method=method, label=label)
 
     def encode(self, text: str) -> Encoded:
         """Return what the network reads of a text."""
@@ -187,9 +187,11 @@ class Classifier:
         words = (*self.vocabulary.words, *others)
         return by_label(self.predictor(replace(split, limit=self.vocabulary.size, words=words)))
 
-    def labels_of(self, split: Split) -> NDArray[np.int64]:
-        """Return the predicted label of each text of a split before truncation, int64 (texts,)."""
-        return most_probable(self.predictor(self._cut(split)))
+    def right(self, split: Split) -> NDArray[np.bool_]:
+        """Return whether the prediction for each text of a split before truncation is its label, (texts,)."""
+        right = self.predictor.decide(self.predictor(self._cut(split))) == split.labels
+        every: NDArray[np.bool_] = right.reshape(len(split), -1).all(axis=1)
+        return every
 
     def _cut(self, split: Split) -> Split:
         data = self.config.data
@@ -204,17 +206,23 @@ class Classifier:
         full = Split.from_words(self.vocabulary, words)
         cut = self._cut(full)
         probabilities = self.predictor(cut)
-        labels: list[int] = most_probable(probabilities).tolist()
+        labels = self.predictor.decide(probabilities)
         excess: list[int] = (full.lengths - cut.lengths).tolist()
-        for index, (label, row) in enumerate(zip(labels, by_label(probabilities).tolist(), strict=True)):
+        for index, (label, row) in enumerate(zip(labels.tolist(), by_label(probabilities).tolist(), strict=True)):
+            several = isinstance(label, list)
             yield Prediction(
-                label=self.label_names[label],
-                probability=row[label],
+                label=self.config.data.joined(label) if several else self.label_names[label],
+                probability=set_probability(row, label) if several else row[label],
                 probabilities=dict(zip(self.label_names, row, strict=True)),
                 unknown_share=self.vocabulary.unknown_share(words[index]),
                 truncated=self._lost_words(excess[index]) > 0,
                 blank=not words[index],
             )
+
+
+def set_probability(probabilities: Sequence[float], held: Sequence[int]) -> float:
+    """Return how probable it is that a text has just these labels, if they are independent."""
+    return prod(value if flag else 1 - value for value, flag in zip(probabilities, held, strict=True))
 
 
 def _from_parts(

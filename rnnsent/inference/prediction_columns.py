@@ -10,6 +10,7 @@ PROBABILITIES = "probabilities"  # instead of these in JSON: {label: probability
 INPUT_PREFIX = "input "  # before the name of a kept column that has that of another
 WARNINGS = ("unknown_share", "truncated", "blank")
 ABSTAINED = "abstained"
+NONE = "(none)"  # what a reader sees instead of several labels
 
 
 def prediction_columns(labels: Sequence[str]) -> list[str]:

@@ -35,7 +35,7 @@ from rnnsent.runs.directory import (
 )
 
 if TYPE_CHECKING:
-    from rnnsent.config.sections import Config
+    from rnnsent.config.sections import Config, Targets
     from rnnsent.models.ngram_weights import NgramWeights
 
 Floats = NDArray[np.float32]
@@ -74,7 +74,8 @@ class Predictor:
         """Return calibrated probabilities in the order of `split`, float32.
 
         Returns:
-            Of two labels that of label 1, (texts,); of more that of each, (texts, labels). See `by_label`.
+            Of two labels that of label 1, (texts,); of more, or several a text, that of each, (texts, labels). See
+            `by_label`.
         """
         network, linear = self.parts(split)
         return self.calibration(network if linear is None else self.mixed(network, linear))
@@ -82,7 +83,11 @@ class Predictor:
     def mixed(self, network: Floats, linear: Floats) -> Floats:
         """Return the probabilities of the two parts as one, before calibration."""
         assert self.linear is not None
-        return blend(network, linear, self.linear.weight)
+        return blend(network, linear, self.linear.weight, self.linear.independent)
+
+    def decide(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """Return what is predicted from calibrated probabilities, see the function `decide`."""
+        return decide(probabilities, self.config.data.targets, self.calibration.thresholds)
 
     def parts(self, split: Split) -> tuple[Floats, Floats | None]:
         """Return the probabilities of the network and of the linear part, if there is one, without calibration."""
@@ -90,8 +95,8 @@ class Predictor:
 
     def network(self, split: Split) -> Floats:
         """Return the probabilities of the network; n-gram weights are looked up, unless the texts have some."""
-        labels = len(self.config.data.label_names)
-        probabilities = np.empty((len(split), labels) if labels > 2 else len(split), np.float32)
+        outputs = self.config.data.outputs
+        probabilities = np.empty((len(split), outputs) if outputs > 1 else len(split), np.float32)
         if not len(split):
             return probabilities
         if not self.config.channels:
@@ -108,6 +113,8 @@ class Predictor:
         return probabilities
 
     def _batches(self, split: Split) -> Batches:
+        if self.config.data.targets == "multi" and split.labels.ndim == 1:  # not known, but of that shape
+            split = replace(split, labels=np.zeros((len(split), self.config.data.outputs), np.int8))
         batches = Batches.from_config(split, self.config, shuffle=False, multiple=self.multiple)
         tokens = _max_tokens(self.config)
         if self.multiple == 1:
@@ -133,10 +140,16 @@ def by_label(probabilities: Floats) -> Floats:
     return probabilities if probabilities.ndim == 2 else np.stack([1 - probabilities, probabilities], axis=-1)
 
 
-def most_probable(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Return the predicted labels, (texts,), from either form; of two, label 1 if its probability is above 0.5."""
-    labels: NDArray[np.int64]
-    labels = probabilities.argmax(axis=1) if probabilities.ndim == 2 else (probabilities > 0.5).astype(np.int64)
+def decide(
+    probabilities: NDArray[np.floating[Any]], targets: Targets = "classes", thresholds: Sequence[float] = ()
+) -> NDArray[np.int64]:
+    """Return the predicted labels, (texts,), from either form; of two, label 1 if its probability is above 0.5.
+
+    Of several labels a text those above their thresholds, by default 0.5, are 1, (texts, labels).
+    """
+    if targets == "multi" or probabilities.ndim == 1:
+        return (probabilities > (thresholds or 0.5)).astype(np.int64)
+    labels: NDArray[np.int64] = probabilities.argmax(axis=1)
     return labels
 
 
@@ -199,7 +212,8 @@ def load_calibration(run: Run) -> Calibration:
     """
     if not run.file(CALIBRATION).is_file():
         return NONE
-    return Calibration(**json.loads(run.read(CALIBRATION)))
+    values = json.loads(run.read(CALIBRATION))
+    return Calibration(**values | {"thresholds": tuple(values.get("thresholds", ()))})
 
 
 def load_run_predictor(run: Run, *, backend: str = "auto", device: str = "auto", calibrated: bool = True) -> Predictor:

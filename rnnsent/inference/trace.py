@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rnnsent.display import DisplayMixin
 from rnnsent.errors import DataError, count
 from rnnsent.inference.attribution import Attribution, integrated_gradients, log_odds, occluded
+from rnnsent.inference.prediction_columns import NONE
 
 if TYPE_CHECKING:
     from rnnsent.data.dataset import Ids
@@ -37,7 +38,7 @@ class TracedWord:
 
     word: str  # as the tokenizer left it
     known: bool  # whether the network has a vector for it
-    label: str  # the predicted one after it
+    label: str  # the predicted one after it, of several labels a text all of them, joined
     probability: float  # of the label that is predicted in the end
     probabilities: Mapping[str, float]  # of every label
     contributions: Mapping[str, float]  # of the word, by method, in logits
@@ -47,16 +48,17 @@ class TracedWord:
 class Trace(DisplayMixin):
     """How a prediction comes about."""
 
-    label: str  # the predicted one
+    label: str  # that is explained: the most probable one, unless another was asked for
     probability: float  # of it
     probabilities: Mapping[str, float]  # of every label
     start: Mapping[str, float]  # of every label, before any word
     words: tuple[TracedWord, ...]  # those that were read, in order
-    settled: int  # after how many words the predicted label was the final one for good
+    settled: int  # after how many words it was for good that `label` is predicted, or that it is not
     methods: tuple[str, ...]  # of the contributions; words are shaded by the first
     integrated_gradients: Mapping[str, float] | None  # steps, baseline and gap, if it is one of the methods
     truncated: int  # how many words `data.maxlen` cut off
     ignored: tuple[str, ...]  # words without an id in the vocabulary, each once
+    predicted: bool = True  # whether `label` is predicted
 
     def contributions(self, method: str | None = None) -> Floats:
         """Return the contribution of each word, float64 (words,), by one of `methods`, the first by default."""
@@ -87,13 +89,14 @@ class Trace(DisplayMixin):
     def summary(self) -> str:
         """Where the prediction turned, in a sentence."""
         if self.turn is None:
-            return f"{self.label} from the start on"
+            return f"{self.label} from the start on" if self.predicted else f"not {self.label} after any word"
         before, after = (percent(self.words[at].probability) for at in (self.turn - 2, self.turn - 1))
         return f"turned at '{self.words[self.turn - 1].word}' (word {self.turn}): {before} → {after} {self.label}"
 
     def notes(self) -> list[str]:
         """Return what makes the prediction less reliable, in sentences."""
-        notes = []
+        last = self.words[-1].label
+        notes = [f"predicted: {last or NONE}"] if last != self.label else []
         unknown = sum(not word.known for word in self.words)
         if unknown == len(self.words):
             notes.append("none of the words is known to the network: the answer says nothing about them")
@@ -117,35 +120,40 @@ class Trace(DisplayMixin):
         }  # fmt: skip
 
 
-def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion") -> Trace:
+def trace(model: Classifier, text: str | Encoded, *, method: str = "occlusion", label: str | None = None) -> Trace:
     """Follow a model through a text.
 
     Args:
         model: the classifier of a run.
         text: one text, or what `encode` made of it.
         method: one of METHODS, see `attribution`; all but occlusion need Keras.
+        label: that is explained; None: the most probable one.
 
     Raises:
-        ValueError: if there is no such method.
+        ValueError: if there is no such method or label.
         DataError: if no word of the text can be read, or it is longer than `MAX_WORDS`.
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if label is not None and label not in model.label_names:
+        raise ValueError(f"label must be one of {', '.join(model.label_names)}, not {label!r}")
     encoded = model.encode(text) if isinstance(text, str) else text
     _require_words(encoded)
     words = slice(len(encoded.ids) - len(encoded.words), None)  # all but the start token
     empty, longest = model.encode("").ids, len(encoded.ids)
     probabilities = probabilities_of(model, _prefixes(encoded, empty), longest, encoded.others)
-    label = int(probabilities[-1].argmax())
+    place = int(probabilities[-1].argmax()) if label is None else model.label_names.index(label)
+    independent = model.config.data.targets == "multi"
     contributions: dict[str, Floats] = {}
     attribution: Attribution | None = None
     if method != "integrated-gradients":
         ablations = probabilities_of(model, occluded(encoded.read, words, empty), longest, encoded.others)
-        contributions[OCCLUSION] = log_odds(probabilities[-1:], label) - log_odds(ablations, label)
+        before, after = (log_odds(each, place, independent) for each in (ablations, probabilities[-1:]))
+        contributions[OCCLUSION] = after - before
     if method != "occlusion":
-        attribution = integrated_gradients(model, encoded.ids, label, words)
+        attribution = integrated_gradients(model, encoded.ids, place, words)
         contributions[INTEGRATED_GRADIENTS] = attribution.contributions
-    return _trace(model, encoded, probabilities, contributions, attribution)
+    return _trace(model, encoded, probabilities, contributions, (place, attribution))
 
 
 def probabilities_of(model: Classifier, sequences: Iterable[Ids], longest: int, others: Sequence[str] = ()) -> Floats:
@@ -184,24 +192,26 @@ def _trace(
     encoded: Encoded,
     probabilities: Floats,
     contributions: Mapping[str, Floats],
-    attribution: Attribution | None,
+    explained: tuple[int, Attribution | None],
 ) -> Trace:
-    names = list(model.label_names)
-    labels = probabilities.argmax(axis=1)
-    final = names[labels[-1]]
+    names, (label, attribution) = list(model.label_names), explained
+    final, decided = names[label], model.predictor.decide(probabilities)
+    several = decided.ndim == 2
+    labels = [model.config.data.joined(row) if several else names[row] for row in decided.tolist()]
+    predicted = decided[:, label] > 0 if several else decided == label
     by_name = [dict(zip(names, row, strict=True)) for row in probabilities.tolist()]
     words = tuple(
         TracedWord(
             word,
             known,
-            label=names[labels[at]],
+            label=labels[at],
             probability=by_name[at][final],
             probabilities=by_name[at],
             contributions={name: float(values[at - 1]) for name, values in contributions.items()},
         )
         for at, (word, known) in enumerate(zip(encoded.words, encoded.known, strict=True), start=1)
     )
-    changes = np.flatnonzero(labels != labels[-1])
+    changes = np.flatnonzero(predicted != predicted[-1])
     return Trace(
         final,
         words[-1].probability,
@@ -213,4 +223,5 @@ def _trace(
         integrated_gradients=None if attribution is None else attribution.to_dict(),
         truncated=encoded.truncated,
         ignored=encoded.ignored,
+        predicted=bool(predicted[-1]),
     )

@@ -27,8 +27,9 @@ def build_model(
 ) -> keras.Model:
     """Build the network of a config: ids, int32 (batch, time) → probability of label 1, float32 (batch, 1).
 
-    With three labels or more it gives the probability of each, (batch, labels). With n-grams it has a second input,
-    float32 (batch, time, channels), zero at padding. Without `model.head` the output is what stands before it.
+    With three labels or more, or several a text, it gives the probability of each, (batch, labels). With n-grams it has
+    a second input, float32 (batch, time, channels), zero at padding. Without `model.head` the output is what stands
+    before it.
 
     Args:
         config: of the network.
@@ -154,7 +155,7 @@ class _Network:
                 vector = layers.Dropout(dense.dropout, dtype=self._dtype, name=f"{name}_dropout")(vector)
         if self._model.head:
             # float32 whatever the precision: a probability near 1 has no digits to spare.
-            units, activation = output_of(len(self._config.data.label_names))
+            units, activation = output_of(self._config.data)
             vector = layers.Dense(units, activation, dtype="float32", name="output")(vector)
         return vector
 

@@ -33,7 +33,6 @@ from rnnsent.models.ngram_weights import (
     logistic_regression,
     once,
     places_of,
-    sides,
 )
 from rnnsent.models.subwords import character_keys
 
@@ -43,7 +42,7 @@ CLIP = 1e-7  # float32 probabilities have no digits nearer to 0 and 1
 
 @dataclass(frozen=True)
 class Block:
-    """N-grams of one kind, and what they weigh for each side, see `sides`."""
+    """N-grams of one kind, and what they weigh for each side, see `Split.members`."""
 
     keys: Keys  # (n-grams,), ascending
     ratios: Floats  # (n-grams, sides), log-count ratios, in which a text has length 1
@@ -62,12 +61,13 @@ class Block:
 
 @dataclass(frozen=True)
 class LinearModel:
-    """A fitted logistic regression; of three labels or more one for each."""
+    """A fitted logistic regression; of three labels or more, or several a text, one for each."""
 
     config: LinearConfig  # with the strength that was chosen
     blocks: tuple[Block, ...]  # of words, and of characters if the config has them
     bias: Floats  # (sides,)
     weight: float = 1.0  # of its log-odds beside those of the network
+    independent: bool = False  # whether a text may have several labels, so that probabilities do not add up to 1
 
     @property
     def size(self) -> int:
@@ -75,11 +75,13 @@ class LinearModel:
         return sum(len(block.keys) for block in self.blocks)
 
     def probabilities(self, texts: Split) -> Floats:
-        """Return the probability of label 1, (texts,); of three labels or more that of each, (texts, labels)."""
+        """Return the probability of label 1, (texts,); with more sides that of each label, (texts, labels)."""
         chunks = [self._chunk(texts.take(slice(start, start + CHUNK))) for start in range(0, len(texts), CHUNK)]
         scores = np.concatenate([np.empty((0, len(self.bias))), *chunks])
         odds = 1 / (1 + np.exp(-scores))
-        return np.asarray(odds[:, 0] if odds.shape[1] == 1 else odds / odds.sum(axis=1, keepdims=True), np.float32)
+        if odds.shape[1] == 1:
+            return np.asarray(odds[:, 0], np.float32)
+        return np.asarray(odds if self.independent else odds / odds.sum(axis=1, keepdims=True), np.float32)
 
     def _chunk(self, texts: Split) -> NDArray[np.float64]:
         scores = np.tile(self.bias.astype(np.float64), (len(texts), 1))
@@ -90,6 +92,7 @@ class LinearModel:
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all numbers as arrays by name, for a file."""
         arrays: dict[str, NDArray[Any]] = {"bias": self.bias, "weight": np.array(self.weight)}
+        arrays |= {"independent": np.array(True)} if self.independent else {}
         for number, block in enumerate(self.blocks):
             arrays |= {f"{name}_{number}": getattr(block, name) for name in ("keys", "ratios", "weights")}
         return arrays
@@ -99,19 +102,20 @@ class LinearModel:
         """Return the model whose `to_arrays` gave `arrays`."""
         numbers = range(1 if config.characters is None else 2)
         blocks = (Block(*(arrays[f"{name}_{number}"] for name in ("keys", "ratios", "weights"))) for number in numbers)
-        return cls(config, tuple(blocks), arrays["bias"], float(arrays["weight"]))
+        return cls(config, tuple(blocks), arrays["bias"], float(arrays["weight"]), "independent" in arrays)
 
 
-def blend(network: Floats, linear: Floats, weight: float) -> Floats:
+def blend(network: Floats, linear: Floats, weight: float, independent: bool = False) -> Floats:
     """Return the weighted mean of log-probabilities, as probabilities again.
 
     Args:
         network, linear: probabilities of label 1, (texts,), or of each label, (texts, labels).
         weight: of `linear`, 0 … 1.
+        independent: whether a text may have several labels.
     """
     logs = [np.log(np.clip(part, CLIP, 1).astype(np.float64)) for part in (network, linear)]
     mixed = (1 - weight) * logs[0] + weight * logs[1]
-    if network.ndim == 2:
+    if network.ndim == 2 and not independent:
         powers = np.exp(mixed - mixed.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
     others = [np.log(np.clip(1 - part, CLIP, 1).astype(np.float64)) for part in (network, linear)]
@@ -121,7 +125,10 @@ def blend(network: Floats, linear: Floats, weight: float) -> Floats:
 def log_loss(labels: NDArray[np.int64], probabilities: NDArray[np.floating[Any]]) -> float:
     """Return the mean of -ln(probability of the real label)."""
     values = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
-    real = np.where(labels == 1, values, 1 - values) if values.ndim == 1 else values[np.arange(len(labels)), labels]
+    if labels.shape == values.shape:  # of label 1 alone, or of several labels a text
+        real = np.where(labels == 1, values, 1 - values)
+    else:
+        real = values[np.arange(len(labels)), labels]
     return float(-np.log(real).mean())
 
 
@@ -179,7 +186,7 @@ def fit_linear(
         predictions.append(candidates[best])
         strengths = (best,)
     [model] = fit(np.arange(len(texts)), strengths).values()
-    shape = (0,) if labels == 2 else (0, labels)
+    shape = (0,) if len(model.bias) == 1 else (0, labels)
     return model, np.concatenate([np.empty(shape, np.float32), *predictions])
 
 
@@ -202,7 +209,7 @@ def _fit(texts: Split, labels: int, config: LinearConfig) -> Fit:
         whole.append((distinct, sparse.csr_matrix((ones, (places, columns)), shape=shape)))
 
     def fit(rows: NDArray[np.int64], strengths: Sequence[float]) -> dict[float, LinearModel]:
-        targets = [texts.labels[rows] == label for label in sides(labels)]
+        targets = [members[rows] for members in texts.members(labels)]
         parts = []
         for keys, matrix in whole:
             held = matrix[rows]
@@ -215,7 +222,11 @@ def _fit(texts: Split, labels: int, config: LinearConfig) -> Fit:
             for side in range(len(targets))
         ]
         return {
-            strength: _regressed(parts, inputs, targets, replace(config, strength=strength)) for strength in strengths
+            strength: replace(
+                _regressed(parts, inputs, targets, replace(config, strength=strength)),
+                independent=texts.labels.ndim == 2,
+            )
+            for strength in strengths
         }
 
     return fit

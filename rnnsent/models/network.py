@@ -47,13 +47,13 @@ class Network:
     def __init__(self, config: Config, weights: Weights, *, native: bool = True) -> None:
         require_weights(config, weights)
         self._model = config.model
-        self._labels = len(config.data.label_names)
+        self._output = output_of(config.data)
         self._masked = config.data.padding != "notebook"
         self._weights = {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
         self._native = [native and runs_on_kernel(layer) for layer in config.model.recurrent]
 
     def probabilities(self, ids: Ids, channels: Floats | None = None) -> Floats:
-        """Return the probability of label 1 for each row of `ids`; with three labels or more, that of each.
+        """Return the probability of label 1 for each row of `ids`; with more outputs, that of each label.
 
         Args:
             ids: int32 (batch, time), right-padded; for `padding: notebook` left-padded to its full length.
@@ -70,8 +70,9 @@ class Network:
             vectors = np.concatenate([vectors, channels.sum(axis=1) / np.float32(CHANNEL_SUM_SCALE)], axis=-1)
         for index, dense in enumerate(self._model.dense):
             vectors = self._dense(f"dense_{index}", vectors, dense.activation)
-        probabilities = self._dense("output", vectors, output_of(self._labels)[1])
-        return probabilities[:, 0] if self._labels == 2 else probabilities
+        units, activation = self._output
+        probabilities = self._dense("output", vectors, activation)
+        return probabilities[:, 0] if units == 1 else probabilities
 
     def _states(self, ids: Ids, channels: Floats | None) -> Floats:
         """Return the output of the recurrent stack: (batch, time, features), or (batch, features), the last state."""

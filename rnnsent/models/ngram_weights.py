@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -120,11 +121,6 @@ class Ngrams:
         return sparse.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(len(split), self.size))
 
 
-def sides(labels: int) -> list[int]:
-    """Return the labels that have weights, each against all others: of two, the second is enough."""
-    return [1] if labels == 2 else list(range(labels))
-
-
 def log_count_ratios(matrix: Any, positive: NDArray[np.bool_], certainty: Counts | None = None) -> Floats:
     """Return the ratio of each column of `matrix`, between `positive` rows and the others.
 
@@ -149,7 +145,7 @@ class NgramWeights:
     """The weights of n-grams, as inputs of a network."""
 
     keys: tuple[Keys, ...]  # for each order from 1 the n-grams, ascending; see `ending_keys`
-    weights: tuple[Floats, ...]  # for each order (n-grams, sides); one side for two labels, else one a label
+    weights: tuple[Floats, ...]  # for each order (n-grams, sides), see `Split.members`
     unseen: Floats  # (orders, sides), of an n-gram that is not among them
 
     def onto(self, split: Split) -> Split:
@@ -207,7 +203,9 @@ def out_of_fold(train: Split, labels: int, config: NgramsConfig, seed: int) -> t
     folds = assign_folds(train, config.folds, seed, labels)
     kinds = {"naive_bayes": _naive_bayes, "regression": _regression}
     fits = [kinds[kind](train, labels, folds, config) for kind in config.weights]
-    channels = np.zeros((len(train.tokens), config.orders * len(config.weights) * len(sides(labels))), np.float32)
+    channels = np.zeros(
+        (len(train.tokens), config.orders * len(config.weights) * len(train.members(labels))), np.float32
+    )
     for fold in range(config.folds):
         held_out = train.take(np.flatnonzero(folds == fold))
         _side_by_side([fit(fold) for fit in fits]).write(held_out, channels)
@@ -265,31 +263,31 @@ def _naive_bayes(train: Split, labels: int, folds: Places, config: NgramsConfig)
     def fit(without: int | None) -> NgramWeights:
         weights, unseen = [], []
         for _, counts in tables:
-            sums = counts.sum(axis=0) - (0 if without is None else counts[without])  # (labels, n-grams)
-            ratios = [_ratio(sums[label], np.delete(sums, label, axis=0).sum(axis=0)) for label in sides(labels)]
+            sums = counts.sum(axis=0) - (0 if without is None else counts[without])  # (1 + sides, n-grams)
+            ratios = [_ratio(side, sums[0] - side) for side in sums[1:]]
             unseen.append(np.array([balance for _, balance in ratios], np.float32))
             weights.append(np.stack([ratio for ratio, _ in ratios], axis=1).astype(np.float32))
-            weights[-1][sums.sum(axis=0) < config.min_texts] = unseen[-1]
+            weights[-1][sums[0] < config.min_texts] = unseen[-1]
         return NgramWeights(tuple(keys for keys, _ in tables), tuple(weights), np.stack(unseen))
 
     return fit
 
 
 def _table(train: Split, order: int, labels: int, folds: Places, config: NgramsConfig) -> tuple[Keys, Floats]:
-    """Return the n-grams of one order, and how many texts of each fold and label hold each, (folds, labels, n-grams).
+    """Return the n-grams of one order, and how many texts of each fold hold each: all, and those of each side.
 
-    An uncertain text counts for less.
+    An uncertain text counts for less. The counts are (folds, 1 + sides, n-grams).
     """
     sets = ngram_sets(train, order)
     keys = _common(sets, config.min_texts)
     text_keys, texts = (np.concatenate(parts) for parts in zip(*sets, strict=True))
-    counts = np.zeros((config.folds, labels, len(keys)), np.float32)
+    groups = [np.ones(len(train), np.bool_), *train.members(labels)]
+    counts = np.zeros((config.folds, len(groups), len(keys)), np.float32)
     certainty = train.certainty()[texts]
     places, present = places_of(keys, text_keys)
-    cell = folds[texts] * labels + train.labels[texts]
-    for index in range(config.folds * labels):
-        members = present & (cell == index)
-        counts[index // labels, index % labels] = np.bincount(places[members], certainty[members], minlength=len(keys))
+    for fold, group in product(range(config.folds), range(len(groups))):
+        members = present & (folds[texts] == fold) & groups[group][texts]
+        counts[fold, group] = np.bincount(places[members], certainty[members], minlength=len(keys))
     return keys, counts
 
 
@@ -303,7 +301,7 @@ def _regression(train: Split, labels: int, folds: Places, config: NgramsConfig) 
         rows = np.arange(len(train)) if without is None else np.flatnonzero(folds != without)
         part = matrix[rows]
         columns = [
-            _regressed(part, train.labels[rows] == label, certainty[rows], config.strength) for label in sides(labels)
+            _regressed(part, positive[rows], certainty[rows], config.strength) for positive in train.members(labels)
         ]
         unseen = np.zeros((config.orders, len(columns)), np.float32)
         return NgramWeights(tuple(ngrams.keys), tuple(np.split(np.stack(columns, axis=1), ends)), unseen)

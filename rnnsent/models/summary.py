@@ -32,7 +32,7 @@ def _layer_names(config: Config) -> Iterator[str]:
         yield f"Bidirectional({name})" if layer.bidirectional else name
     yield POOLINGS.get(model.pooling, f"{model.pooling} pooling")
     yield from (f"Dense({dense.units}, {dense.activation})" for dense in model.dense)
-    yield "sigmoid" if len(config.data.label_names) == 2 else "softmax"
+    yield output_of(config.data)[1]
 
 
 def summarize(config: Config, rows: int) -> tuple[str, NetworkSummary | EnsembleSummary]:
@@ -80,7 +80,7 @@ def _shapes(config: Config) -> Iterator[tuple[str, str, tuple[int | None, ...]]]
         if dense.dropout:
             yield f"dense_{index}_dropout", "Dropout", (None, dense.units)
     if model.head:
-        yield "output", "Dense", (None, output_of(len(config.data.label_names))[0])
+        yield "output", "Dense", (None, output_of(config.data)[0])
 
 
 def _table(network: tuple[LayerSummary, ...], config: Config) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnsent.config.sections import Config, RecurrentConfig
+from rnnsent.config.sections import Config, DataConfig, RecurrentConfig
 from rnnsent.errors import RunError
 
 Floats = NDArray[np.float32]
@@ -19,9 +19,9 @@ EMBEDDINGS = "embedding/embeddings"
 CHANNEL_SUM_SCALE = 10.0  # the sum of a text's n-gram weights divided by this is of the size of a state
 
 
-def output_of(labels: int) -> tuple[int, str]:
-    """Return units and activation of the output layer for a number of labels: one probability is enough for two."""
-    return (1, "sigmoid") if labels == 2 else (labels, "softmax")
+def output_of(data: DataConfig) -> tuple[int, str]:
+    """Return units and activation of the output layer: a sigmoid for one probability, or for each of several labels."""
+    return data.outputs, "sigmoid" if data.outputs == 1 or data.targets == "multi" else "softmax"
 
 
 def directions(name: str, layer: RecurrentConfig) -> list[tuple[str, bool]]:
@@ -53,7 +53,7 @@ def weight_shapes(config: Config, rows: int) -> dict[str, Shape]:
         shapes |= {"attention/kernel": (features, 1), "attention/bias": (1,)}
     features = features * (2 if model.pooling == "mean_max" else 1) + config.channels
     dense = [(f"dense_{index}", dense.units) for index, dense in enumerate(model.dense)]
-    head = [("output", output_of(len(config.data.label_names))[0])] if model.head else []
+    head = [("output", output_of(config.data)[0])] if model.head else []
     for name, units in [*dense, *head]:
         shapes |= {f"{name}/kernel": (features, units), f"{name}/bias": (units,)}
         features = units

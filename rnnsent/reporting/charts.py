@@ -164,7 +164,7 @@ def _by_epoch(runs: Sequence[RunFacts], quantity: str) -> Chart:
         if quantity == "accuracy":
             _percent(axes, y="Accuracy")
         else:
-            axes.set_ylabel("Loss (cross-entropy)")
+            axes.set_ylabel("Loss")
 
     title = quantity.capitalize() if any(not name for name, _, _ in networks) else f"Validation {quantity}"
     return _chart(quantity, title, draw)
@@ -226,15 +226,16 @@ def _curves(facts: EvaluationFacts, kind: str, several: bool) -> Iterator[tuple[
     names, predictions = facts.label_names, facts.predictions
     function = roc if kind == "roc" else precision_recall
     curves: dict[str, Curve] = {}
-    for label in range(1 if len(names) == 2 else 0, len(names)):
-        curve = function(predictions.labels == label, predictions.probabilities[:, label])
+    for ranking in predictions.rankings:
+        label = ranking.label
+        curve = function(predictions.members(label), predictions.probabilities[:, label])
         if curve is not None:
             curves[names[label]] = curve
-    area = facts.evaluation.metrics.get(f"{kind}_auc") if len(names) == 2 or several else None
+    area = facts.evaluation.metrics.get(f"{kind}_auc") if len(predictions.rankings) == 1 or several else None
     if not several:
         yield from ((name, curve, area) for name, curve in curves.items())
     elif curves:
-        yield facts.name, macro_average(list(curves.values())) if len(names) > 2 else next(iter(curves.values())), area
+        yield facts.name, macro_average(list(curves.values())) if len(curves) > 1 else next(iter(curves.values())), area
 
 
 def _chart(name: str, title: str, draw: Callable[[Axes], Iterable[str]], height: float = HEIGHT) -> Chart:

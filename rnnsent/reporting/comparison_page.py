@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rnnsent.evaluation.compare import Comparison, RunComparison, SliceDifference, compared_metrics
+from rnnsent.evaluation.compare import Comparison, RunComparison, SliceDifference
 from rnnsent.evaluation.metrics import MAIN
 from rnnsent.reporting import charts
 from rnnsent.reporting.charts import Chart
@@ -34,7 +34,7 @@ class ComparisonPage:
     @property
     def differing(self) -> list[str]:
         """The metrics whose differences are shown besides that of accuracy."""
-        return [name for name in self.metrics if name in compared_metrics() and name != "accuracy"]
+        return [name for name in self.metrics if name in self.compared.comparisons[0].values and name != "accuracy"]
 
     @property
     def names(self) -> list[str]:

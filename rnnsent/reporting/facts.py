@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
-
-import numpy as np
 
 from rnnsent.config.sections import Config
 from rnnsent.data.labels import label_warnings
@@ -16,6 +15,7 @@ from rnnsent.errors import count
 from rnnsent.evaluation.intervals import small_sample_warning
 from rnnsent.evaluation.predictions import UNCALIBRATED, Predictions
 from rnnsent.inference.calibration import Calibration
+from rnnsent.inference.prediction_columns import NONE
 from rnnsent.inference.predictor import load_calibration
 from rnnsent.models.summary import architecture
 from rnnsent.runs import directory, schemas
@@ -208,9 +208,10 @@ class EvaluationFacts(RunFacts):
 
     @property
     def majority(self) -> tuple[str, float]:
-        """The most frequent label, and its share."""
-        counts = np.bincount(self.predictions.labels, minlength=len(self.label_names))
-        return self.label_names[int(counts.argmax())], float(counts.max() / counts.sum())
+        """The most frequent label, or set of labels, and its share."""
+        counts = Counter(real for real, _ in self.predictions.cells(self.config.data))
+        label, number = counts.most_common(1)[0]
+        return label or NONE, number / len(self.predictions)
 
     @property
     def warnings(self) -> list[str]:

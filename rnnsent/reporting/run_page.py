@@ -15,6 +15,7 @@ from rnnsent.evaluation.baseline import read_baseline
 from rnnsent.evaluation.run_data import Source, load_run_data
 from rnnsent.inference import classifier
 from rnnsent.inference.classifier import Encoded
+from rnnsent.inference.prediction_columns import NONE
 from rnnsent.inference.trace import Trace, percent, trace
 from rnnsent.reporting import charts
 from rnnsent.reporting.facts import EvaluationFacts
@@ -115,12 +116,15 @@ def read_examples(facts: EvaluationFacts, source: Source | None) -> Examples:
         truncated = len(texts.spelled(index)) - len(known)
         return Encoded(ids, tuple(cut.spelled(index)), known, truncated, spelled=spelled, others=others)
 
+    cells = list(facts.predictions.cells(facts.config.data))
+
     def example(index: int, kind: str, chart: str) -> Example:
-        example_trace, place = trace(model, encode(index)), data.place(facts.split, index)
-        label, probability = facts.label_names[facts.predictions.labels[index]], percent(example_trace.probability)
+        example_trace = trace(model, encode(index), label=_wrong_label(facts, index))
+        place = data.place(facts.split, index)
+        (label, predicted), probability = cells[index], percent(float(facts.predictions.confidence[index]))
         location = f" ({place})" if place else ""
         return Example(
-            f"{kind}. Text {index}{location}: {label}, predicted {example_trace.label} with {probability}",
+            f"{kind}. Text {index}{location}: {label or NONE}, predicted {predicted or NONE} with {probability}",
             _description(example_trace),
             shaded_words(example_trace),
             probability_chart(example_trace, chart) if chart else Markup(),
@@ -135,11 +139,20 @@ def read_examples(facts: EvaluationFacts, source: Source | None) -> Examples:
     )
 
 
+def _wrong_label(facts: EvaluationFacts, index: int) -> str | None:
+    """Return the most probable of several labels that is wrong for a text; None if none is, or texts have one."""
+    predictions = facts.predictions
+    if predictions.labels.ndim == 1 or predictions.right[index]:
+        return None
+    wrong = predictions.labels[index] != predictions.predicted[index]
+    return facts.label_names[int(np.where(wrong, predictions.probabilities[index], -1.0).argmax())]
+
+
 def _typical(facts: EvaluationFacts, short: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Iterator[tuple[str, int]]:
     """Yield a correct prediction of median confidence of some labels, and the least confident prediction."""
     predictions = facts.predictions
     for label, name in list(enumerate(facts.label_names))[:MAX_TYPICAL]:
-        places = np.flatnonzero(short & predictions.right & (predictions.labels == label))
+        places = np.flatnonzero(short & predictions.right & predictions.members(label))
         if len(places):
             indices = places[np.argsort(predictions.confidence[places], kind="stable")]
             yield f"Correct, of median confidence: {name}", int(indices[len(indices) // 2])

@@ -9,6 +9,8 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING
 
+from rnnsent.inference.prediction_columns import NONE
+
 if TYPE_CHECKING:
     from rnnsent.evaluation.baseline import BaselineComparison
     from rnnsent.evaluation.evaluate import PredictionError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 MAX_MATRIX = 8  # columns of a confusion matrix; more labels are shown by their most frequent confusions
 MAX_CONFUSIONS = 15
+MAX_BRIEF = 6  # labels on one screen, if texts have several
 SCREEN = 22  # lines; a terminal has 24, and stderr says which run and backend
 END = 3 * WIDTH  # characters that are shown of a text: its end, where reviewers sum up
 
@@ -39,7 +42,8 @@ def evaluation_lines(view: EvaluationView) -> list[str]:
     """Return an evaluation as tables, beside the metrics of the baseline, and the most confident errors."""
     record = view.record
     lines = [*_head_lines(view), "", *metric_table(record.metrics, view.baseline, "baseline")]
-    lines += label_table(record.labels) + confusion_table(list(record.labels), record.confusion)
+    matrix = confusion_table(list(record.labels), record.confusion) if record.confusion else []
+    lines += label_table(record.labels) + matrix
     lines += slice_table(record.slices) + coverage_table(record.coverage)
     lines += ["", "  most confident errors"] if view.errors else []
     for error in view.errors:
@@ -54,15 +58,17 @@ def evaluation_screen(view: EvaluationView, worst: int | None) -> list[str]:
     record, names = view.record, list(view.record.labels)
     main = [f"{name} {_value(record.metrics[name])}" for name in MAIN if name in record.metrics and name != "accuracy"]
     lines = [*_head_lines(view, ", ".join(main))]
-    lines += confusion_table(names, record.confusion, labels=4, pairs=4) + _weakest_table(record)
+    shown = MAX_MATRIX if "mae" in record.metrics else 4  # of ordered labels, whose place says how wrong it is
+    matrix = confusion_table(names, record.confusion, shown, 4) if record.confusion else _brief_labels(record)
+    lines += matrix + _weakest_table(record)
     room = max((SCREEN - len(lines) - 4) // 2, 1) if worst is None else worst
     errors = view.errors[:room]
-    total = sum(map(sum, record.confusion)) - sum(row[index] for index, row in enumerate(record.confusion))
+    total = round(record.texts * (1 - (record.metrics["accuracy"].value or 0.0)))
     lines += ["", f"  most confident errors, {len(errors)} of {total:,}"] if errors else []
     for error in errors:
         text = error.text if len(error.text) <= WIDTH - 6 else f"… {error.text[8 - WIDTH :].partition(' ')[2]}"
         lines += [f"    {_short(_description(error), WIDTH - 4)}"] + ([f"      {text}"] if text else [])
-    files = f"; files: {view.folder} ({record.split}-confusion.csv, …)" if view.folder else ""
+    files = f"; files: {view.folder} ({record.split}-predictions.csv, …)" if view.folder else ""
     return [*lines, "", f"  all tables: --full{files}"]
 
 
@@ -70,7 +76,8 @@ def record_notes(record: Evaluation) -> list[str]:
     """Return what makes the figures of an evaluation say little."""
     from rnnsent.evaluation.intervals import small_sample_warning
 
-    most, label = max((sum(row), name) for name, row in zip(record.labels, record.confusion, strict=True))
+    # Of several labels a text the most frequent set of them is not known here.
+    most, label = max(((sum(row), name) for name, row in zip(record.labels, record.confusion)), default=(-1, ""))
     share, small = most / record.texts, small_sample_warning(record.texts)
     constant = f"always predicting {label} would be right in {share:.2%} of the texts"
     poor = (record.metrics["accuracy"].value or 0.0) <= share
@@ -81,7 +88,8 @@ def _head_lines(view: EvaluationView, *facts: str) -> Iterator[str]:
     """Yield title, warnings, accuracy, other facts, and how the accuracy compares with that of the baseline."""
     yield view.title
     accuracy = view.record.metrics["accuracy"]
-    texts = [*view.notes, f"accuracy {accuracy.value:.2%} (95 % interval {accuracy.low:.2%} to {accuracy.high:.2%})"]
+    what = "accuracy" if view.record.confusion else "all labels of a text are right in"
+    texts = [*view.notes, f"{what} {accuracy.value:.2%} (95 % interval {accuracy.low:.2%} to {accuracy.high:.2%})"]
     texts += [part_sentence(part) for part in view.record.parts]
     texts += [*facts, *([baseline_verdict(view.baseline, view.comparison)] if view.folder else [])]
     for text in texts:
@@ -113,10 +121,21 @@ def baseline_verdict(baseline: Metrics, comparison: BaselineComparison | None) -
     return f"{accuracy}: {verdict}, {value:+.2f} points (paired 95 % interval {low:+.2f} to {high:+.2f}, {p_value})"
 
 
+def _brief_labels(record: Evaluation) -> list[str]:
+    """Return a line for each of several labels a text, those with the lowest F1 first."""
+    rows = sorted(record.labels.items(), key=lambda item: item[1].f1.value or 0.0)[:MAX_BRIEF]
+    title = "labels" if len(rows) == len(record.labels) else f"weakest labels, {len(rows)} of {len(record.labels)}"
+    lines = ["", f"  {title:<30} {'texts':>8} {'precision':>10} {'recall':>8} {'f1':>8}"]
+    for name, row in rows:
+        values = f"{_value(row.precision):>10} {_value(row.recall):>8} {_value(row.f1):>8}"
+        lines.append(f"    {_short(name, 28):<28} {row.texts:>8,} {values}")
+    return lines
+
+
 def _weakest_table(record: Evaluation) -> list[str]:
     """Return the parts of the texts whose accuracy is below that of all by more than chance explains."""
     parts = [(f"{row.group}: {row.name}", row.texts, row.accuracy) for row in record.slices]
-    if len(record.labels) > 2:
+    if len(record.labels) > 2 and record.confusion:
         parts += [(f"label: {name}", row.texts, row.recall) for name, row in record.labels.items()]
     whole = record.metrics["accuracy"].value or 0.0
     weak = sorted((part for part in parts if (part[2].high or 1.0) < whole), key=lambda part: part[2].high or 0.0)
@@ -128,7 +147,8 @@ def _weakest_table(record: Evaluation) -> list[str]:
 
 def _description(error: PredictionError) -> str:
     place = f" ({error.place})" if error.place else ""
-    return f"text {error.index}{place}: {error.label}, predicted {error.predicted} at {error.probability:.4f}"
+    labels = f"{error.label or NONE}, predicted {error.predicted or NONE}"
+    return f"text {error.index}{place}: {labels} at {error.probability:.4f}"
 
 
 def _value(estimate: Estimate) -> str:
@@ -170,14 +190,14 @@ def confusion_table(
     names: Sequence[str], confusion: Sequence[Sequence[int]], labels: int = MAX_MATRIX, pairs: int = MAX_CONFUSIONS
 ) -> list[str]:
     """Return the confusion matrix; of more than a limited number of labels the most frequent confusions alone."""
-    heads = [f"predicted {name}" for name in names]
     width = max(map(len, names))
-    if len(names) <= labels and sum(len(head) + 2 for head in heads) + width + 2 <= WIDTH:
-        lines = ["", f"  {'':<{width}}  " + "  ".join(heads)]
-        for name, row in zip(names, confusion, strict=True):
-            numbers = (f"{number:>{len(head)},}" for head, number in zip(heads, row, strict=True))
-            lines.append(f"  {name:<{width}}  " + "  ".join(numbers))
-        return lines
+    for heads in ([f"predicted {name}" for name in names], [f"→ {name}" for name in names]):
+        if len(names) <= labels and sum(len(head) + 2 for head in heads) + width + 2 <= WIDTH:
+            lines = ["", f"  {'':<{width}}  " + "  ".join(heads)]
+            for name, row in zip(names, confusion, strict=True):
+                numbers = (f"{number:>{len(head)},}" for head, number in zip(heads, row, strict=True))
+                lines.append(f"  {name:<{width}}  " + "  ".join(numbers))
+            return lines
     cells = [
         (-number, f"{_short(real, 27)} → {_short(predicted, 27)} ({number / sum(row):.1%})")
         for real, row in zip(names, confusion, strict=True)

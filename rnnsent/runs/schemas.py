@@ -207,6 +207,8 @@ class CalibrationInfo:
     texts: int = 0  # number of texts that it was fitted on
     log_loss_before: float = 0.0  # on these texts
     log_loss_after: float = 0.0
+    # of several labels a text: the calibrated probability above which each is predicted; empty: of one label a text
+    thresholds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from rnnsent.data.labels import label_warnings
 from rnnsent.data.sources import expanded
 from rnnsent.data.statistics import also_in_training, embedding_rows, left_out_and_joined, unknown_share
 from rnnsent.errors import DataError, count
-from rnnsent.inference.predictor import most_probable
+from rnnsent.inference.predictor import decide
 from rnnsent.models import embeddings
 from rnnsent.models.linear import LinearModel, cached_linear
 from rnnsent.models.ngram_weights import NgramWeights, assign_folds, out_of_fold
@@ -94,7 +94,7 @@ def resolve(config: Config, dataset: Dataset) -> Config:
     """Return the config with what was really used: the fallback, columns and labels that were found, absolute paths."""
     changes: dict[str, Any] = {}
     if dataset.source == "texts":
-        changes = {"labels": tuple(dataset.label_names)}
+        changes = {"labels": tuple(dataset.label_names), "ordered": dataset.targets == "ordered"}
         if not config.data.more_paths and config.data.test_path is None:  # each table may call its columns otherwise
             for key in ("text_column", "label_column", "split_column", "group_column"):
                 changes[key] = getattr(config.data, key) or dataset.provenance.get(key.replace("_", " "))
@@ -125,7 +125,8 @@ def fit_features(dataset: Dataset, split: Partition, config: Config) -> Features
     labels, folds = len(split.label_names), split_folds(split, config)
     if config.model.linear is not None:
         linear = _fit_linear(split, folds, config.model.linear)
-        accuracy = (most_probable(linear[1]) == validation.labels).mean()
+        right = decide(linear[1], config.data.targets) == validation.labels
+        accuracy = right.reshape(len(right), -1).all(axis=1).mean()
         logger.info("linear part: %s n-grams, validation accuracy %.2f%%", f"{linear[0].size:,}", 100 * accuracy)
     if config.model.ngrams is not None:
         ngram_weights, train = out_of_fold(train, labels, config.model.ngrams, config.training.seed)
@@ -239,6 +240,11 @@ def log_data(dataset: Dataset, split: Partition, config: Config) -> None:
 def _warnings(dataset: Dataset, split: Partition, config: Config) -> Iterator[str]:
     facts = dataset.provenance
     yield from left_out_and_joined(dataset)
+    if (labels := split.train.labels).ndim == 2:
+        without = f"{int((~labels.any(axis=1)).sum()):,} without any"
+        yield f"several labels a text: {labels.sum(axis=1).mean():.2f} on average, {without}, of {len(labels):,}"
+    if order := facts.get("order"):
+        yield f"labels in order: {order} (data.ordered: false makes them classes)"
     if ungiven := facts.get("rows without a split, for training"):
         yield f"{count(ungiven, 'row')} without a split: for training"
     yield from label_warnings(split.label_counts)

@@ -47,7 +47,8 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
         linear = LinearInfo(ngrams=model.size, strength=model.config.strength or 0.0, weight=weight)
         logger.info("linear part: weight %g beside the network", weight)
         probabilities = predict.mixed(**held_out)
-        parts = part_accuracies(texts.labels, probabilities, {PARTS[part]: held_out[part] for part in held_out})
+        predictions = Predictions.of(texts.labels, probabilities)
+        parts = part_accuracies(predictions, {PARTS[part]: held_out[part] for part in held_out})
     if features.linear is not None or features.folds is not None:
         run.write(directory.HELD_OUT, directory.arrays_bytes(held_out))
     if config.training.calibrate:
@@ -70,7 +71,7 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
         interrupted=networks[-1].stopped is not None,
         validation_texts=len(texts),
         # Not calibrated: on the texts that temperature and threshold were fitted on they look better than they are.
-        validation=score(Predictions.of(texts.labels, probabilities)).metrics,
+        validation=score(Predictions.of(texts.labels, probabilities, config.data.targets)).metrics,
         seconds=round(time.perf_counter() - first.started, 3),
         peak_memory_mb=round(peak_memory_mb(), 1),
         parameters=summary.parameters,

@@ -190,7 +190,9 @@ def open_initial_run(config: Config, run: Run) -> tuple[Config, InitialRun | Non
         raise RunError(f"{initial}: knows no words, only ids, so no training can begin with it; train one on texts")
     config = replace(config, training=replace(config.training, initial_run=str(initial.path.resolve())))
     if config.data.source == "texts" and config.data.labels is None:
-        config = replace(config, data=replace(config.data, labels=initial.config.data.label_names))
+        names, ordered = initial.config.data.label_names, config.data.ordered
+        ordered = initial.config.data.ordered if ordered is None else ordered
+        config = replace(config, data=replace(config.data, labels=names, ordered=ordered))
     _require_same_network(initial, config)
     first = Vocabulary.load(run.file(VOCABULARY)).words if resumed else words
     return config, InitialRun(initial, len(words), first, resumed)

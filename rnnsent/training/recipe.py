@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnsent.config.sections import Config
+from rnnsent.config.sections import Config, Targets
 from rnnsent.data.dataset import Dataset
+from rnnsent.data.splitting import texts_of
 from rnnsent.errors import count, installed
 
 logger = logging.getLogger(__name__)
@@ -40,13 +41,14 @@ class TableFacts:
     labels: dict[str, int]  # texts of each
     unlabeled: int  # texts without a label
     validated: bool = False  # whether a column says which texts validate
+    targets: Targets = "classes"  # what the labels are
 
     @classmethod
     def of(cls, dataset: Dataset) -> TableFacts:
         """Look at a table as loaded; its test texts are left alone."""
         rows = np.concatenate([dataset.indices.get(name, np.empty(0, np.int64)) for name in ("train", "validation")])
         lengths = dataset.rows.lengths[rows] - 1
-        counts = np.bincount(dataset.rows.labels[rows], minlength=len(dataset.label_names)).tolist()
+        counts = texts_of(dataset.rows.labels[rows], len(dataset.label_names)).tolist()
         return cls(
             texts=len(rows),
             words=int(lengths.sum()),
@@ -54,6 +56,7 @@ class TableFacts:
             labels=dict(zip(dataset.label_names, counts, strict=True)),
             unlabeled=(dataset.provenance.get("dropped") or {}).get("without a label", 0),
             validated=dataset.provenance["splits"]["validation"] == "given",
+            targets=dataset.targets,
         )
 
 
@@ -81,8 +84,10 @@ def choose(facts: TableFacts, networks: int = 1, *, folds: bool = True) -> tuple
     if networks > 1 and folds and not facts.validated:
         changes |= {"training.cross_validation": True, "data.validation_split": 0.0}
         validation = f"each network is validated on one of {networks} folds"
+    labels = f"{len(facts.labels)} {'ordered ' if facts.targets == 'ordered' else ''}labels"
+    labels += ", several a text" if facts.targets == "multi" else ""
     reasons = [
-        f"{facts.texts:,} labeled texts, {len(facts.labels)} labels: {size} and n-grams",
+        f"{facts.texts:,} labeled texts, {labels}: {size} and n-grams",
         f"{validation}; {maxlen} words a text are read",
     ]
     label, most = max(facts.labels.items(), key=lambda item: item[1])

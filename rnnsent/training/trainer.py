@@ -110,7 +110,7 @@ def train_network(run: Run, config: Config, session: Session, title: str, initia
         if initial.layers:
             begin_with(model, initial.layers)
         labels = features.split.label_names
-        compile_model(model, training, len(labels), len(train))
+        compile_model(model, training, len(labels), len(train), config.data.targets)
         plain = build_model(config, features.rows)
     start_time = session.started if begin is None else time.perf_counter() - begin.elapsed
     history = HistoryCallback(run, train, title, start_time, begin)

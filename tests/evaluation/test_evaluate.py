@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnsent.config.sections import DataConfig
 from rnnsent.evaluation.evaluate import evaluation_of, most_confident_errors
 from rnnsent.evaluation.metrics import METRICS, Metric, Sample
 from rnnsent.evaluation.predictions import Predictions, read_csv
@@ -122,14 +123,14 @@ def test_predictions_are_read_without_loss(size: int, tmp_path: Path) -> None:
     given = rng.dirichlet(np.ones(size), 50).astype(np.float32)
     predictions = Predictions.of(labels, given[:, 1] if size == 2 else given)
     path = tmp_path / "p.csv"
-    path.write_text(predictions.to_csv(names, list(range(2, 52))))
-    read = read_csv(path, names)
+    path.write_text(predictions.to_csv(DataConfig(labels=tuple(names)), list(range(2, 52))))
+    read = read_csv(path, DataConfig(labels=tuple(names)))
     assert read.same_as(predictions) and read.labels.tolist() == labels.tolist()
 
 
 def test_most_confident_errors_come_first() -> None:
     predictions = Predictions.of([0, 0, 1, 1], [0.9, 0.6, 0.05, 0.8])
-    errors = most_confident_errors(predictions, ["no", "yes"], lambda index: f"line {index}")
+    errors = most_confident_errors(predictions, DataConfig(labels=("no", "yes")), lambda index: f"line {index}")
     assert [(error.index, error.label, error.predicted, error.place) for error in errors] == [
         (2, "yes", "no", "line 2"), (0, "no", "yes", "line 0"), (1, "no", "yes", "line 1"),
     ]  # fmt: skip

@@ -83,8 +83,8 @@ class Counting:
         self.vocabulary = Vocabulary(words, None, "unknown")
         self.id = self.vocabulary.id_of(words[0])
 
-    def labels_of(self, split: Split) -> np.ndarray:
-        return np.array([int(self.id in split.sequence(index)) for index in range(len(split))])
+    def right(self, split: Split) -> np.ndarray:
+        return np.array([(self.id in split.sequence(at)) == label for at, label in enumerate(split.labels.tolist())])
 
 
 def test_typos_cost_what_they_hide() -> None:

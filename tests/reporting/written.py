@@ -121,7 +121,7 @@ def evaluate_run(run: Run, split: str, seed: int = 0, data: str = "1" * 64) -> N
         ),
     )
     lines = list(range(2, TEXTS + 2))
-    run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(labels, lines))
+    run.write(evaluation_name(split, "predictions", ".csv"), predictions.to_csv(run.config.data, lines))
 
 
 def write_baseline(run: Run, accuracy: float) -> None:

@@ -156,7 +156,8 @@ def report(facts: DatasetFacts) -> list[str]:
         if isinstance(value, list):
             shown = "; ".join(value[:3]) + (f"; … ({len(value):,})" if len(value) > 3 else "")
         lines.append(f"  {MEANINGS.get(name, name)}: {'none' if value == {} else shown}")
-    columns = [_cells(split) for split in facts.splits.values()]
+    most = max((number for split in facts.splits.values() for number in split.labels_per_text or ()), default=0)
+    columns = [_cells(split, most) for split in facts.splits.values()]
     lines += ["", f"  {'':<24}" + "".join(f"{name:>14}" for name in facts.splits)]
     lines += [f"  {title[:24]:<24}" + "".join(f"{cells[title]:>14}" for cells in columns) for title in columns[0]]
     shared = f"{facts.validation_duplicates:,} of {facts.validation:,}"
@@ -171,11 +172,12 @@ def report(facts: DatasetFacts) -> list[str]:
     return lines
 
 
-def _cells(split: SplitFacts) -> dict[str, str]:
+def _cells(split: SplitFacts, most: int) -> dict[str, str]:
     """Return the column of a split in the table: cells by the titles of their rows."""
     return {
         "texts": f"{split.reviews:,}",
         **{f"  {label}": f"{number:,}" for label, number in split.labels.items()},
+        **_labels_per_text(split, most),
         "tokens": f"{split.tokens:,}",
         "mean length": f"{split.mean_length:.2f}",
         **{f"  length at {share}": f"{length:,.0f}" for share, length in split.length_quantiles.items()},
@@ -187,6 +189,15 @@ def _cells(split: SplitFacts) -> dict[str, str]:
         "empty texts": f"{split.empty_reviews:,}",
         "duplicates within": f"{split.duplicates:,}",
     }
+
+
+def _labels_per_text(split: SplitFacts, most: int) -> dict[str, str]:
+    """Return the mean number of labels of a text (cardinality), and how many texts have 0, 1, … `most` labels."""
+    if split.labels_per_text is None:
+        return {}
+    mean = sum(number * texts for number, texts in split.labels_per_text.items()) / max(split.reviews, 1)
+    rows = {f"  texts with {number}": f"{split.labels_per_text.get(number, 0):,}" for number in range(most + 1)}
+    return {"labels a text": f"{mean:.2f}", **rows}
 
 
 def _histogram(split: SplitFacts) -> list[str]:

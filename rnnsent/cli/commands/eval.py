@@ -198,13 +198,14 @@ def _evaluate_seeds(runs: Sequence[Run], split: str, options: Options, baseline:
 
 
 def _table_view(table: Table, columns: dict[str, Any], note: str | None, errors: int) -> EvaluationView:
+    from rnnsent.config.sections import DataConfig
     from rnnsent.evaluation.evaluate import evaluation_record, most_confident_errors
     from rnnsent.evaluation.external_predictions import read_predictions
     from rnnsent.evaluation.intervals import small_sample_warning
     from rnnsent.evaluation.run_data import make_origin
 
     read = read_predictions(table, **columns)
-    names, labels_only = read.label_names, read.labels_only
+    names, labels_only, data = read.label_names, read.labels_only, DataConfig(labels=read.label_names)
     origin = make_origin("", "", "", len(read.predictions))
     record = evaluation_record(origin, read.predictions, names, labels_only=labels_only)
     of = "precision and recall are those" if labels_only else "the probability is that"
@@ -214,7 +215,7 @@ def _table_view(table: Table, columns: dict[str, Any], note: str | None, errors:
         title=title,
         notes=[each for each in notes if each is not None],
         record=record,
-        errors=[] if labels_only else most_confident_errors(read.predictions, names, read.place)[:errors],
+        errors=[] if labels_only else most_confident_errors(read.predictions, data, read.place)[:errors],
     )
 
 

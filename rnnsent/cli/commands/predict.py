@@ -75,7 +75,7 @@ def command(
     if output is not None and source is not None:
         require_output(output, source, force)
     classifier = load(opened(run), backend=backend)
-    chance = 1 / len(classifier.label_names)
+    chance = 0.0 if classifier.config.data.targets == "multi" else 1 / len(classifier.label_names)
     if abstain_below is not None and abstain_below <= chance:
         raise click.UsageError(f"--abstain-below {abstain_below:g}: the probability is never below {chance:.3g}")
     if source is None:

@@ -22,6 +22,7 @@ METHOD_HELP = "Attribution method: occlusion, integrated-gradients or both.  [de
 @click.argument("text", required=False)
 @click.option("--input", "source", metavar="FILE", help="Read the text from a file; - is stdin.")
 @click.option("--method", type=click.Choice(METHODS), metavar="METHOD", default=METHODS[0], help=METHOD_HELP)
+@click.option("--label", metavar="LABEL", help="Label to explain.  [default: the most probable]")
 @options.backend
 @click.option("--html", "page", type=PATH, metavar="FILE", help="Write an HTML page, too.")
 @click.option("--png", "picture", type=PATH, metavar="FILE", help="Write a plot, too.")
@@ -31,6 +32,7 @@ def command(
     text: str | None,
     source: str | None,
     method: str,
+    label: str | None,
     backend: str,
     page: Path | None,
     picture: Path | None,
@@ -51,7 +53,10 @@ def command(
         raise click.UsageError("give TEXT (- is stdin), or --input FILE" + ("" if text is None else "; not both"))
     require_named(page, PAGE)
     require_named(picture, PICTURE)
-    trace = load(opened(run), backend=backend).trace(_text(text, source), method)
+    classifier = load(opened(run), backend=backend)
+    if label is not None and label not in classifier.label_names:
+        raise click.UsageError(f"--label {label}: no such label; use {', '.join(classifier.label_names)}")
+    trace = classifier.trace(_text(text, source), method, label)
     if as_json:
         click.echo(json_line(trace.to_dict()))
     else:

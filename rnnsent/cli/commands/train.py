@@ -157,7 +157,7 @@ def _show(run: Run, quiet: bool, as_json: bool) -> None:
         say(kept_line(run))
         for warning in label_warnings(run.metrics.data.counts):
             say(f"WARNING: {warning}")
-        if advice := hint(run.metrics, run.config.training.epochs):
+        if advice := hint(run.metrics, run.config.training.epochs, several=run.config.data.targets == "multi"):
             say(advice)
         say(f"evaluate it: rnnsent eval {run.address}")
 
@@ -185,11 +185,11 @@ def _train_seeds(folder: Path, quiet: bool, force: bool, as_json: bool) -> None:
     click.echo("\n".join([*lines, *(f"  {run.path.name}: {run}" for run in runs)]))
 
 
-def hint(metrics: TrainingMetrics, epochs: int) -> str | None:
-    """Return what to try next after a training."""
+def hint(metrics: TrainingMetrics, epochs: int, *, several: bool = False) -> str | None:
+    """Return what to try next after a training; `several` says that texts may have several labels."""
     accuracy, counts = metrics.validation["accuracy"].value or 0.0, metrics.data.counts["validation"]
     share, most_frequent = max((number / max(sum(counts.values()), 1), label) for label, number in counts.items())
-    if accuracy <= share:
+    if accuracy <= share and not several:
         constant = f"always predicting {most_frequent} would be right in {share:.2%}"
         return f"not better than chance: {constant}; try more epochs, another learning rate, or more texts"
     if metrics.best_epoch == metrics.epochs == epochs > 1 and accuracy < 1:
