@@ -81,6 +81,8 @@ def _several_rules(config: Config) -> Iterator[Violation]:
 
 def _stack_rules(config: Config) -> Iterator[Violation]:
     model = config.model
+    if not model.recurrent:
+        return
     last = len(model.recurrent) - 1
     for index, layer in enumerate(model.recurrent):
         prefix: KeyPath = ("model", "recurrent", index)
@@ -116,6 +118,19 @@ def _model_rules(config: Config) -> Iterator[Violation]:
         yield ("model", "vectors", "trainable"), "must be false with word2vec.subwords", True
     if model.language_model is not None and config.data.padding == "notebook":
         yield ("model", "language_model"), "must be null under padding: notebook", model.language_model.to_dict()
+
+
+def _linear_rules(config: Config) -> Iterator[Violation]:
+    """Yield what needs a network, if there is none."""
+    model = config.model
+    if model.recurrent:
+        return
+    if model.linear is None:
+        yield ("model", "recurrent"), "must have at least 1 layer, or model.linear must be set", []
+    under, place = "recurrent: [], which is no network", ("model",)
+    yield from _unused(model, place, ["ngrams", "vectors", "language_model", "dense", "pooling"], under)
+    yield from _unused(config, (), ["ensemble"], under)
+    yield from _unused(config.training, ("training",), ["initial_run", "teacher", "adversarial"], under)
 
 
 def _ensemble_rules(config: Config) -> Iterator[Violation]:
@@ -198,6 +213,6 @@ def training_rules(config: Config) -> Iterator[Violation]:
 
 
 _RULES: tuple[Callable[[Config], Iterator[Violation]], ...] = (
-    _data_rules, _stack_rules, _model_rules, _ensemble_rules, _training_rules, _adversarial_rules,
+    _data_rules, _stack_rules, _model_rules, _linear_rules, _ensemble_rules, _training_rules, _adversarial_rules,
     _search_rules, label_rules,
 )  # fmt: skip

@@ -378,8 +378,8 @@ class ModelConfig(Section):
     language_model: LanguageModelConfig | None = None
     """Pretrain the embedding and the first recurrent layer to predict the next word, and the previous one if the layer
     is bidirectional. This takes minutes to hours and is cached for the same texts. null: no pretraining."""
-    recurrent: Annotated[tuple[RecurrentConfig, ...], Limits(min_length=1, max_length=MAX_LAYERS)]
-    """The recurrent layers, first layer first. Cells can be mixed."""
+    recurrent: Annotated[tuple[RecurrentConfig, ...], Limits(max_length=MAX_LAYERS)]
+    """The recurrent layers, first layer first. Cells can be mixed. []: no network, the linear part alone."""
     pooling: Pooling = "last"
     """How the states of a text become one vector. attention: a learned weighted mean."""
     dropout: Fraction = 0.0
@@ -587,9 +587,9 @@ class Config(Section):
 
     @property
     def members(self) -> tuple["Config", ...]:
-        """The networks that are trained, each as its own config."""
+        """The networks that are trained, each as its own config; none if the model is its linear part alone."""
         if self.ensemble is None:
-            return (self,)
+            return (self,) if self.model.recurrent else ()
         first = self.training.seed * len(self.ensemble)  # so that another seed shares no network with this one
         return tuple(self._member(member, (first + index) % 2**32) for index, member in enumerate(self.ensemble))
 

@@ -13,7 +13,7 @@ import numpy as np
 from rnnsent.config.sections import DataConfig
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
-from rnnsent.evaluation.metrics import PARTS, coverage, metrics_of, part_accuracies, reliability_points, score
+from rnnsent.evaluation.metrics import coverage, metrics_of, part_accuracies, reliability_points, score
 from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
@@ -107,15 +107,14 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     log_warnings(data, split)
     texts, labels = data.cut(split), run.config.data
     start_time = time.perf_counter()
-    network, linear = validation_parts(run, predictor, texts) if split == "validation" else predictor.parts(texts)
-    mixed = network if linear is None else predictor.mixed(network, linear)
-    probabilities = predictor.calibration(mixed)
+    parts = validation_parts(run, predictor, texts) if split == "validation" else predictor.parts(texts)
+    probabilities = predictor.calibration(predictor.mixed(parts))
     seconds = time.perf_counter() - start_time
     predictions = Predictions.of(texts.labels, probabilities, labels.targets, predictor.calibration.thresholds)
-    parts = {} if linear is None else {PARTS["network"]: network, PARTS["linear"]: linear}
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
     record = evaluation_record(origin, predictions, labels.label_names, slices=slices, seconds=seconds)
-    record = replace(record, parts=part_accuracies(predictions, parts, predictor.calibration.thresholds))
+    if len(parts) > 1:
+        record = replace(record, parts=part_accuracies(predictions, parts, predictor.calibration.thresholds))
     decode = data.dataset.vocabulary.decode
     errors = most_confident_errors(
         predictions, labels, lambda index: data.place(split, index), lambda index: decode(texts.sequence(index))

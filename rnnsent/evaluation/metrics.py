@@ -380,9 +380,6 @@ def reliability_points(
     return points
 
 
-PARTS = {"network": "network", "linear": "linear part"}  # of a model, and what each is called
-
-
 def part_accuracies(
     whole: Predictions, parts: Mapping[str, ArrayLike], thresholds: Sequence[float] = ()
 ) -> list[PartAccuracy]:

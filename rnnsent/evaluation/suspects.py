@@ -219,8 +219,7 @@ def _of_run(run: Run, dataset: Dataset, data: RunData) -> tuple[Probabilities, d
     seen = trained | validation
     probabilities = np.full((len(labels), len(columns)), np.nan)
     if dataset is data.dataset:
-        network, linear = validation_parts(run, predictor, data.cut("validation"))
-        found = by_label(network if linear is None else predictor.mixed(network, linear))
+        found = by_label(predictor.mixed(validation_parts(run, predictor, data.cut("validation"))))
         probabilities[data.indices["validation"]] = found[:, columns]
         if data.folds is None:
             probabilities[[row for row, text in hashes.items() if text in trained]] = np.nan

@@ -91,7 +91,8 @@ class Classifier:
 
     def __init__(self, vocabulary: Vocabulary, predictor: Predictor) -> None:
         self.vocabulary, self.predictor = vocabulary, predictor
-        rows = min(len(array) for name, array in predictor.weights.items() if name.endswith(EMBEDDINGS))
+        tables = (array for name, array in predictor.weights.items() if name.endswith(EMBEDDINGS))
+        rows = min(map(len, tables), default=vocabulary.size)
         if rows < vocabulary.size:
             raise RunError(f"the vocabulary has {vocabulary.size:,} ids, the network only {rows:,}")
 

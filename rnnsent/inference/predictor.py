@@ -6,7 +6,7 @@ native: the C kernel, without Keras. numpy: the NumPy reference. keras: the Kera
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,10 @@ MAX_BYTES = 8 << 30  # of the inputs and outputs of the widest layer
 Compute = Callable[[Batches, Floats | None], Floats]
 
 
+NETWORK, LINEAR_PART = "network", "linear part"
+Parts = Mapping[str, Floats]  # the probabilities of NETWORK, of LINEAR_PART, or of both
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A network with its weights, ready to predict."""
@@ -77,21 +81,24 @@ class Predictor:
             Of two labels that of label 1, (texts,); of more, or several a text, that of each, (texts, labels). See
             `by_label`.
         """
-        network, linear = self.parts(split)
-        return self.calibration(network if linear is None else self.mixed(network, linear))
+        return self.calibration(self.mixed(self.parts(split)))
 
-    def mixed(self, network: Floats, linear: Floats) -> Floats:
-        """Return the probabilities of the two parts as one, before calibration."""
+    def mixed(self, parts: Parts) -> Floats:
+        """Return the probabilities of the parts as one, before calibration."""
+        if len(parts) == 1:
+            [probabilities] = parts.values()
+            return probabilities
         assert self.linear is not None
-        return blend(network, linear, self.linear.weight, self.linear.independent)
+        return blend(parts[NETWORK], parts[LINEAR_PART], self.linear.weight, self.linear.independent)
 
     def decide(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """Return what is predicted from calibrated probabilities, see the function `decide`."""
         return decide(probabilities, self.config.data.targets, self.calibration.thresholds)
 
-    def parts(self, split: Split) -> tuple[Floats, Floats | None]:
-        """Return the probabilities of the network and of the linear part, if there is one, without calibration."""
-        return self.network(split), None if self.linear is None else self.linear.probabilities(split)
+    def parts(self, split: Split) -> Parts:
+        """Return the probabilities of the parts of the model, without calibration."""
+        network = {NETWORK: self.network(split)} if self.config.members else {}
+        return network if self.linear is None else {**network, LINEAR_PART: self.linear.probabilities(split)}
 
     def network(self, split: Split) -> Floats:
         """Return the probabilities of the network; n-gram weights are looked up, unless the texts have some."""
@@ -187,7 +194,7 @@ def load_subwords(run: Run) -> Subwords | None:
     return Subwords.from_arrays(read_arrays(run.file(SUBWORDS))) if run.file(SUBWORDS).is_file() else None
 
 
-def validation_parts(run: Run, predictor: Predictor, texts: Split) -> tuple[Floats, Floats | None]:
+def validation_parts(run: Run, predictor: Predictor, texts: Split) -> Parts:
     """Return what `parts` does, for the validation texts of a run by parts of the model that were not fitted on them.
 
     Args:
@@ -200,8 +207,7 @@ def validation_parts(run: Run, predictor: Predictor, texts: Split) -> tuple[Floa
     """
     if not run.file(HELD_OUT).is_file():
         return predictor.parts(texts)
-    arrays = read_arrays(run.file(HELD_OUT))
-    return arrays["network"], arrays.get("linear")
+    return read_arrays(run.file(HELD_OUT))
 
 
 def load_calibration(run: Run) -> Calibration:
@@ -250,6 +256,8 @@ def load_predictor(
         DeviceError: if the requested GPU is not there.
         RunError: if the weights do not fit the config.
     """
+    if not config.members:
+        return Predictor("linear", "logistic regression, without a network", config, _nothing, calibration=calibration)
     make = _single if config.ensemble is None else _ensemble
     predictor = make(config, weights, ngram_weights, backend, device)
     return replace(predictor, calibration=calibration, weights=weights)
@@ -279,6 +287,10 @@ def _single(
         return Predictor("numpy", reason, config, compute, ngram_weights)
     reason = f"{kernel.level()}, {count(kernel.default_threads(), 'thread')}, without Keras"
     return Predictor("native", reason, config, compute, ngram_weights)
+
+
+def _nothing(batches: Batches, vectors: Floats | None) -> Floats:
+    raise AssertionError("there is no network")
 
 
 def member_weights(weights: Weights, number: int) -> dict[str, Floats]:

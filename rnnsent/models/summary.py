@@ -16,6 +16,8 @@ POOLINGS = {"last": "last state", "mean_max": "mean and max pooling"}
 
 def architecture(config: Config) -> str:
     """Return the layers of a network in a line; of an ensemble how many networks it has, and their cells."""
+    if not config.members:
+        return "logistic regression on n-grams"
     if config.ensemble is None:
         return " → ".join(_layer_names(config))
     cells = dict.fromkeys(layer.kind.title for member in config.members for layer in member.model.recurrent)
@@ -43,6 +45,8 @@ def summarize(config: Config, rows: int) -> tuple[str, NetworkSummary | Ensemble
     layers = [tuple(_layers(member, rows)) for member in config.members]
     tables = [_table(*pair) for pair in zip(layers, config.members, strict=True)]
     networks = tuple(NetworkSummary(stack, sum(layer.parameters for layer in stack)) for stack in layers)
+    if not networks:
+        return f"{architecture(config)}, without a network\n", NetworkSummary((), 0)
     if len(networks) == 1:
         return tables[0], networks[0]
     tables = [f"network {number} of {len(tables)}\n{table}" for number, table in enumerate(tables, start=1)]

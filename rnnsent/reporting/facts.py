@@ -167,6 +167,8 @@ class RunFacts:
             lines.append(f"{metrics.pseudo_labels:,} unlabeled texts, pseudo-labeled by {teacher}")
         if (vectors := metrics.embeddings) is not None:
             lines.append(f"pre-trained vectors of {vectors.found:,} of {vectors.words:,} words")
+        if (linear := metrics.linear) is not None and self.config.members:
+            lines.append(f"logistic regression on {linear.ngrams:,} n-grams, weight {linear.weight:g} in the mixture")
         if metrics.language_model is not None:
             lines.append("embedding and first recurrent layer pre-trained as a language model")
         if (parent := metrics.parent) is not None:

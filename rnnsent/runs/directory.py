@@ -116,10 +116,10 @@ class Run:
 
     @property
     def networks(self) -> list[Run]:
-        """The networks whose predictions are averaged: the members of an ensemble, or the run itself."""
+        """The networks whose predictions are averaged: the members of an ensemble, or the run itself if it has one."""
         folder = self.file(MEMBERS)
         if not folder.is_dir():
-            return [self]
+            return [self] if self.config.members else []
         numbers = sorted(int(path.name) for path in folder.iterdir() if (path / WEIGHTS).is_file())
         return [self.part(MEMBERS, number) for number in numbers]
 

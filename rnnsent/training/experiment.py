@@ -121,17 +121,18 @@ def _train(run: Run, config: Config, request: Request) -> Run:
     fingerprint = resume.fingerprint(request.name, config, split, device, info)
     run, fingerprint = _begin(run, config, features, fingerprint)
     run.write_record(directory.ENVIRONMENT, info)
-    logger.info(
-        "epochs: val_ is on the validation texts; * marks the best one so far, by\n  %s: its weights are kept",
-        config.training.monitor,
-    )
+    if config.members:
+        logger.info(
+            "epochs: val_ is on the validation texts; * marks the best one so far, by\n  %s: its weights are kept",
+            config.training.monitor,
+        )
     session = teach(run, config, Session(features, device, request.callbacks, start_time, initial_run))
     networks = train_networks(run, config, session, fingerprint.name)
     with DeferredSignals(FINISHING):
         finish(run, config, session, networks, data_info(dataset, split, config, requested))
         if request.latest:
             registry.mark_latest(run)
-    stop = networks[-1].stopped
+    stop = networks[-1].stopped if networks else None
     if stop is not None:
         raise Interrupted(f"{stop}; continue: rnnsent train --resume {run.address}", stop.exit_code)
     return run
@@ -146,7 +147,8 @@ def _begin(run: Run, config: Config, features: Features, fingerprint: Fingerprin
     elif run.resumable:
         raise RunError(f"{run.file(directory.FINGERPRINT)}: is missing; {directory.RESTORE}")
     logger.info("run: %s", run)  # whoever stops what takes long should know which one to resume
-    logger.info("plots: %s", resume.network_runs(run, config)[0].file(directory.CURVES))
+    for network in resume.network_runs(run, config)[:1]:
+        logger.info("plots: %s", network.file(directory.CURVES))
     run.write(directory.VOCABULARY, features.split.vocabulary.to_json())  # before `num_words`, which follows from it
     run.write(directory.CONFIG, dump_config(config))
     run.write_record(directory.SETTINGS, config)

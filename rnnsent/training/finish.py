@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnsent.config.sections import Config
-from rnnsent.evaluation.metrics import PARTS, part_accuracies, score
+from rnnsent.evaluation.metrics import part_accuracies, score
 from rnnsent.evaluation.predictions import Predictions
 from rnnsent.inference import calibration
-from rnnsent.inference.predictor import Predictor, load_predictor, member_weights
+from rnnsent.inference.predictor import LINEAR_PART, NETWORK, Predictor, load_predictor, member_weights
 from rnnsent.models.summary import summarize
 from rnnsent.runs import directory
 from rnnsent.runs.directory import Run
 from rnnsent.runs.schemas import DataInfo, LinearInfo, TrainingMetrics
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.environment import peak_memory_mb
-from rnnsent.training.features import Features
+from rnnsent.training.features import Features, InitialWeights
 from rnnsent.training.trainer import Session, TrainedNetwork
 
 logger = logging.getLogger(__name__)
@@ -29,26 +29,26 @@ logger = logging.getLogger(__name__)
 
 def finish(run: Run, config: Config, session: Session, networks: Sequence[TrainedNetwork], data: DataInfo) -> None:
     """Calibrate, evaluate on validation, write metrics.json and the manifest."""
-    first, texts, features = networks[0], session.features.split.validation, session.features
-    device = session.device.name
+    first, texts, features = next(iter(networks), None), session.features.split.validation, session.features
+    initial, device = InitialWeights() if first is None else first.initial, session.device.name
     predict = load_predictor(config, run.weights(), features.ngram_weights, device=device)
-    if (subwords := first.initial.subwords) is not None:
-        run.write(directory.SUBWORDS, directory.arrays_bytes(subwords.to_arrays()))
-        predict = replace(predict, subwords=subwords)
-    held_out = {"network": _network_probabilities(predict, features, device)}
-    probabilities, linear, parts = held_out["network"], None, []
+    if initial.subwords is not None:
+        run.write(directory.SUBWORDS, directory.arrays_bytes(initial.subwords.to_arrays()))
+        predict = replace(predict, subwords=initial.subwords)
+    held_out = {NETWORK: _network_probabilities(predict, features, device)} if networks else {}
+    linear = None
     if config.model.linear is not None and features.linear is not None:
-        model, held_out["linear"] = features.linear
-        given = config.model.linear.weight
-        weight = calibration.best_weight(texts.labels, probabilities, held_out["linear"]) if given is None else given
-        model = replace(model, weight=weight)
+        model, held_out[LINEAR_PART] = features.linear
+        weight = config.model.linear.weight
+        if weight is None and networks:
+            weight = calibration.best_weight(texts.labels, held_out[NETWORK], held_out[LINEAR_PART])
+            logger.info("linear part: weight %g beside the network", weight)
+        model = replace(model, weight=1.0 if weight is None else weight)
         run.write(directory.LINEAR, directory.arrays_bytes(model.to_arrays()))
         predict = replace(predict, linear=model)
-        linear = LinearInfo(ngrams=model.size, strength=model.config.strength or 0.0, weight=weight)
-        logger.info("linear part: weight %g beside the network", weight)
-        probabilities = predict.mixed(**held_out)
-        predictions = Predictions.of(texts.labels, probabilities)
-        parts = part_accuracies(predictions, {PARTS[part]: held_out[part] for part in held_out})
+        linear = LinearInfo(ngrams=model.size, strength=model.config.strength or 0.0, weight=model.weight)
+    probabilities = predict.mixed(held_out)
+    predictions = Predictions.of(texts.labels, probabilities, config.data.targets)
     if features.linear is not None or features.folds is not None:
         run.write(directory.HELD_OUT, directory.arrays_bytes(held_out))
     if config.training.calibrate:
@@ -67,21 +67,21 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
             for layer, engine in network.engine.items()
         },
         epochs=sum(len(network.history) for network in networks),
-        best_epoch=None if ensemble else first.best.epoch,
-        interrupted=networks[-1].stopped is not None,
+        best_epoch=None if ensemble or first is None else first.best.epoch,
+        interrupted=first is not None and networks[-1].stopped is not None,
         validation_texts=len(texts),
         # Not calibrated: on the texts that temperature and threshold were fitted on they look better than they are.
-        validation=score(Predictions.of(texts.labels, probabilities, config.data.targets)).metrics,
-        seconds=round(time.perf_counter() - first.started, 3),
+        validation=score(predictions).metrics,
+        seconds=round(time.perf_counter() - (session.started if first is None else first.started), 3),
         peak_memory_mb=round(peak_memory_mb(), 1),
         parameters=summary.parameters,
         networks=[network.info() for network in networks] if ensemble else None,
-        embeddings=first.initial.embeddings,
-        language_model=first.initial.language_model,
+        embeddings=initial.embeddings,
+        language_model=initial.language_model,
         parent=None if session.initial_run is None else session.initial_run.info(predict, features.split, device),
         pseudo_labels=features.pseudo_labels,
         linear=linear,
-        parts=parts,
+        parts=part_accuracies(predictions, held_out) if len(held_out) > 1 else [],
     )
     run.write_record(directory.METRICS, metrics)
     if not metrics.interrupted:

@@ -155,8 +155,7 @@ class InitialRun:
             return info
         texts = texts.take(rows)
         predict_before = load_run_predictor(self.run, device=device, calibrated=False)
-        network, linear = validation_parts(self.run, predict_before, before.cut("validation"))
-        mixed = network if linear is None else predict_before.mixed(network, linear)
+        mixed = predict_before.mixed(validation_parts(self.run, predict_before, before.cut("validation")))
         old = Predictions.of(texts.labels, mixed[rows]).right
         new = Predictions.of(texts.labels, predict(texts)).right
         was, now = (proportion(int(right.sum()), len(rows)) for right in (old, new))

@@ -110,7 +110,7 @@ def resumed_config(run: Run, epochs: int | None) -> Config:
         )
     if epochs is None:
         return config
-    total = max(checkpoint_epochs(run, config))
+    total = max(checkpoint_epochs(run, config), default=0)
     if epochs < total:
         raise RunError(f"--epochs {epochs}: {run} has trained {count(total, 'epoch')} already; ask for more")
     training = replace(config.training, epochs=epochs)
@@ -120,7 +120,7 @@ def resumed_config(run: Run, epochs: int | None) -> Config:
 def network_runs(run: Run, config: Config) -> list[Run]:
     """Return where the networks that predict are kept, in the order of `config.members`."""
     if config.ensemble is None:
-        return [run]
+        return [run] if config.members else []
     return [run.part(MEMBERS, number) for number in range(1, len(config.members) + 1)]
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rnnsent.cli import options
-from rnnsent.cli.options import Command, opened, overrides, show, source_of
+from rnnsent.cli.commands.train import result_line
+from rnnsent.cli.options import PATH, Command, opened, overrides, show, source_of
+from rnnsent.cli.terminal import say
 from rnnsent.reporting.tables import metric_table
 
 if TYPE_CHECKING:
     from rnnsent.runs.schemas import BaselineEvaluation, Metrics
+
+LINEAR = "linear"  # the config
 
 
 @click.command(name="baseline", cls=Command)
@@ -22,11 +27,18 @@ if TYPE_CHECKING:
 @options.split
 @click.option("--data", multiple=True, metavar="SOURCE", help="Location of the data.  [as in training or the config]")
 @click.option("--config", "name", metavar="NAME", help="Use the data of a config instead of RUN.")
+@click.option("--run-dir", type=PATH, metavar="DIR", help="Train it as a run of its own, for predict and trace.")
 @options.settings
 @options.table
 @options.as_json
 def command(
-    run: Path | None, split: str, data: tuple[str, ...], name: str | None, as_json: bool, **settings: Any
+    run: Path | None,
+    split: str,
+    data: tuple[str, ...],
+    name: str | None,
+    run_dir: Path | None,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
     """Evaluate an n-gram logistic regression on the same data.
 
@@ -35,8 +47,13 @@ def command(
     `rnnsent eval` and `rnnsent report` show it. Needs scikit-learn:
     pip install 'rnnsent[baseline]'.
 
-    `--config lstm --data reviews.csv` needs no run.
+    `--config lstm --data reviews.csv` needs no run. `--run-dir DIR` trains a
+    run without a network on the same data, as the config `linear` does: for
+    those who want just that.
     """
+    if run_dir is not None:
+        _train(run, name, run_dir, overrides(data=data, **settings))
+        return
     from rnnsent.config.loader import load_config
     from rnnsent.evaluation.baseline import evaluate_baseline
     from rnnsent.evaluation.run_data import load_config_data, load_run_data, log_warnings
@@ -63,6 +80,22 @@ def command(
     if evaluation is None and not as_json:
         click.echo(f"  evaluate the network, too: rnnsent eval {finished.address} --split {split}")
     result.write(finished)
+
+
+def _train(run: Path | None, name: str | None, run_dir: Path, changes: Mapping[str, object]) -> None:
+    """Train the linear part alone on the data of a run or a config."""
+    from rnnsent.config.loader import load_config
+    from rnnsent.training.experiment import Request, train
+
+    base = load_config(LINEAR, changes if run is None and name is None else {})
+    if run is not None or name is not None:
+        other = opened(run).config if name is None else load_config(name, changes)
+        share = other.data.validation_split or base.data.validation_split  # 0 under cross-validation
+        data = replace(other.data, num_words=None, maxlen=None, validation_split=share)
+        base = replace(base, data=data)
+    trained = train(base, Request(LINEAR), run_dir=run_dir)
+    show(result_line(trained))
+    say(f"evaluate it: rnnsent eval {trained.address}")
 
 
 def _show(record: BaselineEvaluation, run: str | None, name: str, network: Metrics, as_json: bool) -> None:

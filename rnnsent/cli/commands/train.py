@@ -207,7 +207,9 @@ def result_line(run: Run) -> str:
 def kept_line(run: Run) -> str:
     """Return what the brackets of the result are, what was kept, and where the plots are."""
     metrics = run.metrics
-    what = f"epoch {metrics.best_epoch} of {metrics.epochs}, the best by {run.config.training.monitor}"
+    what = "logistic regression, fitted on training and validation texts"
+    if metrics.best_epoch is not None:
+        what = f"epoch {metrics.best_epoch} of {metrics.epochs}, the best by {run.config.training.monitor}"
     if metrics.networks is not None:
         alone = ", ".join(f"{network.val_accuracy:.2%}" for network in metrics.networks)
         what = f"{len(metrics.networks)} networks, alone {alone}"
