@@ -25,6 +25,7 @@ SAMPLE_ROWS = 50
 SAMPLE_LINES = 500
 FEW, MOST = 0.05, 0.9  # of the cells over several lines
 MAX_REPEATED = 20  # values of a column that tell where a row begins or ends
+_SPACED = re.compile(' +"')
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)  # what Excel writes into the first line
 
 Record = tuple[int, list[str] | csv.Error, list[str]]  # the last line of a row, its cells, its lines
@@ -168,7 +169,8 @@ class _Quotes:
             self.rows_by_line = fitting >= MOST * lines  # whether lines are rows without quotes
             if any('"' in part for part in record):
                 self.escapes = self.escapes or any('\\"' in part for part in record)
-                self.spaces = self.spaces or any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in cells)
+                plain = {piece for each in cut for piece in each}  # a quoted cell is none of them
+                self.spaces = self.spaces or any(cell in plain and _SPACED.match(cell) for cell in cells)
                 self.enclosed += bool(cells) and any(cell.startswith('"') for cell in cut[0])
             if len(cut) > 1:
                 waiting.append((line, cut))
@@ -188,11 +190,15 @@ class _Quotes:
         for line, cut in waiting:
             alike = [each for each in cut if len(each) == width]
             alike = alike if 2 * len(alike) >= len(cut) else []
+            opened = next((place for place, cell in enumerate(cut[0]) if cell.count('"') % 2), 0)
+            after = cut[0][opened:]  # what stands before is of the row itself
             if len(alike) > 2 and any(all(each[place].strip('"') in seen for each in alike) for place, seen in few):
                 self.swallowed = self.swallowed or (line, len(alike))
             if (len(alike) > 1 and (self.rows_by_line or self.delimiter == "\t")) or any(
                 any(place < len(each) - 1 and each[place].strip('"') in seen for each in cut[1:])
-                or any(width - place < len(each) and each[place - width].strip('"') in seen for each in cut[:-1])
+                or any(
+                    width - place < len(each) and each[place - width].strip('"') in seen for each in [after, *cut[1:-1]]
+                )
                 for place, seen in few
             ):
                 self.doubts.append(line)

@@ -195,8 +195,8 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
         name for name in _nested(table) if name == chosen.text or (name in chosen.labels and not chosen.separator)
     ]:
         raise DataError(
-            f"{table.name}: {nested[0]!r} holds lists or objects, not texts or labels; pandas' "
-            "to_json(FILE, orient='records', lines=True) writes one row a line"
+            f"{table.name}: {nested[0]!r} holds lists or objects, not texts or labels; for lists of one label: "
+            f"jq -c '.{nested[0]}=.{nested[0]}[0]' < FILE; for columns: pandas' to_json(orient='records', lines=True)"
         )
     return chosen
 

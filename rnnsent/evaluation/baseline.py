@@ -25,6 +25,7 @@ from rnnsent.evaluation.intervals import discordant, mcnemar, paired_difference
 from rnnsent.evaluation.metrics import score
 from rnnsent.evaluation.predictions import Predictions, read_csv
 from rnnsent.inference.calibration import best_thresholds
+from rnnsent.models.linear import CLIP
 from rnnsent.models.ngram_weights import Ngrams, log_count_ratios, logistic_regression, require_scikit_learn
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import BaselineEvaluation, Estimate
@@ -54,7 +55,12 @@ class Baseline:
 
     def of_matrix(self, matrix: Any) -> NDArray[np.float64]:
         """Return the same for the n-grams of texts."""
-        columns = [model.predict_proba(matrix.multiply(weights).tocsr())[:, 1] for model, weights in self.models]
+        columns = [
+            np.full(matrix.shape[0], CLIP)
+            if model is None
+            else model.predict_proba(matrix.multiply(weights).tocsr())[:, 1]
+            for model, weights in self.models
+        ]
         scores: NDArray[np.float64] = np.stack(columns, axis=1)
         if len(columns) == 1:
             return scores[:, 0]
@@ -77,7 +83,10 @@ def fit(train: Split, validation: Split, labels: int = 2, strengths: Sequence[fl
     for strength in strengths:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of scikit-learn, about what it will do in other versions
-            regressions = [logistic_regression(strength).fit(*pair) for pair in zip(products, targets, strict=True)]
+            regressions = [  # None if a fold lacks a rare label
+                logistic_regression(strength).fit(*pair) if pair[1].any() else None
+                for pair in zip(products, targets, strict=True)
+            ]
         models = list(zip(regressions, weights, strict=True))
         baseline = Baseline(strength, ngrams, models, train.labels.ndim == 2)
         accuracy = float(Predictions.of(validation.labels, baseline.of_matrix(held_out)).right.mean())

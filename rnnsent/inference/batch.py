@@ -93,7 +93,7 @@ def open_texts(
 
     Args:
         source: a file or pipe; "-" is stdin.
-        classifier: whose run says the encoding and the column if nothing else does.
+        classifier: whose run says the encoding, the column, and the format of a text file, if nothing else does.
         options: how to read the file.
         text_column: by name, or by number from 1.
         keep: columns to write beside the predictions; "all" is every one.
@@ -101,10 +101,16 @@ def open_texts(
     Raises:
         DataError: if it cannot be read.
     """
+    from rnnsent.data.readers import FORMATS, format_of
     from rnnsent.data.tables import Columns, choose_columns, open_table
 
     data = classifier.config.data
-    options = replace(options, encoding=options.encoding or data.encoding)
+    plain = source != "-" and format_of(Path(source)) in (None, "lines")  # a name that does not say that it is a table
+    options = replace(
+        options,
+        encoding=options.encoding or data.encoding,
+        format=options.format or (data.format if plain and data.format in FORMATS else None),
+    )
     numbered = isinstance(text_column or data.text_column, int)
     table = open_table(source, options, default="lines", numbered=numbered, streaming="all" not in keep)
     column = text_column or (data.text_column if table.columns or numbered else None)

@@ -247,14 +247,23 @@ def _regressed(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scikit-learn, about what it will do in other versions
         strength = config.strength or 1.0
-        models = [logistic_regression(strength).fit(*pair) for pair in zip(inputs, targets, strict=True)]
-    coefficients = np.stack([model.coef_[0] for model in models], axis=1)
+        fits = [_weights(matrix, target, strength) for matrix, target in zip(inputs, targets, strict=True)]
+    coefficients = np.stack([weights for weights, _ in fits], axis=1)
     ends = np.cumsum([len(keys) for keys, _, _ in parts])[:-1]
     blocks = (
         Block(keys, ratios, (coefficient * ratios).astype(np.float32))
         for (keys, _, ratios), coefficient in zip(parts, np.split(coefficients, ends), strict=True)
     )
-    return LinearModel(config, tuple(blocks), np.array([model.intercept_[0] for model in models], np.float32))
+    return LinearModel(config, tuple(blocks), np.array([bias for _, bias in fits], np.float32))
+
+
+def _weights(matrix: Any, target: NDArray[np.bool_], strength: float) -> tuple[Floats, float]:
+    """Return the weights of n-grams and the bias of a regression; if all texts or none are meant, the bias alone."""
+    number = int(target.sum())
+    if number in (0, len(target)):
+        return np.zeros(matrix.shape[1], np.float32), float(np.log((number + 0.5) / (len(target) - number + 0.5)))
+    model = logistic_regression(strength).fit(matrix, target)
+    return model.coef_[0], float(model.intercept_[0])
 
 
 def cached_linear(

@@ -233,6 +233,8 @@ def log_data(dataset: Dataset, split: Partition, config: Config) -> None:
     if file := dataset.provenance.get("file"):
         rebuilt = "" if dataset.provenance.get("official_file", True) else " (a rebuilt imdb.npz, not Keras' own)"
         logger.info("  %s%s", file, rebuilt)
+    if config.data.test_path is not None:
+        logger.info("  test: %s", config.data.test_path)
     for line in _warnings(dataset, split, config):
         logger.info("data: %s", line)
 

@@ -729,3 +729,32 @@ def test_parquet_without_a_suffix_is_known_by_its_content() -> None:
     parquet.write_table(table, "texts.bin")
     result = rnnsent("data", "info", "texts.bin")
     assert result.exit_code == 0 and "format: parquet" in result.stdout
+
+
+@pytest.mark.parametrize("text", [' ""the quiet""', ' ""a"", then', '  ""x""', ' ""said, he""'])
+def test_a_quoted_cell_that_begins_with_a_blank_changes_no_others(text: str) -> None:
+    rows = [f"{n}, film {n} was fine" for n in range(30)]
+    Path("t.csv").write_text("\n".join(["id,text", *rows, f'30,"{text}"']) + "\n")
+    with Path("t.csv").open(newline="") as file:
+        expected = [row["text"] for row in csv.DictReader(file)]
+    assert [cells[0] for _, cells in open_table("t.csv").rows(["text"])] == expected
+
+
+@pytest.mark.parametrize("before", ["en", "en,7", "7,en,x"])
+def test_constant_columns_before_a_text_of_lines_are_no_rows_in_it(
+    before: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ",".join(f"c{place}" for place in range(before.count(",") + 1))
+    rows = [f"{before},film {n} was fine" for n in range(60)]
+    rows[7] = f'{before},"this film was fine.\n\nSMH"'
+    Path("t.csv").write_text("\n".join([f"{names},text", *rows]) + "\n")
+    assert len(list(open_table("t.csv").rows(["text"]))) == 60
+    assert "could be rows" not in caplog.text
+
+
+@pytest.mark.parametrize("key", ["label", "labels", "tags"])
+def test_lists_of_one_label_get_a_command_that_helps(key: str) -> None:
+    rows = [json.dumps({"text": f"film {n}", key: [("bad", "good")[n % 2]]}) for n in range(20)]
+    Path("t.jsonl").write_text("\n".join(rows) + "\n")
+    result = rnnsent("data", "info", "t.jsonl", "--label-column", key)
+    assert result.exit_code == 1 and f"jq -c '.{key}=.{key}[0]' < FILE" in result.stderr

@@ -401,3 +401,15 @@ def test_a_file_without_the_column_is_refused(run: Path) -> None:
     Path("t.csv").write_text("id;body\n1;w1\n")
     found = rnnsent("predict", str(run), "--input", "t.csv", "--delimiter", ",")
     assert found.exit_code == 1 and "the delimiter is taken to be ','" in found.stderr
+
+
+@pytest.mark.parametrize("name", ["new.txt", "new.data", "new"])
+def test_a_file_whose_name_says_nothing_is_read_in_the_format_of_the_run(name: str) -> None:
+    rows = [f"id{n}\t{('dull poor', 'fine warm')[n % 2]} film {n}\t{('bad', 'good')[n % 2]}" for n in range(80)]
+    Path("old.txt").write_text("\n".join(rows) + "\n")
+    columns = ["--format", "tsv", "--no-header", "--text-column", "2", "--label-column", "3"]
+    result = rnnsent("train", "linear", "--data", "old.txt", *columns, "--run-dir", "run")
+    assert result.exit_code == 0, result.stderr
+    Path(name).write_text("bad good dull\tfine warm film\nfine\tdull poor film\n")
+    result = rnnsent("predict", "run", "--input", name)
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == ["good", "bad"]

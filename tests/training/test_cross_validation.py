@@ -119,3 +119,13 @@ def test_a_table_with_validation_texts_of_its_own_is_refused() -> None:
     path.write_text(path.read_text().replace("train", "validation", 30))
     result = rnnsent("train", "gru", "--data", "t.csv", "--run-dir", "run", *SETTINGS)
     assert result.exit_code == 1 and "30 rows are for validation: with training.cross_validation each" in result.stderr
+
+
+@pytest.mark.parametrize("labels", [("good", "bad"), ("good", "bad", "fair")])
+def test_a_label_of_one_text_is_trained_without_it_in_its_fold(labels: tuple[str, ...]) -> None:
+    rows = [f"w{n % 9} {labels[n % len(labels)]}like w{n % 7} number{n},{labels[n % len(labels)]}" for n in range(90)]
+    Path("t.csv").write_text("\n".join(["text,label", *rows, "odd one,unsure"]) + "\n")
+    trained("t.csv", "--set", "data.test_split=0", "--set", "training.cross_validation=true", epochs="1")
+    answer = package.load("run").predict(["w1 goodlike w2"])[0]
+    assert answer.label == "good" and 0 < answer.probabilities["unsure"] < 0.2
+    assert evaluated("baseline", "run", "--split", "validation")["n"] == 91

@@ -82,3 +82,13 @@ def test_a_baseline_is_kept_as_a_run_of_its_own() -> None:
 def test_settings_of_a_network_are_refused(setting: str, message: str) -> None:
     result = rnnsent("train", "linear", "--data", table("t.csv"), "--set", setting)
     assert result.exit_code == 1 and message in result.stderr
+
+
+def test_eval_names_the_file_of_the_test_texts() -> None:
+    rows = [f"w{n % 9} {('dismal', 'superb')[n % 2]} w{n},{n % 2}" for n in range(90)]
+    for name, part in (("old.csv", rows[:60]), ("new.csv", rows[60:])):
+        Path(name).write_text("\n".join(["text,label", *part]) + "\n")
+    said("train", "linear", "--data", "old.csv", "--test", "new.csv", "--run-dir", "run")
+    assert "run: test, 30 texts of new.csv" in said("eval", "run")
+    assert values("eval", "run")["source"] == "new.csv"
+    assert values("eval", "run", "--split", "validation")["source"] == "old.csv"

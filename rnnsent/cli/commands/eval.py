@@ -112,7 +112,7 @@ def command(
     view = _run_view(result, ERRORS if worst is None else worst)
     if as_json and result.run.fallback_used:  # which `opened` says on stderr
         view = replace(view, notes=[*view.notes, FALLBACK])
-    head = {"run": str(result.run), "split": split, "source": result.run.metrics.data.name}
+    head = {"run": str(result.run), "split": split, "source": _source(result.run, split)}
     comparison = None if view.comparison is None else asdict(view.comparison)
     if comparison is not None:
         comparison["verdict"] = baseline_verdict(view.baseline, view.comparison)
@@ -140,6 +140,12 @@ def _evaluate(run: Run, split: str, options: Options, baseline: bool) -> Result:
     return result
 
 
+def _source(run: Run, split: str) -> str:
+    """Return the name of the file of a split, or of the data set."""
+    test = run.config.data.test_path if split == "test" else None
+    return run.metrics.data.name if test is None else Path(test).name
+
+
 def _run_view(result: Result, errors: int) -> EvaluationView:
     from rnnsent.evaluation.baseline import read_baseline
     from rnnsent.evaluation.predictions import UNCALIBRATED
@@ -153,7 +159,7 @@ def _run_view(result: Result, errors: int) -> EvaluationView:
     if not result.own_labels:
         baseline = stored = None
     return EvaluationView(
-        title=f"{run}: {record.split}, {record.texts:,} texts of {run.metrics.data.name}",
+        title=f"{run}: {record.split}, {record.texts:,} texts of {_source(run, record.split)}",
         notes=[note for note in notes if note is not None],
         record=record,
         errors=result.errors[:errors],
