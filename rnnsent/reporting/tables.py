@@ -76,10 +76,8 @@ def record_notes(record: Evaluation) -> list[str]:
     """Return what makes the figures of an evaluation say little."""
     from rnnsent.evaluation.intervals import small_sample_warning
 
-    # Of several labels a text the most frequent set of them is not known here.
-    most, label = max(
-        ((sum(row), name) for name, row in zip(record.labels, record.confusion, strict=False)), default=(-1, "")
-    )
+    counts = [(sum(row), name) for name, row in zip(record.labels, record.confusion, strict=False)]  # none of several
+    most, label = max(counts, default=(-1, ""))
     share, small = most / record.texts, small_sample_warning(record.texts)
     constant = f"always predicting {label} would be right in {share:.2%} of the texts"
     poor = (record.metrics["accuracy"].value or 0.0) <= share

@@ -119,7 +119,7 @@ class Run:
         """The networks whose predictions are averaged: the members of an ensemble, or the run itself if it has one."""
         folder = self.file(MEMBERS)
         if not folder.is_dir():
-            return [self] if self.config.members else []
+            return [] if self.file(LINEAR).is_file() and not self.file(WEIGHTS).is_file() else [self]
         numbers = sorted(int(path.name) for path in folder.iterdir() if (path / WEIGHTS).is_file())
         return [self.part(MEMBERS, number) for number in numbers]
 

@@ -31,7 +31,7 @@ def finish(run: Run, config: Config, session: Session, networks: Sequence[Traine
     """Calibrate, evaluate on validation, write metrics.json and the manifest."""
     first, texts, features = next(iter(networks), None), session.features.split.validation, session.features
     initial, device = InitialWeights() if first is None else first.initial, session.device.name
-    predict = load_predictor(config, run.weights(), features.ngram_weights, device=device)
+    predict = load_predictor(config, run.weights() if networks else {}, features.ngram_weights, device=device)
     if initial.subwords is not None:
         run.write(directory.SUBWORDS, directory.arrays_bytes(initial.subwords.to_arrays()))
         predict = replace(predict, subwords=initial.subwords)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import rnnsent as package
-from rnnsent.evaluation.metrics import METRICS
+from rnnsent.evaluation.metrics import metrics_of
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import mark_latest
 from tests.conftest import REPOSITORY, rnnsent
@@ -98,9 +98,13 @@ def test_version() -> None:
 def test_eval_json_has_what_eval_shows(run: Path) -> None:
     before = values("eval")
     assert (before["run"], before["split"], before["source"], before["n"]) == ("run", "test", "imdb", 120)
-    assert tuple(before["metrics"]) == tuple(METRICS) and before["baseline"] is None and before["warnings"] == []
+    assert (
+        tuple(before["metrics"]) == tuple(metrics_of("classes"))
+        and before["baseline"] is None
+        and before["warnings"] == []
+    )
     after = values("eval", "run", "--baseline", "--worst", "2")
-    assert tuple(after["baseline"]) == tuple(METRICS) and len(after["errors"]) == 2
+    assert tuple(after["baseline"]) == tuple(metrics_of("classes")) and len(after["errors"]) == 2
     assert {"labels", "confusion", "slices", "coverage", "seconds"} <= set(after)
     text = output("eval", "run", "--full")
     assert after["baseline_comparison"]["verdict"][:20] in text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 from pathlib import Path
@@ -12,64 +11,44 @@ import pytest
 from rnnsent.data.scales import scale
 from tests.conftest import rnnsent
 
+SCALES = """1|2|3|4|5
+1 star|2 stars|4 stars|5 stars
+3★|4★|5★
+strongly disagree|disagree|neither agree nor disagree|agree|strongly agree
+very_bad|bad|ok|good|very_good
+Very negative|negative|neutral|positive|very positive
+poor|fair|good|excellent
+extremely unlikely|somewhat unlikely|neutral|somewhat likely|extremely likely"""
+CLASSES = """negative|neutral|positive
+0|1|2|3
+1|2|3|4
+sport|politics|very good
+very good|good
+good|ok|okay|very good"""
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        "1|2|3|4|5",
-        "1 star|2 stars|4 stars|5 stars",
-        "3★|4★|5★",
-        "strongly disagree|disagree|neither agree nor disagree|agree|strongly agree",
-        "very_bad|bad|ok|good|very_good",
-        "Very negative|negative|neutral|positive|very positive",
-        "poor|fair|good|excellent",
-        "extremely unlikely|somewhat unlikely|neutral|somewhat likely|extremely likely",
-    ],
-)
+
+@pytest.mark.parametrize("labels", SCALES.splitlines())
 def test_scale_orders_labels_however_they_are_given(labels: str) -> None:
     steps = tuple(labels.split("|"))
     assert scale(random.Random(0).sample(steps, len(steps))) == steps
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        "negative|neutral|positive",
-        "0|1|2|3",
-        "1|2|3|4",
-        "sport|politics|very good",
-        "very good|good",
-        "good|ok|okay|very good",
-    ],
-)
+@pytest.mark.parametrize("labels", CLASSES.splitlines())
 def test_scale_is_not_found_among_classes(labels: str) -> None:
     assert scale(labels.split("|")) is None
 
 
-def table(path: Path, labels: list[str], rows: int = 120) -> str:
-    """Write a table of texts whose words say which label they have, often a step beside it."""
-    rng = random.Random(0)
-    with path.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["text", "label"])
-        for row in range(rows):
-            step = row % len(labels)
-            near = [min(max(step + rng.choice([-1, 0, 0, 0, 1]), 0), len(labels) - 1) for _ in range(4)]
-            writer.writerow([" ".join([*(f"word{place}" for place in near), "and", "film"][:6]), labels[step]])
+def table(path: Path, labels: list[str]) -> str:
+    """Write a table with 30 texts of each label."""
+    rows = [f"word{row % 7} {label} film,{label}" for row in range(30) for label in labels]
+    path.write_text("\n".join(["text,label", *rows]))
     return str(path)
 
 
-def info(path: str, *arguments: str) -> dict[str, object]:
+def order(path: str, *arguments: str) -> object:
     result = rnnsent("data", "info", path, "--json", *arguments)
     assert result.exit_code == 0, result.stderr
-    facts: dict[str, object] = json.loads(result.stdout)
-    return facts
-
-
-def order(path: str, *arguments: str) -> object:
-    facts = info(path, *arguments)["provenance"]
-    assert isinstance(facts, dict)
-    return facts.get("order")
+    return json.loads(result.stdout)["provenance"].get("order")
 
 
 def test_labels_of_a_table_are_ordered_if_they_are_or_are_said_to_be(tmp_path: Path) -> None:
@@ -87,10 +66,7 @@ def test_labels_of_a_table_are_ordered_if_they_are_or_are_said_to_be(tmp_path: P
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (
-            ["mild", "hot", "warm"],
-            "the order of hot, mild, warm is unknown; name it by data.labels",
-        ),
+        (["mild", "hot", "warm"], "the order of hot, mild, warm is unknown; name it by data.labels"),
         (["calm", "stormy"], "two labels have no order to learn: calm, stormy; leave it out"),
         (["1", "2"], "two labels have no order to learn: 1, 2; leave it out"),
         (["low", "5", "7"], "the order of 5, 7, low is unknown; name it by data.labels"),

@@ -191,7 +191,7 @@ def test_json_has_everything() -> None:
     values = json.loads(json.dumps(found.to_dict()))
     assert set(values) == {
         *("label", "probability", "probabilities", "start", "words", "settled", "turn", "methods"),
-        *("integrated_gradients", "truncated", "ignored", "summary", "strongest", "notes"),
+        *("integrated_gradients", "truncated", "ignored", "predicted", "summary", "strongest", "notes"),
     }
     assert values["label"] == "positive" and values["probabilities"]["positive"] == values["probability"]
     assert set(values["words"][0]) == {"word", "known", "label", "probability", "probabilities", "contributions"}
