@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -284,6 +285,7 @@ class Epoch:
     elapsed: float
     gradient_norm: float
     largest_gradient_norm: float
+    val_f1: float = math.nan  # macro: the mean over the labels
 
 
 @dataclass(frozen=True, kw_only=True)
