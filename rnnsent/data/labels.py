@@ -193,7 +193,8 @@ def label_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     label, most = max(counts["train"].items(), key=lambda item: item[1])
     if len(counts["train"]) > 1 and most >= DOMINANT * sum(counts["train"].values()) > 0:
         share = f"{most / sum(counts['train'].values()):.0%} of the labels to learn from are {label}"
-        warnings.append(f"{share}, so accuracy says little: look at balanced accuracy and F1 (training.monitor: val_f1)")
+        advice = "look at balanced accuracy and F1 (training.monitor: val_f1)"
+        warnings.append(f"{share}, so accuracy says little: {advice}")
     for split in ("validation", "test"):
         texts = counts.get(split, {})
         absent = [name for name in counts["train"] if not texts.get(name)]

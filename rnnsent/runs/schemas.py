@@ -319,6 +319,17 @@ class Coverage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ThresholdRow:
+    """What a label reaches if it is predicted for all texts whose probability of it is at least `threshold`."""
+
+    threshold: float
+    texts: int
+    precision: Estimate
+    recall: Estimate
+    f1: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Origin:
     """What an evaluation was made from: the first keys of every file in evaluations/."""
 
@@ -341,6 +352,8 @@ class Evaluation(Origin, DisplayMixin):
     slices: list[SliceAccuracy]
     coverage: list[Coverage]
     parts: list[PartAccuracy] = field(default_factory=list)  # of a model with a linear part
+    # of each label, by calibrated probability
+    thresholds: dict[str, list[ThresholdRow]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

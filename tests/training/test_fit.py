@@ -347,6 +347,11 @@ def test_macro_f1_is_that_of_scikit_learn(labels: int) -> None:
             metric.update_state(targets[rows][:, second], probabilities[rows][:, second], given)
         expected = f1_score(real, probabilities.argmax(axis=1), average="macro", sample_weight=weight)
         assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+    several = (rng.random((200, labels)) < 0.3).astype(np.float32)
+    metric = MacroF1(labels, "multi")
+    metric.update_state(several, probabilities)
+    expected = f1_score(several, probabilities > 0.5, average="macro", zero_division=0)
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
     metric = MacroF1(labels)
     metric.update_state(targets[:0, : 1 if labels == 2 else labels], targets[:0, : 1 if labels == 2 else labels])
     assert float(metric.result()) == 0
@@ -359,8 +364,8 @@ def test_val_f1_is_that_of_the_validated_weights(parts: Partition, settings: tup
 
     def epoch(model: keras.Model, logs: Any) -> None:
         pairs = [(targets, model.predict_on_batch(inputs[0])) for inputs, targets in validation.epoch(0)]
-        real, predicted = (np.concatenate([np.ravel(part) for part in column]) > 0.5 for column in zip(*pairs, strict=True))
-        expected.append(f1_score(real, predicted, average="macro"))
+        real, predicted = (np.concatenate([np.ravel(part) for part in column]) for column in zip(*pairs, strict=True))
+        expected.append(f1_score(real > 0.5, predicted > 0.5, average="macro"))
 
     _, history, _ = train_small(parts, *settings, on=On(epoch=epoch))
     assert [epoch.val_f1 for epoch in history] == pytest.approx(expected, abs=1e-6)
