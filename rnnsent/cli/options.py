@@ -16,6 +16,7 @@ from rnnsent.cli.terminal import say
 from rnnsent.errors import DataError, RnnsentError, escaped, printable, utf8
 
 if TYPE_CHECKING:
+    from rnnsent.evaluation.thresholds import Choice
     from rnnsent.runs.directory import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -94,6 +95,51 @@ def _label_map(value: str) -> dict[str, str]:
     return labels
 
 
+def _label_numbers(context: click.Context, option: click.Parameter, values: Sequence[str]) -> dict[str, float]:
+    """Return {label: number} from LABEL=P; of a number alone the label is empty."""
+    numbers: dict[str, float] = {}
+    for value in values:
+        label, _, text = value.rpartition("=")
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < 1:
+            raise click.BadParameter(f"{value}: use LABEL=P, with P above 0 and below 1")
+        if label in numbers:
+            raise click.BadParameter(f"{value}: a second number for {label or 'the same label'}; give one")
+        numbers[label] = number
+    return numbers
+
+
+def chosen_thresholds(
+    run: Run, given: dict[str, float], precisions: dict[str, float], source: Source | None = None
+) -> tuple[dict[str, float], list[str], list[Choice]]:
+    """Return the thresholds that --threshold and --precision stand for, a line on each, and what was chosen.
+
+    Raises:
+        click.UsageError: if a number has no label and there are more than two, or a label has both options.
+        RnnsentError: as `evaluation.thresholds.choose_thresholds`.
+    """
+    if not given and not precisions:
+        return {}, [], []
+    from rnnsent.evaluation.thresholds import choose_thresholds
+
+    names = run.config.data.label_names
+    for option, numbers in (("--threshold", given), ("--precision", precisions)):
+        if "" in numbers:
+            if len(names) > 2 or names[1] in numbers:
+                problem = "which label" if len(names) > 2 else f"a second number for {names[1]}"
+                raise click.UsageError(f"{option} {numbers['']:g}: {problem}; use {option} LABEL={numbers['']:g}")
+            numbers[names[1]] = numbers.pop("")
+    if both := given.keys() & precisions.keys():
+        raise click.UsageError(f"--threshold and --precision of {min(both)}: give one of them")
+    thresholds, choices = choose_thresholds(run, given, precisions, source)
+    reasons = {choice.label: f", {choice}" for choice in choices}
+    lines = [f"threshold of {label}: {value:.6g}{reasons.get(label, '')}" for label, value in thresholds.items()]
+    return thresholds, lines, choices
+
+
 def _hide_messages(context: click.Context, option: click.Parameter, value: bool) -> bool:
     if value:
         logging.getLogger("rnnsent").setLevel(logging.WARNING)
@@ -145,6 +191,11 @@ reading = _all(
     click.option("--header/--no-header", default=None, help="The first line of a CSV names columns.  [detected]"),
     click.option("--escape", metavar="CHAR", help="Escape character of a CSV, such as \\."),
     click.option("--skip-bad-rows", flag_value=True, type=bool, default=None, help="Leave out what cannot be read."),
+)
+LABEL_NUMBER: dict[str, Any] = {"multiple": True, "callback": _label_numbers, "metavar": "LABEL=P"}
+thresholds = _all(
+    click.option("--threshold", **LABEL_NUMBER, help="Predict LABEL from the probability P on."),
+    click.option("--precision", **LABEL_NUMBER, help="Predict LABEL from the smallest threshold with precision P on."),
 )
 label_map = click.option("--label-map", type=_label_map, metavar="MAP", help=MAP_HELP)
 quiet = click.option("--quiet", is_flag=True, callback=_hide_messages, help="Print only warnings and the result.")

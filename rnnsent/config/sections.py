@@ -473,8 +473,9 @@ class TrainingConfig(Section):
     ema: Share | None = None
     """Momentum of an exponential moving average of the weights, which is then validated and saved. Try 0.99 to 0.999;
     it covers an epoch at most. null: no average."""
-    monitor: Literal["val_accuracy", "val_loss"] = "val_accuracy"
-    """Metric that chooses the best epoch, and that early stopping and plateau watch."""
+    monitor: Literal["val_accuracy", "val_loss", "val_f1"] = "val_accuracy"
+    """Metric that chooses the best epoch, and that early stopping and plateau watch. val_f1 is the mean F1 of the
+    labels, for labels of unequal frequency."""
     cross_validation: bool = False
     """Train each network of the ensemble on all texts except a fold of its own, which validates it. So all texts that
     are not for testing are trained on, and all are validated. Needs data.validation_split: 0."""

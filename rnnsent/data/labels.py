@@ -14,6 +14,7 @@ from rnnsent.errors import DataError
 
 MIN_ROWS = 10  # that may all have different labels
 MIN_TEXTS = 5  # of a label, to learn it
+DOMINANT = 0.6  # share of the texts from which a label makes accuracy say little
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _TRUTHS = dict.fromkeys(("true", "yes", "y", "t", "1"), "true") | dict.fromkeys(("false", "no", "n", "f", "0"), "false")
@@ -189,6 +190,11 @@ def label_warnings(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     rare = [f"{name} {number}" for name, number in counts["train"].items() if number < MIN_TEXTS]
     if rare:
         warnings.append(f"fewer than {MIN_TEXTS} texts to learn a label from: {_some(rare)}; add some, or leave it out")
+    label, most = max(counts["train"].items(), key=lambda item: item[1])
+    if len(counts["train"]) > 1 and most >= DOMINANT * sum(counts["train"].values()) > 0:
+        share = f"{most / sum(counts['train'].values()):.0%} of the labels to learn from are {label}"
+        advice = "look at balanced accuracy and F1 (training.monitor: val_f1)"
+        warnings.append(f"{share}, so accuracy says little: {advice}")
     for split in ("validation", "test"):
         texts = counts.get(split, {})
         absent = [name for name in counts["train"] if not texts.get(name)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,12 +13,20 @@ import numpy as np
 from rnnsent.config.sections import DataConfig
 from rnnsent.errors import RunError
 from rnnsent.evaluation import plots
-from rnnsent.evaluation.metrics import coverage, metrics_of, part_accuracies, reliability_points, score
+from rnnsent.evaluation.metrics import (
+    coverage,
+    metrics_of,
+    part_accuracies,
+    reliability_points,
+    score,
+    threshold_tables,
+)
 from rnnsent.evaluation.predictions import EvaluatedRun, Predictions, read_evaluation
 from rnnsent.evaluation.run_data import Source, load_run_data, log_warnings
 from rnnsent.evaluation.slices import Slice, accuracies, slices_of
 from rnnsent.files import table_writer
-from rnnsent.inference.predictor import load_run_predictor, validation_parts
+from rnnsent.inference.predictor import load_calibration, load_run_predictor, validation_parts
+from rnnsent.inference.thresholds import numbered
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import Evaluation, Origin
 
@@ -30,11 +38,15 @@ PLOTTED_SHARES = tuple(np.linspace(0.05, 1, 96).tolist())  # of the coverage cur
 
 @dataclass(frozen=True)
 class Options:
-    """Where the texts of runs are, if not where the config says; backend and device as for `load_predictor`."""
+    """Where the texts of runs are, if not where the config says; backend and device as for `load_predictor`.
+
+    With `thresholds`, {label: threshold}, labels are decided by calibrated probabilities, of validation texts, too.
+    """
 
     source: Source | None = None
     backend: str = "auto"
     device: str = "auto"
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     Args:
         run: a finished one.
         split: "test" or "validation". The calibration was fitted on the validation texts, so these are scored without.
-        options: where the texts are, and what computes.
+        options: where the texts are, what computes, and what decides.
 
     Raises:
         RunError: if the run is unfinished or one of its files was changed.
@@ -100,9 +112,9 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     """
     data = load_run_data(run, options.source)
     origin = data.origin(split)
-    predictor = load_run_predictor(
-        run, backend=options.backend, device=options.device, calibrated=split != "validation"
-    )
+    thresholds = numbered(options.thresholds, run.config.data)
+    calibrated = split != "validation" or bool(thresholds)
+    predictor = load_run_predictor(run, backend=options.backend, device=options.device, calibrated=calibrated)
     logger.info("backend: %s", predictor)
     log_warnings(data, split)
     texts, labels = data.cut(split), run.config.data
@@ -111,9 +123,12 @@ def evaluate(run: Run, split: str = "test", options: Options = Options()) -> Res
     probabilities = predictor.calibration(predictor.mixed(parts))
     seconds = time.perf_counter() - start_time
     predictions = Predictions.of(texts.labels, probabilities, labels.targets, predictor.calibration.thresholds)
+    by_threshold = predictions if calibrated else predictions.calibrated(load_calibration(run))
+    predictions = predictions.decided(thresholds) if thresholds else predictions
     slices = slices_of(data.texts(split), data.dataset.vocabulary, [run.config.data], data.stars(split))
     record = evaluation_record(origin, predictions, labels.label_names, slices=slices, seconds=seconds)
-    if len(parts) > 1:
+    record = replace(record, thresholds=threshold_tables(by_threshold, labels.label_names))
+    if len(parts) > 1 and not thresholds:
         record = replace(record, parts=part_accuracies(predictions, parts, predictor.calibration.thresholds))
     decode = data.dataset.vocabulary.decode
     errors = most_confident_errors(
@@ -145,6 +160,7 @@ def evaluation_record(
         labels=dict(zip(names, scores.labels, strict=True)),
         slices=accuracies(slices, predictions.right),
         coverage=[] if labels_only else coverage(predictions.right, predictions.confidence),
+        thresholds={} if labels_only else threshold_tables(predictions, names),
     )
 
 

@@ -22,10 +22,12 @@ from numpy.typing import ArrayLike, NDArray
 from rnnsent.config.sections import Targets
 from rnnsent.evaluation.intervals import discordant, paired_difference, percentiles, prior_texts, proportion
 from rnnsent.evaluation.predictions import Costs, Floats, Ints, Predictions, Ranking
-from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, Metrics, PartAccuracy
+from rnnsent.inference.thresholds import counts_at
+from rnnsent.runs.schemas import Coverage, Estimate, LabelMetrics, Metrics, PartAccuracy, ThresholdRow
 
 BINS = 15  # of the calibration error
 COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.5)
+THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 Prior = tuple[Ints, Ints, Floats]
 NO_PRIOR: Prior = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
@@ -363,6 +365,22 @@ def coverage(
         texts = int(kept.sum())
         accuracy = proportion(int(right[kept].sum()), texts)
         rows.append(Coverage(threshold=threshold, share=texts / len(ordered), texts=texts, accuracy=accuracy))
+    return rows
+
+
+def threshold_tables(predictions: Predictions, names: Sequence[str]) -> dict[str, list[ThresholdRow]]:
+    """Return precision, recall and F1 of each label if it is predicted from each of `THRESHOLDS` on."""
+    return {name: _threshold_rows(predictions, label) for label, name in enumerate(names)}
+
+
+def _threshold_rows(predictions: Predictions, label: int) -> list[ThresholdRow]:
+    members = predictions.members(label)
+    counts = counts_at(members, predictions.probabilities[:, label], THRESHOLDS)
+    rows, total = [], int(members.sum())
+    for threshold, texts, hits in zip(THRESHOLDS, *(each.tolist() for each in counts), strict=True):
+        f1 = 2 * hits / (texts + total) if texts + total else None
+        precision, recall = proportion(hits, texts), proportion(hits, total)
+        rows.append(ThresholdRow(threshold=threshold, texts=texts, precision=precision, recall=recall, f1=f1))
     return rows
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,14 +18,19 @@ from rnnsent.config.sections import DataConfig, Targets
 from rnnsent.errors import RunError
 from rnnsent.files import table_writer
 from rnnsent.inference.prediction_columns import PROBABILITY_OF as OF
+from rnnsent.inference.thresholds import decide
 from rnnsent.runs.directory import Run, evaluation_name
 from rnnsent.runs.schemas import Evaluation
+
+if TYPE_CHECKING:
+    from rnnsent.inference.calibration import Calibration
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Costs = tuple[Floats, Floats]  # what texts add to a mean: with their own labels, (texts,); with each, (texts, labels)
 
 UNCALIBRATED = "scored without calibration, which was fitted on these texts"  # on validation
+CALIBRATED = "the calibration was fitted on these texts: the figures are optimistic"  # with thresholds
 
 CLIP = 1e-7  # Keras' epsilon: one confident error costs at most 16.1 nats
 
@@ -48,7 +53,8 @@ class Predictions:
     labels: Ints  # int64 (texts,), the real ones
     probabilities: Floats  # float64 (texts, labels)
     targets: Targets = "classes"  # what the labels are
-    decisions: Ints | None = None  # of several labels a text, (texts, labels): 1 for those that are predicted
+    # of several labels a text, (texts, labels): 1 for those that are predicted; of one, (texts,), if thresholds decide
+    decisions: Ints | None = None
 
     @classmethod
     def of(
@@ -110,7 +116,7 @@ class Predictions:
     @cached_property
     def confidence(self) -> Floats:
         """The probability of the predicted label, (texts,)."""
-        confidence: Floats = self.probabilities.max(axis=1)
+        confidence: Floats = self.probabilities[np.arange(len(self)), self.predicted]
         return confidence
 
     @cached_property
@@ -158,6 +164,15 @@ class Predictions:
         """Return the predictions for the texts at `index`, in its order."""
         decisions = None if self.decisions is None else self.decisions[index]
         return replace(self, labels=self.labels[index], probabilities=self.probabilities[index], decisions=decisions)
+
+    def calibrated(self, calibration: Calibration) -> Predictions:
+        """Return the predictions with calibrated probabilities."""
+        values = self.probabilities[:, 1] if self.size == 2 and self.labels.ndim == 1 else self.probabilities
+        return replace(self, probabilities=Predictions.of(self.labels, calibration(values)).probabilities)
+
+    def decided(self, thresholds: Mapping[int, float]) -> Predictions:
+        """Return the predictions with labels that thresholds decide, by the number of the label."""
+        return replace(self, decisions=decide(self.probabilities, thresholds))
 
     def same_as(self, other: Predictions) -> bool:
         """Return whether all probabilities are equal to the last digit."""

@@ -7,7 +7,7 @@ import logging
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import tee
@@ -76,10 +76,12 @@ class Texts:
                 raise DataError(f"{self.table.name}:{line}: {error}") from None
             yield Row(number, text or "", dict(zip(self.kept, map(_json_value, values), strict=True)))
 
-    def predictions(self, classifier: Classifier) -> Iterator[tuple[Row, Prediction]]:
-        """Yield each row with its prediction."""
+    def predictions(
+        self, classifier: Classifier, thresholds: Mapping[str, float] | None = None
+    ) -> Iterator[tuple[Row, Prediction]]:
+        """Yield each row with its prediction; thresholds as for `Classifier.predict`."""
         rows, read_ahead = tee(self)
-        return zip(rows, classifier.stream(row.text for row in read_ahead), strict=False)
+        return zip(rows, classifier.stream((row.text for row in read_ahead), thresholds), strict=False)
 
 
 def open_texts(
@@ -187,6 +189,7 @@ def write_predictions(
     output: Path,
     abstain_below: float | None = None,
     progress: Callable[[int], None] = lambda rows: None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> tuple[int, int]:
     """Write a prediction for each row to a .csv, .tsv or .jsonl file, which appears when it is complete.
 
@@ -207,7 +210,7 @@ def write_predictions(
     ):
         changed: Counter[str] = Counter()
         write = _writer(stream, output.suffix.lower(), classifier, list(texts.kept), abstain_below, changed)
-        for row, prediction in texts.predictions(classifier):
+        for row, prediction in texts.predictions(classifier, thresholds):
             write(row, prediction)
             rows, blank = rows + 1, blank + prediction.blank
             if rows % PROGRESS_ROWS == 0:

@@ -25,6 +25,7 @@ from rnnsent.inference.predictor import (
     load_predictor,
     load_run_predictor,
 )
+from rnnsent.inference.thresholds import decide, numbered
 from rnnsent.models.weights import EMBEDDINGS, Weights
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import Run
@@ -45,7 +46,8 @@ WARN_UNKNOWN = 0.5  # share of unknown words from which there is a warning
 class Prediction:
     """The prediction for one text."""
 
-    label: str  # the most probable one; of several labels a text those above their thresholds, joined
+    # the most probable one, unless thresholds decide; of several labels a text those above their thresholds, joined
+    label: str
     probability: float  # of that label; of several that just these are right, if they are independent
     probabilities: dict[str, float]  # of every label
     unknown_share: float  # of the words that the network has no vector for; 1 without words
@@ -121,31 +123,35 @@ class Classifier:
         """The labels, in the order of `probabilities`."""
         return self.config.data.label_names
 
-    def predict(self, texts: Iterable[str]) -> list[Prediction]:
+    def predict(self, texts: Iterable[str], thresholds: Mapping[str, float] | None = None) -> list[Prediction]:
         """Return a prediction for each text, in order. A text without words is read as its start token alone.
 
         Raises:
             TypeError: if `texts` is a single text or a table, or one of them is not a str.
+            RnnsentError: if `thresholds` names no label, or one is not between 0 and 1.
 
         Args:
             texts: a list, an array or a column of NumPy, pandas, polars or pyarrow, or any other iterable.
+            thresholds: such as {"positive": 0.3}: the probability from which a label is predicted, see
+                `inference.thresholds`; None: the most probable label is.
         """
-        return list(self.stream(texts))
+        return list(self.stream(texts, thresholds))
 
-    def stream(self, texts: Iterable[str]) -> Iterator[Prediction]:
+    def stream(self, texts: Iterable[str], thresholds: Mapping[str, float] | None = None) -> Iterator[Prediction]:
         """Yield the predictions of `predict` one by one, in constant memory."""
+        limits = numbered(thresholds or {}, self.config.data)
         iterator = each_text(texts, "predict")
         while chunk := list(islice(iterator, CHUNK)):
-            yield from self._predict_chunk(chunk)
+            yield from self._predict_chunk(chunk, limits)
 
-    def predict_frame(self, texts: Iterable[str]) -> DataFrame:
+    def predict_frame(self, texts: Iterable[str], thresholds: Mapping[str, float] | None = None) -> DataFrame:
         """Return the predictions as a pandas DataFrame, with the index of `texts` if that is a pandas Series.
 
         Its columns are those of `rnnsent predict --output`: label, probability, the probability of each label, and
         what makes a prediction less reliable.
 
         Raises:
-            TypeError: as `predict`.
+            TypeError, RnnsentError: as `predict`.
             ImportError: if pandas is not installed.
         """
         try:
@@ -154,7 +160,7 @@ class Classifier:
             raise ImportError("predict_frame needs pandas: pip install pandas") from error
         rows = [
             (row.label, row.probability, *row.probabilities.values(), row.unknown_share, row.truncated, row.blank)
-            for row in self.stream(texts)
+            for row in self.stream(texts, thresholds)
         ]
         index = texts.index if isinstance(texts, pandas.Series) else None
         return pandas.DataFrame(rows, index, prediction_columns(self.label_names))
@@ -202,12 +208,12 @@ class Classifier:
         """Return how many words a number of cut ids stand for: the start token, which goes first, is none."""
         return max(ids - 1, 0) if self.config.data.truncating == "pre" else ids
 
-    def _predict_chunk(self, texts: list[str]) -> Iterator[Prediction]:
+    def _predict_chunk(self, texts: list[str], thresholds: Mapping[int, float]) -> Iterator[Prediction]:
         words = [self.vocabulary.words_of(text) for text in texts]
         full = Split.from_words(self.vocabulary, words)
         cut = self._cut(full)
         probabilities = self.predictor(cut)
-        labels = self.predictor.decide(probabilities)
+        labels = decide(by_label(probabilities), thresholds) if thresholds else self.predictor.decide(probabilities)
         excess: list[int] = (full.lengths - cut.lengths).tolist()
         for index, (label, row) in enumerate(zip(labels.tolist(), by_label(probabilities).tolist(), strict=True)):
             several = isinstance(label, list)

@@ -12,6 +12,7 @@ from rich.cells import cell_len, set_cell_size
 
 from rnnsent.errors import printable
 from rnnsent.evaluation.metrics import coverage, reliability_points
+from rnnsent.inference.thresholds import counts_at
 from rnnsent.reporting.curves import Curve, macro_average, precision_recall, roc
 from rnnsent.reporting.pages import decimal_estimate, percent, percent_estimate
 from rnnsent.reporting.svg import PAGE, new_figure, to_svg
@@ -20,6 +21,7 @@ from rnnsent.runs.schemas import Epoch, Estimate, SliceAccuracy
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from rnnsent.evaluation.predictions import Predictions
     from rnnsent.reporting.facts import EvaluationFacts, RunFacts
 
 WIDTH, HEIGHT = 4.6, 2.9  # inches; the width is that of a narrow phone
@@ -28,6 +30,8 @@ LEGEND_ROW, LEGEND_CELLS, COLUMN_CELLS = 0.2, 44, 18
 LABEL_CELLS = 24
 DASHES, MARKERS = ("-", "--", ":", "-."), ("o", "s", "D", "^", "v", "P")  # for those who see no colors
 MAX_MARKED = 40  # points of a line with markers
+GRID = np.linspace(0.01, 0.99, 99)  # thresholds
+MAX_LABELS = 6  # with a chart of their own
 FALSE_POSITIVES, RECALL = 0.05, 0.9  # at which curves are quoted
 SHARES = tuple(np.linspace(0.05, 1, 96).tolist())
 
@@ -55,6 +59,33 @@ def operating_curves(runs: Sequence[EvaluationFacts]) -> list[Chart]:
     """
     kinds = (("roc", "ROC"), ("pr", "Precision–recall"))
     return [chart for kind, title in kinds if (chart := _operating(runs, kind, title)) is not None]
+
+
+def threshold_curves(facts: EvaluationFacts) -> list[Chart]:
+    """Draw precision, recall and F1 of each label by its threshold; of two the second, of many the first ones."""
+    names, predictions = facts.label_names, facts.calibrated
+    numbers = [1] if len(names) == 2 and predictions.labels.ndim == 1 else range(min(len(names), MAX_LABELS))
+    return [_by_threshold(predictions, label, names[label]) for label in numbers]
+
+
+def _by_threshold(predictions: Predictions, label: int, name: str) -> Chart:
+    members = predictions.members(label)
+    texts, hits = counts_at(members, predictions.probabilities[:, label], GRID)
+    with np.errstate(invalid="ignore"):  # without texts
+        lines = {"precision": hits / texts, "recall": hits / members.sum(), "F1": 2 * hits / (texts + members.sum())}
+
+    def draw(axes: Axes) -> Iterator[str]:
+        for number, (quantity, values) in enumerate(lines.items()):
+            axes.plot(GRID, values, label=quantity, **(_style(number) | {"marker": ""}))
+        if members.any():
+            best, half = int(np.nanargmax(lines["F1"])), len(GRID) // 2
+            for begin, at in (("Highest F1 at", best), ("At", half)):
+                values = ", ".join(f"{key} {percent(float(line[at]))}" for key, line in lines.items())
+                yield f"{begin} {GRID[at]:.2f}: {values}."
+        axes.set_xlabel("Threshold")
+        _percent(axes, y="Precision, recall, F1")
+
+    return _chart(f"threshold-{label}", f"Threshold of {_short(name, LABEL_CELLS)}", draw)
 
 
 def reliability(runs: Sequence[EvaluationFacts]) -> Chart:

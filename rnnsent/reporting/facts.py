@@ -194,6 +194,12 @@ class EvaluationFacts(RunFacts):
         return self.evaluation.split
 
     @property
+    def calibrated(self) -> Predictions:
+        """The predictions as `rnnsent predict` makes them, on validation, too."""
+        calibrate = self.split == "validation" and self.calibration is not None
+        return self.predictions.calibrated(load_calibration(self.run)) if calibrate else self.predictions
+
+    @property
     def accuracy(self) -> Estimate:
         """Its accuracy."""
         return self.evaluation.metrics["accuracy"]

@@ -65,6 +65,7 @@ def run_page(facts: EvaluationFacts, examples: Examples) -> str:
         predicted_names=predicted_names(facts.evaluation),
         training=charts.training_curves([facts]),
         operating=charts.operating_curves([facts]),
+        thresholds=charts.threshold_curves(facts),
         reliability=charts.reliability([facts]),
         coverage=charts.coverage_curve([facts]),
         slices=charts.slices([facts]),

@@ -14,7 +14,16 @@ from rnnsent.inference.prediction_columns import NONE
 if TYPE_CHECKING:
     from rnnsent.evaluation.baseline import BaselineComparison
     from rnnsent.evaluation.evaluate import PredictionError
-    from rnnsent.runs.schemas import Coverage, Estimate, Evaluation, LabelMetrics, Metrics, PartAccuracy, SliceAccuracy
+    from rnnsent.runs.schemas import (
+        Coverage,
+        Estimate,
+        Evaluation,
+        LabelMetrics,
+        Metrics,
+        PartAccuracy,
+        SliceAccuracy,
+        ThresholdRow,
+    )
 
 WIDTH = 80
 MAX_MATRIX = 8  # columns of a confusion matrix; more labels are shown by their most frequent confusions
@@ -32,6 +41,7 @@ class EvaluationView:
     notes: Sequence[str]  # warnings
     record: Evaluation
     errors: Sequence[PredictionError]  # the most confident ones first
+    decisions: Sequence[str] = ()  # the thresholds that decide, if any do
     # of a run
     baseline: Metrics = field(default_factory=dict)
     comparison: BaselineComparison | None = None
@@ -44,7 +54,7 @@ def evaluation_lines(view: EvaluationView) -> list[str]:
     lines = [*_head_lines(view), "", *metric_table(record.metrics, view.baseline, "baseline")]
     matrix = confusion_table(list(record.labels), record.confusion) if record.confusion else []
     lines += label_table(record.labels) + matrix
-    lines += slice_table(record.slices) + coverage_table(record.coverage)
+    lines += slice_table(record.slices) + coverage_table(record.coverage) + threshold_table(record.thresholds)
     lines += ["", "  most confident errors"] if view.errors else []
     for error in view.errors:
         lines += text_lines(_description(error), error.text)
@@ -89,7 +99,8 @@ def _head_lines(view: EvaluationView, *facts: str) -> Iterator[str]:
     yield view.title
     accuracy = view.record.metrics["accuracy"]
     what = "accuracy" if view.record.confusion else "all labels of a text are right in"
-    texts = [*view.notes, f"{what} {accuracy.value:.2%} (95 % interval {accuracy.low:.2%} to {accuracy.high:.2%})"]
+    interval = f"95 % interval {accuracy.low:.2%} to {accuracy.high:.2%}"
+    texts = [*view.decisions, *view.notes, f"{what} {accuracy.value:.2%} ({interval})"]
     texts += [part_sentence(part) for part in view.record.parts]
     texts += [*facts, *([baseline_verdict(view.baseline, view.comparison)] if view.folder else [])]
     for text in texts:
@@ -225,6 +236,20 @@ def coverage_table(rows: Sequence[Coverage]) -> list[str]:
     for row in rows:
         lines.append(_accuracy_line(f"{row.share:.0%}, probability {row.threshold:.3f}", row.texts, row.accuracy))
     return lines
+
+
+def threshold_table(labels: Mapping[str, Sequence[ThresholdRow]]) -> list[str]:
+    """Return for each label, of many for the first ones, a line for each threshold."""
+    lines: list[str] = []
+    for name, rows in list(labels.items())[:MAX_MATRIX]:
+        heads = f"{'texts':>8} {'precision':>10} {'recall':>9} {'f1':>8}"
+        lines += ["", f"  {_short(f'by threshold of {name}', 36):<36} {heads}"]
+        for row in rows:
+            f1 = "-" if row.f1 is None else f"{row.f1:.4f}"
+            values = f"{_value(row.precision):>10} {_value(row.recall):>9} {f1:>8}"
+            lines.append(f"    {f'probability {row.threshold:.2f}':<34} {row.texts:>8,} {values}")
+    more = len(labels) - MAX_MATRIX
+    return [*lines, "", f"  thresholds of {more:,} more labels: --json"] if more > 0 else lines
 
 
 def _accuracy_line(name: str, texts: int, accuracy: Estimate, width: int = 26) -> str:

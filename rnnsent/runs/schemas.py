@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -284,6 +285,7 @@ class Epoch:
     elapsed: float
     gradient_norm: float
     largest_gradient_norm: float
+    val_f1: float = math.nan  # macro: the mean over the labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,6 +319,17 @@ class Coverage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ThresholdRow:
+    """What a label reaches if it is predicted for all texts whose probability of it is at least `threshold`."""
+
+    threshold: float
+    texts: int
+    precision: Estimate
+    recall: Estimate
+    f1: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Origin:
     """What an evaluation was made from: the first keys of every file in evaluations/."""
 
@@ -339,6 +352,8 @@ class Evaluation(Origin, DisplayMixin):
     slices: list[SliceAccuracy]
     coverage: list[Coverage]
     parts: list[PartAccuracy] = field(default_factory=list)  # of a model with a linear part
+    # of each label, by calibrated probability
+    thresholds: dict[str, list[ThresholdRow]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

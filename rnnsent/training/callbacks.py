@@ -224,7 +224,7 @@ class BestWeightsCallback(keras.callbacks.Callback):  # type: ignore[misc]
     Args:
         run: where to write.
         plain: the same network in stock Keras, uncompiled and in float32; it becomes model.keras.
-        monitor: "val_accuracy" or "val_loss".
+        monitor: as in the config.
         history: comes before this one, and knows where training is resumed.
     """
 
@@ -247,13 +247,14 @@ class BestWeightsCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         result = self._history.history[-1]
         better = self.best is None or self._score(result) > self._score(self.best)
-        logger.info("%s", epoch_line(result, self.params["epochs"], better))
+        logger.info("%s", epoch_line(result, self.params["epochs"], better, f1=self._monitor == "val_f1"))
         if better:
             self.best_epoch, self.weights = result.epoch, self.model.get_weights()
             self._write(weights_of(self.model))
 
     def _score(self, epoch: Epoch) -> float:
-        return epoch.val_accuracy if self._monitor == "val_accuracy" else -epoch.val_loss
+        value = float(getattr(epoch, self._monitor))
+        return -value if self._monitor == "val_loss" else value
 
     def _write(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
         set_weights(self.plain, weights)
@@ -371,12 +372,13 @@ class CheckpointCallback(StepCallback):
         self._interval.restart(time.perf_counter() - start_time)
 
 
-def epoch_line(epoch: Epoch, epochs: int, best: bool) -> str:
-    """Return one epoch in at most 80 columns; a star marks the best one so far."""
+def epoch_line(epoch: Epoch, epochs: int, best: bool, *, f1: bool = False) -> str:
+    """Return one epoch in at most 80 columns, with F1 or accuracy; a star marks the best one so far."""
+    score = f"val_f1 {epoch.val_f1:.4f}" if f1 else f"val_acc {epoch.val_accuracy:.4f}"
     return (
         f"epoch {epoch.epoch:>{len(str(epochs))}}/{epochs} {epoch.seconds:6.1f} s  "
         f"loss {_six(epoch.loss)} acc {epoch.accuracy:.4f}  "
-        f"val_loss {_six(epoch.val_loss)} val_acc {epoch.val_accuracy:.4f}{' *' if best else ''}"
+        f"val_loss {_six(epoch.val_loss)} {score}{' *' if best else ''}"
     )
 
 

@@ -93,7 +93,7 @@ def fit(
 def compile_model(
     model: keras.Model, config: TrainingConfig, labels: int, steps_per_epoch: int, targets: Targets = "classes"
 ) -> None:
-    """Give a network its loss, its metric and its optimizer.
+    """Give a network its loss, its metrics and its optimizer.
 
     Args:
         model: from `models.builder`, with a head.
@@ -107,7 +107,7 @@ def compile_model(
     model.compile(
         optimizer=optimizer_for(config, steps_per_epoch),
         loss=_loss(labels, targets),
-        **{metrics: [_accuracy(labels, targets)]},
+        **{metrics: [_accuracy(labels, targets), MacroF1(labels, targets)]},
         jit_compile="auto",
     )
     model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice
@@ -142,6 +142,40 @@ def _accuracy(labels: int, kind: Targets) -> Any:
 
 def _agreement(targets: Any, probabilities: Any) -> Any:
     return ops.cast(ops.all(ops.equal(targets > 0.5, probabilities > 0.5), axis=-1), "float32")
+
+
+class MacroF1(keras.metrics.Metric):  # type: ignore[misc]
+    """The mean F1 of the labels, those left out that no text has and none is predicted as; see `metrics.METRICS`."""
+
+    def __init__(self, labels: int, targets: Targets = "classes") -> None:
+        super().__init__(name="f1")
+        self._labels, self._targets = labels, targets
+        # of each label: texts of it that are predicted as it; texts of it plus texts predicted as it
+        self._counts = self.add_variable(shape=(2, labels), initializer="zeros", name="counts")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count the texts of a batch, (batch, outputs); those of weight 0 are left out."""
+        real, predicted = self._labels_of(y_true), self._labels_of(y_pred)
+        if sample_weight is not None:
+            kept = ops.reshape(ops.cast(sample_weight > 0, "float32"), (-1, 1))
+            real, predicted = real * kept, predicted * kept
+        counts = [ops.sum(real * predicted, axis=0), ops.sum(real + predicted, axis=0)]
+        self._counts.assign_add(ops.stack(counts))
+
+    def result(self) -> Any:
+        """Return the mean F1 so far."""
+        hits, totals = self._counts[0], self._counts[1]
+        defined = ops.sum(ops.cast(totals > 0, "float32"))
+        return ops.sum(2.0 * hits / ops.maximum(totals, 1.0)) / ops.maximum(defined, 1.0)
+
+    def _labels_of(self, outputs: Any) -> Any:
+        """Return the labels of each text, 1 in their columns; by one half if there are two, or several a text."""
+        if self._targets == "multi":
+            return ops.cast(outputs > 0.5, "float32")
+        if self._labels == 2:
+            second = ops.cast(ops.reshape(outputs, (-1, 1)) > 0.5, "float32")
+            return ops.concatenate([1.0 - second, second], axis=1)
+        return ops.one_hot(ops.argmax(outputs, axis=-1), self._labels)
 
 
 def class_weights(
@@ -214,7 +248,7 @@ def optimizer_for(config: TrainingConfig, steps_per_epoch: int) -> Any:
 
 def counting_callbacks(config: TrainingConfig) -> dict[str, keras.callbacks.Callback]:
     """Return the callbacks that remember earlier epochs, by name."""
-    mode = "max" if config.monitor == "val_accuracy" else "min"
+    mode = "min" if config.monitor == "val_loss" else "max"
     callbacks: dict[str, keras.callbacks.Callback] = {}
     if config.schedule.kind == "plateau":
         callbacks["plateau"] = keras.callbacks.ReduceLROnPlateau(

@@ -27,7 +27,6 @@ VALIDATION_TEXTS, VALIDATION_SHARES = 1000, (0.1, 0.2)  # without cross-validati
 LONGEST = (20, 600)  # words that are read of a text
 VECTOR_WORDS, VECTOR_EPOCHS = 6_000_000, (3, 40)  # words that word2vec reads in all, and how often each text
 MANY_WORDS = 4_000_000  # from here on one network takes as long as five may
-DOMINANT = 0.6  # share of the texts from which a label makes accuracy say little
 MIN_UNLABELED = 0.1  # texts without a label, as a share of those with one, that word vectors gain from
 
 
@@ -90,9 +89,6 @@ def choose(facts: TableFacts, networks: int = 1, *, folds: bool = True) -> tuple
         f"{facts.texts:,} labeled texts, {labels}: {size} and n-grams",
         f"{validation}; {maxlen} words a text are read",
     ]
-    label, most = max(facts.labels.items(), key=lambda item: item[1])
-    if most >= DOMINANT * facts.texts:
-        reasons.append(f"{most / facts.texts:.0%} are labeled {label[:20]}: look at F1 or balanced accuracy")
     if facts.unlabeled >= MIN_UNLABELED * facts.texts:
         changes["data.unlabeled"] = True
         reasons.append(f"{count(facts.unlabeled, 'text')} without a label: word vectors learn from them")

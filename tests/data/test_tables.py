@@ -468,8 +468,12 @@ def test_a_pipe_is_read_once_and_in_full(name: str) -> None:
         (["rare"], {}, "the validation texts hold no text of rare"),
         ([], {"good": "validation"}, "the validation texts hold only one label"),
         ([], {"bad": "test", "good": "train"}, "the test texts hold only one label"),
+        (["good"] * 50, {}, "of the labels to learn from are good, so accuracy says little: look at balanced accuracy"),
+        (["bad"] * 200, {}, "of the labels to learn from are bad, so accuracy says little: look at balanced accuracy"),
+        (["calm"] * 180, {}, "75% of the labels to learn from are calm, so accuracy says little"),
+        (["1"] * 90, {}, "60% of the labels to learn from are 1, so accuracy says little"),
     ],
-    ids=["few", "not in validation", "one label to validate", "one label to test"],
+    ids=["few", "not in validation", "one label to validate", "one label to test", "good", "bad", "calm", "number"],
 )
 def test_labels_that_cannot_be_judged_are_named(labels: list[str], splits: dict[str, str], warning: str) -> None:
     rows = [*reviews(60), *((f"odd text {n}", label) for n, label in enumerate(labels))]

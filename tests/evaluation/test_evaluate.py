@@ -45,7 +45,7 @@ def test_eval_json_has_what_eval_shows(run: Run) -> None:
     values = json.loads(rnnsent("eval", "run", "--json", "--worst", "2").stdout)
     assert set(values) == {
         "run", "split", "source", "n", "metrics", "parts", "labels", "confusion", "slices", "coverage", "seconds",
-        "errors", "warnings", "baseline", "baseline_comparison",
+        "errors", "warnings", "baseline", "baseline_comparison", "thresholds", "decisions",
     }  # fmt: skip
     assert (values["run"], values["split"], values["n"], values["baseline"]) == ("run", "test", 120, linear)
     assert len(values["errors"]) == 2

@@ -268,8 +268,8 @@ def test_a_stopped_call_leaves_nothing(run: Path, monkeypatch: pytest.MonkeyPatc
     write("t.csv", ["w1 w2"] * 50)
     stream = Classifier.stream
 
-    def stopped(self: Classifier, texts: Iterable[str]) -> Iterator[Prediction]:
-        yield from islice(stream(self, texts), 20)
+    def stopped(self: Classifier, texts: Iterable[str], *thresholds: Any) -> Iterator[Prediction]:
+        yield from islice(stream(self, texts, *thresholds), 20)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Classifier, "stream", stopped)

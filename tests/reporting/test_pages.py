@@ -32,8 +32,8 @@ from tests.reporting.written import HOSTILE, evaluate_run, write_baseline, write
 from tests.traced import additive
 
 HEADINGS = [
-    "Results", "Confusion matrix", "ROC and precision–recall", "Calibration", "Coverage", "Error analysis",
-    "Robustness", "Attribution", "Training curves", "Model", "Data", "Environment",
+    "Results", "Confusion matrix", "ROC and precision–recall", "Decision thresholds", "Calibration", "Coverage",
+    "Error analysis", "Robustness", "Attribution", "Training curves", "Model", "Data", "Environment",
 ]  # fmt: skip
 
 

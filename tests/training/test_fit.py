@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import f1_score
 
 from rnnsent.config.sections import Config
 from rnnsent.data import imdb
@@ -28,6 +29,7 @@ from rnnsent.training.callbacks import BestWeightsCallback, EMACallback, FiniteC
 from rnnsent.training.checkpoint import CheckpointFolder
 from rnnsent.training.fit import (
     FitData,
+    MacroF1,
     WarmupDecay,
     class_weights,
     compile_model,
@@ -316,19 +318,66 @@ def test_logs_of_steps_and_epochs_are_complete(parts: Partition) -> None:
         assert {"epoch": epoch.epoch, **logs} == pytest.approx(vars(epoch))
 
 
-@pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss"])
+@pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss", "val_f1"])
 def test_weights_of_the_best_epoch_are_kept(parts: Partition, monitor: str) -> None:
     seen: list[Any] = []
     # At this rate accuracy and loss go up and down.
     settings = ("training.learning_rate=3", "training.epochs=6", f"training.monitor={monitor}")
     watch = On(epoch=lambda model, logs: seen.append(weights_of(model)))
     _, history, tracked = train_small(parts, *settings, on=watch)
-    sign = 1 if monitor == "val_accuracy" else -1
+    sign = -1 if monitor == "val_loss" else 1
     best = max(history, key=lambda epoch: sign * getattr(epoch, monitor))
     assert tracked.best is not None and tracked.best.best == best and best.epoch < 6
     kept = Run(Path()).weights()
     for name, expected in seen[best.epoch - 1].items():
         np.testing.assert_array_equal(kept[name], expected)
+
+
+@pytest.mark.parametrize("labels", [2, 3, 5])
+def test_macro_f1_is_that_of_scikit_learn(labels: int) -> None:
+    rng = np.random.default_rng(labels)
+    real, probabilities = rng.integers(0, labels, 200), rng.dirichlet(np.ones(labels), 200).astype(np.float32)
+    targets = np.eye(labels, dtype=np.float32)[real]
+    weights = rng.integers(0, 2, 200)  # texts without a label have no weight
+    for weight in (None, weights):
+        metric = MacroF1(labels)
+        for rows in np.array_split(np.arange(200), 7):
+            second = slice(1, None) if labels == 2 else slice(None)
+            given = None if weight is None else weight[rows]
+            metric.update_state(targets[rows][:, second], probabilities[rows][:, second], given)
+        expected = f1_score(real, probabilities.argmax(axis=1), average="macro", sample_weight=weight)
+        assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+    several = (rng.random((200, labels)) < 0.3).astype(np.float32)
+    metric = MacroF1(labels, "multi")
+    metric.update_state(several, probabilities)
+    expected = f1_score(several, probabilities > 0.5, average="macro", zero_division=0)
+    assert float(metric.result()) == pytest.approx(expected, abs=1e-6)
+    metric = MacroF1(labels)
+    metric.update_state(targets[:0, : 1 if labels == 2 else labels], targets[:0, : 1 if labels == 2 else labels])
+    assert float(metric.result()) == 0
+
+
+@pytest.mark.parametrize("settings", [(), ("training.ema=0.5",), ("training.class_weights=balanced",)])
+def test_val_f1_is_that_of_the_validated_weights(parts: Partition, settings: tuple[str, ...]) -> None:
+    chosen, expected = config(*settings), []
+    validation = Batches.from_config(parts.validation, chosen, shuffle=False)
+
+    def epoch(model: keras.Model, logs: Any) -> None:
+        pairs = [(targets, model.predict_on_batch(inputs[0])) for inputs, targets in validation.epoch(0)]
+        real, predicted = (np.concatenate([np.ravel(part) for part in column]) for column in zip(*pairs, strict=True))
+        expected.append(f1_score(real > 0.5, predicted > 0.5, average="macro"))
+
+    _, history, _ = train_small(parts, *settings, on=On(epoch=epoch))
+    assert [epoch.val_f1 for epoch in history] == pytest.approx(expected, abs=1e-6)
+
+
+def test_early_stopping_and_plateau_watch_f1(parts: Partition) -> None:
+    callbacks = counting_callbacks(
+        config(
+            "training.monitor=val_f1", "training.schedule={kind: plateau}", "training.early_stopping={patience: 1}"
+        ).training
+    )
+    assert {(each.monitor, each.mode) for each in callbacks.values()} == {("val_f1", "max")}
 
 
 def test_signal_takes_effect_when_its_step_is_complete(parts: Partition) -> None:

@@ -29,7 +29,7 @@ RECIPES = {
             "training.class_weights=balanced"),
     "stock": ("training.engine=stock", "model.dropout=0.4"),
     "plateau": ("training.schedule={kind: plateau, patience: 1}", "training.early_stopping={patience: 2}",
-                "training.learning_rate=1e-12", "training.epochs=4"),
+                "training.learning_rate=1e-12", "training.epochs=4", "training.monitor=val_f1"),
     "adversarial": ("training.adversarial={kind: virtual}", "training.ema=0.5"),
     "ensemble": ("ensemble=[{}, {recurrent: [{cell: lstm, units: 4}]}]", "model.ngrams={orders: 2, folds: 3}"),
     "language_model": ("model.language_model={epochs: 2, batch_size: 2400, samples: 64}", "training.epochs=1"),

@@ -130,6 +130,16 @@ def test_several_labels_are_predicted_as_one_cell(several_run: Path, tmp_path: P
     assert values["label"] == "insult|toxic" and values["probability"] == pytest.approx(insult * toxic * (1 - joy))
 
 
+@pytest.mark.parametrize("command", [("eval",), ("predict", "a text")])
+@pytest.mark.parametrize("option", ["--threshold", "--precision"])
+def test_thresholds_of_several_labels_cannot_be_given(several_run: Path, command: tuple[str, ...], option: str) -> None:
+    result = rnnsent(command[0], str(several_run), *command[1:], option, "joy=0.4")
+    assert result.exit_code == 1
+    assert "thresholds of joy: texts have several labels; those in calibration.json decide" in result.stderr
+    table = evaluated(several_run)["thresholds"]["joy"]
+    assert [row["threshold"] for row in table][5] == 0.5 and table[5]["precision"]["value"] > 0.9
+
+
 def test_several_labels_are_traced_one_at_a_time(several_run: Path) -> None:
     shown = json.loads(rnnsent("trace", str(several_run), "stupid moron film", "--label", "insult", "--json").stdout)
     assert shown["label"] == "insult" and shown["predicted"] and shown["notes"][0] == "predicted: insult|toxic"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rnnsent.runs.directory import Run
 
 COUNT = click.IntRange(0)
+SHOWN = ("metrics", "parts", "labels", "confusion", "slices", "coverage", "thresholds")  # in JSON
 ERRORS = 3
 LABELS_ONLY = (
     "From predicted labels alone: ROC AUC, PR AUC, log loss, Brier score, calibration, coverage and error analysis "
@@ -38,6 +39,7 @@ LABELS_ONLY = (
 @click.option("--baseline", is_flag=True, help="Evaluate the n-gram baseline, too.")
 @click.option("--full", is_flag=True, help="Show all tables.")
 @click.option("--worst", type=COUNT, metavar="N", help=f"Show the N most confident errors.  [default: {ERRORS}]")
+@options.thresholds
 @click.option("--predictions", type=PATH, metavar="FILE", help="Evaluate a table of predictions.")
 @click.option("--label-column", metavar="NAME", help="Column of the label in FILE.  [default: label, target, …]")
 @click.option("--probability-column", metavar="NAME", help="Column of the probability.  [default: probability, …]")
@@ -57,6 +59,8 @@ def command(
     baseline: bool,
     full: bool,
     worst: int | None,
+    threshold: dict[str, float],
+    precision: dict[str, float],
     predictions: Path | None,
     quiet: bool,
     as_json: bool,
@@ -72,6 +76,11 @@ def command(
     the standard deviation. With --corrections other than those of the
     training, the result is shown and not written.
 
+    --threshold and --precision, both repeatable, show the figures of other
+    decisions, and write nothing. --threshold 0.3 or LABEL=0.3 predicts a
+    label (of two: the second) from that probability on; --precision takes the
+    smallest threshold that reaches it on validation.
+
     `--predictions FILE` evaluates a CSV, TSV, JSON Lines or Parquet table of
     real labels and probabilities instead. With more than two labels, each
     needs a column `probability of LABEL`, or one named as the label. With
@@ -84,6 +93,8 @@ def command(
         if baseline or corrections:
             option = "--baseline" if baseline else "--corrections"
             raise click.UsageError(f"{option} needs the texts of a run; it does not work with --predictions")
+        if threshold or precision:
+            raise click.UsageError("--threshold and --precision need a run; they do not work with --predictions")
         from rnnsent.data.inputs import ReadOptions
         from rnnsent.data.tables import open_table
 
@@ -97,19 +108,24 @@ def command(
     given = next((name for name, value in table.items() if value is not None), None)
     if given is not None:
         raise click.UsageError(f"--{given.replace('_', '-')} only works with --predictions")
-    if corrections is not None:
-        if baseline:
-            raise click.UsageError("--baseline keeps the labels of the run: it does not work with --corrections")
-        source = {**(source or {}), "corrections": corrections}
-    settings = Options(source, backend, device or "auto")
+    if corrections is not None and baseline:
+        raise click.UsageError("--baseline keeps the labels of the run: it does not work with --corrections")
+    texts = source if corrections is None else {**(source or {}), "corrections": corrections}
+    settings = Options(texts, backend, device or "auto")
     seeds = [] if run is None else runs_of(run)
     if seeds not in ([], [run]):
         if corrections is not None:
             raise click.UsageError(f"--corrections is for one run: name {run}/seed-N")
+        if threshold or precision:
+            raise click.UsageError(f"--threshold and --precision are for one run: name {run}/seed-N")
         _evaluate_seeds([opened(path) for path in seeds], split, settings, baseline, as_json)
         return
-    result = _evaluate(opened(run, quiet=quiet), split, settings, baseline)
-    view = _run_view(result, ERRORS if worst is None else worst)
+    opened_run = opened(run, quiet=quiet)
+    thresholds, lines, choices = options.chosen_thresholds(opened_run, threshold, precision, source)
+    result = _evaluate(opened_run, split, replace(settings, thresholds=thresholds), baseline)
+    view = _run_view(result, ERRORS if worst is None else worst, decided=bool(thresholds))
+    if thresholds:  # the files are of the most probable labels
+        view = replace(view, decisions=lines, folder="")
     if as_json and result.run.fallback_used:  # which `opened` says on stderr
         view = replace(view, notes=[*view.notes, FALLBACK])
     head = {"run": str(result.run), "split": split, "source": _source(result.run, split)}
@@ -119,9 +135,12 @@ def command(
     tail = {
         "baseline": {name: asdict(estimate) for name, estimate in view.baseline.items()} or None,
         "baseline_comparison": comparison,
+        "decisions": {"thresholds": thresholds, "chosen": [asdict(choice) for choice in choices]},
         "seconds": result.record.seconds,
     }
     _show(view, head, tail, worst, full=full, as_json=as_json)
+    if thresholds:
+        return
     if result.own_labels:
         result.write()
     else:
@@ -146,15 +165,16 @@ def _source(run: Run, split: str) -> str:
     return run.metrics.data.name if test is None else Path(test).name
 
 
-def _run_view(result: Result, errors: int) -> EvaluationView:
+def _run_view(result: Result, errors: int, *, decided: bool) -> EvaluationView:
     from rnnsent.evaluation.baseline import read_baseline
-    from rnnsent.evaluation.predictions import UNCALIBRATED
+    from rnnsent.evaluation.predictions import CALIBRATED, UNCALIBRATED
     from rnnsent.runs.directory import CALIBRATION, EVALUATIONS
     from rnnsent.runs.schemas import BaselineEvaluation
 
     run, record = result.run, result.record
-    uncalibrated = record.split == "validation" and run.file(CALIBRATION).is_file()
-    notes = [*record_notes(record), UNCALIBRATED if uncalibrated else None]
+    on_validation = record.split == "validation" and run.file(CALIBRATION).is_file()
+    calibration = CALIBRATED if decided else UNCALIBRATED
+    notes = [*record_notes(record), calibration if on_validation else None]
     baseline, stored = read_baseline(run, record.split), run.evaluation(record.split, BaselineEvaluation, "baseline")
     if not result.own_labels:
         baseline = stored = None
@@ -183,7 +203,7 @@ def _show(
         show("\n".join(evaluation_lines(view) if full else evaluation_screen(view, worst)))
         return
     values = asdict(view.record)
-    shown = {key: values[key] for key in ("metrics", "parts", "labels", "confusion", "slices", "coverage")}
+    shown = {key: values[key] for key in SHOWN}
     errors = [asdict(error) for error in view.errors]
     click.echo(
         json.dumps({**head, "n": view.record.texts, **shown, "errors": errors, "warnings": list(view.notes), **tail})

@@ -32,6 +32,7 @@ MAX_NAME = 256  # characters of a text that may be the name of a file
 @click.option("--text-column", type=column, metavar="NAME", help="Column of the text.  [default: as in training]")
 @click.option("--keep", type=column, multiple=True, metavar="NAME", help="Copy a column to --output or --json, or all.")
 @options.reading
+@options.thresholds
 @click.option("--abstain-below", type=SHARE, metavar="P", help="Print abstain if the probability is below P.")
 @click.option("--force", is_flag=True, help="Replace an existing --output file.")
 @options.backend
@@ -43,6 +44,8 @@ def command(
     output: Path | None,
     text_column: str | int | None,
     keep: tuple[str | int, ...],
+    threshold: dict[str, float],
+    precision: dict[str, float],
     abstain_below: float | None,
     force: bool,
     backend: str,
@@ -56,6 +59,10 @@ def command(
     read as lines, and so is a TEXT of -. --output writes each row with its number in the input and
     the columns of --keep. "by coverage" in rnnsent eval --full shows what
     --abstain-below gains. `runs/latest` is the latest run.
+
+    --threshold 0.3 or LABEL=0.3 predicts a label (of two: the second) from
+    that probability on. --precision takes the smallest threshold that reaches
+    it on the validation texts of the run. Both are repeatable.
     """
     from rnnsent.inference.batch import open_texts, require_output
     from rnnsent.inference.classifier import load
@@ -74,22 +81,27 @@ def command(
         raise click.UsageError("--json only works without --output; --output FILE.jsonl writes JSON")
     if output is not None and source is not None:
         require_output(output, source, force)
-    classifier = load(opened(run), backend=backend)
+    opened_run = opened(run)
+    classifier = load(opened_run, backend=backend)
+    thresholds, lines, _ = options.chosen_thresholds(opened_run, threshold, precision)
+    for line in lines:
+        say(line)
     chance = 0.0 if classifier.config.data.targets == "multi" else 1 / len(classifier.label_names)
-    if abstain_below is not None and abstain_below <= chance:
+    if abstain_below is not None and abstain_below <= chance and not thresholds:
         raise click.UsageError(f"--abstain-below {abstain_below:g}: the probability is never below {chance:.3g}")
     if source is None:
         for text in texts:
             if len(text) < MAX_NAME and Path(text.replace("\0", "")).is_file():
                 say(f"{text} is a file, and its name was read as a text; --input {text} reads the file")
-        _print(((None, prediction) for prediction in classifier.stream(map(decoded, texts))), as_json, abstain_below)
+        predictions = classifier.stream(map(decoded, texts), thresholds)
+        _print(((None, prediction) for prediction in predictions), as_json, abstain_below)
         return
     from rnnsent.data.inputs import ReadOptions
 
     rows = open_texts(source, classifier, ReadOptions.chosen(reading), text_column, keep)
     if output is not None:
-        _write(rows, classifier, output, abstain_below)
-    elif not _print(rows.predictions(classifier), as_json, abstain_below):
+        _write(rows, classifier, output, abstain_below, thresholds)
+    elif not _print(rows.predictions(classifier, thresholds), as_json, abstain_below):
         say(f"{rows.table.name}: has no texts")
     for why, number in rows.left_out.items():
         say(f"{rows.table.name}: {count(number, 'row')} left out: {why}")
@@ -111,7 +123,9 @@ def _print(predictions: Iterable[tuple[Row | None, Prediction]], as_json: bool, 
     return number
 
 
-def _write(rows: Texts, classifier: Classifier, output: Path, abstain_below: float | None) -> None:
+def _write(
+    rows: Texts, classifier: Classifier, output: Path, abstain_below: float | None, thresholds: dict[str, float]
+) -> None:
     from rnnsent.inference.batch import write_predictions
 
     def progress(number: int) -> None:
@@ -119,7 +133,7 @@ def _write(rows: Texts, classifier: Classifier, output: Path, abstain_below: flo
             click.echo(f"\r{number:,} rows\r", nl=False, err=True)
 
     started = time.perf_counter()
-    number, blank = write_predictions(rows, classifier, output, abstain_below, progress)
+    number, blank = write_predictions(rows, classifier, output, abstain_below, progress, thresholds)
     say(f"{output}: {count(number, 'row')}, {number / (time.perf_counter() - started):,.0f} rows/s")
     _warn_blank(blank)
 
