@@ -141,7 +141,7 @@ def test_a_cell_of_a_megabyte_is_read() -> None:
         ("t.jsonl", b'{"text": 1}\n{"text": \n', "t.jsonl:2: not a JSON object"),
         ("t.jsonl", b'{"text": 1}\n[1]\n', "t.jsonl:2: not a JSON object: [1]"),
         ("t.json", b'[\n{"text": 1}\n]\n', "t.json: a JSON list"),
-        ("t.csv.gz", gzip.compress(b"text,label\n" * 99, mtime=0)[:-9], "t.csv.gz: cannot be read: Compressed file ended"),
+        ("t.csv.gz", gzip.compress(b"text,label\n" * 99, mtime=0)[:-9], "t.csv.gz: cannot be read: Compressed"),
         ("t.xlsx", b"PK\x03\x04", "t.xlsx: is a zip archive, as Excel's .xlsx is: save the sheet as CSV"),
         ("t.data", b"text", "t.data: unknown suffix; use .csv"),
     ],
