@@ -26,7 +26,7 @@ from rnnsent.inference.predictor import (
     load_run_predictor,
 )
 from rnnsent.inference.thresholds import decide, numbered
-from rnnsent.models.weights import EMBEDDINGS, Weights
+from rnnsent.models.weights import EMBEDDINGS
 from rnnsent.runs import directory as runs
 from rnnsent.runs.directory import Run
 from rnnsent.runs.registry import open_run
@@ -107,11 +107,22 @@ class Classifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         predictor = self.predictor
-        ngram_weights = None if predictor.ngram_weights is None else predictor.ngram_weights.to_arrays()
-        linear = None if predictor.linear is None else predictor.linear.to_arrays()
-        subwords = None if predictor.subwords is None else predictor.subwords.to_arrays()
-        parts = asdict(self.vocabulary), self.config.to_dict(), predictor.weights, ngram_weights, linear, subwords
-        return _from_parts, (*parts, asdict(predictor.calibration))
+        arrays = {
+            name: None if part is None else part.to_arrays()
+            for name, part in (
+                ("ngram_weights", predictor.ngram_weights),
+                ("linear", predictor.linear),
+                ("subwords", predictor.subwords),
+            )
+        }
+        parts = {
+            "vocabulary": asdict(self.vocabulary),
+            "config": self.config.to_dict(),
+            "weights": predictor.weights,
+            "calibration": asdict(predictor.calibration),
+            **arrays,
+        }
+        return _from_parts, (parts,)
 
     @property
     def config(self) -> Config:
@@ -232,15 +243,7 @@ def set_probability(probabilities: Sequence[float], held: Sequence[int]) -> floa
     return prod(value if flag else 1 - value for value, flag in zip(probabilities, held, strict=True))
 
 
-def _from_parts(
-    vocabulary: Mapping[str, Any],
-    config: Mapping[str, Any],
-    weights: Weights,
-    ngram_weights: Mapping[str, Any] | None,
-    linear: Mapping[str, Any] | None,
-    subwords: Mapping[str, Any] | None,
-    calibration: Mapping[str, Any],
-) -> Classifier:
+def _from_parts(parts: Mapping[str, Any]) -> Classifier:
     """Return the classifier whose pickle holds these parts.
 
     Raises:
@@ -251,14 +254,14 @@ def _from_parts(
     from rnnsent.models.ngram_weights import NgramWeights
     from rnnsent.models.subwords import Subwords
 
-    ngrams = None if ngram_weights is None else NgramWeights.from_arrays(ngram_weights)
-    settings = Config.from_dict(config)
-    predictor = load_predictor(settings, weights, ngrams, calibration=Calibration(**calibration))
-    if linear is not None and settings.model.linear is not None:
-        predictor = replace(predictor, linear=LinearModel.from_arrays(linear, settings.model.linear))
-    if subwords is not None:
-        predictor = replace(predictor, subwords=Subwords.from_arrays(subwords))
-    return Classifier(Vocabulary(**vocabulary), predictor)
+    ngrams = None if parts["ngram_weights"] is None else NgramWeights.from_arrays(parts["ngram_weights"])
+    config, calibration = Config.from_dict(parts["config"]), Calibration(**parts["calibration"])
+    predictor = load_predictor(config, parts["weights"], ngrams, calibration=calibration)
+    if config.model.linear is not None:
+        predictor = replace(predictor, linear=LinearModel.from_arrays(parts["linear"], config.model.linear))
+    if parts["subwords"] is not None:
+        predictor = replace(predictor, subwords=Subwords.from_arrays(parts["subwords"]))
+    return Classifier(Vocabulary(**parts["vocabulary"]), predictor)
 
 
 def each_text(texts: Any, caller: str) -> Iterator[str]:
