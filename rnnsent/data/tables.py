@@ -175,7 +175,7 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
     unclear: dict[str, list[str]] = {}
     for role in ("text", "label", "split", "group") if labeled else ("text",):
         column: Column | tuple[Column, ...] | None = getattr(requested, role, None)
-        known = [name for name in table.columns if name.strip().lower() in NAMES.get(role, ())]
+        known = [name for name in dict.fromkeys(table.columns) if name.strip().lower() in NAMES.get(role, ())]
         if isinstance(column, tuple):
             columns[role] = tuple(find_column(table, f"--{role}-column", each) for each in column)
         elif column:
