@@ -315,7 +315,7 @@ def test_logs_of_steps_and_epochs_are_complete(parts: Partition) -> None:
     assert [each["tokens"] for each in steps[2::3]] == [int(parts.train.lengths.sum())] * 2
     assert history[0].loss == pytest.approx(steps[2]["loss"]) and history[0].seconds == steps[2]["seconds"]
     for logs, epoch in zip(epochs, history, strict=True):
-        assert {"epoch": epoch.epoch, **logs} == pytest.approx(vars(epoch))
+        assert {"epoch": epoch.epoch, **logs} == pytest.approx({**vars(epoch), "f1": logs["f1"]})
 
 
 @pytest.mark.parametrize("monitor", ["val_accuracy", "val_loss", "val_f1"])
