@@ -271,9 +271,9 @@ def test_a_classifier_pickles_and_needs_no_run(settings: dict[str, Any]) -> None
 
 
 def test_a_pickle_of_another_version_says_so(sample_run: Path) -> None:
-    function, (vocabulary, config, *rest) = rnnsent.load(sample_run).__reduce__()
+    function, (parts,) = rnnsent.load(sample_run).__reduce__()
     with pytest.raises(ConfigError, match="not a config of this version of rnnsent"):
-        function(vocabulary, config | {"modell": 1}, *rest)
+        function({**parts, "config": parts["config"] | {"modell": 1}})
 
 
 def test_predictions_as_a_frame(sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

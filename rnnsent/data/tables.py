@@ -194,10 +194,10 @@ def choose_columns(table: Table, requested: Columns | None = None, *, labeled: b
     if nested := [
         name for name in _nested(table) if name == chosen.text or (name in chosen.labels and not chosen.separator)
     ]:
-        raise DataError(
-            f"{table.name}: {nested[0]!r} holds lists or objects, not texts or labels; for lists of one label: "
-            f"jq -c '.{nested[0]}=.{nested[0]}[0]' < FILE; for columns: pandas' to_json(orient='records', lines=True)"
-        )
+        hint = f"jq -c '.{nested[0]}=.{nested[0]}[0]' < FILE takes the first of a list"
+        if len(table.columns) == len(_nested(table)):  # as pandas writes a table by default
+            hint = "pandas' to_json(FILE, orient='records', lines=True) writes one row a line"
+        raise DataError(f"{table.name}: {nested[0]!r} holds lists or objects, not texts or labels; {hint}")
     return chosen
 
 

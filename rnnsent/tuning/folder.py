@@ -70,6 +70,10 @@ def open_folder(
     if config.ensemble is not None:
         rule = "must be null: a search is for one network; use --set ensemble=null"
         raise ConfigError([Problem("", "ensemble", rule)])
+    if not config.members:
+        raise ConfigError(
+            [Problem("", "model.recurrent", "must have at least 1 layer: a search is for a network", "[]")]
+        )
     require_trainable(config)
     dataset = load_dataset(config.data, progress=progress)
     resolved = resolve(config, dataset)

@@ -139,7 +139,7 @@ KINDS = ("Config", "Data", "Device", "Rnnsent", "Run", "Training")  # of errors
 
 
 def test_the_package_has_what_it_offers() -> None:
-    functions = {"compare", "evaluate", "load", "report", "train"}
+    functions = {"compare", "evaluate", "load", "report", "suspects", "train"}
     errors = {"DataUnavailable", "Interrupted", *(f"{kind}Error" for kind in KINDS)}
     assert set(package.__all__) == {"Vocabulary", "__version__", *functions, *errors}
     with pytest.raises(AttributeError, match="no attribute 'laod'"):

@@ -117,8 +117,8 @@ def test_no_trial_reads_a_text_of_the_test(monkeypatch: pytest.MonkeyPatch, conf
         def __getattr__(self, name: str) -> Any:
             raise AssertionError(f"a trial reads {name} of the test")
 
-    def split(*arguments: Any) -> Partition:
-        partition = real(*arguments)
+    def split(*arguments: Any, **options: Any) -> Partition:
+        partition = real(*arguments, **options)
         return replace(partition, test=Labels(partition.test.labels))  # type: ignore[arg-type]
 
     real = dataset.split_dataset
