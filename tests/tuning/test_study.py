@@ -129,7 +129,7 @@ def test_other_folders_configs_and_data_are_refused(config: str) -> None:
     assert "table.csv: is a file" in refused(*limit, "--study-dir", "table.csv")
     for path in ("nowhere", "other", "table.csv", "S/trials/0"):
         assert f"{path}: not a study, it has no tuning.json" in refused("--resume", path)
-    alone = refused(*limit, "--set", "model.recurrent=[]", "--set", "model.linear={}")
+    alone = refused(*limit, "--set", "search=null", "--set", "model.recurrent=[]", "--set", "model.linear={}")
     assert alone == "Error: model.recurrent: must have at least 1 layer: a search is for a network, not []"
     ensemble = refused(*limit, "--set", "ensemble=[{}, {}]")
     assert ensemble == "Error: ensemble: must be null: a search is for one network; use --set ensemble=null"
