@@ -130,6 +130,6 @@ def test_other_folders_configs_and_data_are_refused(config: str) -> None:
     for path in ("nowhere", "other", "table.csv", "S/trials/0"):
         assert f"{path}: not a study, it has no tuning.json" in refused("--resume", path)
     alone = refused(*limit, "--set", "search=null", "--set", "model.recurrent=[]", "--set", "model.linear={}")
-    assert alone == "Error: model.recurrent: must have at least 1 layer: a search is for a network, not []"
+    assert alone == "Error: model.recurrent: must have at least 1 layer: a search is for a network (here: [])"
     ensemble = refused(*limit, "--set", "ensemble=[{}, {}]")
     assert ensemble == "Error: ensemble: must be null: a search is for one network; use --set ensemble=null"
