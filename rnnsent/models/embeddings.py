@@ -31,7 +31,8 @@ from rnnsent.data.inputs import open_bytes, read_errors
 from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
 from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError, RnnsentError, count
-from rnnsent.models.subwords import Subwords, ngram_key
+from rnnsent.models.ngram_weights import ngram_key
+from rnnsent.models.subwords import Subwords
 
 logger = logging.getLogger(__name__)
 

@@ -28,13 +28,13 @@ from rnnsent.models.ngram_weights import (
     Floats,
     Keys,
     Places,
+    character_keys,
     ending_keys,
     log_count_ratios,
     logistic_regression,
     once,
     places_of,
 )
-from rnnsent.models.subwords import character_keys
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # scikit-learn's C, if none is given: the one with the lowest validation loss
 CLIP = 1e-7  # float32 probabilities have no digits nearer to 0 and 1

@@ -1,4 +1,4 @@
-"""N-grams of word ids and their weights, naive-Bayes log-count ratios above all: for the baseline, and as inputs.
+"""N-grams of word ids and of characters, and weights: log-count ratios above all, for the baseline and as inputs.
 
 Source: S. Wang and C. Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012,
 section 2.3.
@@ -6,8 +6,10 @@ section 2.3.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -68,6 +70,23 @@ def once(keys: Keys, texts: Places) -> tuple[Keys, Places]:
     new = np.ones(len(keys), np.bool_)
     new[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
     return keys[new], texts[new]
+
+
+@lru_cache(1 << 17)
+def character_keys(word: str, shortest: int, longest: int) -> Keys:
+    """Return a number below 2**32 for each n-gram of characters of a word between two spaces, (n-grams,), each once."""
+    spaced = f" {word} "
+    ngrams = {
+        spaced[start : start + length]
+        for length in range(shortest, longest + 1)
+        for start in range(len(spaced) - length + 1)
+    }
+    return np.array(sorted(map(ngram_key, ngrams)), np.int64)
+
+
+def ngram_key(ngram: str) -> int:
+    """Return the number of an n-gram of characters, below 2**32."""
+    return zlib.crc32(ngram.encode("utf-8", "surrogatepass"))
 
 
 def places_of(known: Keys, keys: Keys) -> tuple[Places, NDArray[np.bool_]]:

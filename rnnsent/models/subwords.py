@@ -6,10 +6,8 @@ The n-grams are those of the known words; they share a fixed number of vectors, 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,26 +15,9 @@ from numpy.typing import NDArray
 
 from rnnsent.data.dataset import Split
 from rnnsent.data.tokenizer import FIRST_WORD, UNKNOWN
+from rnnsent.models.ngram_weights import Keys, character_keys, places_of
 
 Floats = NDArray[np.float32]
-Keys = NDArray[np.int64]
-
-
-@lru_cache(1 << 17)
-def character_keys(word: str, shortest: int, longest: int) -> Keys:
-    """Return a number below 2**32 for each n-gram of characters of a word between two spaces, (n-grams,), each once."""
-    spaced = f" {word} "
-    ngrams = {
-        spaced[start : start + length]
-        for length in range(shortest, longest + 1)
-        for start in range(len(spaced) - length + 1)
-    }
-    return np.array(sorted(map(ngram_key, ngrams)), np.int64)
-
-
-def ngram_key(ngram: str) -> int:
-    """Return the number of an n-gram of characters, below 2**32."""
-    return zlib.crc32(ngram.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True)
@@ -51,10 +32,7 @@ class Subwords:
 
     def vector(self, word: str) -> Floats | None:
         """Return the mean vector of the n-grams of a word, float32 (width,); None if none of them is known."""
-        keys = character_keys(word, self.shortest, self.longest)
-        places = np.searchsorted(self.keys, keys)
-        known = places < len(self.keys)
-        known[known] = self.keys[places[known]] == keys[known]
+        places, known = places_of(self.keys, character_keys(word, self.shortest, self.longest))
         if not known.any():
             return None
         mean: Floats = self.vectors[self.buckets[places[known]]].mean(axis=0, dtype=np.float32)

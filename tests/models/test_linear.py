@@ -22,7 +22,7 @@ from rnnsent.data.vocabulary import Vocabulary
 from rnnsent.errors import DataError
 from rnnsent.inference.calibration import best_weight
 from rnnsent.models.linear import blend, fit_linear
-from rnnsent.models.subwords import character_keys
+from rnnsent.models.ngram_weights import character_keys
 from tests.conftest import rnnsent
 
 GOOD, BAD = ["lovely", "splendid", "superb", "charming"], ["dreadful", "horrid", "dismal", "tedious"]

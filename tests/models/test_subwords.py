@@ -89,7 +89,7 @@ def test_texts_with_unknown_words_get_ids_of_their_own() -> None:
 
 
 def _arrays() -> dict[str, Any]:
-    from rnnsent.models.subwords import character_keys
+    from rnnsent.models.ngram_weights import character_keys
 
     keys = character_keys("good", 3, 3)
     vectors = np.arange(2.0 * len(keys), dtype=np.float16).reshape(-1, 2)
